@@ -1,0 +1,20 @@
+//! PUT and DELETE in two phases, their aftermath, and the purge of tombstones.
+//!
+//! 1. *Prepare*: the coordinator picks a version above all that R placement nodes know; the participants make their
+//!    columns durable as pending. Fewer than W: abort.
+//! 2. *Commit*: the coordinator makes its decision durable and sends marks; the client is told when W marks are
+//!    durable. The decision stays until every prepared participant has its mark.
+//!
+//! The coordinator's silence is presumed to be an abort only by itself: it alone, in the same life of its store, may
+//! say that a version without a decision was aborted. Source of the presumption: Mohan, Lindsay, Obermarck,
+//! "Transaction management in the R* distributed database management system" (ACM TODS 11(4), 1986).
+
+mod marking;
+mod pending;
+mod purge;
+mod put;
+
+pub use marking::Marking;
+pub use pending::{PendingCheck, Verdict};
+pub use purge::PurgeCheck;
+pub use put::{Abort, Begin, Condition, Put, PutEvent, PutRequest};

@@ -1,0 +1,82 @@
+//! When a tombstone may go.
+
+use crate::machine::Machine;
+use crate::message::{Reply, Request, TitleState};
+use crate::placement::Placement;
+use crate::round::Round;
+use crate::time::Time;
+use crate::version::{NodeId, Version};
+use core::time::Duration;
+
+const ANSWER: Duration = Duration::from_secs(1);
+
+/// Asks every placement node of a deleted title what it still holds.
+///
+/// The tombstone may go when each of them holds the tombstone alone or nothing at all, marked or pending or in upload:
+/// then there is nothing left that its absence could bring back. One answer missing, or one node blank: it stays.
+#[derive(Debug)]
+pub struct PurgeCheck {
+    title: String,
+    version: Version,
+    nodes: Vec<NodeId>,
+    round: Round,
+    until: Time,
+    may_go: Option<bool>,
+}
+
+impl PurgeCheck {
+    /// Begins to ask about the tombstone `version` of `title`.
+    pub fn new(now: Time, title: &str, version: Version, placement: &Placement) -> Self {
+        let mut round = Round::default();
+        round.ask(placement.nodes().iter().copied(), &Request::Lookup { title: title.to_owned() });
+        let nodes = placement.nodes().to_vec();
+        Self { title: title.to_owned(), version, nodes, round, until: now + ANSWER, may_go: None }
+    }
+
+    /// Whether the tombstone was sent away, once that is known.
+    pub fn may_go(&self) -> Option<bool> {
+        self.may_go
+    }
+
+    fn is_clear(&self, state: &TitleState) -> bool {
+        !state.blank
+            && state.uploads.is_empty()
+            && state.entries.iter().all(|entry| entry.marked && entry.manifest.version == self.version)
+    }
+}
+
+impl Machine for PurgeCheck {
+    fn handle_message(&mut self, _now: Time, from: NodeId, reply: Reply) {
+        let Reply::State(state) = reply else { return };
+        if self.may_go.is_some() || !self.round.answered(from) {
+            return;
+        }
+        if !self.is_clear(&state) {
+            self.may_go = Some(false);
+        } else if self.round.waiting().is_empty() {
+            self.may_go = Some(true);
+            self.round
+                .tell(self.nodes.iter().copied(), &Request::Purge { title: self.title.clone(), version: self.version });
+        }
+    }
+
+    fn handle_failure(&mut self, _now: Time, from: NodeId) {
+        if self.may_go.is_none() && self.round.answered(from) {
+            self.may_go = Some(false);
+        }
+    }
+
+    fn handle_timeout(&mut self, now: Time) {
+        if now >= self.until {
+            self.may_go.get_or_insert(false);
+        }
+    }
+
+    fn poll_transmit(&mut self) -> Option<(NodeId, Request)> {
+        self.round.pop()
+    }
+
+    fn poll_timeout(&self) -> Option<Time> {
+        self.may_go.is_none().then_some(self.until)
+    }
+}

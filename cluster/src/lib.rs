@@ -1,0 +1,39 @@
+//! The state machines of a RAIN cluster that can lose data, as pure values.
+//!
+//! A machine owns no socket, clock, disk or thread. Its driver feeds it replies and the time and carries out what it
+//! asks for:
+//!
+//! * `handle_message(now, from, reply)` and `handle_timeout(now)` move it on;
+//! * `poll_transmit()` gives the next message to send, `poll_event()` what it found out, `poll_timeout()` when it wants
+//!   to be woken at the latest.
+//!
+//! The same types run under tokio in the node and under the seeded simulator with a network that drops, delays and
+//! repeats messages and with disks that forget (`streamer/tests/sim`).
+//!
+//! | module | what |
+//! |---|---|
+//! | [`machine`] | what every machine has in common |
+//! | [`version`] | the order of a title's versions, without any clock |
+//! | [`placement`] | which nodes hold a title, and the write and read quorums |
+//! | [`manifest`] | what a version of a title is |
+//! | [`message`] | what nodes ask each other about titles |
+//! | [`commit`] | the two phases of PUT and DELETE, their aftermath, and the purge of tombstones |
+//! | [`catalog`] | which version a reader gets, and how a blank node learns what it must know |
+#![forbid(unsafe_code)]
+
+pub mod catalog;
+pub mod commit;
+pub mod machine;
+pub mod manifest;
+pub mod message;
+pub mod placement;
+mod round;
+pub mod time;
+pub mod version;
+
+pub use machine::Machine;
+pub use manifest::{Content, Manifest};
+pub use message::{ColumnStatus, Entry, Reply, Request, TitleState};
+pub use placement::{Placement, Quorum};
+pub use time::Time;
+pub use version::{NodeId, Version};

@@ -1,0 +1,217 @@
+//! Array codes: which cells a stripe has, and which data cells each parity cell is the XOR of.
+
+mod b_code;
+mod name;
+mod x_code;
+
+use core::fmt;
+use core::str::FromStr;
+
+pub use name::CodeError;
+
+/// The place of one cell in a stripe.
+///
+/// Ordered by column, then row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Cell {
+    /// Column, that is, which node stores it.
+    pub column: u16,
+    /// Row in the column.
+    pub row: u16,
+}
+
+impl Cell {
+    /// Names a cell by its column and its row.
+    ///
+    /// # Panics
+    /// When one of them does not fit 16 bits.
+    pub fn new(column: usize, row: usize) -> Self {
+        let fit = |number: usize| u16::try_from(number).expect("columns and rows are counted in 16 bits");
+        Self { column: fit(column), row: fit(row) }
+    }
+}
+
+impl fmt::Display for Cell {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "({}, {})", self.row, self.column)
+    }
+}
+
+/// What a cell holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CellKind<'code> {
+    /// Bytes of the title.
+    Data {
+        /// Its place in the stripe's byte order.
+        index: usize,
+    },
+    /// The XOR of data cells.
+    Parity {
+        /// Those data cells, in ascending order.
+        of: &'code [Cell],
+    },
+}
+
+/// An XOR-only array code: n columns of equally many cells, any k of which give back the rest.
+///
+/// Shape: the data cells of a column are its first rows, its parity cells the rows below. The byte order of a stripe's data runs
+/// through the data cells row by row, each row over the columns from the first to the last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Code {
+    name: String,
+    columns: usize,
+    rows: usize,
+    tolerates: usize,
+    /// The data cells in byte order.
+    data_cells: Vec<Cell>,
+    /// What each cell holds, column after column.
+    contents: Vec<Content>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Content {
+    Data(usize),
+    Parity(Vec<Cell>),
+}
+
+/// What a construction gives: for each column its parity cells, from the first parity row down, each as the data cells it is made of.
+struct Construction {
+    rows: usize,
+    parities: Vec<Vec<Vec<Cell>>>,
+}
+
+/// Columns that any of the present codes can lose.
+const TOLERATES: usize = 2;
+
+impl Code {
+    /// Finds a code by its name, `b-code:N` (N columns, 4 to 13) or `x-code:P` (P columns, prime, 5 to 13).
+    ///
+    /// # Errors
+    /// The name is of no code: what was asked, why not, and the nearest that can be had.
+    pub fn named(name: &str) -> Result<Self, CodeError> {
+        let (family, columns) = name::parse(name)?;
+        let construction = match family {
+            name::Family::BCode => b_code::construct(columns),
+            name::Family::XCode => x_code::construct(columns),
+        };
+        Ok(Self::of(name, construction))
+    }
+
+    /// Lists the names of all codes that can be had.
+    pub fn names() -> impl Iterator<Item = String> {
+        name::all()
+    }
+
+    fn of(name: &str, construction: Construction) -> Self {
+        let Construction { rows, parities } = construction;
+        let columns = parities.len();
+        let data_rows: Vec<usize> = parities.iter().map(|column| rows - column.len()).collect();
+        let mut data_cells = Vec::new();
+        let mut contents = vec![Content::Data(0); columns * rows];
+        for row in 0..rows {
+            for column in (0..columns).filter(|&column| row < data_rows[column]) {
+                contents[column * rows + row] = Content::Data(data_cells.len());
+                data_cells.push(Cell::new(column, row));
+            }
+        }
+        for (column, parities) in parities.into_iter().enumerate() {
+            for (below, mut of) in parities.into_iter().enumerate() {
+                of.sort_unstable();
+                contents[column * rows + data_rows[column] + below] = Content::Parity(of);
+            }
+        }
+        Self { name: name.to_owned(), columns, rows, tolerates: TOLERATES, data_cells, contents }
+    }
+
+    /// Gives the name, by which [`Code::named`] finds the code again.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Counts the columns, n.
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// Counts the cells of a column.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Counts the columns that suffice to give back all the others, k. A stripe's data fill as many columns.
+    pub fn data_columns(&self) -> usize {
+        self.columns() - self.tolerates
+    }
+
+    /// Counts the columns that may be lost, n - k.
+    pub fn tolerates(&self) -> usize {
+        self.tolerates
+    }
+
+    /// Counts the data cells of a stripe.
+    pub fn data_cell_count(&self) -> usize {
+        self.data_cells.len()
+    }
+
+    /// Tells what a cell holds.
+    ///
+    /// # Panics
+    /// When the code has no such cell; [`Code::contains`] tells.
+    pub fn cell(&self, cell: Cell) -> CellKind<'_> {
+        assert!(self.contains(cell), "{} has no cell {cell}", self.name);
+        match &self.contents[usize::from(cell.column) * self.rows + usize::from(cell.row)] {
+            Content::Data(index) => CellKind::Data { index: *index },
+            Content::Parity(of) => CellKind::Parity { of },
+        }
+    }
+
+    /// Tells whether the code has such a cell.
+    pub fn contains(&self, cell: Cell) -> bool {
+        usize::from(cell.column) < self.columns && usize::from(cell.row) < self.rows
+    }
+
+    /// Gives the data cell at a place in the stripe's byte order.
+    ///
+    /// # Panics
+    /// When there are no more than `index` data cells.
+    pub fn data_cell(&self, index: usize) -> Cell {
+        self.data_cells[index]
+    }
+
+    /// Counts the data cells of a column, which are its rows from 0.
+    ///
+    /// # Panics
+    /// When there are no more than `column` columns.
+    pub fn data_rows(&self, column: usize) -> usize {
+        let contents = &self.contents[column * self.rows..][..self.rows];
+        contents.iter().filter(|content| matches!(content, Content::Data(_))).count()
+    }
+
+    /// Walks over all cells, column by column.
+    pub fn cells(&self) -> impl Iterator<Item = Cell> {
+        let rows = self.rows;
+        (0..self.columns).flat_map(move |column| (0..rows).map(move |row| Cell::new(column, row)))
+    }
+
+    /// Walks over the parity cells, column by column, each with the data cells it is the XOR of.
+    pub fn parity_cells(&self) -> impl Iterator<Item = (Cell, &[Cell])> {
+        self.cells().zip(&self.contents).filter_map(|(cell, content)| match content {
+            Content::Data(_) => None,
+            Content::Parity(of) => Some((cell, of.as_slice())),
+        })
+    }
+}
+
+impl FromStr for Code {
+    type Err = CodeError;
+
+    fn from_str(name: &str) -> Result<Self, CodeError> {
+        Self::named(name)
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.name)
+    }
+}

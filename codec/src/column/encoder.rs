@@ -1,0 +1,102 @@
+//! From a stripe's bytes to its record in every column file.
+
+use std::sync::Arc;
+
+use super::{CHECKSUM_BYTES, Geometry, Seal, StripeShape, TitleVersion};
+use crate::code::{Cell, CellKind};
+use crate::stripe::StripeCodec;
+
+/// Encodes the stripes of one title, one after the other or only some of them.
+///
+/// Shape: one record per column, in buffers that every stripe uses again.
+#[derive(Debug)]
+pub struct StripeEncoder {
+    codec: Arc<StripeCodec>,
+    cell_bytes: u32,
+    block_bytes: u32,
+    seals: Vec<Seal>,
+    records: Vec<Vec<u8>>,
+}
+
+impl StripeEncoder {
+    /// Prepares for a title, whose column files have these sizes and this version.
+    ///
+    /// # Panics
+    /// When the sizes are none that [`Geometry::new`] takes.
+    pub fn new(codec: Arc<StripeCodec>, cell_bytes: u32, block_bytes: u32, title: &str, version: TitleVersion) -> Self {
+        let code = codec.code();
+        let largest =
+            Geometry::new(code, cell_bytes, block_bytes, u64::from(cell_bytes) * code.data_cell_count() as u64)
+                .stripe(0);
+        let seals = (0..code.columns()).map(|column| Seal::new(title, version, Cell::new(column, 0).column)).collect();
+        let records = (0..code.columns()).map(|_| Vec::with_capacity(length(largest.record_bytes()))).collect();
+        Self { codec, cell_bytes, block_bytes, seals, records }
+    }
+
+    /// Counts the bytes of a full stripe's data.
+    pub fn stripe_data_bytes(&self) -> usize {
+        self.codec.code().data_cell_count() * self.cell_bytes as usize
+    }
+
+    /// Encodes a stripe: its record in each column file, by column.
+    ///
+    /// Shape: `data` are the stripe's bytes of the title; fewer than a full stripe's shrink the cells, as only the last stripe may.
+    /// Cost: the data are copied once, into the cells; then parity and checksums. Allocates only lists of cells.
+    ///
+    /// # Panics
+    /// When `data` are empty or more than a full stripe's.
+    pub fn encode_stripe(&mut self, stripe_index: u64, data: &[u8]) -> &[Vec<u8>] {
+        let full = self.stripe_data_bytes();
+        assert!(!data.is_empty() && data.len() <= full, "{} bytes for a stripe of 1 to {full}", data.len());
+        // A title of these bytes alone has one stripe, of the shape wanted.
+        let shape = Geometry::new(self.codec.code(), self.cell_bytes, self.block_bytes, data.len() as u64).stripe(0);
+        for record in &mut self.records {
+            record.resize(length(shape.record_bytes()), 0);
+        }
+        self.fill_cells(&shape, data);
+        for (record, seal) in self.records.iter_mut().zip(&self.seals) {
+            seal_record(&shape, seal, stripe_index, record);
+        }
+        &self.records
+    }
+
+    fn fill_cells(&mut self, shape: &StripeShape, data: &[u8]) {
+        let code = self.codec.code();
+        let cell_bytes = shape.cell_bytes as usize;
+        let mut data_cells: Vec<&[u8]> = vec![&[]; code.data_cell_count()];
+        let mut parity_cells: Vec<&mut [u8]> = Vec::new();
+        for (column, record) in self.records.iter_mut().enumerate() {
+            let cells = record[..code.rows() * cell_bytes].chunks_exact_mut(cell_bytes);
+            for (row, cell) in cells.enumerate() {
+                match code.cell(Cell::new(column, row)) {
+                    CellKind::Data { index } => {
+                        let rest = data.get(index * cell_bytes..).unwrap_or_default();
+                        let bytes = &rest[..rest.len().min(cell_bytes)];
+                        cell[..bytes.len()].copy_from_slice(bytes);
+                        cell[bytes.len()..].fill(0);
+                        data_cells[index] = cell;
+                    }
+                    CellKind::Parity { .. } => parity_cells.push(cell),
+                }
+            }
+        }
+        self.codec.encode(&data_cells, &mut parity_cells);
+    }
+}
+
+/// Puts the checksum of every block behind the cells.
+fn seal_record(shape: &StripeShape, seal: &Seal, stripe_index: u64, record: &mut [u8]) {
+    let (cells, checksums) = record.split_at_mut(length(shape.cell_offset(shape.rows)));
+    let mut slots = checksums.chunks_exact_mut(CHECKSUM_BYTES);
+    for (row, cell) in (0..shape.rows).zip(cells.chunks_exact(shape.cell_bytes as usize)) {
+        for (block, slot) in (0..shape.blocks_per_cell()).zip(&mut slots) {
+            let checksum = seal.seal(stripe_index, row, block, &cell[shape.block_range(block)]);
+            slot.copy_from_slice(&checksum.to_le_bytes());
+        }
+    }
+}
+
+/// A length in memory, of something that is in memory.
+fn length(bytes: u64) -> usize {
+    usize::try_from(bytes).expect("a record fits the memory that holds it")
+}

@@ -1,0 +1,169 @@
+//! The list of XORs that makes parity, or gives lost cells back: one form for encoding, decoding, repair and degraded reads.
+
+mod pattern;
+mod peel;
+mod symbolic;
+
+use rain_kernels::{Program, ProgramError};
+use thiserror::Error;
+
+use crate::code::{Cell, Code};
+
+pub use pattern::ErasurePattern;
+
+/// XORs over cells of one stripe, in an order in which they can be done.
+///
+/// Shape: cell i of the program's inputs is `inputs()[i]`, its output i is `targets()[i]`. Says nothing of cell sizes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Schedule {
+    inputs: Vec<Cell>,
+    targets: Vec<Cell>,
+    program: Program,
+}
+
+/// Why there is no such schedule.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ScheduleError {
+    /// A lost column that the code does not have.
+    #[error("{code} has {columns} columns: column {found} cannot be lost")]
+    NoSuchColumn {
+        /// Name of the code.
+        code: String,
+        /// Number of its columns.
+        columns: usize,
+        /// The column named.
+        found: usize,
+    },
+    /// More columns lost than the code can lose.
+    #[error("{code} tolerates the loss of {tolerates} columns; {} are lost: {lost}", lost.len())]
+    TooManyLost {
+        /// Name of the code.
+        code: String,
+        /// Number of columns that it can lose.
+        tolerates: usize,
+        /// The columns lost.
+        lost: ErasurePattern,
+    },
+    /// A wanted cell that is not in a lost column of the code.
+    #[error("cell {cell} (row, column) is not lost: the lost columns are {lost}")]
+    NotLost {
+        /// The cell wanted.
+        cell: Cell,
+        /// The columns lost.
+        lost: ErasurePattern,
+    },
+    /// Parity equations run out, each with more than one unknown cell, before a wanted cell is known.
+    #[error(
+        "columns {lost} are lost, and no chain of parity equations leads to cell {cell} (row, column); {known} cells were found"
+    )]
+    DoesNotPeel {
+        /// A wanted cell that stays unknown.
+        cell: Cell,
+        /// The columns lost.
+        lost: ErasurePattern,
+        /// Number of lost cells that became known.
+        known: usize,
+    },
+    /// A schedule whose target is not what the code says of that cell.
+    #[error("the schedule's cell {cell} (row, column) is not what {code} defines")]
+    WrongTarget {
+        /// Name of the code.
+        code: String,
+        /// The cell.
+        cell: Cell,
+    },
+    /// A schedule that names a cell the code does not have: it is of another code.
+    #[error("the schedule names cell {cell} (row, column), which {code} does not have")]
+    NoSuchCell {
+        /// Name of the code.
+        code: String,
+        /// The cell.
+        cell: Cell,
+    },
+    /// Steps that are no program: more cells than it can number.
+    #[error("the schedule cannot be written as a program")]
+    Program(#[from] ProgramError),
+}
+
+impl Schedule {
+    /// Makes all parity cells of a stripe.
+    ///
+    /// Shape: inputs are all data cells in byte order, targets all parity cells by column, then row.
+    ///
+    /// # Panics
+    /// Never for a code of this crate: its cells are few enough for a program.
+    pub fn encode(code: &Code) -> Self {
+        let inputs: Vec<Cell> = (0..code.data_cell_count()).map(|index| code.data_cell(index)).collect();
+        let steps: Vec<(Cell, Vec<Cell>)> = code.parity_cells().map(|(cell, of)| (cell, of.to_vec())).collect();
+        Self::assemble(inputs, &steps).expect("every parity cell is the XOR of data cells")
+    }
+
+    /// Recovers wanted cells of lost columns from surviving cells.
+    ///
+    /// Shape: inputs are only the surviving cells that are needed, by column, then row; targets are the wanted cells and those on the
+    /// way to them, each after what it is made of. A cell wanted twice counts once.
+    /// Cost: k - 1 XORs per target for B-codes and X-codes. Where several chains lead to a cell, they are chosen so that few cells are
+    /// read: for one lost column the fewest there can be. Made once per pattern, kept by [`StripeCodec`](crate::StripeCodec).
+    ///
+    /// # Errors
+    /// Columns the code does not have, more of them than it tolerates, wanted cells that are not lost, or a pattern that chains of
+    /// parity equations do not solve.
+    ///
+    /// Source: for chains, Xu and others 1999, proof of theorem 1 (B-code); Xu, Bruck 1999, section on decoding (X-code).
+    pub fn recover(code: &Code, lost: ErasurePattern, wanted: &[Cell]) -> Result<Self, ScheduleError> {
+        if let Some(found) = lost.iter().find(|&column| column >= code.columns()) {
+            return Err(ScheduleError::NoSuchColumn { code: code.name().to_owned(), columns: code.columns(), found });
+        }
+        if lost.len() > code.tolerates() {
+            return Err(ScheduleError::TooManyLost { code: code.name().to_owned(), tolerates: code.tolerates(), lost });
+        }
+        let is_lost = |cell: Cell| code.contains(cell) && lost.contains(usize::from(cell.column));
+        if let Some(&cell) = wanted.iter().find(|&&cell| !is_lost(cell)) {
+            return Err(ScheduleError::NotLost { cell, lost });
+        }
+        let steps = peel::steps(code, lost, wanted)?;
+        let mut inputs: Vec<Cell> =
+            steps.iter().flat_map(|(_, sources)| sources).copied().filter(|&cell| !is_lost(cell)).collect();
+        inputs.sort_unstable();
+        inputs.dedup();
+        Self::assemble(inputs, &steps)
+    }
+
+    /// Numbers the cells of steps (a target and the cells it is the XOR of), inputs first.
+    fn assemble(inputs: Vec<Cell>, steps: &[(Cell, Vec<Cell>)]) -> Result<Self, ScheduleError> {
+        let targets: Vec<Cell> = steps.iter().map(|&(target, _)| target).collect();
+        let mut numbered: Vec<(Cell, usize)> =
+            inputs.iter().chain(&targets).copied().enumerate().map(|(number, cell)| (cell, number)).collect();
+        numbered.sort_unstable();
+        let number = |cell: &Cell| {
+            let place = numbered.partition_point(|(numbered_cell, _)| numbered_cell < cell);
+            numbered[place].1
+        };
+        let sources = steps.iter().map(|(_, sources)| sources.iter().map(number).collect::<Vec<usize>>());
+        let program = Program::new(inputs.len(), sources)?;
+        Ok(Self { inputs, targets, program })
+    }
+
+    /// Gives the cells that are read, in the order of the program's inputs.
+    pub fn inputs(&self) -> &[Cell] {
+        &self.inputs
+    }
+
+    /// Gives the cells that are made, in the order of the program's outputs.
+    pub fn targets(&self) -> &[Cell] {
+        &self.targets
+    }
+
+    /// Gives the XORs.
+    pub fn program(&self) -> &Program {
+        &self.program
+    }
+
+    /// Runs the schedule symbolically over GF(2): every target must be, as an XOR of data cells, what the code defines.
+    ///
+    /// # Errors
+    /// The first target that is something else, or a cell that the code does not have.
+    pub fn verify(&self, code: &Code) -> Result<(), ScheduleError> {
+        symbolic::verify(self, code)
+    }
+}

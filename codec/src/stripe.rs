@@ -1,0 +1,164 @@
+//! Encoding and recovering the cells of one stripe in memory.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rain_kernels::Kernel;
+
+use crate::code::{Cell, Code};
+use crate::schedule::{ErasurePattern, Schedule, ScheduleError};
+
+/// Recovery schedules kept. Every pattern of b-code:13 with all its cells wanted is 91; the rest is for reads of single cells.
+const SCHEDULES_MAX: usize = 512;
+
+/// A code with the machine's instruction set and the schedules made so far.
+///
+/// Shape: shared by reference between threads; cells go in and out as slices of one length.
+#[derive(Debug)]
+pub struct StripeCodec {
+    code: Arc<Code>,
+    kernel: Kernel,
+    encode: Schedule,
+    recoveries: Mutex<Recoveries>,
+}
+
+impl StripeCodec {
+    /// Prepares a code for the widest instruction set of this machine.
+    pub fn new(code: Arc<Code>) -> Self {
+        Self::with_kernel(code, Kernel::detect())
+    }
+
+    /// Prepares a code for a given instruction set.
+    pub fn with_kernel(code: Arc<Code>, kernel: Kernel) -> Self {
+        let encode = Schedule::encode(&code);
+        Self { code, kernel, encode, recoveries: Mutex::default() }
+    }
+
+    /// Gives the code.
+    pub fn code(&self) -> &Arc<Code> {
+        &self.code
+    }
+
+    /// Gives the instruction set in use.
+    pub fn kernel(&self) -> Kernel {
+        self.kernel
+    }
+
+    /// Gives the schedule that makes all parity cells.
+    pub fn encode_schedule(&self) -> &Schedule {
+        &self.encode
+    }
+
+    /// Makes the parity cells of a stripe.
+    ///
+    /// Shape: `data` are all data cells in byte order, `parity` all parity cells by column, then row; all of one length.
+    ///
+    /// # Panics
+    /// When there are more or fewer cells, or their lengths differ.
+    pub fn encode(&self, data: &[&[u8]], parity: &mut [&mut [u8]]) {
+        self.run(&self.encode, data, parity);
+    }
+
+    /// Finds the schedule that recovers wanted cells of lost columns.
+    ///
+    /// Cost: some microseconds when it was asked for lately; up to milliseconds the first time, when it is made and verified
+    /// symbolically. A few hundred are kept.
+    ///
+    /// # Errors
+    /// As [`Schedule::recover`].
+    pub fn recover_schedule(&self, lost: ErasurePattern, wanted: &[Cell]) -> Result<Arc<Schedule>, ScheduleError> {
+        let mut wanted = wanted.to_vec();
+        wanted.sort_unstable();
+        wanted.dedup();
+        let key = (lost, wanted);
+        if let Some(schedule) = self.recoveries().find(&key) {
+            return Ok(schedule);
+        }
+        // Made outside the lock: two threads may make the same one, and neither waits for the other.
+        let schedule = Schedule::recover(&self.code, lost, &key.1)?;
+        schedule.verify(&self.code)?;
+        let schedule = Arc::new(schedule);
+        self.recoveries().keep(key, Arc::clone(&schedule));
+        Ok(schedule)
+    }
+
+    /// Runs a schedule.
+    ///
+    /// Shape: `inputs` and `outputs` are the cells of [`Schedule::inputs`] and [`Schedule::targets`], all of one length.
+    ///
+    /// # Panics
+    /// When there are more or fewer cells, or their lengths differ.
+    pub fn run(&self, schedule: &Schedule, inputs: &[&[u8]], outputs: &mut [&mut [u8]]) {
+        self.kernel.run(schedule.program(), inputs, outputs);
+    }
+
+    fn recoveries(&self) -> std::sync::MutexGuard<'_, Recoveries> {
+        // The table is whole between any two calls, so a panic elsewhere leaves nothing half done.
+        self.recoveries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+type RecoveryKey = (ErasurePattern, Vec<Cell>);
+
+/// Schedules by what they recover; the one unused for longest goes when there are too many.
+#[derive(Debug, Default)]
+struct Recoveries {
+    schedules: HashMap<RecoveryKey, (Arc<Schedule>, u64)>,
+    /// Counts uses, and so tells which one was earlier.
+    uses: u64,
+}
+
+impl Recoveries {
+    fn find(&mut self, key: &RecoveryKey) -> Option<Arc<Schedule>> {
+        self.uses += 1;
+        let (schedule, last_use) = self.schedules.get_mut(key)?;
+        *last_use = self.uses;
+        Some(Arc::clone(schedule))
+    }
+
+    fn keep(&mut self, key: RecoveryKey, schedule: Arc<Schedule>) {
+        if self.schedules.len() >= SCHEDULES_MAX && !self.schedules.contains_key(&key) {
+            let oldest = self.schedules.iter().min_by_key(|(_, (_, last_use))| *last_use);
+            if let Some(oldest) = oldest.map(|(key, _)| key.clone()) {
+                self.schedules.remove(&oldest);
+            }
+        }
+        self.uses += 1;
+        self.schedules.insert(key, (schedule, self.uses));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_schedule_is_made_once_whatever_the_order_of_wishes() {
+        let codec = StripeCodec::new(Arc::new(Code::named("b-code:6").unwrap()));
+        let lost = ErasurePattern::of(&[1, 3]);
+        let (first, second) = (Cell::new(1, 0), Cell::new(3, 2));
+        let made = codec.recover_schedule(lost, &[second, first]).unwrap();
+        let again = codec.recover_schedule(lost, &[first, second, first]).unwrap();
+        assert!(Arc::ptr_eq(&made, &again));
+    }
+
+    #[test]
+    fn the_schedules_kept_are_bounded_and_the_used_ones_stay() {
+        let codec = StripeCodec::new(Arc::new(Code::named("b-code:13").unwrap()));
+        let often = (ErasurePattern::of(&[0]), [Cell::new(0, 0)]);
+        let kept = codec.recover_schedule(often.0, &often.1).unwrap();
+        let mut made = 1;
+        for (first, second) in (0..13).flat_map(|first| (first + 1..13).map(move |second| (first, second))) {
+            for row in 0..6 {
+                for column in [first, second] {
+                    let wanted = [Cell::new(column, row)];
+                    codec.recover_schedule(ErasurePattern::of(&[first, second]), &wanted).unwrap();
+                    made += 1;
+                }
+            }
+            assert!(Arc::ptr_eq(&kept, &codec.recover_schedule(often.0, &often.1).unwrap()));
+        }
+        assert!(made > SCHEDULES_MAX);
+        assert_eq!(codec.recoveries().schedules.len(), SCHEDULES_MAX);
+    }
+}

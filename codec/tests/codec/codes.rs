@@ -1,0 +1,102 @@
+//! The codes themselves: sizes, the published check value, density, and that any k columns suffice.
+
+use crate::oracle;
+use rain_codec::{Cell, CellKind, Code};
+
+fn every_code() -> impl Iterator<Item = Code> {
+    Code::names().map(|name| Code::named(&name).expect("a listed code"))
+}
+
+#[test]
+fn names_lead_to_codes_and_back() {
+    for name in Code::names() {
+        let code: Code = name.parse().expect("a listed code");
+        assert_eq!((code.name(), code.to_string()), (name.as_str(), name.clone()));
+    }
+}
+
+#[test]
+fn sizes_are_those_of_the_papers() {
+    for code in every_code() {
+        let columns = code.columns();
+        let (rows, data_cells) = if code.name().starts_with('b') {
+            (columns / 2, (columns - 2) * (columns / 2))
+        } else {
+            (columns, (columns - 2) * columns)
+        };
+        assert_eq!((code.rows(), code.data_cell_count()), (rows, data_cells), "{code}");
+        assert_eq!((code.data_columns(), code.tolerates()), (columns - 2, 2), "{code}");
+    }
+}
+
+#[test]
+fn data_run_row_by_row_and_lie_above_parity() {
+    for code in every_code() {
+        let cells: Vec<Cell> = (0..code.data_cell_count()).map(|index| code.data_cell(index)).collect();
+        assert!(cells.is_sorted_by_key(|cell| (cell.row, cell.column)), "{code}");
+        for cell in code.cells() {
+            let is_data = usize::from(cell.row) < code.data_rows(usize::from(cell.column));
+            match code.cell(cell) {
+                CellKind::Data { index } => assert!(is_data && cells[index] == cell, "{code} {cell}"),
+                CellKind::Parity { of } => assert!(!is_data && of.is_sorted(), "{code} {cell}"),
+            }
+        }
+        assert!(!code.contains(Cell::new(code.columns(), 0)) && !code.contains(Cell::new(0, code.rows())));
+    }
+}
+
+/// Lowest density: a write to a data cell touches two parity cells, in other columns than its own and each other's.
+#[test]
+fn every_data_cell_is_in_exactly_two_parities() {
+    for code in every_code() {
+        for index in 0..code.data_cell_count() {
+            let cell = code.data_cell(index);
+            let columns: Vec<u16> =
+                code.parity_cells().filter(|(_, of)| of.contains(&cell)).map(|(parity, _)| parity.column).collect();
+            assert_eq!(columns.len(), 2, "{code} {cell}");
+            assert!(columns[0] != columns[1] && !columns.contains(&cell.column), "{code} {cell}");
+        }
+    }
+}
+
+/// The four-column code of the RAIN slides, cells of 8 bytes.
+#[test]
+fn check_value_of_the_four_column_code() {
+    let code = Code::named("b-code:4").expect("a listed code");
+    let bytes: Vec<u8> = (0..32_u32).map(|i| u8::try_from((i * 131 + 7) % 251).expect("below 251")).collect();
+    let data: Vec<Vec<u8>> = bytes.chunks(8).map(<[u8]>::to_vec).collect();
+    let stripe = oracle::encode(&code, &data);
+    let columns: Vec<String> =
+        stripe.concat().chunks(16).map(|column| column.iter().map(|byte| format!("{byte:02x}")).collect()).collect();
+    let expected = [
+        "078a12951da028abd4f1fcf3d4d12c3c",
+        "33b63ec149cc54d78c99848bbc89849f",
+        "5fe26aed75f88008343c2c54546c7c7c",
+        "8b13961ea129ac346c54542c3c34d4df",
+    ];
+    assert_eq!(columns, expected);
+}
+
+/// MDS, by rank: any two columns away, the others determine all data.
+#[test]
+fn any_k_columns_suffice() {
+    for code in every_code() {
+        let data: Vec<Vec<u8>> = (0..code.data_cell_count()).map(|index| index.to_le_bytes().to_vec()).collect();
+        let stripe = oracle::encode(&code, &data);
+        for first in 0..code.columns() {
+            for second in first + 1..code.columns() {
+                let kept: Vec<usize> =
+                    (0..code.columns()).filter(|&column| column != first && column != second).collect();
+                let decoded = oracle::decode(&code, &stripe, &kept);
+                assert!(decoded.as_ref() == Some(&data), "{code} without columns {first} and {second}");
+            }
+        }
+    }
+}
+
+#[test]
+fn k_less_one_columns_do_not_suffice() {
+    let code = Code::named("b-code:5").expect("a listed code");
+    let stripe = vec![vec![0]; code.columns() * code.rows()];
+    assert_eq!(oracle::decode(&code, &stripe, &[0, 1]), None);
+}

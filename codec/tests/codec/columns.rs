@@ -1,0 +1,181 @@
+//! Whole column files in memory: layout, order of bytes, checksums.
+
+use std::sync::Arc;
+
+use rain_codec::column::{DEFAULT_BLOCK_BYTES, HEADER_BYTES, crc64, crc64_of_xor, default_cell_bytes};
+use rain_codec::{Cell, CellKind, Code, ColumnHeader, Geometry, Seal, StripeCodec, StripeEncoder, TitleVersion};
+
+use crate::oracle;
+
+const VERSION: TitleVersion = TitleVersion { counter: 3, node: 1, random: 0x5eed };
+
+pub(super) fn title_bytes(len: usize) -> Vec<u8> {
+    (0..len).map(|at| (at.wrapping_mul(at) / 7 + at / 256).to_le_bytes()[0]).collect()
+}
+
+pub(super) fn header(code: &Code, cell_bytes: u32, block_bytes: u32, title: &str, content: &[u8]) -> ColumnHeader {
+    ColumnHeader {
+        code: code.name().into(),
+        columns: u16::try_from(code.columns()).unwrap(),
+        rows: u16::try_from(code.rows()).unwrap(),
+        column: 0,
+        cell_bytes,
+        interleave_bytes: 0,
+        block_bytes,
+        title: title.into(),
+        version: VERSION,
+        title_bytes: content.len() as u64,
+        etag: [0xe7; 16],
+        modified_ms: 1_000_000_000_000,
+        media_type: "application/octet-stream".into(),
+    }
+}
+
+/// All column files of a title.
+pub(super) fn column_files(code: &Arc<Code>, header: &ColumnHeader, content: &[u8]) -> Vec<Vec<u8>> {
+    let codec = Arc::new(StripeCodec::new(Arc::clone(code)));
+    let mut encoder = StripeEncoder::new(codec, header.cell_bytes, header.block_bytes, &header.title, header.version);
+    let mut files: Vec<Vec<u8>> =
+        (0..header.columns).map(|column| ColumnHeader { column, ..header.clone() }.to_bytes().to_vec()).collect();
+    for (stripe, data) in (0..).zip(content.chunks(encoder.stripe_data_bytes())) {
+        for (file, record) in files.iter_mut().zip(encoder.encode_stripe(stripe, data)) {
+            file.extend_from_slice(record);
+        }
+    }
+    files
+}
+
+/// Reads column files back with nothing but the layout: all blocks under their seals, all cells what the oracle says.
+fn check_files(code: &Code, header: &ColumnHeader, content: &[u8], files: &[Vec<u8>]) {
+    let geometry = Geometry::of(header, code);
+    let mut read = Vec::new();
+    for index in 0..geometry.stripe_count() {
+        let shape = geometry.stripe(index);
+        assert_eq!(shape.title_offset, read.len() as u64);
+        let cell_bytes = shape.cell_bytes as usize;
+        let mut stripe: Vec<Vec<u8>> = Vec::new();
+        for (column, file) in (0..header.columns).zip(files) {
+            let seal = Seal::new(&header.title, header.version, column);
+            let record = &file[usize::try_from(shape.record_offset).unwrap()..];
+            for row in 0..shape.rows {
+                let cell = &record[usize::try_from(shape.cell_offset(row)).unwrap()..][..cell_bytes];
+                for block in 0..shape.blocks_per_cell() {
+                    let at = usize::try_from(shape.checksum_offset(row, block)).unwrap();
+                    let stored = u64::from_le_bytes(record[at..at + 8].try_into().unwrap());
+                    let bytes = &cell[shape.block_range(block)];
+                    assert!(seal.check(index, row, block, bytes, stored), "{code} stripe {index} column {column}");
+                }
+                stripe.push(cell.to_vec());
+            }
+        }
+        let cell_at = |cell: Cell| &stripe[usize::from(cell.column) * code.rows() + usize::from(cell.row)];
+        let data: Vec<Vec<u8>> =
+            (0..code.data_cell_count()).map(|index| cell_at(code.data_cell(index)).clone()).collect();
+        assert!(oracle::encode(code, &data) == stripe, "{code} stripe {index}");
+        let data = data.concat();
+        let (used, padding) = data.split_at(usize::try_from(shape.data_bytes).unwrap());
+        read.extend_from_slice(used);
+        assert!(padding.iter().all(|byte| *byte == 0));
+    }
+    assert!(read == content, "{code}");
+    for file in files {
+        assert_eq!(file.len() as u64, geometry.file_bytes());
+    }
+}
+
+#[test]
+fn every_code_lays_out_every_kind_of_length() {
+    for name in Code::names() {
+        let code = Arc::new(Code::named(&name).unwrap());
+        let full = code.data_cell_count() * 4096;
+        for len in [0, 1, 64, 65, full - 1, full, full + 1, 2 * full, 2 * full + full / 3] {
+            let content = title_bytes(len);
+            let header = header(&code, 4096, 1024, "some title", &content);
+            check_files(&code, &header, &content, &column_files(&code, &header, &content));
+        }
+    }
+}
+
+#[test]
+fn default_sizes() {
+    for name in ["b-code:4", "b-code:6", "x-code:13"] {
+        let code = Arc::new(Code::named(name).unwrap());
+        let content = title_bytes(1_500_000);
+        let header = header(&code, default_cell_bytes(&code), DEFAULT_BLOCK_BYTES, "defaults", &content);
+        check_files(&code, &header, &content, &column_files(&code, &header, &content));
+    }
+}
+
+/// Buffers are used again: nothing of a stripe may show in the next.
+#[test]
+fn a_stripe_is_encoded_the_same_after_any_other() {
+    let codec = Arc::new(StripeCodec::new(Arc::new(Code::named("b-code:7").unwrap())));
+    let new_encoder = || StripeEncoder::new(Arc::clone(&codec), 4096, 512, "again", VERSION);
+    let mut used = new_encoder();
+    let full = vec![0xff; used.stripe_data_bytes()];
+    for len in [full.len(), 1, full.len() - 1, 100, full.len()] {
+        let data = title_bytes(len);
+        used.encode_stripe(1, &full);
+        assert!(used.encode_stripe(9, &data) == new_encoder().encode_stripe(9, &data), "{len} bytes");
+    }
+}
+
+/// The checksum of a parity cell follows from those of its data cells, through the seals.
+#[test]
+fn parity_checksums_follow_from_data_checksums() {
+    let code = Arc::new(Code::named("b-code:5").unwrap());
+    let content = title_bytes(6 * 4096);
+    let header = header(&code, 4096, 1024, "linear", &content);
+    let files = column_files(&code, &header, &content);
+    let shape = Geometry::of(&header, &code).stripe(0);
+    let crc_of = |cell: Cell, block: u32| {
+        let at = HEADER_BYTES + usize::try_from(shape.checksum_offset(cell.row, block)).unwrap();
+        let stored = u64::from_le_bytes(files[usize::from(cell.column)][at..at + 8].try_into().unwrap());
+        Seal::new(&header.title, VERSION, cell.column).crc(0, cell.row, block, stored)
+    };
+    for (parity, of) in code.parity_cells() {
+        for block in 0..4 {
+            let crcs: Vec<u64> = of.iter().map(|&cell| crc_of(cell, block)).collect();
+            assert_eq!(crc_of(parity, block), crc64_of_xor(&crcs, 1024));
+        }
+    }
+}
+
+#[test]
+fn an_encoder_takes_one_byte_to_a_full_stripe() {
+    let encode = |len: usize| {
+        let codec = Arc::new(StripeCodec::new(Arc::new(Code::named("b-code:4").unwrap())));
+        let mut encoder = StripeEncoder::new(codec, 4096, 512, "limits", VERSION);
+        encoder.encode_stripe(0, &vec![0; len]).len()
+    };
+    assert_eq!(encode(1), 4);
+    assert_eq!(encode(4 * 4096), 4);
+    for len in [0, 4 * 4096 + 1] {
+        assert!(std::panic::catch_unwind(|| encode(len)).is_err(), "{len} bytes");
+    }
+}
+
+#[test]
+fn a_damaged_block_is_seen() {
+    let code = Arc::new(Code::named("b-code:4").unwrap());
+    let content = title_bytes(300);
+    let header = header(&code, 4096, 512, "damage", &content);
+    let file = &column_files(&code, &header, &content)[2];
+    let shape = Geometry::of(&header, &code).stripe(0);
+    let seal = Seal::new(&header.title, VERSION, 2);
+    let cell = &file[HEADER_BYTES..][..shape.cell_bytes as usize];
+    let stored = seal.tag(0, 0, 0) ^ crc64(cell);
+    for at in 0..cell.len() {
+        let mut damaged = cell.to_vec();
+        damaged[at] ^= 1;
+        assert!(seal.check(0, 0, 0, cell, stored) && !seal.check(0, 0, 0, &damaged, stored), "byte {at}");
+    }
+}
+
+#[test]
+fn kinds_and_layout_agree() {
+    let code = Code::named("b-code:9").unwrap();
+    assert_eq!(code.data_rows(8), code.rows());
+    assert!(matches!(code.cell(Cell::new(8, 3)), CellKind::Data { .. }));
+    assert!(matches!(code.cell(Cell::new(7, 3)), CellKind::Parity { .. }));
+}

@@ -1,0 +1,7 @@
+//! The codec from outside, as its users see it.
+
+mod codes;
+mod columns;
+mod golden;
+mod oracle;
+mod recovery;

@@ -1,0 +1,206 @@
+//! Reading the store's column files: what is read was checked against the file's own header first.
+
+use super::names::{FileKind, FileName, TitleHash};
+use super::{Disk, Store, lock, title_version};
+use rain_cluster::{Content, Manifest, NodeId, Time, Version};
+use rain_codec::Code;
+use rain_codec::column::{CHECKSUM_BYTES, ColumnHeader, Geometry, HEADER_BYTES, HeaderError, Seal, TitleVersion};
+use std::io;
+
+/// Why a column cannot be read. Each is an erasure to the reader.
+#[derive(Debug, thiserror::Error)]
+pub enum ColumnError {
+    /// The node holds no column of the version.
+    #[error("no column is held")]
+    Missing,
+    /// The disk refused.
+    #[error("{0}")]
+    Disk(#[from] io::Error),
+    /// The header is not one.
+    #[error("{0}")]
+    Header(#[from] HeaderError),
+    /// The file is whole, but of another title, version or column.
+    #[error("a foreign file: it says {found}, expected {expected}")]
+    Foreign {
+        /// What its header says.
+        found: String,
+        /// What its name says.
+        expected: String,
+    },
+    /// The file is shorter or longer than its header says.
+    #[error("the file has {found} bytes, expected {expected}")]
+    Length {
+        /// Its length.
+        found: u64,
+        /// Its length by the header.
+        expected: u64,
+    },
+    /// A block is not what its checksum says.
+    #[error("stripe {stripe}, row {row}, block {block}: the checksum does not match")]
+    Block {
+        /// The stripe.
+        stripe: u64,
+        /// The row of the cell.
+        row: u16,
+        /// The block of the cell.
+        block: u32,
+    },
+}
+
+/// An open column file.
+#[derive(Debug)]
+pub struct ColumnReader<F> {
+    file: F,
+    geometry: Geometry,
+    index: u16,
+    rows: u16,
+    seal: Seal,
+}
+
+impl<F> ColumnReader<F> {
+    /// Where the title's bytes lie in the file.
+    pub fn geometry(&self) -> &Geometry {
+        &self.geometry
+    }
+
+    /// Which column of the code it is.
+    pub fn index(&self) -> u16 {
+        self.index
+    }
+}
+
+/// What the column file `name` says it is, checked against its name and length.
+pub(super) fn inspect<D: Disk>(disk: &D, name: FileName, column: u16) -> Result<Manifest, ColumnError> {
+    let file = disk.open(&name.path())?;
+    let (header, _) = read_header(disk, &file, name, column)?;
+    Ok(Manifest {
+        title: header.title,
+        version: version_of(header.version),
+        content: Some(Content {
+            bytes: header.title_bytes,
+            etag: header.etag,
+            code: header.code,
+            cell_bytes: header.cell_bytes,
+            block_bytes: header.block_bytes,
+            modified_ms: header.modified_ms,
+            media_type: header.media_type,
+        }),
+    })
+}
+
+fn version_of(TitleVersion { counter, node, random }: TitleVersion) -> Version {
+    let [life, random] = [random >> 32, random & u64::from(u32::MAX)].map(|half| u32::try_from(half).expect("a half"));
+    Version { counter, node: NodeId(node), life, random }
+}
+
+fn read_header<D: Disk>(
+    disk: &D,
+    file: &D::File,
+    name: FileName,
+    column: u16,
+) -> Result<(ColumnHeader, Geometry), ColumnError> {
+    let found = disk.len(file)?;
+    if found < HEADER_BYTES as u64 {
+        return Err(ColumnError::Length { found, expected: HEADER_BYTES as u64 });
+    }
+    let mut bytes = [0; HEADER_BYTES];
+    disk.read_at(file, 0, &mut bytes)?;
+    let header = ColumnHeader::parse(&bytes)?;
+    let same = TitleHash::of(&header.title) == name.title
+        && header.version == title_version(name.version)
+        && header.column == column;
+    if !same {
+        let version = version_of(header.version);
+        return Err(ColumnError::Foreign {
+            found: format!("column {} of version {version} of `{}`", header.column, header.title),
+            expected: format!("column {column} of version {}", name.version),
+        });
+    }
+    let code = Code::named(&header.code).map_err(|error| ColumnError::Disk(io::Error::other(error.to_string())))?;
+    let geometry = Geometry::of(&header, &code);
+    let expected = geometry.file_bytes();
+    if found == expected { Ok((header, geometry)) } else { Err(ColumnError::Length { found, expected }) }
+}
+
+impl<D: Disk> Store<D> {
+    /// Opens the node's column of a version and checks its header and length.
+    ///
+    /// # Errors
+    /// [`ColumnError`]; damage is remembered and shown from then on.
+    pub fn open_column(&self, now: Time, title: &str, version: Version) -> Result<ColumnReader<D::File>, ColumnError> {
+        let key = (TitleHash::of(title), version);
+        let column = {
+            let mut index = lock(&self.index);
+            if index.held(key).is_none() {
+                return Err(ColumnError::Missing);
+            }
+            let held = index.held_mut(key, now);
+            held.read = Some(now);
+            held.column.as_ref().ok_or(ColumnError::Missing)?.column
+        };
+        let name = FileName { title: key.0, version, kind: FileKind::Column(column) };
+        let opened = self.disk.open(&name.path()).map_err(ColumnError::from).and_then(|file| {
+            let (header, geometry) = read_header(&self.disk, &file, name, column)?;
+            let seal = Seal::new(title, header.version, column);
+            Ok(ColumnReader { file, geometry, index: column, rows: header.rows, seal })
+        });
+        opened.inspect_err(|error| self.note_damage(title, version, &error.to_string()))
+    }
+
+    /// Fills `buffer` from the column file at `offset`.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn read_column(&self, column: &ColumnReader<D::File>, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        self.disk.read_at(&column.file, offset, buffer)
+    }
+
+    /// Reads the node's whole column and checks every block.
+    ///
+    /// # Errors
+    /// The first [`ColumnError`] met; damage is remembered.
+    pub fn verify_column(&self, now: Time, title: &str, version: Version) -> Result<(), ColumnError> {
+        let column = self.open_column(now, title, version)?;
+        let mut record = Vec::new();
+        for index in 0..column.geometry.stripe_count() {
+            let checked = self.verify_stripe(&column, index, &mut record);
+            checked.inspect_err(|error| self.note_damage(title, version, &error.to_string()))?;
+        }
+        Ok(())
+    }
+
+    fn verify_stripe(
+        &self,
+        column: &ColumnReader<D::File>,
+        index: u64,
+        record: &mut Vec<u8>,
+    ) -> Result<(), ColumnError> {
+        let stripe = column.geometry.stripe(index);
+        record.resize(usize::try_from(stripe.record_bytes()).map_err(io::Error::other)?, 0);
+        self.disk.read_at(&column.file, stripe.record_offset, record)?;
+        for row in 0..column.rows {
+            for block in 0..stripe.blocks_per_cell() {
+                let cell = stripe.cell_offset(row) as usize;
+                let range = stripe.block_range(block);
+                let at = stripe.checksum_offset(row, block) as usize;
+                let stored = u64::from_le_bytes(record[at..at + CHECKSUM_BYTES].try_into().expect("eight bytes"));
+                if !column.seal.check(index, row, block, &record[cell + range.start..cell + range.end], stored) {
+                    return Err(ColumnError::Block { stripe: index, row, block });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Remembers that the node's column of a version is not to be trusted.
+    pub fn note_damage(&self, title: &str, version: Version, reason: &str) {
+        let key = (TitleHash::of(title), version);
+        let mut index = lock(&self.index);
+        if index.held(key).is_some() {
+            let held = index.held_mut(key, Time::default());
+            if let Some(column) = &mut held.column {
+                column.damage.get_or_insert_with(|| reason.to_owned());
+            }
+        }
+    }
+}

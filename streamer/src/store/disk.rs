@@ -1,0 +1,178 @@
+//! The storage seam: all that the store asks of a file system, small enough to fail on purpose.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+/// A data folder. Paths are relative to it, with `/` between their parts.
+///
+/// Nothing is durable before it is synced: a file's bytes by [`sync`](Self::sync), a file's presence under its name by
+/// [`sync_folder`](Self::sync_folder) on the folder that holds the name.
+pub trait Disk: Send + Sync + core::fmt::Debug {
+    /// An open file.
+    type File: Send + Sync + core::fmt::Debug;
+
+    /// Makes an empty file; one of that name is emptied.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    fn create(&self, path: &str) -> io::Result<Self::File>;
+
+    /// Opens a file for reading.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    fn open(&self, path: &str) -> io::Result<Self::File>;
+
+    /// Length of the file in bytes.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    fn len(&self, file: &Self::File) -> io::Result<u64>;
+
+    /// Writes all of `bytes` at `offset`.
+    ///
+    /// # Errors
+    /// Those of the file system; some of the bytes may have been written.
+    fn write_at(&self, file: &Self::File, offset: u64, bytes: &[u8]) -> io::Result<()>;
+
+    /// Fills `buffer` from `offset`.
+    ///
+    /// # Errors
+    /// Those of the file system; [`io::ErrorKind::UnexpectedEof`] when the file ends before.
+    fn read_at(&self, file: &Self::File, offset: u64, buffer: &mut [u8]) -> io::Result<()>;
+
+    /// Makes the bytes of the file durable.
+    ///
+    /// # Errors
+    /// Those of the file system; what was written since the last sync must then be taken for lost.
+    fn sync(&self, file: &Self::File) -> io::Result<()>;
+
+    /// Gives the file another name in the same folder, replacing what had it, in one step.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+
+    /// Takes a name away.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    fn remove(&self, path: &str) -> io::Result<()>;
+
+    /// Makes a folder, if it is not there.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    fn create_folder(&self, path: &str) -> io::Result<()>;
+
+    /// Makes the names in the folder durable; the data folder itself is `""`.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    fn sync_folder(&self, path: &str) -> io::Result<()>;
+
+    /// The names of the files in the folder, in any order.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    fn list(&self, path: &str) -> io::Result<Vec<String>>;
+}
+
+/// Why a data folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum FolderError {
+    /// It cannot be made or reached.
+    #[error("data folder {}: {error}", path.display())]
+    Unusable {
+        /// The folder.
+        path: PathBuf,
+        /// What the file system said.
+        error: io::Error,
+    },
+    /// Another node has it.
+    #[error("data folder {} is in use by another node", .0.display())]
+    InUse(PathBuf),
+}
+
+/// The file system of this machine below one folder, held against other nodes as long as the value lives.
+#[derive(Debug)]
+pub struct SystemDisk {
+    root: PathBuf,
+    /// Locked; the kernel lets go of it when the process ends, however it ends.
+    _lock: File,
+}
+
+impl SystemDisk {
+    /// Takes the data folder `root`, which must exist.
+    ///
+    /// # Errors
+    /// [`FolderError`]; nothing is changed but the lock file.
+    pub fn take(root: &Path) -> Result<Self, FolderError> {
+        let unusable = |error| FolderError::Unusable { path: root.to_owned(), error };
+        if !root.is_dir() {
+            return Err(unusable(io::Error::new(io::ErrorKind::NotFound, "there is no such folder")));
+        }
+        let lock =
+            OpenOptions::new().create(true).truncate(false).write(true).open(root.join("lock")).map_err(unusable)?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { root: root.to_owned(), _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(FolderError::InUse(root.to_owned())),
+            Err(TryLockError::Error(error)) => Err(unusable(error)),
+        }
+    }
+}
+
+impl Disk for SystemDisk {
+    type File = File;
+
+    fn create(&self, path: &str) -> io::Result<File> {
+        OpenOptions::new().read(true).write(true).create(true).truncate(true).open(self.root.join(path))
+    }
+
+    fn open(&self, path: &str) -> io::Result<File> {
+        File::open(self.root.join(path))
+    }
+
+    fn len(&self, file: &File) -> io::Result<u64> {
+        Ok(file.metadata()?.len())
+    }
+
+    fn write_at(&self, file: &File, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        file.write_all_at(bytes, offset)
+    }
+
+    fn read_at(&self, file: &File, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        file.read_exact_at(buffer, offset)
+    }
+
+    fn sync(&self, file: &File) -> io::Result<()> {
+        file.sync_all()
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        std::fs::rename(self.root.join(from), self.root.join(to))
+    }
+
+    fn remove(&self, path: &str) -> io::Result<()> {
+        std::fs::remove_file(self.root.join(path))
+    }
+
+    fn create_folder(&self, path: &str) -> io::Result<()> {
+        std::fs::create_dir_all(self.root.join(path))
+    }
+
+    fn sync_folder(&self, path: &str) -> io::Result<()> {
+        File::open(self.root.join(path))?.sync_all()
+    }
+
+    fn list(&self, path: &str) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(self.root.join(path))? {
+            // A name that is not UTF-8 is none of ours.
+            names.extend(entry?.file_name().into_string().ok());
+        }
+        Ok(names)
+    }
+}

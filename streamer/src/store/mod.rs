@@ -1,0 +1,487 @@
+//! What one node keeps on its disk: columns and tombstones, pending or marked, and the decisions it made.
+//!
+//! The store answers the [`Request`]s of other nodes and carries out the disk's side of the two phases. It blocks; the
+//! node calls it from blocking threads, the simulator from its one thread on a disk that forgets. A file gets its final
+//! name only when its bytes are durable, and a request is answered only when the name is durable too. Column files are
+//! never changed after they have their name.
+
+mod column;
+mod disk;
+mod index;
+mod names;
+mod record;
+mod scan;
+
+pub use column::{ColumnError, ColumnReader};
+pub use disk::{Disk, FolderError, SystemDisk};
+pub use record::RecordError;
+pub use scan::OpenError;
+
+use core::time::Duration;
+use index::{Held, HeldColumn, Index, Upload};
+use names::{FileKind, FileName, IDENTITY, TITLES, TitleHash, UNFINISHED};
+use rain_cluster::message::Outcome;
+use rain_cluster::{Manifest, NodeId, Reply, Request, Time, TitleState, Version};
+use rain_codec::Code;
+use rain_codec::column::{ColumnHeader, Geometry, HEADER_BYTES, TitleVersion};
+use serde::{Deserialize, Serialize};
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// A superseded version stays so long for those who read it, counted from its last read.
+pub const SUPERSEDED_LINGER: Duration = Duration::from_secs(60);
+/// A pending version is asked about when its mark has not come after so long.
+pub const PENDING_PATIENCE: Duration = Duration::from_millis(1500);
+/// A tombstone stays at least so long: longer than any message of an older PUT can be under way.
+pub const TOMBSTONE_AGE: Duration = Duration::from_secs(120);
+
+const TITLE_LOCKS: usize = 64;
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Identity {
+    node: NodeId,
+    life: u32,
+    blank: bool,
+}
+
+/// A decision to commit, durable until every prepared participant has its mark.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decision {
+    /// What was committed.
+    pub manifest: Manifest,
+    /// Who prepared it.
+    pub prepared: Vec<NodeId>,
+}
+
+/// Why a decision is not durable.
+#[derive(Debug, thiserror::Error)]
+pub enum DecideError {
+    /// Nothing of it is on the disk: the version may be aborted.
+    #[error("the decision was not written: {0}")]
+    Clean(io::Error),
+    /// It may or may not come back after a restart: the version must be neither aborted nor committed.
+    #[error("the decision may or may not have been written: {0}")]
+    Uncertain(io::Error),
+}
+
+/// Why an upload cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum UploadError {
+    /// The disk refused.
+    #[error(transparent)]
+    Disk(#[from] io::Error),
+    /// There is no such upload, or it failed before.
+    #[error("there is no upload of version {0}")]
+    Unknown(Version),
+    /// Bytes are missing before these.
+    #[error("bytes at offset {found}, expected {expected}")]
+    Offset {
+        /// Offset of the bytes that came.
+        found: u64,
+        /// Offset that was due.
+        expected: u64,
+    },
+}
+
+/// The store of one node.
+#[derive(Debug)]
+pub struct Store<D: Disk> {
+    disk: D,
+    identity: Mutex<Identity>,
+    index: Mutex<Index<D>>,
+    title_locks: [Mutex<()>; TITLE_LOCKS],
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<D: Disk> Store<D> {
+    /// Answers a request of another node, or of this one.
+    ///
+    /// # Errors
+    /// Those of the disk: the asking node must take them for silence. No promise was made.
+    pub fn handle(&self, now: Time, request: &Request) -> io::Result<Reply> {
+        match request {
+            Request::Lookup { title } => Ok(Reply::State(self.lookup(title))),
+            Request::Prepare { manifest, base } => self.prepare(now, manifest, *base),
+            Request::Mark { manifest, spread } => self.mark(now, manifest, *spread),
+            Request::Drop { title, version } => self.drop_version(title, *version),
+            Request::Outcome { title, version } => Ok(Reply::Outcome(self.outcome(title, *version))),
+            Request::Purge { title, version } => self.purge(title, *version),
+            Request::Committed => Ok(self.committed()),
+        }
+    }
+
+    /// This node.
+    pub fn node(&self) -> NodeId {
+        lock(&self.identity).node
+    }
+
+    /// The present life of the store: another one after its disk was lost.
+    pub fn life(&self) -> u32 {
+        lock(&self.identity).life
+    }
+
+    /// Whether the store is new and has not yet learnt what it must know.
+    pub fn is_blank(&self) -> bool {
+        lock(&self.identity).blank
+    }
+
+    /// Notes, durably, that the store has learnt what it must know.
+    ///
+    /// # Errors
+    /// Those of the disk; the store is still blank then.
+    pub fn set_learnt(&self) -> io::Result<()> {
+        let mut identity = lock(&self.identity);
+        let learnt = Identity { blank: false, ..identity.clone() };
+        self.publish("", IDENTITY, &record::to_bytes(&learnt))?;
+        *identity = learnt;
+        Ok(())
+    }
+
+    /// All that the node knows of a title.
+    pub fn lookup(&self, title: &str) -> TitleState {
+        lock(&self.index).state(TitleHash::of(title), self.is_blank())
+    }
+
+    /// The names of all titles with a marked version, in order.
+    pub fn titles(&self) -> Vec<String> {
+        lock(&self.index).titles()
+    }
+
+    /// Notes that this node coordinates `version`: until it is decided or aborted, its outcome is open.
+    pub fn begin(&self, title: &str, version: Version) {
+        lock(&self.index).active.insert((TitleHash::of(title), version));
+    }
+
+    /// Notes that the coordination of `version` was given up.
+    pub fn aborted(&self, title: &str, version: Version) {
+        lock(&self.index).active.remove(&(TitleHash::of(title), version));
+    }
+
+    /// Begins the upload of a column of `version`; an upload of it under way begins anew.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn begin_upload(&self, title: &str, version: Version, column: u16) -> io::Result<()> {
+        let name = FileName { title: TitleHash::of(title), version, kind: FileKind::Column(column) };
+        let file = Arc::new(self.disk.create(&unfinished(&name.path()))?);
+        let upload = Upload { file, column, bytes: HEADER_BYTES as u64 };
+        lock(&self.index).uploads.insert((name.title, version), upload);
+        Ok(())
+    }
+
+    /// Appends records to an upload: `offset` counts from the start of the first record, after the header.
+    ///
+    /// # Errors
+    /// [`UploadError`]; after an error of the disk nothing of the upload is left.
+    pub fn append(&self, title: &str, version: Version, offset: u64, records: &[u8]) -> Result<(), UploadError> {
+        let key = (TitleHash::of(title), version);
+        let (file, expected) = {
+            let index = lock(&self.index);
+            let upload = index.uploads.get(&key).ok_or(UploadError::Unknown(version))?;
+            (Arc::clone(&upload.file), upload.bytes - HEADER_BYTES as u64)
+        };
+        if offset > expected {
+            return Err(UploadError::Offset { found: offset, expected });
+        }
+        if let Err(error) = self.disk.write_at(&file, HEADER_BYTES as u64 + offset, records) {
+            self.forget_upload(key);
+            return Err(error.into());
+        }
+        if let Some(upload) = lock(&self.index).uploads.get_mut(&key) {
+            upload.bytes = upload.bytes.max(HEADER_BYTES as u64 + offset + records.len() as u64);
+        }
+        Ok(())
+    }
+
+    /// Makes an uploaded column, or a tombstone, durable as pending.
+    fn prepare(&self, now: Time, manifest: &Manifest, base: Option<Option<Version>>) -> io::Result<Reply> {
+        let key = (TitleHash::of(&manifest.title), manifest.version);
+        if lock(&self.index).held(key).is_some_and(|held| held.tombstone || held.column.is_some()) {
+            return Ok(Reply::Prepared);
+        }
+        let written = match &manifest.content {
+            Some(_) => self.finish_upload(key, manifest),
+            None => Ok(None),
+        };
+        let column = match written {
+            Ok(column) => column,
+            Err(error) => {
+                self.forget_upload(key);
+                return Ok(refused(&error));
+            }
+        };
+        let _title = self.lock_title(key.0);
+        if !lock(&self.index).satisfies(key, base) {
+            self.forget_upload(key);
+            return Ok(Reply::Refused { no_space: false, condition_failed: true });
+        }
+        let kind = column.map_or(FileKind::Tombstone, FileKind::Column);
+        let name = FileName { title: key.0, version: key.1, kind };
+        let published = match column {
+            Some(_) => self.rename(&name),
+            None => self.publish(TITLES, &name.to_string(), &record::to_bytes(manifest)),
+        };
+        lock(&self.index).uploads.remove(&key);
+        if let Err(error) = published {
+            // Whatever is left of it asks the coordinator after a restart; it was never promised.
+            let _ = self.disk.remove(&name.path());
+            let _ = self.disk.remove(&unfinished(&name.path()));
+            return Ok(refused(&error));
+        }
+        let mut index = lock(&self.index);
+        let held = index.held_mut(key, now);
+        held.manifest = Some(manifest.clone());
+        held.tombstone = column.is_none();
+        held.column = column.map(|column| HeldColumn { column, damage: None });
+        index.supersede(key.0, now);
+        Ok(Reply::Prepared)
+    }
+
+    /// Writes the header of an uploaded column and makes the file durable under its unfinished name.
+    fn finish_upload(&self, key: (TitleHash, Version), manifest: &Manifest) -> io::Result<Option<u16>> {
+        let (file, column, bytes) = {
+            let index = lock(&self.index);
+            let upload = index.uploads.get(&key).ok_or_else(|| io::Error::other("no upload"))?;
+            (Arc::clone(&upload.file), upload.column, upload.bytes)
+        };
+        let (header, expected) = header_of(manifest, column).map_err(io::Error::other)?;
+        if bytes != expected {
+            return Err(io::Error::other(format!("{bytes} bytes uploaded, expected {expected}")));
+        }
+        self.disk.write_at(&file, 0, &header)?;
+        self.disk.sync(&file)?;
+        Ok(Some(column))
+    }
+
+    /// Makes it durable that a version is committed.
+    fn mark(&self, now: Time, manifest: &Manifest, spread: bool) -> io::Result<Reply> {
+        let key = (TitleHash::of(&manifest.title), manifest.version);
+        let _title = self.lock_title(key.0);
+        {
+            let index = lock(&self.index);
+            let marked = index.held(key).is_some_and(|held| held.marked);
+            if marked || index.newest_marked(key.0).is_some_and(|newest| newest > manifest.version) {
+                return Ok(Reply::Marked);
+            }
+            if !spread && index.held(key).is_none() {
+                return Ok(Reply::Absent);
+            }
+        }
+        let name = FileName { title: key.0, version: key.1, kind: FileKind::Mark };
+        self.publish(TITLES, &name.to_string(), &record::to_bytes(manifest))?;
+        let mut index = lock(&self.index);
+        let held = index.held_mut(key, now);
+        held.marked = true;
+        held.manifest = Some(manifest.clone());
+        index.supersede(key.0, now);
+        Ok(Reply::Marked)
+    }
+
+    /// Drops a version on its coordinator's word.
+    fn drop_version(&self, title: &str, version: Version) -> io::Result<Reply> {
+        let key = (TitleHash::of(title), version);
+        let _title = self.lock_title(key.0);
+        self.forget_upload(key);
+        let pending = lock(&self.index).held(key).is_some_and(|held| !held.marked);
+        if pending {
+            self.remove_version(key)?;
+        }
+        Ok(Reply::Dropped)
+    }
+
+    /// What became of a version that this node coordinated.
+    fn outcome(&self, title: &str, version: Version) -> Outcome {
+        let key = (TitleHash::of(title), version);
+        let index = lock(&self.index);
+        if index.decisions.contains_key(&key) || index.held(key).is_some_and(|held| held.marked) {
+            Outcome::Committed
+        } else if index.active.contains(&key) {
+            Outcome::Undecided
+        } else if version.node == self.node() && version.life == self.life() {
+            Outcome::Aborted
+        } else {
+            Outcome::Unknown
+        }
+    }
+
+    /// Forgets a tombstone that has done its work.
+    fn purge(&self, title: &str, version: Version) -> io::Result<Reply> {
+        let key = (TitleHash::of(title), version);
+        let _title = self.lock_title(key.0);
+        let purgeable =
+            lock(&self.index).held(key).is_some_and(|held| held.marked && held.column.is_none() && held.is_tombstone());
+        if purgeable {
+            self.remove_version(key)?;
+        }
+        Ok(Reply::Dropped)
+    }
+
+    fn committed(&self) -> Reply {
+        Reply::Committed { blank: self.is_blank(), manifests: lock(&self.index).committed() }
+    }
+
+    /// Makes a decision to commit durable: from then on the version is committed, whatever happens.
+    ///
+    /// # Errors
+    /// [`DecideError`], which says whether the version may still be aborted.
+    pub fn decide(&self, decision: Decision) -> Result<(), DecideError> {
+        let manifest = &decision.manifest;
+        let key = (TitleHash::of(&manifest.title), manifest.version);
+        let name = FileName { title: key.0, version: key.1, kind: FileKind::Decision };
+        let bytes = record::to_bytes(&decision);
+        let path = name.path();
+        if let Err(error) = self.write_unfinished(&path, &bytes) {
+            return Err(DecideError::Clean(error));
+        }
+        let renamed = self.disk.rename(&unfinished(&path), &path);
+        if let Err(error) = renamed.and_then(|()| self.disk.sync_folder(name.folder())) {
+            let gone = self.disk.remove(&path).and_then(|()| self.disk.sync_folder(name.folder()));
+            return Err(if gone.is_ok() { DecideError::Clean(error) } else { DecideError::Uncertain(error) });
+        }
+        let mut index = lock(&self.index);
+        index.active.remove(&key);
+        index.decisions.insert(key, decision);
+        Ok(())
+    }
+
+    /// The decisions whose marks are not all out yet: to be taken up again after a restart.
+    pub fn decisions(&self) -> Vec<Decision> {
+        lock(&self.index).decisions.values().cloned().collect()
+    }
+
+    /// Every prepared participant has its mark: the decision may go.
+    ///
+    /// # Errors
+    /// Those of the disk; the decision then stays, which does no harm.
+    pub fn settled(&self, title: &str, version: Version) -> io::Result<()> {
+        let name = FileName { title: TitleHash::of(title), version, kind: FileKind::Decision };
+        self.disk.remove(&name.path())?;
+        lock(&self.index).decisions.remove(&(name.title, version));
+        Ok(())
+    }
+
+    /// Pending versions whose marks are overdue.
+    pub fn overdue(&self, now: Time) -> Vec<Manifest> {
+        lock(&self.index).overdue(now)
+    }
+
+    /// Tombstones that are old enough to be purged, if the other nodes agree.
+    pub fn old_tombstones(&self, now: Time) -> Vec<Manifest> {
+        lock(&self.index).old_tombstones(now)
+    }
+
+    /// Removes versions that were superseded and are no longer read. Returns how many.
+    ///
+    /// # Errors
+    /// Those of the disk; what was not removed is tried again at the next call.
+    pub fn sweep(&self, now: Time) -> io::Result<usize> {
+        let keys = lock(&self.index).lingered(now);
+        for key in &keys {
+            let _title = self.lock_title(key.0);
+            self.remove_version(*key)?;
+        }
+        Ok(keys.len())
+    }
+
+    fn lock_title(&self, title: TitleHash) -> MutexGuard<'_, ()> {
+        lock(&self.title_locks[title.bucket(TITLE_LOCKS)])
+    }
+
+    /// Removes a version's files, the mark last: what is left after a crash is at worst a mark without a column.
+    fn remove_version(&self, key: (TitleHash, Version)) -> io::Result<()> {
+        let held = lock(&self.index).held(key).cloned();
+        let Some(Held { marked, tombstone, column, .. }) = held else { return Ok(()) };
+        let name = |kind| FileName { title: key.0, version: key.1, kind }.path();
+        let body = column.map(|held| FileKind::Column(held.column)).or(tombstone.then_some(FileKind::Tombstone));
+        if let Some(kind) = body {
+            remove_if_there(&self.disk, &name(kind))?;
+            self.disk.sync_folder(TITLES)?;
+        }
+        if marked {
+            remove_if_there(&self.disk, &name(FileKind::Mark))?;
+            self.disk.sync_folder(TITLES)?;
+        }
+        lock(&self.index).remove(key);
+        Ok(())
+    }
+
+    fn forget_upload(&self, key: (TitleHash, Version)) {
+        let upload = lock(&self.index).uploads.remove(&key);
+        if let Some(upload) = upload {
+            let name = FileName { title: key.0, version: key.1, kind: FileKind::Column(upload.column) };
+            // What stays behind has an unfinished name and goes at the next start.
+            let _ = self.disk.remove(&unfinished(&name.path()));
+        }
+    }
+
+    fn rename(&self, name: &FileName) -> io::Result<()> {
+        self.disk.rename(&unfinished(&name.path()), &name.path())?;
+        self.disk.sync_folder(name.folder())
+    }
+
+    fn write_unfinished(&self, path: &str, bytes: &[u8]) -> io::Result<()> {
+        let write = || {
+            let file = self.disk.create(&unfinished(path))?;
+            self.disk.write_at(&file, 0, bytes)?;
+            self.disk.sync(&file)
+        };
+        write().inspect_err(|_| {
+            let _ = self.disk.remove(&unfinished(path));
+        })
+    }
+
+    /// Writes a small file so that it is there whole, or not at all.
+    fn publish(&self, folder: &str, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let path = if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };
+        self.write_unfinished(&path, bytes)?;
+        self.disk.rename(&unfinished(&path), &path)?;
+        self.disk.sync_folder(folder)
+    }
+}
+
+fn unfinished(path: &str) -> String {
+    format!("{path}{UNFINISHED}")
+}
+
+fn refused(error: &io::Error) -> Reply {
+    Reply::Refused { no_space: error.kind() == io::ErrorKind::StorageFull, condition_failed: false }
+}
+
+fn remove_if_there<D: Disk>(disk: &D, path: &str) -> io::Result<()> {
+    match disk.remove(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// A version as column headers write it.
+pub fn title_version(version: Version) -> TitleVersion {
+    let random = (u64::from(version.life) << 32) | u64::from(version.random);
+    TitleVersion { counter: version.counter, node: version.node.0, random }
+}
+
+/// The header of a column of `manifest`, and the length of the whole file.
+fn header_of(manifest: &Manifest, column: u16) -> Result<([u8; HEADER_BYTES], u64), String> {
+    let content = manifest.content.as_ref().ok_or("a tombstone has no columns")?;
+    let code = Code::named(&content.code).map_err(|error| error.to_string())?;
+    let header = ColumnHeader {
+        code: content.code.clone(),
+        columns: u16::try_from(code.columns()).map_err(|error| error.to_string())?,
+        rows: u16::try_from(code.rows()).map_err(|error| error.to_string())?,
+        column,
+        cell_bytes: content.cell_bytes,
+        interleave_bytes: 0,
+        block_bytes: content.block_bytes,
+        title: manifest.title.clone(),
+        version: title_version(manifest.version),
+        title_bytes: content.bytes,
+        etag: content.etag,
+        modified_ms: content.modified_ms,
+        media_type: content.media_type.clone(),
+    };
+    let geometry = Geometry::of(&header, &code);
+    Ok((header.to_bytes(), geometry.file_bytes()))
+}
