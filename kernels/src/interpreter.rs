@@ -8,8 +8,8 @@ use crate::Program;
 
 /// Bytes of all cells together that one strip aims at: what stays in a first-level cache of 32 KiB and more.
 const STRIP_TOTAL_BYTES: usize = 32 * 1024;
-/// Shortest and longest piece of one cell in a strip. Measured with 6 to 72 cells: 512 bytes lose up to 10 % to the set-up of the
-/// loops even where 1 KiB no longer fits the cache, and beyond 4 KiB nothing is gained.
+/// Shortest and longest piece of one cell in a strip. Measured with 6 to 72 cells: 512 bytes lose up to 10 % to the
+/// set-up of the loops even where 1 KiB no longer fits the cache, and beyond 4 KiB nothing is gained.
 const STRIP_BYTES_MIN: usize = 1024;
 const STRIP_BYTES_MAX: usize = 4096;
 /// Strips end on multiples of four vectors of the widest set, so that only a cell's last strip has a tail.

@@ -61,7 +61,8 @@ impl Kernel {
 
     /// Runs a program: every output becomes the XOR that its step says.
     ///
-    /// Shape: all cells of one length, which may be any, 0 too; cells need no alignment. What the outputs held before does not matter.
+    /// Shape: all cells of one length, which may be any, 0 too; cells need no alignment. What the outputs held before
+    /// does not matter.
     /// Cost: one dispatch for the whole run; cells pass through the first-level cache once, strip by strip.
     ///
     /// # Panics

@@ -1,7 +1,7 @@
 //! XOR programs over cells, run by the widest instruction set of the machine.
 //!
-//! A [`Program`] says which cells are the XOR of which others; a [`Kernel`] runs it over byte buffers. This crate knows bytes and
-//! instruction sets, and nothing of codes, parity or files.
+//! A [`Program`] says which cells are the XOR of which others; a [`Kernel`] runs it over byte buffers. This crate knows
+//! bytes and instruction sets, and nothing of codes, parity or files.
 //!
 //! ```
 //! use rain_kernels::{Kernel, Program};

@@ -7,8 +7,8 @@ const CELLS_MAX: usize = u16::MAX as usize + 1;
 
 /// An XOR program in single-assignment form.
 ///
-/// Shape: cells `0..input_count` are inputs; step `i` defines cell `input_count + i` as the XOR of one or more cells numbered below it.
-/// Flat: two allocations whatever its length.
+/// Shape: cells `0..input_count` are inputs; step `i` defines cell `input_count + i` as the XOR of one or more cells
+/// numbered below it. Flat: two allocations whatever its length.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Program {
     input_count: usize,

@@ -1,9 +1,9 @@
 //! B-codes: lowest density, from a perfect one-factorisation of a complete graph.
 //!
-//! Xu, Bohossian, Bruck, Wagner, "Low-Density MDS Codes and Factors of Complete Graphs", IEEE Transactions on Information Theory 45(6),
-//! 1999. The vertices are the parities of the first 2n columns; a data cell is an edge, and lies in the parities of its two ends. The
-//! edges of a column are what is left of one factor without the two vertices that the construction takes away; the last column of an
-//! odd code is the factor through those two.
+//! Xu, Bohossian, Bruck, Wagner, "Low-Density MDS Codes and Factors of Complete Graphs", IEEE Transactions on
+//! Information Theory 45(6), 1999. The vertices are the parities of the first 2n columns; a data cell is an edge, and
+//! lies in the parities of its two ends. The edges of a column are what is left of one factor without the two vertices
+//! that the construction takes away; the last column of an odd code is the factor through those two.
 
 use super::{Cell, Construction};
 
@@ -65,10 +65,11 @@ fn cyclic(vertices: usize, starter: &[Edge]) -> EdgeColumns {
     columns
 }
 
-/// Eight parities and the all-data column from the factorisation GA_10 of K_10; the vertices taken away are 8 and 9.
+/// Eight parities and the all-data column from the factorisation `GA_10` of `K_10`; the vertices taken away are 8 and
+/// 9.
 ///
-/// Anderson's factorisation GA_2p, p = 5, over the integers modulo 10: for even e the edges {a, b} with a + b = e and {e/2, e/2 + 5};
-/// for odd o other than 5 the edges {a, a + o} of even a.
+/// Anderson's factorisation `GA_2p`, p = 5, over the integers modulo 10: for even e the edges {a, b} with a + b = e,
+/// and {e/2, e/2 + 5}; for odd o other than 5 the edges {a, a + o} of even a.
 fn from_ga_10() -> EdgeColumns {
     const VERTICES: usize = 10;
     const TAKEN: [usize; 2] = [8, 9];
@@ -124,7 +125,8 @@ mod tests {
     #[test]
     fn the_slides_code_of_four_columns() {
         let construction = construct(4);
-        // Parity i is the XOR of the two data cells whose edges end at i: (d + c), (d + a), (a + b), (b + c) of columns a, b, c, d.
+        // Parity i is the XOR of the two data cells whose edges end at i: (d + c), (d + a), (a + b), (b + c) of columns
+        // a, b, c, d.
         let expected = [
             [Cell::new(2, 0), Cell::new(3, 0)],
             [Cell::new(0, 0), Cell::new(3, 0)],

@@ -54,8 +54,8 @@ pub enum CellKind<'code> {
 
 /// An XOR-only array code: n columns of equally many cells, any k of which give back the rest.
 ///
-/// Shape: the data cells of a column are its first rows, its parity cells the rows below. The byte order of a stripe's data runs
-/// through the data cells row by row, each row over the columns from the first to the last.
+/// Shape: the data cells of a column are its first rows, its parity cells the rows below. The byte order of a stripe's
+/// data runs through the data cells row by row, each row over the columns from the first to the last.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Code {
     name: String,
@@ -74,7 +74,8 @@ enum Content {
     Parity(Vec<Cell>),
 }
 
-/// What a construction gives: for each column its parity cells, from the first parity row down, each as the data cells it is made of.
+/// What a construction gives: for each column its parity cells, from the first parity row down, each as the data cells
+/// it is made of.
 struct Construction {
     rows: usize,
     parities: Vec<Vec<Vec<Cell>>>,

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-/// Column counts for which a B-code is built here: a cyclic form or the factorisation of K_10 (see `b_code`).
+/// Column counts for which a B-code is built here: a cyclic form or the factorisation of `K_10` (see `b_code`).
 const B_CODE_COLUMNS: [usize; 10] = [4, 5, 6, 7, 8, 9, 10, 11, 12, 13];
 /// Column counts for which an X-code is built here: primes, for no other number it is MDS.
 const X_CODE_COLUMNS: [usize; 4] = [5, 7, 11, 13];

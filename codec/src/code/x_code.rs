@@ -20,7 +20,7 @@ pub(super) fn construct(p: usize) -> Construction {
 mod tests {
     use super::*;
 
-    /// Equations of the paper for p = 5, written out: D_0 and A_0, D_3 and A_4.
+    /// Equations of the paper for p = 5, written out: both of column 0, the first of column 3, the second of column 4.
     #[test]
     fn diagonals_of_five_by_hand() {
         let construction = construct(5);

@@ -40,7 +40,8 @@ impl StripeEncoder {
 
     /// Encodes a stripe: its record in each column file, by column.
     ///
-    /// Shape: `data` are the stripe's bytes of the title; fewer than a full stripe's shrink the cells, as only the last stripe may.
+    /// Shape: `data` are the stripe's bytes of the title; fewer than a full stripe's shrink the cells, as only the last
+    /// stripe may.
     /// Cost: the data are copied once, into the cells; then parity and checksums. Allocates only lists of cells.
     ///
     /// # Panics
@@ -55,7 +56,7 @@ impl StripeEncoder {
         }
         self.fill_cells(&shape, data);
         for (record, seal) in self.records.iter_mut().zip(&self.seals) {
-            seal_record(&shape, seal, stripe_index, record);
+            seal_record(&shape, *seal, stripe_index, record);
         }
         &self.records
     }
@@ -85,7 +86,7 @@ impl StripeEncoder {
 }
 
 /// Puts the checksum of every block behind the cells.
-fn seal_record(shape: &StripeShape, seal: &Seal, stripe_index: u64, record: &mut [u8]) {
+fn seal_record(shape: &StripeShape, seal: Seal, stripe_index: u64, record: &mut [u8]) {
     let (cells, checksums) = record.split_at_mut(length(shape.cell_offset(shape.rows)));
     let mut slots = checksums.chunks_exact_mut(CHECKSUM_BYTES);
     for (row, cell) in (0..shape.rows).zip(cells.chunks_exact(shape.cell_bytes as usize)) {

@@ -1,4 +1,5 @@
-//! Where everything is: from a title's bytes to stripes, and in a column file from stripes to cells, blocks and checksums.
+//! Where everything is: from a title's bytes to stripes, and in a column file from stripes to cells, blocks and
+//! checksums.
 
 use core::ops::Range;
 
@@ -8,7 +9,8 @@ use super::{
 };
 use crate::code::Code;
 
-/// Chooses the cell size of a code: the largest power of two with which a stripe's data are at most 1 MiB, at least 4096.
+/// Chooses the cell size of a code: the largest power of two with which a stripe's data are at most 1 MiB, at least
+/// 4096.
 pub fn default_cell_bytes(code: &Code) -> u32 {
     let most = STRIPE_DATA_BYTES / code.data_cell_count() as u64;
     let mut cell_bytes = CELL_BYTES_MIN;
@@ -30,7 +32,8 @@ pub(super) fn block_bytes_fit(block_bytes: u32) -> bool {
 
 /// The stripes of a title, and the layout of the column files that hold them.
 ///
-/// Shape: every column file of a title has the same layout. All stripes but the last are full; a title of no bytes has no stripe.
+/// Shape: every column file of a title has the same layout. All stripes but the last are full; a title of no bytes has
+/// no stripe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Geometry {
     rows: u16,
@@ -42,7 +45,8 @@ pub struct Geometry {
 
 /// One stripe of a title, and its record in each column file.
 ///
-/// Shape: the bytes of the title from `title_offset` on fill the data cells in byte order; what they leave of the last ones is zeros.
+/// Shape: the bytes of the title from `title_offset` on fill the data cells in byte order; what they leave of the last
+/// ones is zeros.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StripeShape {
     /// Its number, from 0.
@@ -67,7 +71,8 @@ impl Geometry {
     /// Lays out a title of `title_bytes`.
     ///
     /// # Panics
-    /// When `cell_bytes` is no power of two from 4096 to 16 MiB, `block_bytes` none from 512 to 16 MiB, or `title_bytes` exceeds 2^60.
+    /// When `cell_bytes` is no power of two from 4096 to 16 MiB, `block_bytes` none from 512 to 16 MiB, or
+    /// `title_bytes` exceeds 2^60.
     pub fn new(code: &Code, cell_bytes: u32, block_bytes: u32, title_bytes: u64) -> Self {
         assert!(cell_bytes_fit(cell_bytes), "cells of {cell_bytes} bytes");
         assert!(block_bytes_fit(block_bytes), "blocks of {block_bytes} bytes");
@@ -134,7 +139,8 @@ impl Geometry {
         }
     }
 
-    /// Finds the stripe that holds a byte of the title. A byte past the end has the stripe that it would have in a longer title.
+    /// Finds the stripe that holds a byte of the title. A byte past the end has the stripe that it would have in a
+    /// longer title.
     pub fn stripe_of(&self, title_offset: u64) -> u64 {
         title_offset / self.full_data_bytes()
     }

@@ -1,4 +1,5 @@
-//! The list of XORs that makes parity, or gives lost cells back: one form for encoding, decoding, repair and degraded reads.
+//! The list of XORs that makes parity, or gives lost cells back: one form for encoding, decoding, repair and degraded
+//! reads.
 
 mod pattern;
 mod peel;
@@ -100,16 +101,18 @@ impl Schedule {
 
     /// Recovers wanted cells of lost columns from surviving cells.
     ///
-    /// Shape: inputs are only the surviving cells that are needed, by column, then row; targets are the wanted cells and those on the
-    /// way to them, each after what it is made of. A cell wanted twice counts once.
-    /// Cost: k - 1 XORs per target for B-codes and X-codes. Where several chains lead to a cell, they are chosen so that few cells are
-    /// read: for one lost column the fewest there can be. Made once per pattern, kept by [`StripeCodec`](crate::StripeCodec).
+    /// Shape: inputs are only the surviving cells that are needed, by column, then row; targets are the wanted cells
+    /// and those on the way to them, each after what it is made of. A cell wanted twice counts once.
+    /// Cost: k - 1 XORs per target for B-codes and X-codes. Where several chains lead to a cell, they are chosen so
+    /// that few cells are read: for one lost column the fewest there can be. Made once per pattern, kept by
+    /// [`StripeCodec`](crate::StripeCodec).
     ///
     /// # Errors
-    /// Columns the code does not have, more of them than it tolerates, wanted cells that are not lost, or a pattern that chains of
-    /// parity equations do not solve.
+    /// Columns the code does not have, more of them than it tolerates, wanted cells that are not lost, or a pattern
+    /// that chains of parity equations do not solve.
     ///
-    /// Source: for chains, Xu and others 1999, proof of theorem 1 (B-code); Xu, Bruck 1999, section on decoding (X-code).
+    /// Source: for chains, Xu and others 1999, proof of theorem 1 (B-code); Xu, Bruck 1999, section on decoding
+    /// (X-code).
     pub fn recover(code: &Code, lost: ErasurePattern, wanted: &[Cell]) -> Result<Self, ScheduleError> {
         if let Some(found) = lost.iter().find(|&column| column >= code.columns()) {
             return Err(ScheduleError::NoSuchColumn { code: code.name().to_owned(), columns: code.columns(), found });

@@ -1,4 +1,5 @@
-//! Chains of parity equations: an equation with one unknown cell gives that cell, which may leave the next equation with one.
+//! Chains of parity equations: an equation with one unknown cell gives that cell, which may leave the next equation
+//! with one.
 
 use super::{ErasurePattern, ScheduleError};
 use crate::code::{Cell, Code};
@@ -9,20 +10,22 @@ const CHOICES_MAX: usize = 1 << 12;
 /// A parity equation: cells whose XOR is zero.
 type Equation = Vec<Cell>;
 
-/// A lost cell that peeling found, with the equations that each give it. All other cells of those survive or were found before it.
+/// A lost cell that peeling found, with the equations that each give it. All other cells of those survive or were found
+/// before it.
 struct Found {
     cell: Cell,
     equations: Vec<usize>,
 }
 
-/// What a choice of equations costs: surviving cells read, then sources XORed. Less is better, in this order.
+/// What a choice of equations costs: surviving cells read, then cells summed up. Less is better, in this order.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Cost {
     inputs: usize,
     sources: usize,
 }
 
-/// Finds the steps to the wanted cells, each a target and the cells it is the XOR of, in an order in which they can be done.
+/// Finds the steps to the wanted cells, each a target and the cells it is the XOR of, in an order in which they can be
+/// done.
 pub(super) fn steps(
     code: &Code,
     lost: ErasurePattern,
@@ -47,7 +50,8 @@ pub(super) fn steps(
     Ok(steps)
 }
 
-/// Peels in rounds, so that a cell comes with every equation of its earliest round. The order of the result is one of solution.
+/// Peels in rounds, so that a cell comes with every equation of its earliest round. The order of the result is one of
+/// solution.
 fn peel(equations: &[Equation], lost: ErasurePattern) -> Vec<Found> {
     let mut found: Vec<Found> = Vec::new();
     loop {
@@ -127,7 +131,8 @@ impl Plan<'_> {
         Cost { inputs: inputs.len(), sources }
     }
 
-    /// Tries every choice for the cells that matter when they are few enough, and otherwise cell after cell with the others kept.
+    /// Tries every choice for the cells that matter when they are few enough, and otherwise cell after cell with the
+    /// others kept.
     fn cheapest_choice(&self) -> Vec<usize> {
         let mut choice = vec![0; self.found.len()];
         let may_be_needed = self.live(|found_place| &self.found[found_place].equations);

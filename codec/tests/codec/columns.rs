@@ -16,8 +16,8 @@ pub(super) fn title_bytes(len: usize) -> Vec<u8> {
 pub(super) fn header(code: &Code, cell_bytes: u32, block_bytes: u32, title: &str, content: &[u8]) -> ColumnHeader {
     ColumnHeader {
         code: code.name().into(),
-        columns: u16::try_from(code.columns()).unwrap(),
-        rows: u16::try_from(code.rows()).unwrap(),
+        columns: Cell::new(code.columns(), 0).column,
+        rows: Cell::new(0, code.rows()).row,
         column: 0,
         cell_bytes,
         interleave_bytes: 0,
@@ -29,6 +29,15 @@ pub(super) fn header(code: &Code, cell_bytes: u32, block_bytes: u32, title: &str
         modified_ms: 1_000_000_000_000,
         media_type: "application/octet-stream".into(),
     }
+}
+
+/// An offset or length of something in memory.
+fn in_memory(bytes: u64) -> usize {
+    usize::try_from(bytes).expect("it is in memory")
+}
+
+fn checksum_at(bytes: &[u8], at: usize) -> u64 {
+    u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"))
 }
 
 /// All column files of a title.
@@ -56,12 +65,12 @@ fn check_files(code: &Code, header: &ColumnHeader, content: &[u8], files: &[Vec<
         let mut stripe: Vec<Vec<u8>> = Vec::new();
         for (column, file) in (0..header.columns).zip(files) {
             let seal = Seal::new(&header.title, header.version, column);
-            let record = &file[usize::try_from(shape.record_offset).unwrap()..];
+            let record = &file[in_memory(shape.record_offset)..];
             for row in 0..shape.rows {
-                let cell = &record[usize::try_from(shape.cell_offset(row)).unwrap()..][..cell_bytes];
+                let cell = &record[in_memory(shape.cell_offset(row))..][..cell_bytes];
                 for block in 0..shape.blocks_per_cell() {
-                    let at = usize::try_from(shape.checksum_offset(row, block)).unwrap();
-                    let stored = u64::from_le_bytes(record[at..at + 8].try_into().unwrap());
+                    let at = in_memory(shape.checksum_offset(row, block));
+                    let stored = checksum_at(record, at);
                     let bytes = &cell[shape.block_range(block)];
                     assert!(seal.check(index, row, block, bytes, stored), "{code} stripe {index} column {column}");
                 }
@@ -73,7 +82,7 @@ fn check_files(code: &Code, header: &ColumnHeader, content: &[u8], files: &[Vec<
             (0..code.data_cell_count()).map(|index| cell_at(code.data_cell(index)).clone()).collect();
         assert!(oracle::encode(code, &data) == stripe, "{code} stripe {index}");
         let data = data.concat();
-        let (used, padding) = data.split_at(usize::try_from(shape.data_bytes).unwrap());
+        let (used, padding) = data.split_at(in_memory(shape.data_bytes));
         read.extend_from_slice(used);
         assert!(padding.iter().all(|byte| *byte == 0));
     }
@@ -129,8 +138,8 @@ fn parity_checksums_follow_from_data_checksums() {
     let files = column_files(&code, &header, &content);
     let shape = Geometry::of(&header, &code).stripe(0);
     let crc_of = |cell: Cell, block: u32| {
-        let at = HEADER_BYTES + usize::try_from(shape.checksum_offset(cell.row, block)).unwrap();
-        let stored = u64::from_le_bytes(files[usize::from(cell.column)][at..at + 8].try_into().unwrap());
+        let at = HEADER_BYTES + in_memory(shape.checksum_offset(cell.row, block));
+        let stored = checksum_at(&files[usize::from(cell.column)], at);
         Seal::new(&header.title, VERSION, cell.column).crc(0, cell.row, block, stored)
     };
     for (parity, of) in code.parity_cells() {

@@ -1,4 +1,5 @@
-//! Every code, every pattern of one and two lost columns: symbolically, against the oracle in bytes, and at the price of the papers.
+//! Every code, every pattern of one and two lost columns: symbolically, against the oracle in bytes, and at the price
+//! of the papers.
 
 use std::sync::Arc;
 
@@ -160,7 +161,7 @@ fn one_lost_column_is_rebuilt_from_the_fewest_cells() {
 }
 
 #[test]
-fn the_xor_of_several_columns_may_be_wanted_in_part() {
+fn cells_of_several_columns_may_be_wanted() {
     let code = Code::named("x-code:5").expect("a listed code");
     let lost = ErasurePattern::of(&[1, 2]);
     let nothing = Schedule::recover(&code, lost, &[]).expect("nothing is easy");

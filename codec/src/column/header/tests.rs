@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::code::CodeError;
 
 fn header() -> ColumnHeader {
     ColumnHeader {

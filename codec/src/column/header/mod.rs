@@ -1,16 +1,24 @@
 //! The header of a column file.
 
-use thiserror::Error;
+mod error;
+mod fields;
+
+pub use error::HeaderError;
+use fields::{Reader, Writer};
 
 use super::geometry::{block_bytes_fit, cell_bytes_fit};
 use super::{
     BLOCK_BYTES_MAX, BLOCK_BYTES_MIN, CELL_BYTES_MAX, CELL_BYTES_MIN, CHECKSUM_BYTES, FORMAT_VERSION, HEADER_BYTES,
     TITLE_BYTES_MAX, crc64,
 };
-use crate::code::{Code, CodeError};
+use crate::code::Code;
 
 /// The first bytes of every column file.
 const MAGIC: [u8; 8] = *b"RAINCOL\0";
+
+/// The length of the header, as the header itself says it.
+const HEADER_BYTES_FIELD: u32 = 1024;
+const _: () = assert!(HEADER_BYTES_FIELD as usize == HEADER_BYTES);
 
 /// Longest texts, in bytes of UTF-8. Each is stored as a length byte and a field of this size, zeros behind the text.
 const CODE_BYTES: usize = 31;
@@ -19,8 +27,8 @@ const TITLE_NAME_BYTES: usize = 255;
 
 /// Which content a title has: later versions compare greater.
 ///
-/// Source: no clock orders versions; the counter is one above the highest known when a write begins, and the writing node and a random
-/// number tell apart two writes that began at once.
+/// Source: no clock orders versions; the counter is one above the highest known when a write begins, and the writing
+/// node and a random number tell apart two writes that began at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TitleVersion {
     /// One above the highest known when the write began.
@@ -82,122 +90,6 @@ pub struct ColumnHeader {
     pub media_type: String,
 }
 
-/// Why bytes are no header that can be used.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum HeaderError {
-    /// Fewer bytes than a header has.
-    #[error("a column file begins with a header of {expected} bytes; there are {found}")]
-    TooShort {
-        /// Bytes of a header.
-        expected: usize,
-        /// Bytes given.
-        found: usize,
-    },
-    /// Not a column file.
-    #[error("not a column file: it begins with {found:02x?}")]
-    Magic {
-        /// The bytes in place of the magic.
-        found: [u8; 8],
-    },
-    /// Written by a later program.
-    #[error("column file of format {found}; this program reads formats 1 to {supported}")]
-    NewerFormat {
-        /// Format of the file.
-        found: u32,
-        /// Newest format that can be read.
-        supported: u32,
-    },
-    /// Damaged.
-    #[error("header checksum {stored:#018x} expected, {computed:#018x} found")]
-    Checksum {
-        /// The checksum in the header.
-        stored: u64,
-        /// That of its bytes.
-        computed: u64,
-    },
-    /// A number that this format fixes has another value.
-    #[error("{field} is {found}, expected {expected}")]
-    Fixed {
-        /// Which number.
-        field: &'static str,
-        /// Its value in the format.
-        expected: u32,
-        /// Its value in the file.
-        found: u32,
-    },
-    /// Bytes that must be zero are not.
-    #[error("byte {offset} of the header is {found:#04x}, expected zero")]
-    NotZero {
-        /// Where.
-        offset: usize,
-        /// The byte there.
-        found: u8,
-    },
-    /// A text longer than its field.
-    #[error("the {field} has {found} bytes, at most {max} fit")]
-    TooLong {
-        /// Which text.
-        field: &'static str,
-        /// Its length.
-        found: usize,
-        /// The longest that fits.
-        max: usize,
-    },
-    /// A text that is not UTF-8.
-    #[error("the {field} is not UTF-8 from byte {valid_bytes} on")]
-    NotUtf8 {
-        /// Which text.
-        field: &'static str,
-        /// Length of its valid beginning.
-        valid_bytes: usize,
-    },
-    /// An unknown code.
-    #[error("the header names no known code")]
-    Code(#[from] CodeError),
-    /// A known code, of another size.
-    #[error("{code} has {expected_columns} columns of {expected_rows} cells; the header says {columns} of {rows}")]
-    CodeSize {
-        /// Name of the code.
-        code: String,
-        /// Its columns.
-        expected_columns: usize,
-        /// Its rows.
-        expected_rows: usize,
-        /// Columns in the header.
-        columns: u16,
-        /// Rows in the header.
-        rows: u16,
-    },
-    /// A column that the code does not have.
-    #[error("column {found} of a code of {columns} columns")]
-    Column {
-        /// The column.
-        found: u16,
-        /// Columns of the code.
-        columns: u16,
-    },
-    /// A size that is not a power of two or out of range.
-    #[error("{field} is {found}, expected a power of two from {min} to {max}")]
-    Size {
-        /// Which size.
-        field: &'static str,
-        /// Its value.
-        found: u32,
-        /// The smallest allowed.
-        min: u32,
-        /// The largest allowed.
-        max: u32,
-    },
-    /// A title longer than any can be.
-    #[error("a title of {found} bytes, at most {max} are allowed")]
-    TitleBytes {
-        /// Length of the title.
-        found: u64,
-        /// The longest allowed.
-        max: u64,
-    },
-}
-
 impl ColumnHeader {
     /// Writes the header as the file has it.
     ///
@@ -210,7 +102,7 @@ impl ColumnHeader {
         let mut writer = Writer { bytes: [0; HEADER_BYTES], at: 0 };
         writer.put(&MAGIC);
         writer.put(&FORMAT_VERSION.to_le_bytes());
-        writer.put(&header_bytes().to_le_bytes());
+        writer.put(&HEADER_BYTES_FIELD.to_le_bytes());
         writer.put(&self.columns.to_le_bytes());
         writer.put(&self.rows.to_le_bytes());
         writer.put(&self.column.to_le_bytes());
@@ -254,7 +146,7 @@ impl ColumnHeader {
         }
         check_sum(bytes)?;
         check_fixed("format version", FORMAT_VERSION, format)?;
-        check_fixed("header length", header_bytes(), u32::from_le_bytes(reader.take()))?;
+        check_fixed("header length", HEADER_BYTES_FIELD, u32::from_le_bytes(reader.take()))?;
         let columns = u16::from_le_bytes(reader.take());
         let rows = u16::from_le_bytes(reader.take());
         let column = u16::from_le_bytes(reader.take());
@@ -332,15 +224,6 @@ impl ColumnHeader {
     }
 }
 
-/// The length of the header, as the header itself says it.
-fn header_bytes() -> u32 {
-    const BYTES: u32 = {
-        assert!(HEADER_BYTES <= 1 << 16);
-        HEADER_BYTES as u32
-    };
-    BYTES
-}
-
 fn check_sum(bytes: &[u8; HEADER_BYTES]) -> Result<(), HeaderError> {
     let mut reader = Reader { bytes, at: HEADER_BYTES - CHECKSUM_BYTES };
     let computed = crc64(&bytes[..reader.at]);
@@ -356,67 +239,5 @@ fn check_length(field: &'static str, text: &str, max: usize) -> Result<(), Heade
     if text.len() <= max { Ok(()) } else { Err(HeaderError::TooLong { field, found: text.len(), max }) }
 }
 
-/// Puts fields one behind the other.
-struct Writer {
-    bytes: [u8; HEADER_BYTES],
-    at: usize,
-}
-
-impl Writer {
-    fn put(&mut self, field: &[u8]) {
-        self.bytes[self.at..self.at + field.len()].copy_from_slice(field);
-        self.at += field.len();
-    }
-
-    /// Puts a text of at most `max` bytes, which is at most 255.
-    fn put_text(&mut self, text: &str, max: usize) {
-        let field_end = self.at + 1 + max;
-        let [length, ..] = text.len().to_le_bytes();
-        self.put(&[length]);
-        self.put(text.as_bytes());
-        self.at = field_end;
-    }
-}
-
-/// Takes fields one behind the other; they are known to be there, for the header has one length.
-struct Reader<'bytes> {
-    bytes: &'bytes [u8; HEADER_BYTES],
-    at: usize,
-}
-
-impl Reader<'_> {
-    fn take<const N: usize>(&mut self) -> [u8; N] {
-        let mut field = [0; N];
-        field.copy_from_slice(&self.bytes[self.at..self.at + N]);
-        self.at += N;
-        field
-    }
-
-    fn zeros(&mut self, count: usize) -> Result<(), HeaderError> {
-        let start = self.at;
-        self.at += count;
-        match (start..self.at).find(|&offset| self.bytes[offset] != 0) {
-            Some(offset) => Err(HeaderError::NotZero { offset, found: self.bytes[offset] }),
-            None => Ok(()),
-        }
-    }
-
-    fn text(&mut self, field: &'static str, max: usize) -> Result<String, HeaderError> {
-        let [length] = self.take();
-        let length = usize::from(length);
-        if length > max {
-            return Err(HeaderError::TooLong { field, found: length, max });
-        }
-        let bytes = &self.bytes[self.at..self.at + length];
-        let text = str::from_utf8(bytes)
-            .map_err(|error| HeaderError::NotUtf8 { field, valid_bytes: error.valid_up_to() })?
-            .to_owned();
-        self.at += length;
-        self.zeros(max - length)?;
-        Ok(text)
-    }
-}
-
 #[cfg(test)]
-#[path = "header_tests.rs"]
 mod tests;
