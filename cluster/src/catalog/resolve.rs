@@ -175,9 +175,10 @@ impl Resolve {
                 settled: self.marked.len() >= self.quorum.write(),
                 columns: self.answers.columns(manifest.version),
             }),
-            Some(tombstone) => Resolution::Absent(Some(tombstone.version)),
+            // Without R answers, a newer version may have been acknowledged since the tombstone.
+            Some(tombstone) if confirmed => Resolution::Absent(Some(tombstone.version)),
             None if confirmed => Resolution::Absent(None),
-            None => Resolution::TooFew { found: self.answers.counted(), expected: self.quorum.read() },
+            _ => Resolution::TooFew { found: self.answers.counted(), expected: self.quorum.read() },
         };
         self.resolution = Some(resolution);
         self.phase = Phase::Done;

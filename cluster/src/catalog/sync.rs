@@ -24,8 +24,8 @@ pub enum Learnt {
 /// Asks the other nodes of the cluster for their committed versions.
 ///
 /// A title acknowledged before this store began is marked on W of its n nodes, less those that lost their disks since.
-/// So it is seen once all but W - 1 nodes of the cluster (the asking one among the unseen) have given their lists; a
-/// cluster in which every node is blank is new, and nobody has anything to learn.
+/// So it is seen once all but W - 1 nodes of the cluster (the asking one among the unseen) have given their lists, or once
+/// every other node has answered, blank or not: a cluster in which all are blank is new.
 #[derive(Debug)]
 pub struct Sync {
     others: usize,
@@ -60,8 +60,9 @@ impl Sync {
     }
 
     fn advance(&mut self) {
-        let nobody_knows = self.blank.len() == self.others;
-        if (nobody_knows || self.learnt.len() >= self.needed) && self.events.last() != Some(&Learnt::Enough) {
+        // Blank nodes tell what little they know; when all have answered there is nothing more to learn.
+        let everybody_answered = self.blank.len() + self.learnt.len() == self.others;
+        if (everybody_answered || self.learnt.len() >= self.needed) && self.events.last() != Some(&Learnt::Enough) {
             self.events.push(Learnt::Enough);
         }
     }
@@ -94,6 +95,8 @@ impl Machine for Sync {
         if now >= self.retry {
             self.retry = now + RETRY;
             self.round.repeat(&Request::Committed);
+            // A driver that could not write down what it learnt is told again.
+            self.advance();
         }
     }
 

@@ -1,7 +1,6 @@
 //! What becomes of a pending version whose mark did not come.
 
 use crate::machine::Machine;
-use crate::manifest::Manifest;
 use crate::message::{Outcome, Reply, Request};
 use crate::placement::Placement;
 use crate::round::Round;
@@ -16,7 +15,7 @@ const ANSWER: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// It is committed: mark it.
-    Mark(Manifest),
+    Mark,
     /// Its coordinator aborted it: drop it.
     Drop,
     /// Nobody could tell: ask again later. Never dropped for lack of an answer.
@@ -41,17 +40,16 @@ pub struct PendingCheck {
     phase: Phase,
     until: Time,
     verdict: Option<Verdict>,
-    manifest: Manifest,
 }
 
 impl PendingCheck {
-    /// Begins to ask about the pending version `manifest`.
-    pub fn new(now: Time, manifest: Manifest, placement: &Placement) -> Self {
-        let (title, version) = (manifest.title.clone(), manifest.version);
+    /// Begins to ask about the pending version `version` of `title`, or about an upload of it that has stopped.
+    pub fn new(now: Time, title: &str, version: Version, placement: &Placement) -> Self {
+        let title = title.to_owned();
         let mut round = Round::default();
         round.ask([version.node], &Request::Outcome { title: title.clone(), version });
         let peers = placement.nodes().to_vec();
-        Self { title, version, peers, round, phase: Phase::Coordinator, until: now + ANSWER, verdict: None, manifest }
+        Self { title, version, peers, round, phase: Phase::Coordinator, until: now + ANSWER, verdict: None }
     }
 
     /// The verdict, once.
@@ -83,14 +81,14 @@ impl Machine for PendingCheck {
     fn handle_message(&mut self, now: Time, from: NodeId, reply: Reply) {
         match (self.phase, reply) {
             (Phase::Coordinator, Reply::Outcome(outcome)) if self.round.answered(from) => match outcome {
-                Outcome::Committed => self.finish(Verdict::Mark(self.manifest.clone())),
+                Outcome::Committed => self.finish(Verdict::Mark),
                 Outcome::Aborted => self.finish(Verdict::Drop),
                 Outcome::Undecided => self.finish(Verdict::Later),
                 Outcome::Unknown => self.ask_peers(now),
             },
             (Phase::Peers, Reply::State(state)) if self.round.answered(from) => {
                 if state.entries.iter().any(|entry| entry.marked && entry.manifest.version == self.version) {
-                    self.finish(Verdict::Mark(self.manifest.clone()));
+                    self.finish(Verdict::Mark);
                 } else if self.round.waiting().is_empty() {
                     self.finish(Verdict::Later);
                 }

@@ -1,7 +1,7 @@
 //! What the store's disk holds, in memory.
 
 use super::names::TitleHash;
-use super::{Decision, PENDING_PATIENCE, SUPERSEDED_LINGER, TOMBSTONE_AGE};
+use super::{Decision, Overdue, PENDING_PATIENCE, SUPERSEDED_LINGER, TOMBSTONE_AGE, UPLOAD_LINGER};
 use crate::store::disk::Disk;
 use rain_cluster::{ColumnStatus, Entry, Manifest, Time, TitleState, Version};
 use std::collections::{BTreeMap, BTreeSet};
@@ -54,10 +54,12 @@ impl Held {
 /// A column on its way in.
 #[derive(Debug)]
 pub(super) struct Upload<F> {
+    pub(super) title: String,
     pub(super) file: Arc<F>,
     pub(super) column: u16,
     /// Bytes so far, header included.
     pub(super) bytes: u64,
+    pub(super) touched: Time,
 }
 
 /// Everything that the store holds.
@@ -66,12 +68,21 @@ pub(super) struct Index<D: Disk> {
     titles: BTreeMap<TitleHash, BTreeMap<Version, Held>>,
     pub(super) uploads: BTreeMap<Key, Upload<D::File>>,
     pub(super) decisions: BTreeMap<Key, Decision>,
+    /// Versions that this node coordinates and has not decided.
     pub(super) active: BTreeSet<Key>,
+    /// Versions whose decision, failed or settled, could not be removed from the disk yet.
+    pub(super) stale_decisions: BTreeSet<Key>,
 }
 
 impl<D: Disk> Index<D> {
     pub(super) fn new() -> Self {
-        Self { titles: BTreeMap::new(), uploads: BTreeMap::new(), decisions: BTreeMap::new(), active: BTreeSet::new() }
+        Self {
+            titles: BTreeMap::new(),
+            uploads: BTreeMap::new(),
+            decisions: BTreeMap::new(),
+            active: BTreeSet::new(),
+            stale_decisions: BTreeSet::new(),
+        }
     }
 
     pub(super) fn held(&self, key: Key) -> Option<&Held> {
@@ -160,11 +171,26 @@ impl<D: Disk> Index<D> {
             .flat_map(|(title, versions)| versions.iter().map(|(version, held)| ((*title, *version), held)))
     }
 
-    pub(super) fn overdue(&self, now: Time) -> Vec<Manifest> {
-        self.all()
+    pub(super) fn overdue(&self, now: Time) -> Vec<Overdue> {
+        let pending = self
+            .all()
             .filter(|(_, held)| !held.marked && now.since(held.since) >= PENDING_PATIENCE)
             .filter_map(|(_, held)| held.manifest.clone())
-            .collect()
+            .map(|manifest| Overdue {
+                title: manifest.title.clone(),
+                version: manifest.version,
+                manifest: Some(manifest),
+            });
+        let uploads =
+            self.uploads.iter().filter(|(_, upload)| now.since(upload.touched) >= PENDING_PATIENCE).map(
+                |((_, version), upload)| Overdue { title: upload.title.clone(), version: *version, manifest: None },
+            );
+        pending.chain(uploads).collect()
+    }
+
+    pub(super) fn abandoned_uploads(&self, now: Time) -> Vec<Key> {
+        let abandoned = self.uploads.iter().filter(|(_, upload)| now.since(upload.touched) >= UPLOAD_LINGER);
+        abandoned.map(|(key, _)| *key).collect()
     }
 
     pub(super) fn old_tombstones(&self, now: Time) -> Vec<Manifest> {

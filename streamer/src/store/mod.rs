@@ -32,6 +32,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub const SUPERSEDED_LINGER: Duration = Duration::from_secs(60);
 /// A pending version is asked about when its mark has not come after so long.
 pub const PENDING_PATIENCE: Duration = Duration::from_millis(1500);
+/// An upload that has stopped, and whose coordinator cannot be asked, is dropped after so long. Nothing was promised.
+pub const UPLOAD_LINGER: Duration = Duration::from_secs(600);
 /// A tombstone stays at least so long: longer than any message of an older PUT can be under way.
 pub const TOMBSTONE_AGE: Duration = Duration::from_secs(120);
 
@@ -53,13 +55,25 @@ pub struct Decision {
     pub prepared: Vec<NodeId>,
 }
 
+/// A version that waits for its coordinator's word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Overdue {
+    /// The title.
+    pub title: String,
+    /// The version.
+    pub version: Version,
+    /// What it is, if it is pending; `None` while it is an upload that has stopped.
+    pub manifest: Option<Manifest>,
+}
+
 /// Why a decision is not durable.
 #[derive(Debug, thiserror::Error)]
 pub enum DecideError {
     /// Nothing of it is on the disk: the version may be aborted.
     #[error("the decision was not written: {0}")]
     Clean(io::Error),
-    /// It may or may not come back after a restart: the version must be neither aborted nor committed.
+    /// It may or may not come back after a restart: the version must be neither aborted nor committed, until
+    /// [`Store::sweep`] has taken it back or the node restarts.
     #[error("the decision may or may not have been written: {0}")]
     Uncertain(io::Error),
 }
@@ -163,11 +177,14 @@ impl<D: Disk> Store<D> {
     /// Begins the upload of a column of `version`; an upload of it under way begins anew.
     ///
     /// # Errors
-    /// Those of the disk.
-    pub fn begin_upload(&self, title: &str, version: Version, column: u16) -> io::Result<()> {
+    /// Those of the disk; [`io::ErrorKind::AlreadyExists`] when the version is held already.
+    pub fn begin_upload(&self, now: Time, title: &str, version: Version, column: u16) -> io::Result<()> {
         let name = FileName { title: TitleHash::of(title), version, kind: FileKind::Column(column) };
+        if lock(&self.index).held((name.title, version)).is_some() {
+            return Err(io::Error::from(io::ErrorKind::AlreadyExists));
+        }
         let file = Arc::new(self.disk.create(&unfinished(&name.path()))?);
-        let upload = Upload { file, column, bytes: HEADER_BYTES as u64 };
+        let upload = Upload { title: title.to_owned(), file, column, bytes: HEADER_BYTES as u64, touched: now };
         lock(&self.index).uploads.insert((name.title, version), upload);
         Ok(())
     }
@@ -176,7 +193,14 @@ impl<D: Disk> Store<D> {
     ///
     /// # Errors
     /// [`UploadError`]; after an error of the disk nothing of the upload is left.
-    pub fn append(&self, title: &str, version: Version, offset: u64, records: &[u8]) -> Result<(), UploadError> {
+    pub fn append(
+        &self,
+        now: Time,
+        title: &str,
+        version: Version,
+        offset: u64,
+        records: &[u8],
+    ) -> Result<(), UploadError> {
         let key = (TitleHash::of(title), version);
         let (file, expected) = {
             let index = lock(&self.index);
@@ -192,6 +216,7 @@ impl<D: Disk> Store<D> {
         }
         if let Some(upload) = lock(&self.index).uploads.get_mut(&key) {
             upload.bytes = upload.bytes.max(HEADER_BYTES as u64 + offset + records.len() as u64);
+            upload.touched = now;
         }
         Ok(())
     }
@@ -262,12 +287,13 @@ impl<D: Disk> Store<D> {
         let _title = self.lock_title(key.0);
         {
             let index = lock(&self.index);
-            let marked = index.held(key).is_some_and(|held| held.marked);
-            if marked || index.newest_marked(key.0).is_some_and(|newest| newest > manifest.version) {
-                return Ok(Reply::Marked);
-            }
-            if !spread && index.held(key).is_none() {
-                return Ok(Reply::Absent);
+            let superseded = index.newest_marked(key.0).is_some_and(|newest| newest > manifest.version);
+            match index.held(key) {
+                Some(held) if held.marked => return Ok(Reply::Marked),
+                Some(_) => {}
+                None if superseded => return Ok(Reply::Marked),
+                None if !spread => return Ok(Reply::Absent),
+                None => {}
             }
         }
         let name = FileName { title: key.0, version: key.1, kind: FileKind::Mark };
@@ -338,8 +364,13 @@ impl<D: Disk> Store<D> {
         }
         let renamed = self.disk.rename(&unfinished(&path), &path);
         if let Err(error) = renamed.and_then(|()| self.disk.sync_folder(name.folder())) {
-            let gone = self.disk.remove(&path).and_then(|()| self.disk.sync_folder(name.folder()));
-            return Err(if gone.is_ok() { DecideError::Clean(error) } else { DecideError::Uncertain(error) });
+            return Err(match self.take_back(key) {
+                Ok(()) => DecideError::Clean(error),
+                Err(_) => {
+                    lock(&self.index).stale_decisions.insert(key);
+                    DecideError::Uncertain(error)
+                }
+            });
         }
         let mut index = lock(&self.index);
         index.active.remove(&key);
@@ -347,24 +378,33 @@ impl<D: Disk> Store<D> {
         Ok(())
     }
 
+    /// Makes sure that a decision that failed does not come back.
+    fn take_back(&self, key: (TitleHash, Version)) -> io::Result<()> {
+        let name = FileName { title: key.0, version: key.1, kind: FileKind::Decision };
+        remove_if_there(&self.disk, &unfinished(&name.path()))?;
+        remove_if_there(&self.disk, &name.path())?;
+        self.disk.sync_folder(name.folder())
+    }
+
     /// The decisions whose marks are not all out yet: to be taken up again after a restart.
     pub fn decisions(&self) -> Vec<Decision> {
         lock(&self.index).decisions.values().cloned().collect()
     }
 
-    /// Every prepared participant has its mark: the decision may go.
-    ///
-    /// # Errors
-    /// Those of the disk; the decision then stays, which does no harm.
-    pub fn settled(&self, title: &str, version: Version) -> io::Result<()> {
-        let name = FileName { title: TitleHash::of(title), version, kind: FileKind::Decision };
-        self.disk.remove(&name.path())?;
-        lock(&self.index).decisions.remove(&(name.title, version));
-        Ok(())
+    /// Every prepared participant has its mark: the decision may go. One that the disk does not let go yet is tried again
+    /// by [`Self::sweep`].
+    pub fn settled(&self, title: &str, version: Version) {
+        let key = (TitleHash::of(title), version);
+        let removed = self.take_back(key);
+        let mut index = lock(&self.index);
+        match removed {
+            Ok(()) => index.decisions.remove(&key).is_some(),
+            Err(_) => index.stale_decisions.insert(key),
+        };
     }
 
-    /// Pending versions whose marks are overdue.
-    pub fn overdue(&self, now: Time) -> Vec<Manifest> {
+    /// Pending versions whose marks are overdue, and uploads that have stopped.
+    pub fn overdue(&self, now: Time) -> Vec<Overdue> {
         lock(&self.index).overdue(now)
     }
 
@@ -373,11 +413,27 @@ impl<D: Disk> Store<D> {
         lock(&self.index).old_tombstones(now)
     }
 
-    /// Removes versions that were superseded and are no longer read. Returns how many.
+    /// Drops an upload whose version was decided without it. A column that was made durable meanwhile stays.
+    pub fn drop_upload(&self, title: &str, version: Version) {
+        self.forget_upload((TitleHash::of(title), version));
+    }
+
+    /// Removes versions that were superseded and are no longer read, uploads that were abandoned, and decisions that
+    /// failed or have done their work. Returns how many versions went.
     ///
     /// # Errors
     /// Those of the disk; what was not removed is tried again at the next call.
     pub fn sweep(&self, now: Time) -> io::Result<usize> {
+        let stale: Vec<_> = lock(&self.index).stale_decisions.iter().copied().collect();
+        for key in stale {
+            self.take_back(key)?;
+            let mut index = lock(&self.index);
+            index.stale_decisions.remove(&key);
+            index.decisions.remove(&key);
+            index.active.remove(&key);
+        }
+        let abandoned = lock(&self.index).abandoned_uploads(now);
+        abandoned.into_iter().for_each(|key| self.forget_upload(key));
         let keys = lock(&self.index).lingered(now);
         for key in &keys {
             let _title = self.lock_title(key.0);

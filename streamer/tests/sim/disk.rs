@@ -131,6 +131,11 @@ impl SimDisk {
         self.state().crash_in = Some(operations);
     }
 
+    /// Takes back an announced loss of power.
+    pub fn keep_power(&self) {
+        self.state().crash_in = None;
+    }
+
     pub fn is_crashed(&self) -> bool {
         self.state().crashed
     }

@@ -11,7 +11,7 @@ use rain_codec::column::{Geometry, StripeEncoder};
 use rain_codec::schedule::ErasurePattern;
 use rain_codec::stripe::StripeCodec;
 use rain_codec::{Cell, Code};
-use rain_streamer::store::{Decision, OpenError, Store, title_version};
+use rain_streamer::store::{Decision, OpenError, Overdue, Store, title_version};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -35,7 +35,7 @@ pub enum OperationKind {
     Put { put: Put, content: Option<Vec<u8>>, condition: Condition, upload: Option<Uploading> },
     Get { resolve: Resolve, reading: Option<Reading> },
     Marking { marking: Marking, manifest: Manifest },
-    Pending { check: PendingCheck, manifest: Manifest },
+    Pending { check: PendingCheck, overdue: Overdue },
     Purge(PurgeCheck),
     Sync(Sync),
 }
@@ -119,8 +119,6 @@ fn decode(codec: &StripeCodec, geometry: &Geometry, columns: &BTreeMap<u16, Arc<
     bytes
 }
 
-type Due = (fn(Time, &Manifest, &Placement) -> OperationKind, Manifest);
-
 impl Node {
     pub fn new(id: NodeId, disk: SimDisk) -> Self {
         Self { id, disk, store: None, operations: BTreeMap::new(), starts: 0 }
@@ -147,18 +145,16 @@ impl Node {
     }
 
     /// What a node looks after from time to time.
-    pub fn due(&self, now: Time) -> Vec<Due> {
+    pub fn due(&self, now: Time, placement: impl Fn(&str) -> Placement) -> Vec<OperationKind> {
         let store = self.store.as_ref().unwrap();
         let _ = store.sweep(now);
-        let pending: fn(Time, &Manifest, &Placement) -> OperationKind = |now, manifest, placement| {
-            let check = PendingCheck::new(now, manifest.clone(), placement);
-            OperationKind::Pending { check, manifest: manifest.clone() }
-        };
-        let purge: fn(Time, &Manifest, &Placement) -> OperationKind = |now, manifest, placement| {
-            OperationKind::Purge(PurgeCheck::new(now, &manifest.title, manifest.version, placement))
-        };
-        let overdue = store.overdue(now).into_iter().map(|manifest| (pending, manifest));
-        let tombstones = store.old_tombstones(now).into_iter().map(|manifest| (purge, manifest));
+        let overdue = store.overdue(now).into_iter().map(|overdue| {
+            let check = PendingCheck::new(now, &overdue.title, overdue.version, &placement(&overdue.title));
+            OperationKind::Pending { check, overdue }
+        });
+        let tombstones = store.old_tombstones(now).into_iter().map(|manifest| {
+            OperationKind::Purge(PurgeCheck::new(now, &manifest.title, manifest.version, &placement(&manifest.title)))
+        });
         overdue.chain(tombstones).collect()
     }
 
@@ -169,8 +165,8 @@ impl Node {
             Body::Ask(Request::Mark { .. }) if missing == Some(Missing::Mark) => Body::Answer(Reply::Marked),
             Body::Ask(request) => store.handle(now, &request).map_or(Body::Failed, Body::Answer),
             Body::Upload { title, version, column, records } => {
-                let begun = store.begin_upload(&title, version, column).is_ok();
-                let taken = begun && store.append(&title, version, 0, &records).is_ok();
+                let begun = store.begin_upload(now, &title, version, column).is_ok();
+                let taken = begun && store.append(now, &title, version, 0, &records).is_ok();
                 if taken { Body::Uploaded } else { Body::Failed }
             }
             Body::Read { title, version } => read(store, now, &title, version).unwrap_or(Body::Failed),
@@ -186,21 +182,25 @@ impl Node {
         };
         match &mut operation.kind {
             OperationKind::Marking { marking, manifest } if marking.is_settled() => {
-                let _ = store.settled(&manifest.title, manifest.version);
+                store.settled(&manifest.title, manifest.version);
                 Step::Done
             }
-            OperationKind::Pending { check, manifest } => match check.poll_event() {
-                None => Step::Wait,
-                Some(Verdict::Mark(manifest)) => {
-                    mark(&manifest, false);
+            OperationKind::Pending { check, overdue } => match (check.poll_event(), &overdue.manifest) {
+                (None, _) => Step::Wait,
+                (Some(Verdict::Mark), Some(manifest)) => {
+                    mark(manifest, false);
                     Step::Done
                 }
-                Some(Verdict::Drop) => {
-                    let drop = Request::Drop { title: manifest.title.clone(), version: manifest.version };
+                (Some(Verdict::Mark), None) => {
+                    store.drop_upload(&overdue.title, overdue.version);
+                    Step::Done
+                }
+                (Some(Verdict::Drop), _) => {
+                    let drop = Request::Drop { title: overdue.title.clone(), version: overdue.version };
                     let _ = store.handle(now, &drop);
                     Step::Done
                 }
-                Some(Verdict::Later) => Step::Done,
+                (Some(Verdict::Later), _) => Step::Done,
             },
             OperationKind::Purge(check) if check.may_go().is_some() => Step::Done,
             OperationKind::Sync(sync) => match sync.poll_event() {
@@ -364,7 +364,7 @@ pub fn act_on_put(
             Step::Again
         }
         PutEvent::Settled => {
-            let _ = store.settled(&title, version.unwrap());
+            store.settled(&title, version.unwrap());
             Step::Done
         }
         PutEvent::Aborted(_) => {

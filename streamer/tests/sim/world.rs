@@ -167,8 +167,10 @@ impl World {
         }
         self.run_until(self.now + load + SECOND)?;
         self.calm = true;
+        self.issued = self.options.operations;
         for node in 0..self.nodes.len() {
             self.nodes[node].disk.set_faults(0, 0);
+            self.nodes[node].disk.keep_power();
             if self.nodes[node].store.is_none() {
                 self.start(node)?;
             }
@@ -262,7 +264,17 @@ impl World {
         // A node that cannot read its disk at the start is tried again, as an operator would.
         let faults = (self.options.eio_one_in, self.options.full_one_in);
         self.nodes[node].disk.set_faults(0, 0);
-        self.nodes[node].open(self.now, life).map_err(|error| format!("node {node} does not start: {error}"))?;
+        let opened = self.nodes[node].open(self.now, life);
+        if self.nodes[node].disk.is_crashed() {
+            // Power went while it started.
+            self.nodes[node].disk.lose_power();
+            self.crashes += 1;
+            self.nodes[node].store = None;
+            let back = self.now + Duration::from_millis(500);
+            self.schedule(back, Event::Restart { node });
+            return Ok(());
+        }
+        opened.map_err(|error| format!("node {node} does not start: {error}"))?;
         if !self.calm {
             self.nodes[node].disk.set_faults(faults.0, faults.1);
         }
@@ -279,9 +291,8 @@ impl World {
         if self.nodes[node].starts != start || self.nodes[node].store.is_none() {
             return;
         }
-        for (kind, manifest) in self.nodes[node].due(self.now) {
-            let placement = self.placement(&manifest.title);
-            self.begin(node, kind(self.now, &manifest, &placement), None);
+        for kind in self.nodes[node].due(self.now, |title| self.placement(title)) {
+            self.begin(node, kind, None);
         }
         self.schedule(self.now + Duration::from_millis(500), Event::Tick { node, start });
     }
