@@ -23,8 +23,6 @@ pub(super) struct Held {
     /// Unknown only of a pending column whose header is damaged.
     pub(super) manifest: Option<Manifest>,
     pub(super) marked: bool,
-    /// A tombstone file is there.
-    pub(super) tombstone: bool,
     pub(super) column: Option<HeldColumn>,
     pub(super) since: Time,
     pub(super) superseded: Option<Time>,
@@ -33,7 +31,7 @@ pub(super) struct Held {
 
 impl Held {
     fn new(now: Time) -> Self {
-        Self { manifest: None, marked: false, tombstone: false, column: None, since: now, superseded: None, read: None }
+        Self { manifest: None, marked: false, column: None, since: now, superseded: None, read: None }
     }
 
     pub(super) fn is_tombstone(&self) -> bool {

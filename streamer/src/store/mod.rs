@@ -1,4 +1,4 @@
-//! What one node keeps on its disk: columns and tombstones, pending or marked, and the decisions it made.
+//! What one node keeps on its disk: columns, pending or marked, the marks, and the decisions it made.
 //!
 //! The store answers the [`Request`]s of other nodes and carries out the disk's side of the two phases. It blocks; the
 //! node calls it from blocking threads, the simulator from its one thread on a disk that forgets. A file gets its final
@@ -221,10 +221,11 @@ impl<D: Disk> Store<D> {
         Ok(())
     }
 
-    /// Makes an uploaded column, or a tombstone, durable as pending.
+    /// Makes an uploaded column durable as pending. A pending tombstone holds nothing that could be lost: its mark carries
+    /// all of it, and until then it is kept in memory.
     fn prepare(&self, now: Time, manifest: &Manifest, base: Option<Option<Version>>) -> io::Result<Reply> {
         let key = (TitleHash::of(&manifest.title), manifest.version);
-        if lock(&self.index).held(key).is_some_and(|held| held.tombstone || held.column.is_some()) {
+        if lock(&self.index).held(key).is_some_and(|held| held.is_tombstone() || held.column.is_some()) {
             return Ok(Reply::Prepared);
         }
         let written = match &manifest.content {
@@ -243,23 +244,20 @@ impl<D: Disk> Store<D> {
             self.forget_upload(key);
             return Ok(Reply::Refused { no_space: false, condition_failed: true });
         }
-        let kind = column.map_or(FileKind::Tombstone, FileKind::Column);
-        let name = FileName { title: key.0, version: key.1, kind };
-        let published = match column {
-            Some(_) => self.rename(&name),
-            None => self.publish(TITLES, &name.to_string(), &record::to_bytes(manifest)),
-        };
-        lock(&self.index).uploads.remove(&key);
-        if let Err(error) = published {
-            // Whatever is left of it asks the coordinator after a restart; it was never promised.
-            let _ = self.disk.remove(&name.path());
-            let _ = self.disk.remove(&unfinished(&name.path()));
-            return Ok(refused(&error));
+        if let Some(column) = column {
+            let name = FileName { title: key.0, version: key.1, kind: FileKind::Column(column) };
+            let published = self.rename(&name);
+            lock(&self.index).uploads.remove(&key);
+            if let Err(error) = published {
+                // Whatever is left of it asks the coordinator after a restart; it was never promised.
+                let _ = self.disk.remove(&name.path());
+                let _ = self.disk.remove(&unfinished(&name.path()));
+                return Ok(refused(&error));
+            }
         }
         let mut index = lock(&self.index);
         let held = index.held_mut(key, now);
         held.manifest = Some(manifest.clone());
-        held.tombstone = column.is_none();
         held.column = column.map(|column| HeldColumn { column, damage: None });
         index.supersede(key.0, now);
         Ok(Reply::Prepared)
@@ -449,11 +447,10 @@ impl<D: Disk> Store<D> {
     /// Removes a version's files, the mark last: what is left after a crash is at worst a mark without a column.
     fn remove_version(&self, key: (TitleHash, Version)) -> io::Result<()> {
         let held = lock(&self.index).held(key).cloned();
-        let Some(Held { marked, tombstone, column, .. }) = held else { return Ok(()) };
+        let Some(Held { marked, column, .. }) = held else { return Ok(()) };
         let name = |kind| FileName { title: key.0, version: key.1, kind }.path();
-        let body = column.map(|held| FileKind::Column(held.column)).or(tombstone.then_some(FileKind::Tombstone));
-        if let Some(kind) = body {
-            remove_if_there(&self.disk, &name(kind))?;
+        if let Some(held) = column {
+            remove_if_there(&self.disk, &name(FileKind::Column(held.column)))?;
             self.disk.sync_folder(TITLES)?;
         }
         if marked {

@@ -4,8 +4,7 @@
 //! |---|---|
 //! | `identity` | whose folder this is |
 //! | `titles/HASH.VERSION.COLUMN.rain` | a column, pending or committed |
-//! | `titles/HASH.VERSION.tombstone` | a DELETE, pending or committed |
-//! | `titles/HASH.VERSION.mark` | the version is committed |
+//! | `titles/HASH.VERSION.mark` | the version is committed; that of a DELETE is all there is of it |
 //! | `decisions/HASH.VERSION.decision` | this node coordinated the version and decided to commit |
 //!
 //! HASH is the first 128 bits of the BLAKE3 of the title, in hexadecimal. A file under way has `.tmp` behind its name.
@@ -50,7 +49,6 @@ impl fmt::Display for TitleHash {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FileKind {
     Column(u16),
-    Tombstone,
     Mark,
     Decision,
 }
@@ -70,7 +68,6 @@ impl FileName {
         let version = parts.next()?.parse().ok()?;
         let kind = match (parts.next()?, parts.next()) {
             ("mark", None) => FileKind::Mark,
-            ("tombstone", None) => FileKind::Tombstone,
             ("decision", None) => FileKind::Decision,
             (column, Some("rain")) if column.len() == 3 => FileKind::Column(column.parse().ok()?),
             _ => return None,
@@ -81,7 +78,7 @@ impl FileName {
     pub(crate) fn folder(&self) -> &'static str {
         match self.kind {
             FileKind::Decision => DECISIONS,
-            FileKind::Column(_) | FileKind::Tombstone | FileKind::Mark => TITLES,
+            FileKind::Column(_) | FileKind::Mark => TITLES,
         }
     }
 
@@ -95,7 +92,6 @@ impl fmt::Display for FileName {
         write!(formatter, "{}.{}.", self.title, self.version)?;
         match self.kind {
             FileKind::Column(column) => write!(formatter, "{column:03}.rain"),
-            FileKind::Tombstone => formatter.write_str("tombstone"),
             FileKind::Mark => formatter.write_str("mark"),
             FileKind::Decision => formatter.write_str("decision"),
         }
@@ -110,7 +106,7 @@ mod tests {
     #[test]
     fn names_and_back() {
         let version = Version { counter: 3, node: NodeId(1), life: 0xabc, random: 0xdef };
-        for kind in [FileKind::Column(7), FileKind::Tombstone, FileKind::Mark, FileKind::Decision] {
+        for kind in [FileKind::Column(7), FileKind::Mark, FileKind::Decision] {
             let name = FileName { title: TitleHash::of("a title"), version, kind };
             assert_eq!(FileName::parse(&name.to_string()), Some(name));
             assert_eq!(FileName::parse(&format!("{name}.tmp")), None);

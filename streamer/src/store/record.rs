@@ -1,4 +1,4 @@
-//! Small durable records: marks, tombstones, decisions, the identity of a store.
+//! Small durable records: marks, decisions, the identity of a store.
 //!
 //! Layout, little-endian: magic `RAINREC\0`, format version u32 = 1, payload length u32, payload (JSON), CRC-64/NVME of
 //! all before it. See `docs/stripe-format.md`.

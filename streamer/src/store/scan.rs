@@ -117,15 +117,14 @@ impl<D: Disk> Store<D> {
                 };
                 held.column = Some(HeldColumn { column, damage });
             }
-            FileKind::Tombstone | FileKind::Mark => {
+            FileKind::Mark => {
                 // A damaged one is as good as none: it was promised durable, so the disk failed, and other nodes
                 // have theirs. It is kept for people to look at.
                 let Ok(manifest) = read_record::<Manifest, D>(&self.disk, &path) else { return Ok(()) };
                 let mut index = super::lock(&self.index);
                 let held = index.held_mut(key, now);
                 held.manifest = Some(manifest);
-                held.tombstone |= file.kind == FileKind::Tombstone;
-                held.marked |= file.kind == FileKind::Mark;
+                held.marked = true;
             }
             FileKind::Decision => {
                 // A decision that cannot be read must not be taken for none: that would be an abort.

@@ -10,7 +10,6 @@ use std::sync::{Arc, Mutex, MutexGuard};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     Column,
-    Tombstone,
     Mark,
     Decision,
     Identity,
@@ -22,7 +21,6 @@ impl Kind {
         let path = path.strip_suffix(".tmp").unwrap_or(path);
         match path.rsplit('.').next() {
             Some("rain") => Self::Column,
-            Some("tombstone") => Self::Tombstone,
             Some("mark") => Self::Mark,
             Some("decision") => Self::Decision,
             _ if path == "identity" => Self::Identity,
@@ -39,7 +37,7 @@ pub enum Missing {
     Rename(Kind),
     /// Marks are acknowledged but not made.
     Mark,
-    /// Readers do not spread marks.
+    /// Marks that readers spread are acknowledged but not made.
     Spread,
 }
 

@@ -53,7 +53,7 @@ fn a_seed_runs_the_same_twice() {
 /// Every fsync, folder fsync, rename and mark is needed: without it some seed loses data or leaves something undone.
 #[test]
 fn no_safeguard_is_superfluous() {
-    let kinds = [Kind::Column, Kind::Tombstone, Kind::Mark, Kind::Decision, Kind::Identity];
+    let kinds = [Kind::Column, Kind::Mark, Kind::Decision, Kind::Identity];
     let syncs =
         kinds.into_iter().flat_map(|kind| [Missing::Sync(kind), Missing::FolderSync(kind), Missing::Rename(kind)]);
     let mut survived = Vec::new();

@@ -162,7 +162,11 @@ impl Node {
     pub fn answer(&self, now: Time, body: Body, missing: Option<Missing>) -> Body {
         let store = self.store.as_ref().unwrap();
         match body {
-            Body::Ask(Request::Mark { .. }) if missing == Some(Missing::Mark) => Body::Answer(Reply::Marked),
+            Body::Ask(Request::Mark { spread, .. })
+                if missing == Some(Missing::Mark) || spread && missing == Some(Missing::Spread) =>
+            {
+                Body::Answer(Reply::Marked)
+            }
             Body::Ask(request) => store.handle(now, &request).map_or(Body::Failed, Body::Answer),
             Body::Upload { title, version, column, records } => {
                 let begun = store.begin_upload(now, &title, version, column).is_ok();

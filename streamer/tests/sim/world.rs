@@ -411,11 +411,6 @@ impl World {
         let mut done = false;
         loop {
             for (to, body) in operation.transmit() {
-                if self.options.missing == Some(Missing::Spread)
-                    && matches!(body, Body::Ask(Request::Mark { spread: true, .. }))
-                {
-                    continue;
-                }
                 self.send(Message { from: self.cluster[node], to, operation: id, body, answer: false });
             }
             match self.step(node, &mut operation) {
