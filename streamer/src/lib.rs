@@ -1,4 +1,11 @@
 //! The world of RAIN: disks, sockets, players, people. The program `rain` is a thin front of this crate.
 #![forbid(unsafe_code)]
 
+pub mod column_read;
+pub mod config;
+pub mod fetch;
+pub mod http;
+pub mod node;
+pub mod peer;
 pub mod store;
+pub mod title;

@@ -2,9 +2,12 @@
 
 use super::names::{FileKind, FileName, TitleHash};
 use super::{Disk, Store, lock, title_version};
+use crate::column_read::ColumnRead;
 use rain_cluster::{Content, Manifest, NodeId, Time, Version};
 use rain_codec::Code;
-use rain_codec::column::{CHECKSUM_BYTES, ColumnHeader, Geometry, HEADER_BYTES, HeaderError, Seal, TitleVersion};
+use rain_codec::column::{
+    CHECKSUM_BYTES, ColumnHeader, Geometry, HEADER_BYTES, HeaderError, Seal, StripeShape, TitleVersion,
+};
 use std::io;
 
 /// Why a column cannot be read. Each is an erasure to the reader.
@@ -45,6 +48,9 @@ pub enum ColumnError {
         /// The block of the cell.
         block: u32,
     },
+    /// The column has no such blocks.
+    #[error("the column has no such stripes, rows or blocks")]
+    OutOfRange,
 }
 
 /// An open column file.
@@ -147,12 +153,52 @@ impl<D: Disk> Store<D> {
         opened.inspect_err(|error| self.note_damage(title, version, &error.to_string()))
     }
 
-    /// Fills `buffer` from the column file at `offset`.
+    /// Reads blocks of a column, laid out as [`ColumnRead`] says. Nothing is verified: the reader does that.
     ///
     /// # Errors
-    /// Those of the disk.
-    pub fn read_column(&self, column: &ColumnReader<D::File>, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
-        self.disk.read_at(&column.file, offset, buffer)
+    /// [`ColumnError::OutOfRange`], and those of the disk, which are remembered as damage.
+    pub fn read_blocks(
+        &self,
+        column: &ColumnReader<D::File>,
+        read: &ColumnRead,
+        bytes_max: usize,
+    ) -> Result<Vec<u8>, ColumnError> {
+        if !read.fits(&column.geometry, bytes_max) {
+            return Err(ColumnError::OutOfRange);
+        }
+        let each = read.stripe_bytes(&column.geometry.stripe(read.stripes.start));
+        let mut bytes = vec![0; each * usize::try_from(read.stripes.end - read.stripes.start).unwrap_or(0)];
+        for (index, buffer) in read.stripes.clone().zip(bytes.chunks_mut(each)) {
+            self.read_stripe(column, &column.geometry.stripe(index), read, buffer)?;
+        }
+        Ok(bytes)
+    }
+
+    fn read_stripe(
+        &self,
+        column: &ColumnReader<D::File>,
+        stripe: &StripeShape,
+        read: &ColumnRead,
+        buffer: &mut [u8],
+    ) -> io::Result<()> {
+        let at = |offset: u64| stripe.record_offset + offset;
+        let all_blocks = read.blocks.len() == stripe.blocks_per_cell() as usize;
+        if all_blocks && read.rows.len() == usize::from(stripe.rows) {
+            // The answer is the record itself.
+            return self.disk.read_at(&column.file, at(0), buffer);
+        }
+        let (cells, checksums) = buffer.split_at_mut(read.checksum_offset(stripe, read.rows.start, read.blocks.start));
+        if all_blocks {
+            self.disk.read_at(&column.file, at(stripe.cell_offset(read.rows.start)), cells)?;
+            return self.disk.read_at(&column.file, at(stripe.checksum_offset(read.rows.start, 0)), checksums);
+        }
+        let span = read.span(stripe);
+        let sums = checksums.chunks_mut(read.blocks.len() * CHECKSUM_BYTES);
+        for ((row, cell), sums) in read.rows.clone().zip(cells.chunks_mut(span.len())).zip(sums) {
+            self.disk.read_at(&column.file, at(stripe.cell_offset(row) + span.start as u64), cell)?;
+            self.disk.read_at(&column.file, at(stripe.checksum_offset(row, read.blocks.start)), sums)?;
+        }
+        Ok(())
     }
 
     /// Reads the node's whole column and checks every block.

@@ -240,6 +240,9 @@ impl<D: Disk> Store<D> {
             }
         };
         let _title = self.lock_title(key.0);
+        if lock(&self.index).held(key).is_some_and(|held| held.column.is_some()) {
+            return Ok(Reply::Prepared);
+        }
         if !lock(&self.index).satisfies(key, base) {
             self.forget_upload(key);
             return Ok(Reply::Refused { no_space: false, condition_failed: true });

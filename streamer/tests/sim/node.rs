@@ -11,6 +11,7 @@ use rain_codec::column::{Geometry, StripeEncoder};
 use rain_codec::schedule::ErasurePattern;
 use rain_codec::stripe::StripeCodec;
 use rain_codec::{Cell, Code};
+use rain_streamer::column_read::ColumnRead;
 use rain_streamer::store::{Decision, OpenError, Overdue, Store, title_version};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -231,10 +232,10 @@ fn read(store: &Store<SimDisk>, now: Time, title: &str, version: Version) -> Opt
     let column = store.open_column(now, title, version).ok()?;
     let geometry = column.geometry();
     let mut records = Vec::new();
-    if geometry.stripe_count() > 0 {
-        let first = geometry.stripe(0).record_offset;
-        records.resize(usize::try_from(geometry.file_bytes() - first).unwrap(), 0);
-        store.read_column(&column, first, &mut records).ok()?;
+    for index in 0..geometry.stripe_count() {
+        let stripe = geometry.stripe(index);
+        let all = ColumnRead { stripes: index..index + 1, rows: 0..stripe.rows, blocks: 0..stripe.blocks_per_cell() };
+        records.extend(store.read_blocks(&column, &all, usize::MAX).ok()?);
     }
     Some(Body::Column { column: column.index(), records: Arc::new(records) })
 }

@@ -1,0 +1,340 @@
+//! The configuration of a node: one TOML file, each key of which `RAIN_*` in the environment can override.
+
+use rain_cluster::{NodeId, Quorum};
+use rain_codec::Code;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Why a configuration cannot be used. Each names the key, what was found and what was expected.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("{}: {error}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// Not TOML, an unknown key, a value of the wrong type.
+    #[error("{}: {message}", path.display())]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// What the parser said, with the place.
+        message: String,
+    },
+    /// A value that makes no sense.
+    #[error("`{key}`: found {found}, expected {expected}")]
+    Value {
+        /// The key.
+        key: String,
+        /// What stands there.
+        found: String,
+        /// What could.
+        expected: String,
+    },
+}
+
+fn value(key: impl Into<String>, found: impl Into<String>, expected: impl Into<String>) -> ConfigError {
+    ConfigError::Value { key: key.into(), found: found.into(), expected: expected.into() }
+}
+
+/// The file as it stands.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    node: String,
+    data: Vec<PathBuf>,
+    #[serde(default = "default_code")]
+    code: String,
+    listen: SocketAddr,
+    key_file: Option<PathBuf>,
+    token_file: Option<PathBuf>,
+    #[serde(default)]
+    interfaces: Vec<FileInterface>,
+    #[serde(default)]
+    peers: Vec<FilePeer>,
+    #[serde(default)]
+    demo: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileInterface {
+    switch: String,
+    address: SocketAddr,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FilePeer {
+    name: String,
+    http: String,
+    addresses: BTreeMap<String, SocketAddr>,
+}
+
+fn default_code() -> String {
+    "b-code:4".to_owned()
+}
+
+/// One of the node's network interfaces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Interface {
+    /// The switch it is plugged into.
+    pub switch: String,
+    /// Where the node listens for its peers.
+    pub address: SocketAddr,
+}
+
+/// A node of the cluster, this one included.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// Its name.
+    pub name: String,
+    /// Its place in the sorted list of names.
+    pub id: NodeId,
+    /// Where players reach it.
+    pub http: String,
+    /// Where this node reaches it, by switch; empty for this node itself.
+    pub addresses: BTreeMap<String, SocketAddr>,
+}
+
+/// A checked configuration.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// This node.
+    pub id: NodeId,
+    /// All nodes in the order of their names, which gives each its number.
+    pub members: Vec<Member>,
+    /// The folder for columns.
+    pub data: PathBuf,
+    /// The array code of new titles.
+    pub code: Arc<Code>,
+    /// Where players connect.
+    pub listen: SocketAddr,
+    /// The key of the cluster; that of nobody where none was configured.
+    pub key: [u8; 32],
+    /// The token that lets others than this machine write.
+    pub token: Option<String>,
+    /// Where peers connect.
+    pub interfaces: Vec<Interface>,
+    /// A node of a demo: its players may write without a token.
+    pub demo: bool,
+}
+
+impl Config {
+    /// Reads and checks a configuration.
+    ///
+    /// # Errors
+    /// [`ConfigError`]; nothing is changed.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text =
+            std::fs::read_to_string(path).map_err(|error| ConfigError::Unreadable { path: path.to_owned(), error })?;
+        let syntax = |error: toml::de::Error| ConfigError::Syntax { path: path.to_owned(), message: error.to_string() };
+        let mut table: toml::Table = text.parse().map_err(syntax)?;
+        override_from(&mut table, std::env::vars());
+        let file = if table == text.parse::<toml::Table>().map_err(syntax)? {
+            toml::from_str(&text).map_err(syntax)?
+        } else {
+            table.try_into().map_err(syntax)?
+        };
+        Self::check(file)
+    }
+
+    fn check(file: File) -> Result<Self, ConfigError> {
+        let [data] = <[PathBuf; 1]>::try_from(file.data)
+            .map_err(|found| value("data", format!("{} folders", found.len()), "one folder"))?;
+        let code =
+            Code::named(&file.code).map_err(|error| value("code", format!("`{}`", file.code), error.to_string()))?;
+        if file.interfaces.is_empty() && !file.peers.is_empty() {
+            return Err(value("interfaces", "none", "one for each switch that leads to a peer"));
+        }
+        let mut members: Vec<_> = file
+            .peers
+            .into_iter()
+            .map(|peer| Member { name: peer.name, id: NodeId(0), http: peer.http, addresses: peer.addresses })
+            .collect();
+        for peer in &members {
+            check_peer(peer, &file.interfaces)?;
+        }
+        let http = format!("http://{}", file.listen);
+        members.push(Member { name: file.node.clone(), id: NodeId(0), http, addresses: BTreeMap::new() });
+        members.sort_by(|left, right| left.name.cmp(&right.name));
+        for (index, member) in members.iter_mut().enumerate() {
+            member.id = NodeId(u32::try_from(index).unwrap_or(u32::MAX));
+        }
+        if let Some(twice) = members.windows(2).find(|pair| pair[0].name == pair[1].name) {
+            return Err(value("peers.name", format!("`{}` twice", twice[0].name), "a name for each node"));
+        }
+        if members.len() < code.columns() {
+            let expected = format!("at least {}, one for each column of {}", code.columns(), code.name());
+            return Err(value("peers", format!("{} nodes with this one", members.len()), expected));
+        }
+        let id = members.iter().find(|member| member.name == file.node).map_or(NodeId(0), |member| member.id);
+        let interfaces: Vec<_> = file
+            .interfaces
+            .into_iter()
+            .map(|interface| Interface { switch: interface.switch, address: interface.address })
+            .collect();
+        let key = file.key_file.as_deref().map(read_key).transpose()?;
+        if key.is_none() {
+            for (name, address) in interfaces
+                .iter()
+                .map(|interface| ("interfaces.address", interface.address))
+                .chain([("listen", file.listen)])
+            {
+                if !is_loopback(address.ip()) {
+                    return Err(value(name, address.to_string(), "a loopback address, or a `key_file`"));
+                }
+            }
+        }
+        let token = file.token_file.as_deref().map(|path| read_secret("token_file", path)).transpose()?;
+        Ok(Self {
+            id,
+            members,
+            data,
+            code: Arc::new(code),
+            listen: file.listen,
+            key: key.unwrap_or_else(|| *blake3::hash(b"RAIN without a key").as_bytes()),
+            token: token.map(|text| text.trim().to_owned()),
+            interfaces,
+            demo: file.demo,
+        })
+    }
+
+    /// This node among the members.
+    pub fn me(&self) -> &Member {
+        &self.members[self.id.0 as usize]
+    }
+
+    /// The quorums of the configured code.
+    pub fn quorum(&self) -> Quorum {
+        Quorum::new(self.code.columns(), self.code.data_columns())
+    }
+}
+
+fn is_loopback(address: IpAddr) -> bool {
+    address.is_loopback()
+}
+
+fn check_peer(peer: &Member, interfaces: &[FileInterface]) -> Result<(), ConfigError> {
+    if peer.name.is_empty() {
+        return Err(value("peers.name", "nothing", "a name"));
+    }
+    let key = format!("peers.{}.addresses", peer.name);
+    for switch in peer.addresses.keys() {
+        if !interfaces.iter().any(|interface| interface.switch == *switch) {
+            return Err(value(key, format!("switch `{switch}`"), "a switch of one of this node's `interfaces`"));
+        }
+    }
+    if peer.addresses.is_empty() { Err(value(key, "none", "an address on one switch at least")) } else { Ok(()) }
+}
+
+/// Reads a file that nobody else may read.
+fn read_secret(key: &str, path: &Path) -> Result<String, ConfigError> {
+    let unreadable = |error| ConfigError::Unreadable { path: path.to_owned(), error };
+    let mode = std::fs::metadata(path).map_err(unreadable)?.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(value(key, format!("{} with mode {mode:04o}", path.display()), "mode 0600"));
+    }
+    std::fs::read_to_string(path).map_err(unreadable)
+}
+
+/// A key is any text of at least 32 bytes; its BLAKE3 is what is used.
+fn read_key(path: &Path) -> Result<[u8; 32], ConfigError> {
+    let text = read_secret("key_file", path)?;
+    let text = text.trim();
+    if text.len() < 32 {
+        return Err(value(
+            "key_file",
+            format!("{} bytes in {}", text.len(), path.display()),
+            "at least 32 bytes of secret",
+        ));
+    }
+    Ok(*blake3::hash(text.as_bytes()).as_bytes())
+}
+
+/// Replaces top-level keys by the environment: `RAIN_LISTEN=127.0.0.1:80` is `listen = "127.0.0.1:80"`.
+fn override_from(table: &mut toml::Table, variables: impl Iterator<Item = (String, String)>) {
+    for (name, text) in variables {
+        let Some(key) = name.strip_prefix("RAIN_").map(str::to_lowercase) else { continue };
+        let replaced = match key.as_str() {
+            "node" | "code" | "listen" | "key_file" | "token_file" => toml::Value::String(text),
+            "data" => toml::Value::Array(vec![toml::Value::String(text)]),
+            _ => continue,
+        };
+        table.insert(key, replaced);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+        node = "B"
+        data = ["/x"]
+        listen = "127.0.0.1:8080"
+        interfaces = [{ switch = "s1", address = "127.0.0.1:9001" }]
+        peers = [
+            { name = "A", http = "http://a", addresses = { s1 = "127.0.0.2:9001" } },
+            { name = "C", http = "http://c", addresses = { s1 = "127.0.0.3:9001" } },
+            { name = "D", http = "http://d", addresses = { s1 = "127.0.0.4:9001" } },
+        ]
+    "#;
+
+    fn check(text: &str) -> Result<Config, String> {
+        let file: File = toml::from_str(text).map_err(|error| error.to_string())?;
+        Config::check(file).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn nodes_are_numbered_by_name() {
+        let config = check(GOOD).unwrap();
+        assert_eq!(config.id, NodeId(1));
+        assert_eq!(config.me().name, "B");
+        assert_eq!(config.members.iter().map(|member| member.name.as_str()).collect::<String>(), "ABCD");
+        assert_eq!((config.quorum().write(), config.quorum().read()), (3, 2));
+    }
+
+    #[test]
+    fn mistakes_are_named_with_what_was_expected() {
+        for (from, to, named) in [
+            ("data = [\"/x\"]", "data = []", "`data`: found 0 folders, expected one folder"),
+            ("node = \"B\"", "node = \"B\"\ncode = \"b-code:99\"", "`code`: found `b-code:99`"),
+            ("node = \"B\"", "node = \"A\"", "`peers.name`: found `A` twice"),
+            (
+                "node = \"B\"",
+                "node = \"B\"\ncode = \"b-code:5\"",
+                "expected at least 5, one for each column of b-code:5",
+            ),
+            ("{ s1 = \"127.0.0.2:9001\" }", "{ s2 = \"127.0.0.2:9001\" }", "`peers.A.addresses`: found switch `s2`"),
+            (
+                "listen = \"127.0.0.1:8080\"",
+                "listen = \"0.0.0.0:8080\"",
+                "`listen`: found 0.0.0.0:8080, expected a loopback",
+            ),
+            ("node = \"B\"", "nodes = \"B\"", "unknown field `nodes`"),
+            ("listen = \"127.0.0.1:8080\"", "listen = 5", "expected socket address"),
+        ] {
+            assert!(GOOD.contains(from), "{from}");
+            let error = check(&GOOD.replace(from, to)).unwrap_err();
+            assert!(error.contains(named), "{to}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_environment_overrides() {
+        let mut table: toml::Table = GOOD.parse().unwrap();
+        let variables = [("RAIN_NODE", "Z"), ("RAIN_DATA", "/y"), ("RAIN_UNKNOWN", "1"), ("HOME", "/")];
+        override_from(&mut table, variables.into_iter().map(|(name, text)| (name.to_owned(), text.to_owned())));
+        assert_eq!(table["node"].as_str(), Some("Z"));
+        assert_eq!(table["data"][0].as_str(), Some("/y"));
+        assert!(!table.contains_key("unknown"));
+    }
+}

@@ -1,0 +1,206 @@
+//! From the columns of a piece to the bytes of the title.
+
+use super::{Piece, Plan, Rope};
+use crate::column_read::ColumnRead;
+use bytes::Bytes;
+use core::ops::Range;
+use rain_codec::column::{CHECKSUM_BYTES, Crc64, Geometry, Seal, StripeShape, crc64, crc64_of_xor};
+use rain_codec::{Cell, Schedule};
+use std::collections::BTreeMap;
+
+/// Blocks that are not what their checksums say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Damage {
+    /// A peer's answer is shorter or longer than it must be.
+    #[error("{found} bytes, expected {expected}")]
+    Length {
+        /// Bytes that came.
+        found: usize,
+        /// Bytes that had to come.
+        expected: usize,
+    },
+    /// A block read from a column.
+    #[error("stripe {stripe}, row {row}, block {block}: the checksum does not match")]
+    Block {
+        /// The stripe.
+        stripe: u64,
+        /// The row of the cell.
+        row: u16,
+        /// The block of the cell.
+        block: u32,
+    },
+    /// A block that was recovered from sound ones: the XOR went wrong, or the memory.
+    #[error("stripe {stripe}: the recovered cell {cell} does not match its sources")]
+    Recovered {
+        /// The stripe.
+        stripe: u64,
+        /// The cell.
+        cell: Cell,
+    },
+}
+
+/// Rows of a column that arrived, and were asked for by `read`.
+#[derive(Debug)]
+pub struct Arrival {
+    read: ColumnRead,
+    bytes: Rope,
+    seal: Seal,
+}
+
+impl Arrival {
+    /// Takes the answer to `read` and verifies every block of it.
+    ///
+    /// # Errors
+    /// [`Damage`].
+    pub fn verified(read: ColumnRead, bytes: Rope, seal: Seal, geometry: &Geometry) -> Result<Self, Damage> {
+        let each = read.stripe_bytes(&geometry.stripe(read.stripes.start));
+        let expected = each * usize::try_from(read.stripes.end - read.stripes.start).unwrap_or(usize::MAX);
+        if bytes.len() != expected {
+            return Err(Damage::Length { found: bytes.len(), expected });
+        }
+        let arrival = Self { read, bytes, seal };
+        for index in arrival.read.stripes.clone() {
+            let stripe = geometry.stripe(index);
+            for row in arrival.read.rows.clone() {
+                for block in arrival.read.blocks.clone() {
+                    if arrival.found_crc(&stripe, row, block) != arrival.stored_crc(&stripe, row, block) {
+                        return Err(Damage::Block { stripe: index, row, block });
+                    }
+                }
+            }
+        }
+        Ok(arrival)
+    }
+
+    /// Which rows it holds.
+    pub fn rows(&self) -> Range<u16> {
+        self.read.rows.clone()
+    }
+
+    fn base(&self, stripe: &StripeShape) -> usize {
+        usize::try_from(stripe.index - self.read.stripes.start).expect("pieces are small")
+            * self.read.stripe_bytes(stripe)
+    }
+
+    /// The blocks of a cell.
+    fn cell(&self, stripe: &StripeShape, row: u16) -> Range<usize> {
+        let start = self.base(stripe) + self.read.row_offset(stripe, row);
+        start..start + self.read.span(stripe).len()
+    }
+
+    fn stored_crc(&self, stripe: &StripeShape, row: u16, block: u32) -> u64 {
+        let at = self.base(stripe) + self.read.checksum_offset(stripe, row, block);
+        let stored = self.bytes.contiguous(at..at + CHECKSUM_BYTES);
+        let stored = u64::from_le_bytes((*stored).try_into().expect("eight bytes"));
+        self.seal.crc(stripe.index, row, block, stored)
+    }
+
+    fn found_crc(&self, stripe: &StripeShape, row: u16, block: u32) -> u64 {
+        let span = self.read.span(stripe);
+        let range = stripe.block_range(block);
+        let base = self.cell(stripe, row).start;
+        let mut crc = Crc64::new();
+        for part in self.bytes.slices(base + range.start - span.start..base + range.end - span.start) {
+            crc.update(&part);
+        }
+        crc.finish()
+    }
+}
+
+/// Puts a piece together: the bytes of the title that it delivers, in order. Cells that were read are passed on without
+/// copying; lost ones are recovered.
+///
+/// # Errors
+/// [`Damage::Recovered`].
+///
+/// # Panics
+/// Unless the plan is ready with these arrivals.
+pub fn assemble(
+    geometry: &Geometry,
+    piece: &Piece,
+    plan: &Plan,
+    arrivals: &BTreeMap<u16, Arrival>,
+) -> Result<Vec<Bytes>, Damage> {
+    let mut delivered = Vec::new();
+    for index in piece.stripes.clone() {
+        let stripe = geometry.stripe(index);
+        let recovered = match plan.recovery() {
+            Some(schedule) => recover(&stripe, piece, plan, schedule, arrivals)?,
+            None => BTreeMap::new(),
+        };
+        for (index, cell) in piece.cells.clone().zip(plan.wanted()) {
+            let span = stripe.block_range(piece.blocks.start).start..stripe.block_range(piece.blocks.end - 1).end;
+            let start = stripe.title_offset + index as u64 * u64::from(stripe.cell_bytes) + span.start as u64;
+            let end = start + span.len() as u64;
+            let (from, to) = (start.max(piece.bytes.start), end.min(piece.bytes.end));
+            if from >= to {
+                continue;
+            }
+            let part = to_usize(from - start)..to_usize(to - start);
+            match recovered.get(cell) {
+                Some(bytes) => delivered.push(bytes.slice(part)),
+                None => {
+                    let arrival = &arrivals[&cell.column];
+                    let base = arrival.cell(&stripe, cell.row).start;
+                    delivered.extend(arrival.bytes.slices(base + part.start..base + part.end));
+                }
+            }
+        }
+    }
+    Ok(delivered)
+}
+
+fn to_usize(number: u64) -> usize {
+    usize::try_from(number).expect("pieces are small")
+}
+
+/// Recovers the lost cells of one stripe.
+fn recover(
+    stripe: &StripeShape,
+    piece: &Piece,
+    plan: &Plan,
+    schedule: &Schedule,
+    arrivals: &BTreeMap<u16, Arrival>,
+) -> Result<BTreeMap<Cell, Bytes>, Damage> {
+    let inputs: Vec<_> = schedule
+        .inputs()
+        .iter()
+        .map(|cell| {
+            let arrival = &arrivals[&cell.column];
+            arrival.bytes.contiguous(arrival.cell(stripe, cell.row))
+        })
+        .collect();
+    let slices: Vec<&[u8]> = inputs.iter().map(AsRef::as_ref).collect();
+    let length = slices.first().map_or(0, |slice| slice.len());
+    let mut outputs = vec![vec![0; length]; schedule.targets().len()];
+    let mut targets: Vec<&mut [u8]> = outputs.iter_mut().map(Vec::as_mut_slice).collect();
+    plan.codec().run(schedule, &slices, &mut targets);
+    check_recovered(stripe, piece, schedule, arrivals, &outputs)?;
+    Ok(schedule.targets().iter().copied().zip(outputs.into_iter().map(Bytes::from)).collect())
+}
+
+/// Compares every recovered block with the checksum that follows from those of its sources.
+fn check_recovered(
+    stripe: &StripeShape,
+    piece: &Piece,
+    schedule: &Schedule,
+    arrivals: &BTreeMap<u16, Arrival>,
+    outputs: &[Vec<u8>],
+) -> Result<(), Damage> {
+    let start = stripe.block_range(piece.blocks.start).start;
+    for block in piece.blocks.clone() {
+        let range = stripe.block_range(block);
+        let (range, length) = (range.start - start..range.end - start, range.len());
+        let mut crcs: Vec<u64> =
+            schedule.inputs().iter().map(|cell| arrivals[&cell.column].stored_crc(stripe, cell.row, block)).collect();
+        for ((sources, output), cell) in schedule.program().steps().zip(outputs).zip(schedule.targets()) {
+            let sources: Vec<u64> = sources.iter().map(|source| crcs[usize::from(*source)]).collect();
+            let expected = crc64_of_xor(&sources, length);
+            if crc64(&output[range.clone()]) != expected {
+                return Err(Damage::Recovered { stripe: stripe.index, cell: *cell });
+            }
+            crcs.push(expected);
+        }
+    }
+    Ok(())
+}

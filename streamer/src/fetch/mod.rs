@@ -1,0 +1,16 @@
+//! Which blocks of which columns give a range of a title, and what becomes of them. Pure: no clock, no socket.
+//!
+//! A range is cut into [`Piece`]s. For each piece a [`Plan`] says what to ask of which column: the data cells while all
+//! is well, else whatever the codec needs to recover those of the columns that are lost. Answers are verified block by
+//! block against their seals before anything is delivered; a decoded block against the checksum that follows from those
+//! of its sources.
+
+mod assemble;
+mod piece;
+mod plan;
+mod rope;
+
+pub use assemble::{Arrival, Damage, assemble};
+pub use piece::{Piece, pieces};
+pub use plan::{Plan, TooFewColumns};
+pub use rope::Rope;

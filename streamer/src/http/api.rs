@@ -1,0 +1,199 @@
+//! The router of a node's player listener, and the JSON of `/api/v1`.
+
+use super::body::full;
+use super::doors::Door;
+use super::{ApiError, ResponseBody, console, error_response, titles};
+use crate::node::{Look, Node, PathReport};
+use crate::title;
+use hyper::body::Incoming;
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode};
+use metrics_exporter_prometheus::PrometheusHandle;
+use percent_encoding::percent_decode_str;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// Most titles in one answer.
+const LIMIT_MAX: usize = 1000;
+
+/// A node, as `GET /api/v1/cluster` tells it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeReport {
+    /// Its name.
+    pub name: String,
+    /// `up`, `down`, `hung` or `unknown`.
+    pub state: String,
+    /// Where players reach it.
+    pub http: String,
+    /// Its process; in the demo only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid: Option<u32>,
+}
+
+/// A switch or link, as `GET /api/v1/cluster` tells it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartReport {
+    /// Its name: `s1`, or `A-s1`.
+    pub name: String,
+    /// A link's node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+    /// A link's switch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub switch: Option<String>,
+    /// `up`, `down` or `unknown`.
+    pub state: String,
+}
+
+/// The cluster, as `GET /api/v1/cluster` tells it.
+#[derive(Debug, Clone, Serialize)]
+pub struct ClusterReport {
+    /// Its nodes.
+    pub nodes: Vec<NodeReport>,
+    /// Its switches.
+    pub switches: Vec<PartReport>,
+    /// What ties nodes to switches.
+    pub links: Vec<PartReport>,
+    /// The node that answers; null where the demo's supervisor does.
+    pub observer: Option<String>,
+    /// What that node observes.
+    pub paths: Vec<PathReport>,
+}
+
+/// Answers one request to a node.
+pub(super) async fn answer(
+    node: Arc<Node>,
+    door: Arc<Door>,
+    metrics: PrometheusHandle,
+    request: Request<Incoming>,
+    peer: SocketAddr,
+) -> Response<ResponseBody> {
+    let method = request.method().clone();
+    let answered = match door.check(peer.ip(), &method, request.uri(), request.headers()) {
+        Ok(()) => route(&node, &metrics, request).await,
+        Err(error) => Err(error),
+    };
+    let response = answered.unwrap_or_else(|error| error_response(&error));
+    let status = response.status().as_str().to_owned();
+    metrics::counter!("rain_http_requests_total", "method" => method.to_string(), "status" => status).increment(1);
+    response
+}
+
+async fn route(
+    node: &Arc<Node>,
+    metrics: &PrometheusHandle,
+    request: Request<Incoming>,
+) -> Result<Response<ResponseBody>, ApiError> {
+    let path = request.uri().path().to_owned();
+    if let Some(segment) = path.strip_prefix("/v/") {
+        return titles::answer(node, segment, request).await;
+    }
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return Err(not_found(&path));
+    }
+    let query = Query::of(request.uri().query().unwrap_or_default());
+    match path.as_str() {
+        "/healthz" => Ok(text("ok\n")),
+        "/readyz" => ready(node),
+        "/metrics" => Ok(text(metrics.render())),
+        "/api/v1/cluster" => Ok(json(&cluster(node))),
+        "/api/v1/titles" => {
+            let limit = query.get("limit").map_or(Ok(LIMIT_MAX), str::parse);
+            let limit = limit.ok().filter(|limit| (1..=LIMIT_MAX).contains(limit)).ok_or_else(|| {
+                let message = format!("`limit` is a number from 1 to {LIMIT_MAX}");
+                ApiError::new(StatusCode::BAD_REQUEST, "bad-limit", message).with(query.get("limit"), LIMIT_MAX)
+            })?;
+            let prefix = query.get("prefix").unwrap_or_default();
+            Ok(json(&node.title_reports(prefix, query.get("after"), limit).await))
+        }
+        _ => match path.strip_prefix("/api/v1/titles/") {
+            Some(segment) => {
+                let look = if query.get("verify") == Some("1") { Look::Blocks } else { Look::Header };
+                Ok(json(&node.title_report(&title::from_segment(segment)?, look).await?))
+            }
+            None => console::file(&path).ok_or_else(|| not_found(&path)),
+        },
+    }
+}
+
+pub(crate) fn not_found(path: &str) -> ApiError {
+    ApiError::new(StatusCode::NOT_FOUND, "not-found", format!("there is nothing at {path}"))
+}
+
+fn ready(node: &Node) -> Result<Response<ResponseBody>, ApiError> {
+    if node.liveness.is_settled(&node.others()) {
+        return Ok(text("ready\n"));
+    }
+    Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", "not every peer was reached or tried for 2 s yet"))
+}
+
+/// The answering node's inference from its own paths.
+fn cluster(node: &Node) -> ClusterReport {
+    let paths = node.path_reports();
+    let state = |up: Option<bool>| match up {
+        Some(true) => "up".to_owned(),
+        Some(false) => "down".to_owned(),
+        None => "unknown".to_owned(),
+    };
+    let mut switches = Vec::new();
+    let mut links = Vec::new();
+    let link = |name: &str, switch: &str, state: String| PartReport {
+        name: format!("{name}-{switch}"),
+        node: Some(name.to_owned()),
+        switch: Some(switch.to_owned()),
+        state,
+    };
+    for interface in &node.config.interfaces {
+        let switch = interface.switch.as_str();
+        let over: Vec<_> = paths.iter().filter(|path| path.switch == switch).collect();
+        let up = over.iter().any(|path| path.state == "up");
+        // With every path over it down, it may be the switch, this node's link, or all the others.
+        let of_switch = if up { Some(true) } else { None };
+        switches.push(PartReport { name: switch.to_owned(), node: None, switch: None, state: state(of_switch) });
+        links.push(link(&node.config.me().name, switch, state(of_switch)));
+        for path in over {
+            let of_link = if up { Some(path.state == "up") } else { None };
+            links.push(link(&path.to, switch, state(of_link)));
+        }
+    }
+    let nodes = node.config.members.iter().map(|member| {
+        let up = if member.id == node.config.id { Some(true) } else { node.liveness.is_up(member.id) };
+        NodeReport { name: member.name.clone(), state: state(up), http: member.http.clone(), pid: None }
+    });
+    ClusterReport { nodes: nodes.collect(), switches, links, observer: Some(node.config.me().name.clone()), paths }
+}
+
+/// The parameters of a query; of a repeated one the last.
+struct Query(BTreeMap<String, String>);
+
+impl Query {
+    fn of(query: &str) -> Self {
+        let decode = |text: &str| percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
+        let pair = |part: &str| {
+            let (name, value) = part.split_once('=').unwrap_or((part, ""));
+            (decode(name), decode(value))
+        };
+        Self(query.split('&').map(pair).collect())
+    }
+
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+}
+
+fn text(body: impl Into<String>) -> Response<ResponseBody> {
+    let mut response = Response::new(full(body.into()));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+}
+
+/// A JSON answer, not to be cached.
+pub(crate) fn json(value: &impl Serialize) -> Response<ResponseBody> {
+    let bytes = serde_json::to_vec(value).expect("answers are plain data");
+    let mut response = Response::new(full(bytes));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

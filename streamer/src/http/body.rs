@@ -1,0 +1,163 @@
+//! Response bodies: whole, or delivered piece by piece as the viewer takes them.
+
+use crate::node::{Delivery, READ_AHEAD_BYTES, RETURN, ReadError};
+use bytes::Bytes;
+use core::ops::Range;
+use core::pin::Pin;
+use core::task::{Context, Poll, ready};
+use core::time::Duration;
+use futures_util::stream::FuturesOrdered;
+use futures_util::{FutureExt, StreamExt};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Empty, Full};
+use hyper::body::{Body, Frame, SizeHint};
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use tokio::task::JoinHandle;
+
+/// The body of every response.
+pub(crate) type ResponseBody = UnsyncBoxBody<Bytes, io::Error>;
+
+/// A body that is there.
+pub(crate) fn full(bytes: impl Into<Bytes>) -> ResponseBody {
+    Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
+}
+
+/// No body.
+pub(crate) fn empty() -> ResponseBody {
+    Empty::new().map_err(|never| match never {}).boxed_unsync()
+}
+
+/// Before the first byte, an error is still told as a status, and soon.
+const FIRST: Duration = Duration::from_secs(1);
+
+/// A fetch under way; aborted when the viewer goes away.
+struct Fetch {
+    task: JoinHandle<Result<Vec<Bytes>, ReadError>>,
+    bytes: u64,
+}
+
+impl Drop for Fetch {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Future for Fetch {
+    type Output = (u64, Result<Vec<Bytes>, ReadError>);
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let joined = ready!(self.task.poll_unpin(context));
+        let result = joined.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+        Poll::Ready((self.bytes, result))
+    }
+}
+
+/// A range of a title. Reads ahead [`READ_AHEAD_BYTES`] at most, what the viewer has not taken included.
+pub(crate) struct TitleBody {
+    delivery: Arc<Delivery>,
+    /// Pieces that are not fetched yet.
+    pieces: VecDeque<crate::fetch::Piece>,
+    fetches: FuturesOrdered<Fetch>,
+    /// Bytes of the fetches under way.
+    under_way: u64,
+    ready: VecDeque<Bytes>,
+    /// Bytes fetched that the viewer has not taken.
+    ready_bytes: u64,
+    /// Bytes that the viewer has yet to get.
+    left: u64,
+    /// How long a fetch may wait for columns to return.
+    patience: Duration,
+}
+
+impl TitleBody {
+    /// Delivers `range`.
+    ///
+    /// # Panics
+    /// When the range ends behind the title.
+    pub(crate) fn new(delivery: Arc<Delivery>, range: Range<u64>) -> Self {
+        let pieces = delivery.pieces(range.clone()).into();
+        Self {
+            delivery,
+            pieces,
+            fetches: FuturesOrdered::new(),
+            under_way: 0,
+            ready: VecDeque::new(),
+            ready_bytes: 0,
+            left: range.end - range.start,
+            patience: RETURN,
+        }
+    }
+
+    /// Fetches until the first bytes are there, so that an error can still be told as a status.
+    pub(crate) async fn prepare(&mut self) -> Result<(), ReadError> {
+        self.patience = FIRST;
+        self.fetch_ahead();
+        self.patience = RETURN;
+        if let Some((bytes, result)) = self.fetches.next().await {
+            self.take(bytes, result?);
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, bytes: u64, parts: Vec<Bytes>) {
+        self.under_way -= bytes;
+        self.ready_bytes += bytes;
+        self.ready.extend(parts);
+    }
+
+    fn fetch_ahead(&mut self) {
+        while let Some(piece) = self.pieces.front() {
+            let ahead = self.under_way + self.ready_bytes;
+            if ahead > 0 && ahead + piece.len() > READ_AHEAD_BYTES {
+                break;
+            }
+            let Some(piece) = self.pieces.pop_front() else { break };
+            let bytes = piece.len();
+            self.under_way += bytes;
+            let (delivery, patience) = (Arc::clone(&self.delivery), self.patience);
+            let task = tokio::spawn(async move { delivery.fetch(&piece, patience).await });
+            self.fetches.push_back(Fetch { task, bytes });
+        }
+    }
+}
+
+impl Body for TitleBody {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let body = &mut *self;
+        loop {
+            if let Some(bytes) = body.ready.pop_front() {
+                let length = bytes.len() as u64;
+                body.ready_bytes -= length;
+                body.left -= length;
+                body.fetch_ahead();
+                return Poll::Ready(Some(Ok(Frame::data(bytes))));
+            }
+            body.fetch_ahead();
+            match ready!(body.fetches.poll_next_unpin(context)) {
+                None => return Poll::Ready(None),
+                Some((bytes, Ok(parts))) => body.take(bytes, parts),
+                Some((_, Err(error))) => {
+                    // The connection is broken off: a short body must not look like a whole one.
+                    tracing::warn!(%error, left = body.left, "a stream was broken off");
+                    return Poll::Ready(Some(Err(io::Error::other(error))));
+                }
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left)
+    }
+}

@@ -1,0 +1,157 @@
+//! Conditional requests (RFC 9110, 13).
+
+use hyper::HeaderMap;
+use hyper::header::{HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// What a condition is compared with.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Present<'a> {
+    /// The entity tag, with its quotation marks.
+    pub(super) etag: &'a str,
+    /// Milliseconds since 1970.
+    pub(super) modified_ms: u64,
+}
+
+/// What the conditions of a GET or HEAD come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Go on.
+    Proceed,
+    /// 304.
+    NotModified,
+    /// 412.
+    Failed,
+}
+
+fn values<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Vec<&'a str>> {
+    let values: Vec<_> = headers
+        .get_all(name)
+        .iter()
+        .flat_map(|value| value.to_str().unwrap_or_default().split(','))
+        .map(str::trim)
+        .collect();
+    (!values.is_empty()).then_some(values)
+}
+
+/// Strong comparison: a weak tag never matches.
+fn strong(tags: &[&str], etag: Option<&str>) -> bool {
+    etag.is_some_and(|etag| tags.iter().any(|tag| *tag == "*" || *tag == etag))
+}
+
+/// Weak comparison: ours are strong, so only the mark of a weak one is passed over.
+fn weak(tags: &[&str], etag: Option<&str>) -> bool {
+    etag.is_some_and(|etag| tags.iter().any(|tag| *tag == "*" || tag.trim_start_matches("W/") == etag))
+}
+
+fn date(headers: &HeaderMap, name: &HeaderName) -> Option<SystemTime> {
+    httpdate::parse_http_date(headers.get(name)?.to_str().ok()?).ok()
+}
+
+/// Whole seconds, as HTTP dates have them.
+fn modified(present: Present<'_>) -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(present.modified_ms / 1000)
+}
+
+/// Judges the conditions of a GET or HEAD, in the order of RFC 9110, 13.2.2.
+pub(super) fn of_read(headers: &HeaderMap, present: Present<'_>) -> Verdict {
+    if let Some(tags) = values(headers, &IF_MATCH) {
+        if !strong(&tags, Some(present.etag)) {
+            return Verdict::Failed;
+        }
+    } else if date(headers, &IF_UNMODIFIED_SINCE).is_some_and(|date| modified(present) > date) {
+        return Verdict::Failed;
+    }
+    let unchanged = match values(headers, &IF_NONE_MATCH) {
+        Some(tags) => weak(&tags, Some(present.etag)),
+        None => date(headers, &IF_MODIFIED_SINCE).is_some_and(|date| modified(present) <= date),
+    };
+    if unchanged { Verdict::NotModified } else { Verdict::Proceed }
+}
+
+/// Whether a `Range` holds good: without `If-Range`, or when that names what is present.
+pub(super) fn range_holds(headers: &HeaderMap, present: Present<'_>) -> bool {
+    let Some(value) = headers.get(IF_RANGE) else { return true };
+    let Ok(value) = value.to_str() else { return false };
+    if value.starts_with('"') || value.starts_with("W/") {
+        return value == present.etag;
+    }
+    httpdate::parse_http_date(value).is_ok_and(|date| date == modified(present))
+}
+
+/// What a PUT or DELETE demands of the present version; `None` when it demands nothing.
+pub(super) fn of_write(headers: &HeaderMap) -> Option<impl Fn(Option<&str>) -> bool + Send + use<>> {
+    let own = |name| values(headers, &name).map(|tags| tags.into_iter().map(str::to_owned).collect::<Vec<_>>());
+    let (matches, none) = (own(IF_MATCH), own(IF_NONE_MATCH));
+    (matches.is_some() || none.is_some()).then_some(move |etag: Option<&str>| {
+        let tags = |own: &Vec<String>| own.iter().map(String::as_str).collect::<Vec<&str>>().join(",");
+        let list = |own: &Vec<String>, judge: fn(&[&str], Option<&str>) -> bool| {
+            judge(&tags(own).split(',').collect::<Vec<_>>(), etag)
+        };
+        matches.as_ref().is_none_or(|own| list(own, strong)) && !none.as_ref().is_some_and(|own| list(own, weak))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hyper::header::HeaderValue;
+
+    const PRESENT: Present<'_> = Present { etag: "\"a\"", modified_ms: 784_111_777_000 };
+    const DATE: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+    const BEFORE: &str = "Sun, 06 Nov 1994 08:49:36 GMT";
+
+    fn headers(pairs: &[(HeaderName, &'static str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))).collect()
+    }
+
+    #[test]
+    fn reads() {
+        for (pairs, expected) in [
+            (vec![], Verdict::Proceed),
+            (vec![(IF_NONE_MATCH, "\"a\"")], Verdict::NotModified),
+            (vec![(IF_NONE_MATCH, "W/\"a\"")], Verdict::NotModified),
+            (vec![(IF_NONE_MATCH, "\"b\", \"a\"")], Verdict::NotModified),
+            (vec![(IF_NONE_MATCH, "*")], Verdict::NotModified),
+            (vec![(IF_NONE_MATCH, "\"b\"")], Verdict::Proceed),
+            (vec![(IF_MATCH, "\"a\"")], Verdict::Proceed),
+            (vec![(IF_MATCH, "*")], Verdict::Proceed),
+            (vec![(IF_MATCH, "W/\"a\"")], Verdict::Failed),
+            (vec![(IF_MATCH, "\"b\"")], Verdict::Failed),
+            (vec![(IF_MODIFIED_SINCE, DATE)], Verdict::NotModified),
+            (vec![(IF_MODIFIED_SINCE, BEFORE)], Verdict::Proceed),
+            (vec![(IF_UNMODIFIED_SINCE, DATE)], Verdict::Proceed),
+            (vec![(IF_UNMODIFIED_SINCE, BEFORE)], Verdict::Failed),
+            (vec![(IF_NONE_MATCH, "\"b\""), (IF_MODIFIED_SINCE, DATE)], Verdict::Proceed),
+        ] {
+            assert_eq!(of_read(&headers(&pairs), PRESENT), expected, "{pairs:?}");
+        }
+    }
+
+    #[test]
+    fn ranges_hold_only_of_the_same_content() {
+        for (value, expected) in [("\"a\"", true), ("W/\"a\"", false), ("\"b\"", false), (DATE, true), (BEFORE, false)]
+        {
+            assert_eq!(range_holds(&headers(&[(IF_RANGE, value)]), PRESENT), expected, "{value}");
+        }
+        assert!(range_holds(&HeaderMap::new(), PRESENT));
+    }
+
+    #[test]
+    fn writes() {
+        assert!(of_write(&HeaderMap::new()).is_none());
+        for (name, value, present, expected) in [
+            (IF_NONE_MATCH, "*", None, true),
+            (IF_NONE_MATCH, "*", Some("\"a\""), false),
+            (IF_NONE_MATCH, "\"a\"", Some("\"b\""), true),
+            (IF_MATCH, "*", None, false),
+            (IF_MATCH, "\"a\"", Some("\"a\""), true),
+            (IF_MATCH, "\"b\", \"a\"", Some("\"a\""), true),
+            (IF_MATCH, "\"b\"", Some("\"a\""), false),
+            (IF_MATCH, "\"b\"", None, false),
+        ] {
+            let judge = of_write(&headers(&[(name.clone(), value)])).unwrap();
+            assert_eq!(judge(present), expected, "{name}: {value} of {present:?}");
+        }
+    }
+}

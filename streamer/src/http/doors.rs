@@ -1,0 +1,131 @@
+//! Who may come in (DESIGN 6, doors).
+
+use super::ApiError;
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN};
+use hyper::{HeaderMap, Method, StatusCode, Uri};
+use std::net::{IpAddr, SocketAddr};
+
+/// The door of one listener.
+#[derive(Debug, Clone)]
+pub(crate) struct Door {
+    /// Where the listener is.
+    pub(crate) listen: SocketAddr,
+    /// The token for writes from other machines.
+    pub(crate) token: Option<String>,
+}
+
+impl Door {
+    /// Lets a request from `peer` in, or says why not.
+    ///
+    /// # Errors
+    /// 401, 403 or 415.
+    pub(crate) fn check(&self, peer: IpAddr, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), ApiError> {
+        if self.listen.ip().is_loopback() {
+            self.check_names(headers)?;
+        }
+        let writes = !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
+        if writes && !self.may_write(peer, headers) {
+            let message =
+                "writing from another machine needs `Authorization: Bearer` with the token of the configuration";
+            return Err(ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", message));
+        }
+        if *method == Method::POST && uri.path().starts_with("/api/") {
+            let found = text(headers, CONTENT_TYPE).unwrap_or_default();
+            if !found.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json")) {
+                let error = ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json", "the body must be JSON");
+                return Err(error.with(found, "application/json"));
+            }
+        }
+        Ok(())
+    }
+
+    /// A page from elsewhere must not reach a loopback listener through a browser: neither by a name of its own for
+    /// this machine (DNS rebinding) nor by a form.
+    fn check_names(&self, headers: &HeaderMap) -> Result<(), ApiError> {
+        let port = self.listen.port();
+        let own = self.listen.ip().to_string();
+        let known = |host: &str| {
+            let (name, found) = match host.rsplit_once(':') {
+                Some((name, found)) if !found.is_empty() && found.bytes().all(|byte| byte.is_ascii_digit()) => {
+                    (name, found.parse().ok())
+                }
+                _ => (host, Some(80)),
+            };
+            found == Some(port) && (matches!(name, "127.0.0.1" | "localhost" | "[::1]") || name == own)
+        };
+        let forbidden = |what: &str, found: &str| {
+            let message = format!("{what} must name this machine and its port");
+            ApiError::new(StatusCode::FORBIDDEN, "forbidden", message).with(found, format!("127.0.0.1:{port}"))
+        };
+        let host = text(headers, HOST).unwrap_or_default();
+        if !known(host) {
+            return Err(forbidden("Host", host));
+        }
+        match text(headers, ORIGIN) {
+            Some(origin) if origin.strip_prefix("http://") != Some(host) => Err(forbidden("Origin", origin)),
+            _ => Ok(()),
+        }
+    }
+
+    fn may_write(&self, peer: IpAddr, headers: &HeaderMap) -> bool {
+        let bearer = text(headers, AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
+        match (&self.token, bearer) {
+            // Compared by their hashes, in constant time.
+            (Some(token), Some(found)) => blake3::hash(token.as_bytes()) == blake3::hash(found.trim().as_bytes()),
+            _ => peer.is_loopback(),
+        }
+    }
+}
+
+fn text(headers: &HeaderMap, name: hyper::header::HeaderName) -> Option<&str> {
+    headers.get(name)?.to_str().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hyper::header::{HeaderName, HeaderValue};
+
+    fn check(door: &Door, peer: &str, method: &Method, headers: &[(HeaderName, &'static str)]) -> u16 {
+        let headers = headers.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))).collect();
+        let uri = Uri::from_static("/api/v1/faults");
+        door.check(peer.parse().unwrap(), method, &uri, &headers).map_or_else(|error| error.status().as_u16(), |()| 200)
+    }
+
+    const JSON: (HeaderName, &str) = (CONTENT_TYPE, "application/json; charset=utf-8");
+
+    #[test]
+    fn loopback_listeners_know_their_names() {
+        let door = Door { listen: "127.0.0.1:8080".parse().unwrap(), token: None };
+        for (host, expected) in [
+            ("127.0.0.1:8080", 200),
+            ("localhost:8080", 200),
+            ("[::1]:8080", 200),
+            ("127.0.0.1:8081", 403),
+            ("127.0.0.1", 403),
+            ("rebound.example:8080", 403),
+            ("", 403),
+        ] {
+            assert_eq!(check(&door, "127.0.0.1", &Method::GET, &[(HOST, host)]), expected, "{host}");
+        }
+        let host = (HOST, "localhost:8080");
+        assert_eq!(check(&door, "127.0.0.1", &Method::GET, &[host.clone(), (ORIGIN, "http://localhost:8080")]), 200);
+        assert_eq!(check(&door, "127.0.0.1", &Method::GET, &[host.clone(), (ORIGIN, "http://evil.example")]), 403);
+        assert_eq!(check(&door, "127.0.0.1", &Method::GET, &[host.clone(), (ORIGIN, "null")]), 403);
+        assert_eq!(check(&door, "127.0.0.1", &Method::POST, &[host.clone(), JSON]), 200);
+        assert_eq!(check(&door, "127.0.0.1", &Method::POST, &[host]), 415);
+    }
+
+    #[test]
+    fn others_write_with_the_token_only() {
+        let door = Door { listen: "10.0.0.1:80".parse().unwrap(), token: Some("secret".to_owned()) };
+        let with = |value| [(AUTHORIZATION, value), JSON];
+        assert_eq!(check(&door, "10.0.0.2", &Method::GET, &[]), 200);
+        assert_eq!(check(&door, "10.0.0.2", &Method::PUT, &[]), 401);
+        assert_eq!(check(&door, "10.0.0.2", &Method::PUT, &with("Bearer wrong")), 401);
+        assert_eq!(check(&door, "10.0.0.2", &Method::PUT, &with("Bearer secret")), 200);
+        assert_eq!(check(&door, "10.0.0.2", &Method::DELETE, &with("secret")), 401);
+        let without = Door { token: None, ..door };
+        assert_eq!(check(&without, "10.0.0.2", &Method::PUT, &with("Bearer ")), 401);
+    }
+}

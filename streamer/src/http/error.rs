@@ -1,0 +1,90 @@
+//! Errors as clients see them.
+
+use super::ResponseBody;
+use super::body::full;
+use crate::node::{ReadError, WriteError};
+use crate::title::TitleError;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::{Response, StatusCode};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+/// The error object: `{"error":"short-code","message":"...","found":...,"expected":...}`.
+#[derive(Debug, Clone, Serialize)]
+pub struct ApiError {
+    #[serde(skip)]
+    status: StatusCode,
+    error: &'static str,
+    message: String,
+    #[serde(skip_serializing_if = "Value::is_null")]
+    found: Value,
+    #[serde(skip_serializing_if = "Value::is_null")]
+    expected: Value,
+}
+
+impl ApiError {
+    /// An error without numbers.
+    pub fn new(status: StatusCode, error: &'static str, message: impl Into<String>) -> Self {
+        Self { status, error, message: message.into(), found: Value::Null, expected: Value::Null }
+    }
+
+    /// With what was found and what was expected.
+    #[must_use]
+    pub fn with(mut self, found: impl Into<Value>, expected: impl Into<Value>) -> Self {
+        self.found = found.into();
+        self.expected = expected.into();
+        self
+    }
+
+    /// Its HTTP status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+}
+
+/// The response that carries an error.
+pub(crate) fn error_response(error: &ApiError) -> Response<ResponseBody> {
+    let mut response = Response::new(full(json!(error).to_string()));
+    *response.status_mut() = error.status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+impl From<TitleError> for ApiError {
+    fn from(error: TitleError) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad-title", error.to_string())
+    }
+}
+
+impl From<ReadError> for ApiError {
+    fn from(error: ReadError) -> Self {
+        let message = error.to_string();
+        match error {
+            ReadError::Absent => Self::new(StatusCode::NOT_FOUND, "no-such-title", message),
+            ReadError::TooFewNodes { found, expected } => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "too-few-nodes", message).with(found, expected)
+            }
+            ReadError::TooFewColumns { found, expected, .. } => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "too-few-columns", message).with(found, expected)
+            }
+            ReadError::Code(_) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "unknown-code", message),
+        }
+    }
+}
+
+impl From<WriteError> for ApiError {
+    fn from(error: WriteError) -> Self {
+        let message = error.to_string();
+        match error {
+            WriteError::TooFewNodes { found, expected } => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "too-few-nodes", message).with(found, expected)
+            }
+            WriteError::NoSpace => Self::new(StatusCode::INSUFFICIENT_STORAGE, "no-space", message),
+            WriteError::Precondition => Self::new(StatusCode::PRECONDITION_FAILED, "precondition-failed", message),
+            WriteError::Absent => Self::new(StatusCode::NOT_FOUND, "no-such-title", message),
+            WriteError::BrokenBody(_) => Self::new(StatusCode::BAD_REQUEST, "broken-body", message),
+            WriteError::Unconfirmed => Self::new(StatusCode::SERVICE_UNAVAILABLE, "unconfirmed", message),
+            WriteError::Store => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "store-failed", message),
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! What players, tools and people see: HTTP/1.1 on the node's player listener.
+
+pub(crate) mod api;
+mod body;
+mod conditions;
+pub(crate) mod console;
+pub(crate) mod doors;
+mod error;
+mod ranges;
+mod server;
+mod titles;
+
+pub use api::{ClusterReport, NodeReport, PartReport};
+pub use error::ApiError;
+pub use server::{Shutdown, serve};
+
+pub(crate) use body::ResponseBody;
+pub(crate) use error::error_response;
+
+use crate::node::Node;
+use doors::Door;
+use metrics_exporter_prometheus::PrometheusBuilder;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+
+/// Serves the players of a node until told to drain.
+///
+/// Cancel safety: dropping it closes every connection.
+pub async fn serve_node(node: Arc<Node>, listener: TcpListener, shutdown: Shutdown) {
+    let door = Arc::new(Door { listen: node.config.listen, token: node.config.token.clone() });
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let metrics = recorder.handle();
+    // A second node in the same process (tests) keeps the first one's.
+    let _ = metrics::set_global_recorder(recorder);
+    let handler =
+        move |request, peer| api::answer(Arc::clone(&node), Arc::clone(&door), metrics.clone(), request, peer);
+    serve(listener, shutdown, handler).await;
+}

@@ -1,0 +1,156 @@
+//! `/v/{title}`: GET, HEAD, PUT, DELETE.
+
+use super::body::{TitleBody, empty};
+use super::conditions::{self, Present, Verdict};
+use super::ranges::{self, Asked};
+use super::{ApiError, ResponseBody};
+use crate::node::{Delivery, Node, Precondition, etag_text};
+use crate::title;
+use hyper::body::Incoming;
+use hyper::header::{
+    ACCEPT_RANGES, ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderValue,
+    LAST_MODIFIED, RANGE, X_CONTENT_TYPE_OPTIONS,
+};
+use hyper::{HeaderMap, Method, Request, Response, StatusCode};
+use rain_cluster::{Content, Manifest};
+use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
+
+/// Answers a request for the title that `segment` names.
+pub(super) async fn answer(
+    node: &Arc<Node>,
+    segment: &str,
+    request: Request<Incoming>,
+) -> Result<Response<ResponseBody>, ApiError> {
+    let title = title::from_segment(segment)?;
+    match *request.method() {
+        Method::GET | Method::HEAD => read(node, &title, request.method() == Method::HEAD, request.headers()).await,
+        Method::PUT => put(node, title, request).await,
+        Method::DELETE => delete(node, title, request.headers()).await,
+        _ => {
+            let message = format!("a title takes GET, HEAD, PUT and DELETE, found {}", request.method());
+            Err(ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", message))
+        }
+    }
+}
+
+async fn read(
+    node: &Arc<Node>,
+    title: &str,
+    head_only: bool,
+    headers: &HeaderMap,
+) -> Result<Response<ResponseBody>, ApiError> {
+    let delivery = Arc::new(node.open_title(title).await?);
+    let content = delivery.content();
+    let etag = etag_text(&content.etag);
+    let present = Present { etag: &etag, modified_ms: content.modified_ms };
+    match conditions::of_read(headers, present) {
+        Verdict::Proceed => {}
+        Verdict::NotModified => return Ok(head(&delivery, StatusCode::NOT_MODIFIED, None)),
+        Verdict::Failed => {
+            let message = "the title is not what If-Match or If-Unmodified-Since says";
+            return Err(ApiError::new(StatusCode::PRECONDITION_FAILED, "precondition-failed", message));
+        }
+    }
+    let asked = match headers.get(RANGE).and_then(|value| value.to_str().ok()) {
+        Some(range) if conditions::range_holds(headers, present) => ranges::parse(range, content.bytes),
+        _ => Asked::Whole,
+    };
+    let (status, range) = match asked {
+        Asked::Whole => (StatusCode::OK, 0..content.bytes),
+        Asked::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
+        Asked::Unsatisfiable => {
+            let mut response = head(&delivery, StatusCode::RANGE_NOT_SATISFIABLE, Some(0));
+            response.headers_mut().insert(CONTENT_RANGE, value(&format!("bytes */{}", content.bytes)));
+            return Ok(response);
+        }
+    };
+    delivery.check_columns()?;
+    let mut response = head(&delivery, status, Some(range.end - range.start));
+    if status == StatusCode::PARTIAL_CONTENT {
+        let text = format!("bytes {}-{}/{}", range.start, range.end - 1, content.bytes);
+        response.headers_mut().insert(CONTENT_RANGE, value(&text));
+    }
+    if !head_only {
+        metrics::counter!("rain_requested_bytes_total").increment(range.end - range.start);
+        let mut body = TitleBody::new(delivery, range);
+        body.prepare().await?;
+        *response.body_mut() = http_body_util::BodyExt::boxed_unsync(body);
+    }
+    Ok(response)
+}
+
+fn value(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""))
+}
+
+/// The head of a response about a version, without a body.
+fn head(delivery: &Delivery, status: StatusCode, length: Option<u64>) -> Response<ResponseBody> {
+    let Content { etag, modified_ms, media_type, .. } = delivery.content();
+    let mut response = Response::new(empty());
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(ETAG, value(&etag_text(etag)));
+    let modified = UNIX_EPOCH + Duration::from_millis(*modified_ms);
+    headers.insert(LAST_MODIFIED, value(&httpdate::fmt_http_date(modified)));
+    headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    headers.insert("rain-version", value(&delivery.manifest.version.to_string()));
+    if !delivery.confirmed {
+        headers.insert("rain-freshness", HeaderValue::from_static("unconfirmed"));
+    }
+    if let Some(length) = length {
+        headers.insert(CONTENT_LENGTH, length.into());
+        headers.insert(CONTENT_TYPE, value(media_type));
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    }
+    response
+}
+
+/// What a PUT or DELETE demands, in the store's terms.
+fn precondition(headers: &HeaderMap) -> Option<Precondition> {
+    let judge = conditions::of_write(headers)?;
+    Some(Box::new(move |present: Option<&Manifest>| {
+        let etag = present.and_then(|present| present.content.as_ref()).map(|content| etag_text(&content.etag));
+        judge(etag.as_deref())
+    }))
+}
+
+async fn put(node: &Arc<Node>, title: String, request: Request<Incoming>) -> Result<Response<ResponseBody>, ApiError> {
+    if request.headers().contains_key("content-range") {
+        // RFC 9110, 14.5: a partial PUT must not be taken for a whole one.
+        return Err(ApiError::new(StatusCode::BAD_REQUEST, "partial-put", "a PUT stores a whole title"));
+    }
+    let media_type = media_type(&title, request.headers());
+    let precondition = precondition(request.headers());
+    let written = node.put(title, request.into_body(), media_type, precondition).await?;
+    let mut response = Response::new(empty());
+    *response.status_mut() = if written.replaced { StatusCode::NO_CONTENT } else { StatusCode::CREATED };
+    let headers = response.headers_mut();
+    if let Some(content) = &written.manifest.content {
+        headers.insert(ETAG, value(&etag_text(&content.etag)));
+    }
+    headers.insert("rain-tolerates", written.tolerates.into());
+    headers.insert("rain-version", value(&written.manifest.version.to_string()));
+    Ok(response)
+}
+
+/// Longest media type that a column header holds.
+const MEDIA_TYPE_BYTES_MAX: usize = 127;
+
+/// What the client says, unless it says nothing: then by the extension.
+fn media_type(title: &str, headers: &HeaderMap) -> String {
+    let said = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let generic = said.is_empty()
+        || said.starts_with("application/octet-stream")
+        || said.starts_with("application/x-www-form-urlencoded")
+        || said.len() > MEDIA_TYPE_BYTES_MAX;
+    if generic { mime_guess::from_path(title).first_or_octet_stream().to_string() } else { said.to_owned() }
+}
+
+async fn delete(node: &Arc<Node>, title: String, headers: &HeaderMap) -> Result<Response<ResponseBody>, ApiError> {
+    node.delete(title, precondition(headers)).await?;
+    let mut response = Response::new(empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    Ok(response)
+}

@@ -1,0 +1,103 @@
+//! Drives a machine of `rain-cluster`: sends its messages, brings the answers, watches the clock.
+
+use super::Node;
+use bytes::Bytes;
+use core::mem::{Discriminant, discriminant};
+use core::time::Duration;
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use http_body_util::BodyExt;
+use hyper::Method;
+use rain_cluster::{Machine, NodeId, Reply, Request};
+use std::sync::Arc;
+use tokio::time::{sleep, timeout};
+
+/// A question answered from memory.
+const QUICK: Duration = Duration::from_secs(2);
+/// A question answered from a disk that may have gigabytes to sync.
+const DURABLE: Duration = Duration::from_secs(60);
+
+type Answer = (NodeId, Discriminant<Request>, Option<Reply>);
+
+/// A machine, and the requests under way for it.
+pub(super) struct Drive<'a, M> {
+    node: &'a Arc<Node>,
+    pub(super) machine: M,
+    requests: FuturesUnordered<BoxFuture<'static, Answer>>,
+    /// Who is being asked what: a machine that repeats a question does not make two of it.
+    asked: Vec<(NodeId, Discriminant<Request>)>,
+}
+
+impl<'a, M: Machine> Drive<'a, M> {
+    pub(super) fn new(node: &'a Arc<Node>, machine: M) -> Self {
+        Self { node, machine, requests: FuturesUnordered::new(), asked: Vec::new() }
+    }
+
+    /// Runs the machine until `event` gives something.
+    ///
+    /// Cancel safety: dropping it stops the machine where it is; messages under way may still arrive.
+    pub(super) async fn next<T>(&mut self, mut event: impl FnMut(&mut M) -> Option<T>) -> T {
+        loop {
+            self.send();
+            if let Some(event) = event(&mut self.machine) {
+                return event;
+            }
+            let due = self.machine.poll_timeout();
+            let wait = due.map_or(Duration::from_secs(3600), |due| due.since(self.node.now()));
+            tokio::select! {
+                Some((from, kind, reply)) = self.requests.next() => {
+                    self.asked.retain(|asked| *asked != (from, kind));
+                    match reply {
+                        Some(reply) => self.machine.handle_message(self.node.now(), from, reply),
+                        None => self.machine.handle_failure(self.node.now(), from),
+                    }
+                }
+                () = sleep(wait) => self.machine.handle_timeout(self.node.now()),
+            }
+        }
+    }
+
+    /// Sends what the machine still wants to say and waits for the answers, which nobody needs any more.
+    ///
+    /// Cancel safety: dropping it gives up; messages under way may still arrive.
+    pub(super) async fn flush(mut self) {
+        self.send();
+        while self.requests.next().await.is_some() {}
+    }
+
+    fn send(&mut self) {
+        while let Some((to, request)) = self.machine.poll_transmit() {
+            let kind = discriminant(&request);
+            if self.asked.contains(&(to, kind)) {
+                continue;
+            }
+            self.asked.push((to, kind));
+            let node = Arc::clone(self.node);
+            self.requests.push(Box::pin(async move { (to, kind, node.ask(to, request).await) }));
+        }
+    }
+}
+
+impl Node {
+    /// Asks a node; `None` when no answer came.
+    ///
+    /// Cancel safety: dropping it gives the question up; the peer may have acted on it.
+    pub(super) async fn ask(self: &Arc<Self>, to: NodeId, request: Request) -> Option<Reply> {
+        if to == self.config.id {
+            return self.answer(request).await.inspect_err(|error| tracing::warn!(%error, "the store refused")).ok();
+        }
+        let patience = match request {
+            Request::Lookup { .. } | Request::Outcome { .. } | Request::Committed => QUICK,
+            Request::Prepare { .. } | Request::Mark { .. } | Request::Drop { .. } | Request::Purge { .. } => DURABLE,
+        };
+        let body = Bytes::from(serde_json::to_vec(&request).ok()?);
+        let exchange = async {
+            let response = self.peers.request(to, Method::POST, "/peer/v1/ask", body, patience).await;
+            let response = response.inspect_err(|error| tracing::debug!(%error, "no answer")).ok()?;
+            let bytes = response.into_body().collect().await.ok()?.to_bytes();
+            serde_json::from_slice(&bytes).inspect_err(|error| tracing::warn!(%error, "an answer of another form")).ok()
+        };
+        timeout(patience, exchange).await.ok()?
+    }
+}

@@ -1,0 +1,209 @@
+//! What is known of titles, for people and tools.
+
+use super::Node;
+use super::drive::Drive;
+use super::read::ReadError;
+use crate::title;
+use bytes::Bytes;
+use core::time::Duration;
+use futures_util::future::join_all;
+use futures_util::{StreamExt, stream};
+use http_body_util::BodyExt;
+use hyper::Method;
+use rain_cluster::catalog::{Found, Resolution, Resolve};
+use rain_cluster::{ColumnStatus, NodeId, Version};
+use rain_codec::Code;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+const LIST: Duration = Duration::from_secs(2);
+const INSPECT: Duration = Duration::from_secs(2);
+/// To read a whole column takes its time.
+const VERIFY: Duration = Duration::from_secs(600);
+const REPORTS_AT_ONCE: usize = 16;
+
+/// How closely a node looks at its column before it reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// Not at all: what it remembers.
+    Known,
+    /// At the header and the length.
+    Header,
+    /// At every block.
+    Blocks,
+}
+
+/// How a column is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ColumnState {
+    /// Whole.
+    Ok,
+    /// Its node does not have it.
+    Missing,
+    /// Its node has it, but it is not to be trusted.
+    Damaged,
+    /// Its node does not answer.
+    Unreachable,
+}
+
+/// A column of a title.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ColumnReport {
+    /// Which column of the code.
+    pub index: usize,
+    /// The node that holds it.
+    pub node: String,
+    /// How.
+    pub state: ColumnState,
+    /// What is wrong with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// A title, as `GET /api/v1/titles/{title}` tells it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TitleReport {
+    /// Its name.
+    pub title: String,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// Its entity tag, with the quotation marks.
+    pub etag: String,
+    /// Its newest committed version.
+    pub version: String,
+    /// Its array code.
+    pub code: String,
+    /// How many more columns can go before it cannot be read.
+    pub tolerates: usize,
+    /// Its columns, by index.
+    pub columns: Vec<ColumnReport>,
+}
+
+impl Node {
+    /// The titles whose names begin with `prefix` and come after `after`, in order, at most `limit`.
+    ///
+    /// Cancel safety: nothing is changed.
+    pub async fn title_reports(self: &Arc<Self>, prefix: &str, after: Option<&str>, limit: usize) -> Vec<TitleReport> {
+        let mut names: BTreeSet<String> = self.store.titles().into_iter().collect();
+        for list in join_all(self.others().into_iter().map(|peer| self.titles_of(peer))).await {
+            names.extend(list);
+        }
+        let wanted = names
+            .into_iter()
+            .filter(|name| name.starts_with(prefix) && after.is_none_or(|after| name.as_str() > after))
+            .take(limit);
+        let reports = stream::iter(wanted).map(|name| async move { self.title_report(&name, Look::Known).await });
+        reports.buffered(REPORTS_AT_ONCE).filter_map(async |report| report.ok()).collect().await
+    }
+
+    async fn titles_of(&self, peer: NodeId) -> Vec<String> {
+        let exchange = async {
+            let response = self.peers.request(peer, Method::GET, "/peer/v1/titles", Bytes::new(), LIST).await.ok()?;
+            let bytes = response.into_body().collect().await.ok()?.to_bytes();
+            serde_json::from_slice(&bytes).ok()
+        };
+        tokio::time::timeout(LIST, exchange).await.ok().flatten().unwrap_or_default()
+    }
+
+    /// One title.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    ///
+    /// Cancel safety: nothing is changed but damage that nodes remember.
+    pub(crate) async fn title_report(self: &Arc<Self>, name: &str, look: Look) -> Result<TitleReport, ReadError> {
+        let placement = self.placement(name);
+        let mut drive = Drive::new(self, Resolve::new(self.now(), name, &placement));
+        let found = match drive.next(Resolve::poll_event).await {
+            Resolution::Found(found) => found,
+            Resolution::Absent(_) => return Err(ReadError::Absent),
+            Resolution::TooFew { found, expected } => return Err(ReadError::TooFewNodes { found, expected }),
+        };
+        let Some(content) = found.manifest.content.clone() else { return Err(ReadError::Absent) };
+        let code = Code::named(&content.code)?;
+        let columns =
+            placement.nodes().iter().enumerate().map(|(index, node)| self.column_report(&found, index, *node, look));
+        let columns = join_all(columns).await;
+        let sound = columns.iter().filter(|column| column.state == ColumnState::Ok).count();
+        Ok(TitleReport {
+            title: name.to_owned(),
+            bytes: content.bytes,
+            etag: etag_text(&content.etag),
+            version: found.manifest.version.to_string(),
+            code: content.code,
+            tolerates: sound.saturating_sub(code.data_columns()),
+            columns,
+        })
+    }
+
+    async fn column_report(self: &Arc<Self>, found: &Found, index: usize, node: NodeId, look: Look) -> ColumnReport {
+        let known = found.columns.get(&node).cloned();
+        let status = match look {
+            Look::Known => known,
+            Look::Header | Look::Blocks if known.is_none() => None,
+            Look::Header | Look::Blocks => {
+                self.inspect_at(node, &found.manifest.title, found.manifest.version, look).await
+            }
+        };
+        let (state, reason) = match status {
+            None => (ColumnState::Unreachable, None),
+            Some(ColumnStatus::Ok { .. }) => (ColumnState::Ok, None),
+            Some(ColumnStatus::Missing) => (ColumnState::Missing, None),
+            Some(ColumnStatus::Damaged { reason, .. }) => (ColumnState::Damaged, Some(reason)),
+        };
+        ColumnReport { index, node: self.name_of(node).to_owned(), state, reason }
+    }
+
+    /// Lets a node look at its column; `None` when it does not answer.
+    async fn inspect_at(
+        self: &Arc<Self>,
+        node: NodeId,
+        name: &str,
+        version: Version,
+        look: Look,
+    ) -> Option<ColumnStatus> {
+        if node == self.config.id {
+            return Some(self.inspect_own(name.to_owned(), version, look).await);
+        }
+        let patience = if look == Look::Blocks { VERIFY } else { INSPECT };
+        let blocks = u8::from(look == Look::Blocks);
+        let path = format!("/peer/v1/inspect/{}/{version}?blocks={blocks}", title::to_segment(name));
+        let response = self.peers.request(node, Method::POST, &path, Bytes::new(), patience).await.ok()?;
+        let bytes = response.into_body().collect().await.ok()?.to_bytes();
+        serde_json::from_slice(&bytes).ok()
+    }
+
+    /// Looks at the node's own column.
+    pub(crate) async fn inspect_own(self: &Arc<Self>, name: String, version: Version, look: Look) -> ColumnStatus {
+        self.blocking(move |node| {
+            let now = node.now();
+            // What is wrong is remembered by the store, and found in its state.
+            let _ = match look {
+                Look::Known => Ok(()),
+                Look::Header => node.store.open_column(now, &name, version).map(drop),
+                Look::Blocks => node.store.verify_column(now, &name, version),
+            };
+            let state = node.store.lookup(&name);
+            let entry = state.entries.into_iter().find(|entry| entry.manifest.version == version);
+            entry.map_or(ColumnStatus::Missing, |entry| entry.column)
+        })
+        .await
+    }
+
+    /// Tells a node that its column was found damaged: it looks at it and remembers.
+    pub(super) async fn report_damage(self: &Arc<Self>, node: NodeId, name: String, version: Version, reason: String) {
+        if node == self.config.id {
+            self.store.note_damage(&name, version, &reason);
+            return;
+        }
+        let me = Arc::clone(self);
+        tokio::spawn(async move { me.inspect_at(node, &name, version, Look::Blocks).await });
+    }
+}
+
+/// An entity tag with its quotation marks.
+pub(crate) fn etag_text(etag: &[u8; 16]) -> String {
+    format!("\"{:032x}\"", u128::from_be_bytes(*etag))
+}

@@ -1,0 +1,169 @@
+//! The answering side.
+
+use super::auth::{AUTH_HEADER, AuthError, SESSION_HEADER};
+use super::{Hello, PEER_BODY_BYTES_MAX};
+use crate::column_read::ColumnRead;
+use crate::node::{Look, Node};
+use crate::store::{ColumnError, UploadError};
+use crate::title;
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper::header::CONTENT_TYPE;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use rain_cluster::Version;
+use serde::Serialize;
+use std::convert::Infallible;
+use std::io;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+/// What a peer is told when its request fails.
+struct Refusal(StatusCode, String);
+
+impl Refusal {
+    fn bad(what: &str) -> Self {
+        Self(StatusCode::BAD_REQUEST, what.to_owned())
+    }
+}
+
+impl From<io::Error> for Refusal {
+    fn from(error: io::Error) -> Self {
+        let status = match error.kind() {
+            io::ErrorKind::StorageFull => StatusCode::INSUFFICIENT_STORAGE,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Self(status, error.to_string())
+    }
+}
+
+/// Serves peers on one interface until the task is aborted.
+///
+/// Cancel safety: dropping it closes every connection.
+pub async fn serve(node: Arc<Node>, listener: TcpListener) {
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            Some(_) = connections.join_next() => continue,
+        };
+        let Ok((stream, _)) = accepted else {
+            // Out of descriptors, or a connection that broke at once: the next one may do better.
+            tokio::time::sleep(core::time::Duration::from_millis(10)).await;
+            continue;
+        };
+        let _ = stream.set_nodelay(true);
+        let node = Arc::clone(&node);
+        connections.spawn(async move {
+            let service = service_fn(move |request| answer(Arc::clone(&node), request));
+            let connection = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .max_buf_size(1 << 20)
+                .serve_connection(TokioIo::new(stream), service);
+            // A peer that goes away in the middle is its own affair.
+            let _ = connection.await;
+        });
+    }
+}
+
+async fn answer(node: Arc<Node>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    let (parts, body) = request.into_parts();
+    let body = match Limited::new(body, PEER_BODY_BYTES_MAX).collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(error) => return Ok(text(StatusCode::BAD_REQUEST, error.to_string())),
+    };
+    let path = parts.uri.path_and_query().map_or("", |path| path.as_str()).to_owned();
+    let header = parts.headers.get(AUTH_HEADER).and_then(|value| value.to_str().ok());
+    if let Err(error) = node.verifier.verify(parts.method.as_str(), &path, header, &body) {
+        let mut response = text(StatusCode::UNAUTHORIZED, error.to_string());
+        if matches!(error, AuthError::Session { .. }) {
+            response.headers_mut().insert(SESSION_HEADER, node.verifier.session().into());
+        }
+        return Ok(response);
+    }
+    let segments: Vec<_> = parts.uri.path().split('/').skip(1).collect();
+    let query = parts.uri.query().unwrap_or_default();
+    let answered = match (&parts.method, &segments[..]) {
+        (&Method::GET, ["peer", "v1", "hello"]) => {
+            Ok(json(&Hello { node: node.config.me().name.clone(), blank: node.store.is_blank() }))
+        }
+        (&Method::GET, ["peer", "v1", "titles"]) => Ok(json(&node.store.titles())),
+        (&Method::POST, ["peer", "v1", "ask"]) => ask(&node, &body).await,
+        (&Method::POST, ["peer", "v1", "uploads", title, version, column, offset]) => {
+            upload(&node, [title, version, column, offset], body).await
+        }
+        (&Method::GET, ["peer", "v1", "columns", title, version, column]) => {
+            columns(&node, [title, version, column], query).await
+        }
+        (&Method::POST, ["peer", "v1", "inspect", title, version]) => inspect(&node, title, version, query).await,
+        _ => Err(Refusal(StatusCode::NOT_FOUND, format!("there is no {} {path}", parts.method))),
+    };
+    Ok(answered.unwrap_or_else(|Refusal(status, message)| text(status, message)))
+}
+
+async fn ask(node: &Arc<Node>, body: &Bytes) -> Result<Response<Full<Bytes>>, Refusal> {
+    let request = serde_json::from_slice(body).map_err(|error| Refusal::bad(&error.to_string()))?;
+    let reply = node.answer(request).await?;
+    Ok(json(&reply))
+}
+
+async fn upload(node: &Arc<Node>, segments: [&str; 4], body: Bytes) -> Result<Response<Full<Bytes>>, Refusal> {
+    let [title, version, column, offset] = segments;
+    let (title, version) = title_and_version(title, version)?;
+    let column = column.parse().map_err(|_| Refusal::bad("the column is not a number"))?;
+    let offset = offset.parse().map_err(|_| Refusal::bad("the offset is not a number"))?;
+    match node.take_upload(title, version, column, offset, body).await {
+        Ok(()) => Ok(text(StatusCode::OK, String::new())),
+        Err(UploadError::Disk(error)) => Err(error.into()),
+        Err(error @ (UploadError::Unknown(_) | UploadError::Offset { .. })) => {
+            Err(Refusal(StatusCode::CONFLICT, error.to_string()))
+        }
+    }
+}
+
+async fn inspect(node: &Arc<Node>, title: &str, version: &str, query: &str) -> Result<Response<Full<Bytes>>, Refusal> {
+    let (title, version) = title_and_version(title, version)?;
+    let look = if query == "blocks=1" { Look::Blocks } else { Look::Header };
+    Ok(json(&node.inspect_own(title, version, look).await))
+}
+
+async fn columns(node: &Arc<Node>, segments: [&str; 3], query: &str) -> Result<Response<Full<Bytes>>, Refusal> {
+    let [title, version, column] = segments;
+    let (title, version) = title_and_version(title, version)?;
+    let column = column.parse().map_err(|_| Refusal::bad("the column is not a number"))?;
+    let read =
+        ColumnRead::from_query(query).ok_or_else(|| Refusal::bad("the query is not stripes, rows and blocks"))?;
+    let bytes = node.read_own_column(title, version, column, read).await.map_err(|error| match error {
+        ColumnError::Missing => Refusal(StatusCode::NOT_FOUND, error.to_string()),
+        ColumnError::Disk(error) => error.into(),
+        ColumnError::Header(_)
+        | ColumnError::Foreign { .. }
+        | ColumnError::Length { .. }
+        | ColumnError::Block { .. }
+        | ColumnError::OutOfRange => Refusal(StatusCode::CONFLICT, error.to_string()),
+    })?;
+    Ok(Response::new(Full::new(bytes)))
+}
+
+fn title_and_version(title: &str, version: &str) -> Result<(String, Version), Refusal> {
+    let title = title::from_segment(title).map_err(|error| Refusal::bad(&error.to_string()))?;
+    let version = version.parse::<Version>().map_err(|error| Refusal::bad(&error.to_string()))?;
+    Ok((title, version))
+}
+
+fn text(status: StatusCode, message: String) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(message.into()));
+    *response.status_mut() = status;
+    response
+}
+
+fn json(value: &impl Serialize) -> Response<Full<Bytes>> {
+    let bytes = serde_json::to_vec(value).expect("answers are plain data");
+    let mut response = Response::new(Full::new(bytes.into()));
+    response.headers_mut().insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static("application/json"));
+    response
+}
