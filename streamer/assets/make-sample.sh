@@ -13,7 +13,7 @@
 set -euo pipefail
 
 seconds=60
-font='DejaVu Sans Mono\:bold'
+font='DejaVu Sans Mono'
 
 picture="
 gradients=size=640x360:rate=30:duration=${seconds}:n=4:c0=0x071526:c1=0x0f4c75:c2=0x1b9aaa:c3=0x2b2d6e:speed=0.012:seed=11,
@@ -30,7 +30,7 @@ color=color=0xf9c74f:size=14x14:rate=30:duration=${seconds}[dot];
 [d]drawtext=font='${font}':text='RAIN':fontsize=44:fontcolor=white:x=28:y=26,
   drawtext=font='${font}':text='any two of four may fail':fontsize=17:fontcolor=white@0.85:x=30:y=80,
   drawtext=font='${font}':text='%{eif\:floor(t/60)\:d\:2}\:%{eif\:mod(floor(t+0.001)\,60)\:d\:2}.%{eif\:mod(n\,30)\:d\:2}':
-    fontsize=104:fontcolor=white:borderw=3:bordercolor=black@0.5:x=(w-text_w)/2:y=160,
+    fontsize=108:fontcolor=white:borderw=3:bordercolor=black@0.5:x=(w-text_w)/2:y=160,
   drawtext=font='${font}':text='frame %{n}':fontsize=16:fontcolor=white@0.8:x=28:y=311,
   format=yuv420p[picture]"
 

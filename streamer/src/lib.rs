@@ -2,7 +2,9 @@
 #![forbid(unsafe_code)]
 
 pub mod column_read;
+pub mod command;
 pub mod config;
+pub mod demo;
 pub mod fetch;
 pub mod http;
 pub mod node;

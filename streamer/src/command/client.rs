@@ -1,0 +1,124 @@
+//! The client's side of the player listener.
+
+use super::ClientArguments;
+use anyhow::{Context, bail};
+use bytes::Bytes;
+use core::fmt;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Incoming;
+use hyper::{Method, Request, Response};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde::de::DeserializeOwned;
+use std::io;
+
+/// The body of a request.
+pub(super) type RequestBody = UnsyncBoxBody<Bytes, io::Error>;
+
+pub(super) fn no_body() -> RequestBody {
+    Empty::new().map_err(|never| match never {}).boxed_unsync()
+}
+
+/// An error object that a node answered.
+#[derive(Debug)]
+pub(super) struct ErrorObject {
+    pub(super) status: u16,
+    pub(super) message: String,
+    pub(super) json: String,
+    pub(super) as_json: bool,
+}
+
+impl fmt::Display for ErrorObject {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}", self.message)
+    }
+}
+
+impl std::error::Error for ErrorObject {}
+
+/// Talks to the nodes of a cluster.
+#[derive(Debug)]
+pub(super) struct ClusterClient {
+    servers: Vec<String>,
+    as_json: bool,
+    client: Client<HttpConnector, RequestBody>,
+}
+
+impl ClusterClient {
+    pub(super) fn new(arguments: &ClientArguments) -> anyhow::Result<Self> {
+        let mut servers = Vec::new();
+        for server in &arguments.server {
+            let server = server.trim().trim_end_matches('/');
+            if !server.starts_with("http://") {
+                bail!("`--server`: found `{server}`, expected http://HOST:PORT");
+            }
+            servers.push(server.to_owned());
+        }
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        connector.set_connect_timeout(Some(core::time::Duration::from_secs(2)));
+        let client = Client::builder(TokioExecutor::new()).http1_max_buf_size(1 << 20).build(connector);
+        Ok(Self { servers, as_json: arguments.json, client })
+    }
+
+    /// How many nodes were named.
+    pub(super) fn server_count(&self) -> usize {
+        self.servers.len()
+    }
+
+    /// One request to the node `server`, counted from 0.
+    pub(super) async fn send_to(
+        &self,
+        server: usize,
+        method: &Method,
+        path: &str,
+        headers: &[(&str, String)],
+        body: RequestBody,
+    ) -> anyhow::Result<Response<Incoming>> {
+        let url = format!("{}{path}", self.servers[server]);
+        let mut request = Request::builder().method(method).uri(&url);
+        for (name, value) in headers {
+            request = request.header(*name, value);
+        }
+        let request = request.body(body).with_context(|| format!("`{url}` is not a URL"))?;
+        let response = self.client.request(request).await.with_context(|| format!("{url} cannot be reached"))?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let status = response.status();
+        let bytes = response.into_body().collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+        let json = String::from_utf8_lossy(&bytes).into_owned();
+        let object: serde_json::Value = serde_json::from_str(&json).unwrap_or_default();
+        let message = object["message"].as_str().map_or_else(|| format!("{url}: {status}"), str::to_owned);
+        Err(ErrorObject { status: status.as_u16(), message, json, as_json: self.as_json }.into())
+    }
+
+    /// The answer of the first node that can be reached.
+    pub(super) async fn ask(&self, method: Method, path: &str) -> anyhow::Result<Bytes> {
+        let mut last = None;
+        for server in 0..self.servers.len() {
+            match self.send_to(server, &method, path, &[], no_body()).await {
+                Ok(response) => match response.into_body().collect().await {
+                    Ok(body) => return Ok(body.to_bytes()),
+                    Err(error) => last = Some(error.into()),
+                },
+                Err(error) if is_final(&error) => return Err(error),
+                Err(error) => last = Some(error),
+            }
+        }
+        Err(last.unwrap_or_else(|| anyhow::anyhow!("`--server` names no node")))
+    }
+
+    pub(super) async fn ask_json<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<(T, Bytes)> {
+        let bytes = self.ask(Method::GET, path).await?;
+        let value = serde_json::from_slice(&bytes).with_context(|| format!("{path}: an answer of another form"))?;
+        Ok((value, bytes))
+    }
+}
+
+/// Whether another node would say the same.
+pub(super) fn is_final(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<ErrorObject>().is_some_and(|object| object.status < 500)
+}

@@ -1,0 +1,145 @@
+//! The command line.
+//!
+//! Exit status: 0, 1 (failed), 2 (wrong use).
+
+mod check;
+mod client;
+mod demo;
+mod get;
+mod node;
+mod put;
+mod show;
+
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use tracing_subscriber::EnvFilter;
+
+/// A video origin without a single point of failure.
+#[derive(Debug, Parser)]
+#[command(name = "rain", version = version(), about, disable_help_subcommand = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start a demo cluster on this machine (the default)
+    Demo(demo::DemoArguments),
+    /// Run one node of a cluster
+    Node {
+        /// The node's configuration
+        #[arg(long)]
+        config: PathBuf,
+        /// End when this process does
+        #[arg(long, hide = true)]
+        parent: Option<u32>,
+    },
+    /// Store a file under a title
+    Put(put::PutArguments),
+    /// Fetch a title
+    Get(get::GetArguments),
+    /// List titles
+    Ls {
+        /// Only titles that begin with this
+        prefix: Option<String>,
+        #[command(flatten)]
+        client: ClientArguments,
+    },
+    /// Delete a title
+    Rm {
+        /// The title
+        title: String,
+        #[command(flatten)]
+        client: ClientArguments,
+    },
+    /// Show a title and its columns
+    Stat {
+        /// The title
+        title: String,
+        /// Let every node read and check its whole column first
+        #[arg(long)]
+        verify: bool,
+        #[command(flatten)]
+        client: ClientArguments,
+    },
+    /// Show the state of the cluster
+    Status {
+        /// Again every second
+        #[arg(long)]
+        watch: bool,
+        #[command(flatten)]
+        client: ClientArguments,
+    },
+    /// Check a configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Read a configuration and say what is wrong with it
+    Check {
+        /// The file
+        file: PathBuf,
+    },
+}
+
+/// How to reach the cluster.
+#[derive(Debug, Args, Clone)]
+struct ClientArguments {
+    /// Nodes to talk to, the next one when one fails
+    #[arg(long, env = "RAIN_SERVER", value_delimiter = ',', default_value = "http://127.0.0.1:8080")]
+    server: Vec<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// `rain --version`: the version, the commit and the instruction set.
+fn version() -> &'static str {
+    static VERSION: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+    VERSION.get_or_init(|| {
+        let kernel = rain_codec::Kernel::detect().name();
+        format!("{} (commit {}, {kernel})", env!("CARGO_PKG_VERSION"), env!("RAIN_COMMIT"))
+    })
+}
+
+/// Runs the program on the process's arguments.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let filter = EnvFilter::try_from_env("RAIN_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    match run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            match error.downcast_ref::<client::ErrorObject>() {
+                Some(object) if object.as_json => eprintln!("{}", object.json),
+                _ => eprintln!("rain: {error:#}"),
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let command = arguments.command.unwrap_or_else(|| Command::Demo(demo::DemoArguments::default()));
+    match command {
+        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Node { config, parent } => node::run(&config, parent),
+        Command::Config(ConfigCommand::Check { file }) => check::run(&file),
+        Command::Put(arguments) => block_on(put::run(arguments)),
+        Command::Get(arguments) => block_on(get::run(arguments)),
+        Command::Ls { prefix, client } => block_on(show::list(prefix.unwrap_or_default(), client)),
+        Command::Rm { title, client } => block_on(show::remove(title, client)),
+        Command::Stat { title, verify, client } => block_on(show::stat(title, verify, client)),
+        Command::Status { watch, client } => block_on(show::status(watch, client)),
+    }
+}
+
+fn block_on(future: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting the runtime")?;
+    runtime.block_on(future)
+}

@@ -1,0 +1,114 @@
+//! `rain put`.
+
+use super::ClientArguments;
+use super::client::{ClusterClient, RequestBody, is_final};
+use crate::title;
+use anyhow::{Context, bail};
+use bytes::BytesMut;
+use clap::Args;
+use futures_util::stream;
+use http_body_util::{BodyExt, StreamBody};
+use hyper::Method;
+use hyper::body::Frame;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::io::IsTerminal;
+use std::path::Path;
+use tokio::fs::File;
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+const READ_BYTES: usize = 256 << 10;
+
+#[derive(Debug, Args)]
+pub(super) struct PutArguments {
+    /// The file, or `-` for standard input
+    file: String,
+    /// The title; the file's name where there is none
+    title: Option<String>,
+    #[command(flatten)]
+    client: ClientArguments,
+}
+
+pub(super) async fn run(arguments: PutArguments) -> anyhow::Result<()> {
+    let PutArguments { file, title, client: options } = arguments;
+    let from_stdin = file == "-";
+    let name = match title {
+        Some(title) => title,
+        None if from_stdin => bail!("standard input has no name: `rain put - TITLE`"),
+        None => Path::new(&file).file_name().context("the file has no name")?.to_string_lossy().into_owned(),
+    };
+    title::check(&name)?;
+    let client = ClusterClient::new(&options)?;
+    let path = format!("/v/{}", title::to_segment(&name));
+    // What came from standard input cannot be sent twice.
+    let tries = if from_stdin { 1 } else { client.server_count() };
+    let mut last = None;
+    for server in 0..tries {
+        let (body, length) =
+            if from_stdin { (body(tokio::io::stdin(), None, None), None) } else { open(&file).await? };
+        let headers: Vec<_> = length.map(|length| ("content-length", length.to_string())).into_iter().collect();
+        match client.send_to(server, &Method::PUT, &path, &headers, body).await {
+            Ok(response) => {
+                let header =
+                    |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+                let (etag, tolerates, version) = (header("etag"), header("rain-tolerates"), header("rain-version"));
+                if options.json {
+                    let tolerates: usize = tolerates.parse().unwrap_or_default();
+                    println!(
+                        "{}",
+                        serde_json::json!({ "title": name, "etag": etag, "version": version, "tolerates": tolerates })
+                    );
+                } else {
+                    println!("{name}: stored, {tolerates} columns can be lost, etag {etag}");
+                }
+                return Ok(());
+            }
+            Err(error) if is_final(&error) => return Err(error),
+            Err(error) => last = Some(error),
+        }
+    }
+    Err(last.unwrap_or_else(|| anyhow::anyhow!("`--server` names no node")))
+}
+
+async fn open(file: &str) -> anyhow::Result<(RequestBody, Option<u64>)> {
+    let opened = File::open(file).await.with_context(|| file.to_owned())?;
+    let metadata = opened.metadata().await.with_context(|| file.to_owned())?;
+    if metadata.is_dir() {
+        bail!("{file} is a folder, expected a file");
+    }
+    let length = metadata.is_file().then(|| metadata.len());
+    Ok((body(opened, length, Some(progress(length, "put"))), length))
+}
+
+/// A progress bar, where standard error is a terminal.
+pub(super) fn progress(length: Option<u64>, what: &'static str) -> ProgressBar {
+    let target =
+        if std::io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    let bar = ProgressBar::with_draw_target(length, target);
+    let style = ProgressStyle::with_template("{msg} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}");
+    if let Ok(style) = style {
+        bar.set_style(style);
+    }
+    bar.set_message(what);
+    bar
+}
+
+/// Sends what is read; a file that grows or shrinks meanwhile breaks the request off, or is cut at its length.
+fn body<R: AsyncRead + Unpin + Send + 'static>(
+    reader: R,
+    length: Option<u64>,
+    bar: Option<ProgressBar>,
+) -> RequestBody {
+    let frames = stream::try_unfold((reader, length, bar), |(mut reader, left, bar)| async move {
+        let most = left.map_or(READ_BYTES, |left| usize::try_from(left).unwrap_or(usize::MAX).min(READ_BYTES));
+        let mut buffer = BytesMut::with_capacity(most.max(1));
+        if most == 0 || (&mut reader).take(most as u64).read_buf(&mut buffer).await? == 0 {
+            return Ok(None);
+        }
+        if let Some(bar) = &bar {
+            bar.inc(buffer.len() as u64);
+        }
+        let left = left.map(|left| left - buffer.len() as u64);
+        Ok(Some((Frame::data(buffer.freeze()), (reader, left, bar))))
+    });
+    StreamBody::new(frames).boxed_unsync()
+}

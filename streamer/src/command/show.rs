@@ -1,0 +1,110 @@
+//! `rain ls`, `rm`, `stat` and `status`.
+
+use super::ClientArguments;
+use super::client::ClusterClient;
+use crate::http::NodeReport;
+use crate::node::{ColumnReport, ColumnState, TitleReport};
+use crate::title;
+use core::time::Duration;
+use hyper::Method;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Deserialize;
+
+/// Titles asked for at once.
+const PAGE: usize = 1000;
+
+pub(super) async fn list(prefix: String, arguments: ClientArguments) -> anyhow::Result<()> {
+    let client = ClusterClient::new(&arguments)?;
+    let escape = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+    let mut after = String::new();
+    let mut all: Vec<TitleReport> = Vec::new();
+    loop {
+        let path = format!("/api/v1/titles?prefix={}&limit={PAGE}&after={}", escape(&prefix), escape(&after));
+        let (page, _) = client.ask_json::<Vec<TitleReport>>(&path).await?;
+        let count = page.len();
+        all.extend(page);
+        match all.last() {
+            Some(last) if count == PAGE => after.clone_from(&last.title),
+            _ => break,
+        }
+    }
+    if arguments.json {
+        println!("{}", serde_json::to_string(&all)?);
+        return Ok(());
+    }
+    for report in all {
+        println!("{:>14}  {:<10}  {:<9}  {}", report.bytes, report.code, loses(report.tolerates), report.title);
+    }
+    Ok(())
+}
+
+fn loses(tolerates: usize) -> String {
+    format!("{tolerates} can go")
+}
+
+pub(super) async fn remove(name: String, arguments: ClientArguments) -> anyhow::Result<()> {
+    title::check(&name)?;
+    let client = ClusterClient::new(&arguments)?;
+    client.ask(Method::DELETE, &format!("/v/{}", title::to_segment(&name))).await?;
+    Ok(())
+}
+
+pub(super) async fn stat(name: String, verify: bool, arguments: ClientArguments) -> anyhow::Result<()> {
+    title::check(&name)?;
+    let client = ClusterClient::new(&arguments)?;
+    let query = if verify { "?verify=1" } else { "" };
+    let path = format!("/api/v1/titles/{}{query}", title::to_segment(&name));
+    let (report, bytes) = client.ask_json::<TitleReport>(&path).await?;
+    if arguments.json {
+        println!("{}", String::from_utf8_lossy(&bytes));
+        return Ok(());
+    }
+    println!("{}", report.title);
+    println!("  {} bytes, {}, version {}, etag {}", report.bytes, report.code, report.version, report.etag);
+    let count = |state| report.columns.iter().filter(|column| column.state == state).count();
+    println!(
+        "  {} of {} columns sound, {} more can go",
+        count(ColumnState::Ok),
+        report.columns.len(),
+        report.tolerates
+    );
+    for ColumnReport { index, node, state, reason } in &report.columns {
+        let state = match state {
+            ColumnState::Ok => "ok",
+            ColumnState::Missing => "missing",
+            ColumnState::Damaged => "damaged",
+            ColumnState::Unreachable => "unreachable",
+        };
+        println!(
+            "  column {index} on {node}: {state}{}",
+            reason.as_ref().map(|text| format!(": {text}")).unwrap_or_default()
+        );
+    }
+    Ok(())
+}
+
+#[derive(Debug, Deserialize)]
+struct Cluster {
+    nodes: Vec<NodeReport>,
+}
+
+pub(super) async fn status(watch: bool, arguments: ClientArguments) -> anyhow::Result<()> {
+    let client = ClusterClient::new(&arguments)?;
+    loop {
+        let (cluster, bytes) = client.ask_json::<Cluster>("/api/v1/cluster").await?;
+        if arguments.json {
+            println!("{}", String::from_utf8_lossy(&bytes));
+        } else {
+            for node in &cluster.nodes {
+                println!("{:<8}  {:<8}  {}", node.name, node.state, node.http);
+            }
+        }
+        if !watch {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        if !arguments.json {
+            println!();
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! What the supervisor serves: the console, the state of the cluster, and titles by way of any node that is up.
+
+use super::children::{ChildState, Children};
+use super::plan::Plan;
+use crate::http::api::{json, not_found};
+use crate::http::doors::Door;
+use crate::http::{ApiError, ClusterReport, NodeReport, PartReport, ResponseBody, console, error_response};
+use core::time::Duration;
+use http_body_util::{BodyExt, Empty};
+use hyper::body::{Body, Incoming};
+use hyper::header::{HOST, HeaderValue, ORIGIN};
+use hyper::{Method, Request, Response, StatusCode, Uri};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// A request without a body, to be forwarded.
+pub(super) fn no_body() -> ResponseBody {
+    Empty::new().map_err(|never| match never {}).boxed_unsync()
+}
+
+/// The supervisor's listener.
+#[derive(Debug)]
+pub(super) struct Front {
+    children: Arc<Children>,
+    ports: Vec<u16>,
+    switches: Vec<String>,
+    door: Door,
+    client: Client<HttpConnector, ResponseBody>,
+    ready: AtomicBool,
+}
+
+impl Front {
+    pub(super) fn new(plan: &Plan, children: Arc<Children>) -> Self {
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        connector.set_connect_timeout(Some(Duration::from_secs(1)));
+        Self {
+            children,
+            ports: plan.nodes.iter().map(|node| node.port).collect(),
+            switches: plan.switches.clone(),
+            door: Door { listen: SocketAddr::from(([127, 0, 0, 1], plan.port)), token: None },
+            client: Client::builder(TokioExecutor::new()).http1_max_buf_size(1 << 20).build(connector),
+            ready: AtomicBool::new(false),
+        }
+    }
+
+    /// Notes that every node serves.
+    pub(super) fn set_ready(&self) {
+        self.ready.store(true, Ordering::Relaxed);
+    }
+
+    /// Answers one request.
+    pub(super) async fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<ResponseBody> {
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        if let Err(error) = self.door.check(peer.ip(), &method, &uri, request.headers()) {
+            return error_response(&error);
+        }
+        let path = uri.path();
+        if path.starts_with("/v/") || path == "/api/v1/titles" || path.starts_with("/api/v1/titles/") {
+            return self.forward(request.map(|body| body.map_err(io::Error::other).boxed_unsync())).await;
+        }
+        if !matches!(method, Method::GET | Method::HEAD) {
+            return error_response(&not_found(path));
+        }
+        match path {
+            "/healthz" => json(&"ok"),
+            "/readyz" if self.ready.load(Ordering::Relaxed) => json(&"ready"),
+            "/readyz" => {
+                let message = "the nodes are starting";
+                error_response(&ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", message))
+            }
+            "/api/v1/cluster" => json(&self.cluster()),
+            _ => console::file(path).unwrap_or_else(|| error_response(&not_found(path))),
+        }
+    }
+
+    /// The supervisor's truth.
+    fn cluster(&self) -> ClusterReport {
+        let node = |(index, port): (usize, &u16)| {
+            let (state, pid) = self.children.state(index);
+            NodeReport {
+                name: self.children.name(index),
+                state: state.as_str().to_owned(),
+                http: format!("http://127.0.0.1:{port}"),
+                pid: Some(pid),
+            }
+        };
+        let nodes: Vec<_> = self.ports.iter().enumerate().map(node).collect();
+        let part = |name: String, node: Option<String>, switch: Option<String>| PartReport {
+            name,
+            node,
+            switch,
+            state: "up".to_owned(),
+        };
+        let switches = self.switches.iter().map(|switch| part(switch.clone(), None, None)).collect();
+        let links = nodes.iter().flat_map(|node| {
+            let link = |switch: &String| (format!("{}-{switch}", node.name), node.name.clone(), switch.clone());
+            self.switches.iter().map(link)
+        });
+        let links = links.map(|(name, node, switch)| part(name, Some(node), Some(switch))).collect();
+        ClusterReport { nodes, switches, links, observer: None, paths: Vec::new() }
+    }
+
+    /// Lets a node that is up answer; another one, when it cannot be reached and the request can be said twice.
+    pub(super) async fn forward(&self, request: Request<ResponseBody>) -> Response<ResponseBody> {
+        let repeatable = request.body().is_end_stream();
+        let (parts, body) = request.into_parts();
+        let mut body = Some(body);
+        let mut last = "no node is up".to_owned();
+        for node in (0..self.ports.len()).filter(|node| self.children.state(*node).0 == ChildState::Up) {
+            let Some(body) = body.take().or_else(|| repeatable.then(no_body)) else { break };
+            match self.forward_to(node, Request::from_parts(parts.clone(), body)).await {
+                Ok(response) => return response,
+                Err(error) => last = error,
+            }
+        }
+        error_response(&ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "too-few-nodes", last))
+    }
+
+    /// Lets one node answer.
+    ///
+    /// # Errors
+    /// Why it cannot be reached.
+    pub(super) async fn forward_to(
+        &self,
+        node: usize,
+        mut request: Request<ResponseBody>,
+    ) -> Result<Response<ResponseBody>, String> {
+        let authority = format!("127.0.0.1:{}", self.ports[node]);
+        let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+        *request.uri_mut() = format!("http://{authority}{path}").parse::<Uri>().map_err(|error| error.to_string())?;
+        let headers = request.headers_mut();
+        headers.remove(ORIGIN);
+        headers.insert(HOST, HeaderValue::from_str(&authority).map_err(|error| error.to_string())?);
+        let response = self.client.request(request).await.map_err(|error| format!("{authority}: {error}"))?;
+        Ok(response.map(|body| body.map_err(io::Error::other).boxed_unsync()))
+    }
+}

@@ -1,0 +1,133 @@
+//! The demo: a cluster of node processes on this machine's loopback, and the supervisor that survives each of them.
+
+mod children;
+mod front;
+mod plan;
+
+pub use plan::{DemoError, DemoOptions};
+
+use crate::http::{Shutdown, serve};
+use anyhow::{Context, bail};
+use bytes::Bytes;
+use children::Children;
+use core::time::Duration;
+use front::Front;
+use http_body_util::{BodyExt, Full};
+use hyper::{Method, Request, StatusCode};
+use plan::Plan;
+use std::path::Path;
+use std::sync::Arc;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
+
+/// The sample that every demo has; `assets/make-sample.sh` made it.
+const SAMPLE: &[u8] = include_bytes!("../../assets/sample.mp4");
+const SAMPLE_TITLE: &str = "sample.mp4";
+/// All nodes serve after so long, or the demo fails.
+const START: Duration = Duration::from_secs(30);
+const RETRY: Duration = Duration::from_millis(100);
+
+/// Runs a demo until SIGTERM or SIGINT. Prints the URL to open as one line once every node serves.
+///
+/// # Errors
+/// What keeps it from starting: a wrong option, a port in use, a node that ends. Nothing is left behind but a data
+/// folder that was named.
+pub fn run(options: &DemoOptions) -> anyhow::Result<()> {
+    let plan = Plan::make(options)?;
+    // Nodes die with the thread that starts them: this one, which outlives them all.
+    let children = Arc::new(Children::start(&plan)?);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")?;
+    let result = runtime.block_on(supervise(&plan, &children, &options.videos));
+    runtime.shutdown_background();
+    children.end();
+    result
+}
+
+async fn supervise(plan: &Plan, children: &Arc<Children>, videos: &[std::path::PathBuf]) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
+    let (stop, shutdown) = watch::channel(false);
+    let listener = plan.take_listener().context("listening")?;
+    let front = Arc::new(Front::new(plan, Arc::clone(children)));
+    let serving = tokio::spawn(serve_front(Arc::clone(&front), listener, shutdown));
+    let start = async {
+        bring_up(&front, children).await?;
+        store(&front, SAMPLE_TITLE, Bytes::from_static(SAMPLE)).await?;
+        for video in videos {
+            store_file(&front, video).await?;
+        }
+        front.set_ready();
+        println!("{}/", plan.url());
+        anyhow::Ok(())
+    };
+    tokio::select! {
+        started = start => started?,
+        _ = terminate.recv() => return Ok(()),
+        _ = interrupt.recv() => return Ok(()),
+    }
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    let _ = stop.send(true);
+    serving.abort();
+    Ok(())
+}
+
+async fn serve_front(front: Arc<Front>, listener: tokio::net::TcpListener, shutdown: Shutdown) {
+    serve(listener, shutdown, move |request, peer| {
+        let front = Arc::clone(&front);
+        async move { front.answer(request, peer).await }
+    })
+    .await;
+}
+
+/// Waits until every node is ready.
+async fn bring_up(front: &Front, children: &Children) -> anyhow::Result<()> {
+    let until = Instant::now() + START;
+    for node in 0..children.len() {
+        loop {
+            if let Some(name) = children.ended() {
+                bail!("node {name} ended while the demo was starting");
+            }
+            let request = Request::get("/readyz").body(front::no_body()).context("asking a node")?;
+            if front.forward_to(node, request).await.is_ok_and(|response| response.status().is_success()) {
+                break;
+            }
+            if Instant::now() > until {
+                bail!("node {} is not ready after {} s", children.name(node), START.as_secs());
+            }
+            sleep(RETRY).await;
+        }
+    }
+    Ok(())
+}
+
+/// Stores a title, unless the very same bytes are there already.
+async fn store(front: &Front, title: &str, bytes: Bytes) -> anyhow::Result<()> {
+    let path = format!("/v/{}", crate::title::to_segment(title));
+    let until = Instant::now() + START;
+    let etag = format!("\"{}\"", &blake3::hash(&bytes).to_hex()[..32]);
+    loop {
+        let body = Full::new(bytes.clone()).map_err(|never| match never {}).boxed_unsync();
+        let request = Request::builder().method(Method::PUT).uri(&path).header("if-none-match", &etag);
+        let response = front.forward(request.body(body).context("storing a video")?).await;
+        let status = response.status();
+        if status.is_success() || status == StatusCode::PRECONDITION_FAILED {
+            return Ok(());
+        }
+        let answer = response.into_body().collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+        // A new cluster needs a moment until its nodes have found each other.
+        if status != StatusCode::SERVICE_UNAVAILABLE || Instant::now() > until {
+            bail!("storing {title}: {status}: {}", String::from_utf8_lossy(&answer));
+        }
+        sleep(RETRY).await;
+    }
+}
+
+async fn store_file(front: &Front, file: &Path) -> anyhow::Result<()> {
+    let title = file.file_name().with_context(|| format!("{} has no name", file.display()))?.to_string_lossy();
+    let bytes = tokio::fs::read(file).await.with_context(|| file.display().to_string())?;
+    store(front, &title, bytes.into()).await
+}
