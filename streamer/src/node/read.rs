@@ -178,17 +178,10 @@ impl Delivery {
     async fn look_again(&self) {
         let placement = self.node.placement(&self.manifest.title);
         let mut lost = ErasurePattern::none();
-        let title = &self.manifest.title;
-        let ask = |node| async move {
-            let state = self.node.ask(node, rain_cluster::Request::Lookup { title: title.clone() }).await;
-            let Some(rain_cluster::Reply::State(state)) = state else { return false };
-            state.entries.iter().any(|entry| {
-                entry.manifest.version == self.manifest.version && matches!(entry.column, ColumnStatus::Ok { .. })
-            })
-        };
-        let answers = futures_util::future::join_all(placement.nodes().iter().map(|node| ask(*node))).await;
-        for (column, held) in answers.into_iter().enumerate() {
-            if !held {
+        let Manifest { title, version, .. } = &self.manifest;
+        let ask = placement.nodes().iter().map(|node| self.node.column_status(*node, title, *version));
+        for (column, status) in futures_util::future::join_all(ask).await.into_iter().enumerate() {
+            if !matches!(status, Some(ColumnStatus::Ok { .. })) {
                 lost = lost.with(column);
             }
         }

@@ -11,7 +11,7 @@ use futures_util::{StreamExt, stream};
 use http_body_util::BodyExt;
 use hyper::Method;
 use rain_cluster::catalog::{Found, Resolution, Resolve};
-use rain_cluster::{ColumnStatus, NodeId, Version};
+use rain_cluster::{ColumnStatus, Manifest, NodeId, Reply, Request, Version};
 use rain_codec::Code;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -139,13 +139,12 @@ impl Node {
     }
 
     async fn column_report(self: &Arc<Self>, found: &Found, index: usize, node: NodeId, look: Look) -> ColumnReport {
-        let known = found.columns.get(&node).cloned();
-        let status = match look {
-            Look::Known => known,
-            Look::Header | Look::Blocks if known.is_none() => None,
-            Look::Header | Look::Blocks => {
-                self.inspect_at(node, &found.manifest.title, found.manifest.version, look).await
-            }
+        let Manifest { title, version, .. } = &found.manifest;
+        let status = match (look, found.columns.get(&node)) {
+            (Look::Known, Some(known)) => Some(known.clone()),
+            // The version was found before this node had answered.
+            (Look::Known, None) => self.column_status(node, title, *version).await,
+            (Look::Header | Look::Blocks, _) => self.inspect_at(node, title, *version, look).await,
         };
         let (state, reason) = match status {
             None => (ColumnState::Unreachable, None),
@@ -154,6 +153,20 @@ impl Node {
             Some(ColumnStatus::Damaged { reason, .. }) => (ColumnState::Damaged, Some(reason)),
         };
         ColumnReport { index, node: self.name_of(node).to_owned(), state, reason }
+    }
+
+    /// How a node says that it holds its column; `None` when it does not answer.
+    pub(super) async fn column_status(
+        self: &Arc<Self>,
+        node: NodeId,
+        name: &str,
+        version: Version,
+    ) -> Option<ColumnStatus> {
+        let Some(Reply::State(state)) = self.ask(node, Request::Lookup { title: name.to_owned() }).await else {
+            return None;
+        };
+        let entry = state.entries.into_iter().find(|entry| entry.manifest.version == version);
+        Some(entry.map_or(ColumnStatus::Missing, |entry| entry.column))
     }
 
     /// Lets a node look at its column; `None` when it does not answer.
