@@ -58,6 +58,18 @@ impl TitleState {
     }
 }
 
+/// What a version may replace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Base {
+    /// Whatever is there.
+    Any,
+    /// Nothing: refuse it if any version is marked, or another is pending.
+    Nothing,
+    /// This version: refuse it if another one is the newest marked, or a newer one is pending.
+    Version(Version),
+}
+
 /// A question or an order from one node to another. All are idempotent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -71,9 +83,8 @@ pub enum Request {
     Prepare {
         /// The version; its column has been uploaded before (a tombstone has none).
         manifest: Manifest,
-        /// For a conditional PUT or DELETE: refuse if a version other than this one is the newest, or another is
-        /// pending. `Some(None)`: refuse if there is any.
-        base: Option<Option<Version>>,
+        /// What must hold for it to be made durable.
+        base: Base,
     },
     /// This version is committed: make that durable. Answered by [`Reply::Marked`] or [`Reply::Absent`].
     Mark {

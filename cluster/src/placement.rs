@@ -50,7 +50,7 @@ pub struct Placement {
 
 impl Placement {
     /// The first n nodes of the title's rendezvous order (highest random weight).
-    /// Source: Thaler and Ravishankar, "Using name-based mappings to increase hit rates" (IEEE/ACM ToN 6(1), 1998).
+    /// Source: Thaler and Ravishankar, "Using name-based mappings to increase hit rates" (IEEE/ACM Transactions on Networking 6(1), 1998).
     ///
     /// # Panics
     /// When the cluster has fewer nodes than the code has columns; the configuration is checked for that.

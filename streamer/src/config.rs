@@ -53,8 +53,10 @@ struct File {
     #[serde(default = "default_code")]
     code: String,
     listen: SocketAddr,
-    key_file: Option<PathBuf>,
-    token_file: Option<PathBuf>,
+    #[serde(rename = "key_file")]
+    key: Option<PathBuf>,
+    #[serde(rename = "token_file")]
+    token: Option<PathBuf>,
     #[serde(default)]
     interfaces: Vec<FileInterface>,
     #[serde(default)]
@@ -181,7 +183,7 @@ impl Config {
             .into_iter()
             .map(|interface| Interface { switch: interface.switch, address: interface.address })
             .collect();
-        let key = file.key_file.as_deref().map(read_key).transpose()?;
+        let key = file.key.as_deref().map(read_key).transpose()?;
         if key.is_none() {
             for (name, address) in interfaces
                 .iter()
@@ -193,7 +195,7 @@ impl Config {
                 }
             }
         }
-        let token = file.token_file.as_deref().map(|path| read_secret("token_file", path)).transpose()?;
+        let token = file.token.as_deref().map(|path| read_secret("token_file", path)).transpose()?;
         Ok(Self {
             id,
             members,

@@ -4,7 +4,7 @@ use crate::catalog::resolve::Answers;
 use crate::commit::Marking;
 use crate::machine::Machine;
 use crate::manifest::Manifest;
-use crate::message::{Reply, Request};
+use crate::message::{Base, Reply, Request};
 use crate::placement::Placement;
 use crate::round::Round;
 use crate::time::Time;
@@ -21,7 +21,7 @@ const PREPARE_RETRY: Duration = Duration::from_secs(1);
 /// Once W nodes have prepared, wait so long for the others.
 const PREPARE_STRAGGLERS: Duration = Duration::from_secs(2);
 /// Wait so long for W nodes to prepare: an fsync of a large column takes its time.
-const PREPARE: Duration = Duration::from_secs(60);
+const PREPARE: Duration = Duration::from_mins(1);
 /// Tell the client that the outcome is unknown when W marks are not durable after so long.
 const MARKS: Duration = Duration::from_secs(5);
 
@@ -156,8 +156,10 @@ impl Put {
         assert!(matches!(self.phase, Phase::Uploading), "prepare before Begin");
         assert_eq!(Some(manifest.version), self.version, "another version");
         let base = match condition {
-            Condition::None => None,
-            Condition::Unchanged => Some(self.current.as_ref().map(|current| current.version)),
+            Condition::None => Base::Any,
+            Condition::Unchanged => {
+                self.current.as_ref().map_or(Base::Nothing, |current| Base::Version(current.version))
+            }
         };
         let request = Request::Prepare { manifest: manifest.clone(), base };
         self.round.ask(participants, &request);
@@ -305,22 +307,19 @@ impl Machine for Put {
     }
 
     fn handle_timeout(&mut self, now: Time) {
-        match &mut self.phase {
-            Phase::Preparing { retry, request, .. } if now >= *retry => {
-                *retry = now + PREPARE_RETRY;
-                self.round.repeat(request);
-            }
-            Phase::Marking { marking, .. } => marking.handle_timeout(now),
-            _ => {}
+        if let Phase::Preparing { retry, request, .. } = &mut self.phase
+            && now >= *retry
+        {
+            *retry = now + PREPARE_RETRY;
+            self.round.repeat(request);
+        } else if let Phase::Marking { marking, .. } = &mut self.phase {
+            marking.handle_timeout(now);
         }
         self.advance(now);
     }
 
     fn poll_transmit(&mut self) -> Option<(NodeId, Request)> {
-        match &mut self.phase {
-            Phase::Marking { marking, .. } => marking.poll_transmit(),
-            _ => self.round.pop(),
-        }
+        if let Phase::Marking { marking, .. } = &mut self.phase { marking.poll_transmit() } else { self.round.pop() }
     }
 
     fn poll_timeout(&self) -> Option<Time> {

@@ -75,7 +75,7 @@ async fn open(file: &str) -> anyhow::Result<(RequestBody, Option<u64>)> {
     if metadata.is_dir() {
         bail!("{file} is a folder, expected a file");
     }
-    let length = metadata.is_file().then(|| metadata.len());
+    let length = metadata.is_file().then_some(metadata.len());
     Ok((body(opened, length, Some(progress(length, "put"))), length))
 }
 

@@ -91,7 +91,7 @@ pub(super) struct Plan {
     _temporary: Option<Temporary>,
 }
 
-fn option(option: &'static str, found: impl ToString, expected: impl Into<String>) -> DemoError {
+fn option(option: &'static str, found: &dyn ToString, expected: impl Into<String>) -> DemoError {
     DemoError::Option { option, found: found.to_string(), expected: expected.into() }
 }
 
@@ -104,19 +104,19 @@ impl Plan {
     pub(super) fn make(options: &DemoOptions) -> Result<Self, DemoError> {
         let DemoOptions { nodes: count, switches, port, .. } = *options;
         if !(1..=26).contains(&count) {
-            return Err(option("--nodes", count, "a number from 1 to 26"));
+            return Err(option("--nodes", &count, "a number from 1 to 26"));
         }
         if !(1..=8).contains(&switches) {
-            return Err(option("--switches", switches, "a number from 1 to 8"));
+            return Err(option("--switches", &switches, "a number from 1 to 8"));
         }
         if port == 0 || port.checked_add(count).is_none() {
-            return Err(option("--port", port, format!("a number from 1 to {}", u16::MAX - count)));
+            return Err(option("--port", &port, format!("a number from 1 to {}", u16::MAX - count)));
         }
         let code_name = options.code.clone().unwrap_or_else(|| format!("b-code:{count}"));
         let code = Code::named(&code_name).map_err(|error| option("--code", &code_name, error.to_string()))?;
         if code.columns() > usize::from(count) {
             let expected = format!("at least {}, one for each column of {code_name}", code.columns());
-            return Err(option("--nodes", count, expected));
+            return Err(option("--nodes", &count, expected));
         }
         for video in &options.videos {
             fs::metadata(video).map_err(failed(video))?;

@@ -137,13 +137,12 @@ pub fn assemble(
                 continue;
             }
             let part = to_usize(from - start)..to_usize(to - start);
-            match recovered.get(cell) {
-                Some(bytes) => delivered.push(bytes.slice(part)),
-                None => {
-                    let arrival = &arrivals[&cell.column];
-                    let base = arrival.cell(&stripe, cell.row).start;
-                    delivered.extend(arrival.bytes.slices(base + part.start..base + part.end));
-                }
+            if let Some(bytes) = recovered.get(cell) {
+                delivered.push(bytes.slice(part));
+            } else {
+                let arrival = &arrivals[&cell.column];
+                let base = arrival.cell(&stripe, cell.row).start;
+                delivered.extend(arrival.bytes.slices(base + part.start..base + part.end));
             }
         }
     }

@@ -20,33 +20,45 @@ pub(super) fn parse(header: &str, length: u64) -> Asked {
         return Asked::Whole;
     }
     let Some((first, last)) = ranges.trim().split_once('-') else { return Asked::Whole };
-    match (number(first), number(last)) {
-        (Some(None), Some(Some(suffix))) => {
+    match (Number::of(first), Number::of(last)) {
+        (Number::Missing, Number::Given(suffix)) => {
             if suffix == 0 || length == 0 {
                 return Asked::Unsatisfiable;
             }
             Asked::Part(length.saturating_sub(suffix)..length)
         }
-        (Some(Some(first)), Some(last)) => {
-            if last.is_some_and(|last| last < first) {
-                return Asked::Whole;
-            }
-            if first >= length {
-                return Asked::Unsatisfiable;
-            }
-            Asked::Part(first..last.map_or(length, |last| last.saturating_add(1).min(length)))
+        (Number::Given(first), last @ (Number::Missing | Number::Given(_))) => {
+            let end = match last {
+                Number::Given(last) if last < first => return Asked::Whole,
+                Number::Given(last) => last.saturating_add(1).min(length),
+                Number::Missing | Number::Wrong => length,
+            };
+            if first >= length { Asked::Unsatisfiable } else { Asked::Part(first..end) }
         }
-        _ => Asked::Whole,
+        (Number::Missing, Number::Missing) | (Number::Wrong, _) | (_, Number::Wrong) => Asked::Whole,
     }
 }
 
-/// Nothing, or a number that may be too large to matter; `None` when it is neither.
-fn number(text: &str) -> Option<Option<u64>> {
-    let text = text.trim();
-    if text.is_empty() {
-        return Some(None);
+/// One side of a range.
+#[derive(Clone, Copy)]
+enum Number {
+    Missing,
+    Given(u64),
+    Wrong,
+}
+
+impl Number {
+    fn of(text: &str) -> Self {
+        let text = text.trim();
+        if text.is_empty() {
+            Self::Missing
+        } else if text.bytes().all(|byte| byte.is_ascii_digit()) {
+            // One that does not fit is behind every end.
+            Self::Given(text.parse().unwrap_or(u64::MAX))
+        } else {
+            Self::Wrong
+        }
     }
-    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| Some(text.parse().unwrap_or(u64::MAX)))
 }
 
 #[cfg(test)]

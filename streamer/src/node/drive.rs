@@ -16,7 +16,7 @@ use tokio::time::{sleep, timeout};
 /// A question answered from memory.
 const QUICK: Duration = Duration::from_secs(2);
 /// A question answered from a disk that may have gigabytes to sync.
-const DURABLE: Duration = Duration::from_secs(60);
+const DURABLE: Duration = Duration::from_mins(1);
 
 type Answer = (NodeId, Discriminant<Request>, Option<Reply>);
 
@@ -44,7 +44,7 @@ impl<'a, M: Machine> Drive<'a, M> {
                 return event;
             }
             let due = self.machine.poll_timeout();
-            let wait = due.map_or(Duration::from_secs(3600), |due| due.since(self.node.now()));
+            let wait = due.map_or(Duration::from_hours(1), |due| due.since(self.node.now()));
             tokio::select! {
                 Some((from, kind, reply)) = self.requests.next() => {
                     self.asked.retain(|asked| *asked != (from, kind));

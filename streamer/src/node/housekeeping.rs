@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
 /// Pending versions are resolved within 5 s of the coordinator's return (DESIGN 4).
-const PENDING: Duration = Duration::from_millis(1000);
+const PENDING: Duration = Duration::from_secs(1);
 const SWEEP: Duration = Duration::from_secs(10);
 
 impl Node {

@@ -221,7 +221,7 @@ impl Delivery {
                     arrivals.insert(column, arrival);
                 }
                 Err(failure) => {
-                    self.note_failure(column, failure).await;
+                    self.note_failure(column, failure);
                     plan.handle_loss(column)?;
                 }
             }
@@ -267,7 +267,7 @@ impl Delivery {
         Arrival::verified(read, bytes, seal, &self.geometry).map_err(Failure::Damaged)
     }
 
-    async fn note_failure(&self, column: u16, failure: Failure) {
+    fn note_failure(&self, column: u16, failure: Failure) {
         let node = self.node.placement(&self.manifest.title).nodes()[usize::from(column)];
         let (title, version) = (self.manifest.title.clone(), self.manifest.version);
         let name = self.node.name_of(node);
@@ -284,7 +284,7 @@ impl Delivery {
             Failure::Damaged(damage) => {
                 tracing::warn!(title, column, node = name, %damage, "a damaged column");
                 self.lose(column);
-                self.node.report_damage(node, title, version, damage.to_string()).await;
+                self.node.report_damage(node, title, version, &damage.to_string());
             }
             Failure::Peer(error) => {
                 tracing::info!(title, column, %error, "a column did not come");

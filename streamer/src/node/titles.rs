@@ -20,7 +20,7 @@ use std::sync::Arc;
 const LIST: Duration = Duration::from_secs(2);
 const INSPECT: Duration = Duration::from_secs(2);
 /// To read a whole column takes its time.
-const VERIFY: Duration = Duration::from_secs(600);
+const VERIFY: Duration = Duration::from_mins(10);
 const REPORTS_AT_ONCE: usize = 16;
 
 /// How closely a node looks at its column before it reports.
@@ -206,9 +206,9 @@ impl Node {
     }
 
     /// Tells a node that its column was found damaged: it looks at it and remembers.
-    pub(super) async fn report_damage(self: &Arc<Self>, node: NodeId, name: String, version: Version, reason: String) {
+    pub(super) fn report_damage(self: &Arc<Self>, node: NodeId, name: String, version: Version, reason: &str) {
         if node == self.config.id {
-            self.store.note_damage(&name, version, &reason);
+            self.store.note_damage(&name, version, reason);
             return;
         }
         let me = Arc::clone(self);

@@ -191,7 +191,12 @@ impl Node {
         told: oneshot::Sender<Result<Written, WriteError>>,
     ) {
         let mut told = Some(told);
-        let mut tell = |result| told.take().map(|told| told.send(result));
+        let mut tell = |result| {
+            if let Some(told) = told.take() {
+                // The client may have gone away.
+                let _ = told.send(result);
+            }
+        };
         loop {
             match drive.next(Put::poll_event).await {
                 PutEvent::Begin(_) => unreachable!("a put begins once"),

@@ -33,9 +33,10 @@ impl Refusal {
 
 impl From<io::Error> for Refusal {
     fn from(error: io::Error) -> Self {
-        let status = match error.kind() {
-            io::ErrorKind::StorageFull => StatusCode::INSUFFICIENT_STORAGE,
-            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        let status = if error.kind() == io::ErrorKind::StorageFull {
+            StatusCode::INSUFFICIENT_STORAGE
+        } else {
+            StatusCode::INTERNAL_SERVER_ERROR
         };
         Self(status, error.to_string())
     }

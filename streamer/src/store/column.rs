@@ -226,9 +226,9 @@ impl<D: Disk> Store<D> {
         self.disk.read_at(&column.file, stripe.record_offset, record)?;
         for row in 0..column.rows {
             for block in 0..stripe.blocks_per_cell() {
-                let cell = stripe.cell_offset(row) as usize;
+                let cell = usize::try_from(stripe.cell_offset(row)).map_err(io::Error::other)?;
                 let range = stripe.block_range(block);
-                let at = stripe.checksum_offset(row, block) as usize;
+                let at = usize::try_from(stripe.checksum_offset(row, block)).map_err(io::Error::other)?;
                 let stored = u64::from_le_bytes(record[at..at + CHECKSUM_BYTES].try_into().expect("eight bytes"));
                 if !column.seal.check(index, row, block, &record[cell + range.start..cell + range.end], stored) {
                     return Err(ColumnError::Block { stripe: index, row, block });

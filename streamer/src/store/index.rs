@@ -3,6 +3,7 @@
 use super::names::TitleHash;
 use super::{Decision, Overdue, PENDING_PATIENCE, SUPERSEDED_LINGER, TOMBSTONE_AGE, UPLOAD_LINGER};
 use crate::store::disk::Disk;
+use rain_cluster::message::Base;
 use rain_cluster::{ColumnStatus, Entry, Manifest, Time, TitleState, Version};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -106,8 +107,12 @@ impl<D: Disk> Index<D> {
     }
 
     /// Whether a conditional version may be prepared: `base` is the newest marked version, and nothing else is pending.
-    pub(super) fn satisfies(&self, key: Key, base: Option<Option<Version>>) -> bool {
-        let Some(base) = base else { return true };
+    pub(super) fn satisfies(&self, key: Key, base: Base) -> bool {
+        let base = match base {
+            Base::Any => return true,
+            Base::Nothing => None,
+            Base::Version(version) => Some(version),
+        };
         let pending = self.titles.get(&key.0).is_some_and(|versions| {
             versions.iter().any(|(version, held)| !held.marked && *version != key.1 && Some(*version) > base)
         });

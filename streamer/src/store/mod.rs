@@ -20,7 +20,7 @@ pub use scan::OpenError;
 use core::time::Duration;
 use index::{Held, HeldColumn, Index, Upload};
 use names::{FileKind, FileName, IDENTITY, TITLES, TitleHash, UNFINISHED};
-use rain_cluster::message::Outcome;
+use rain_cluster::message::{Base, Outcome};
 use rain_cluster::{Manifest, NodeId, Reply, Request, Time, TitleState, Version};
 use rain_codec::Code;
 use rain_codec::column::{ColumnHeader, Geometry, HEADER_BYTES, TitleVersion};
@@ -29,13 +29,13 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A superseded version stays so long for those who read it, counted from its last read.
-pub const SUPERSEDED_LINGER: Duration = Duration::from_secs(60);
+pub const SUPERSEDED_LINGER: Duration = Duration::from_mins(1);
 /// A pending version is asked about when its mark has not come after so long.
 pub const PENDING_PATIENCE: Duration = Duration::from_millis(1500);
 /// An upload that has stopped, and whose coordinator cannot be asked, is dropped after so long. Nothing was promised.
-pub const UPLOAD_LINGER: Duration = Duration::from_secs(600);
+pub const UPLOAD_LINGER: Duration = Duration::from_mins(10);
 /// A tombstone stays at least so long: longer than any message of an older PUT can be under way.
-pub const TOMBSTONE_AGE: Duration = Duration::from_secs(120);
+pub const TOMBSTONE_AGE: Duration = Duration::from_mins(2);
 
 const TITLE_LOCKS: usize = 64;
 
@@ -118,7 +118,7 @@ impl<D: Disk> Store<D> {
     pub fn handle(&self, now: Time, request: &Request) -> io::Result<Reply> {
         match request {
             Request::Lookup { title } => Ok(Reply::State(self.lookup(title))),
-            Request::Prepare { manifest, base } => self.prepare(now, manifest, *base),
+            Request::Prepare { manifest, base } => Ok(self.prepare(now, manifest, *base)),
             Request::Mark { manifest, spread } => self.mark(now, manifest, *spread),
             Request::Drop { title, version } => self.drop_version(title, *version),
             Request::Outcome { title, version } => Ok(Reply::Outcome(self.outcome(title, *version))),
@@ -223,10 +223,10 @@ impl<D: Disk> Store<D> {
 
     /// Makes an uploaded column durable as pending. A pending tombstone holds nothing that could be lost: its mark carries
     /// all of it, and until then it is kept in memory.
-    fn prepare(&self, now: Time, manifest: &Manifest, base: Option<Option<Version>>) -> io::Result<Reply> {
+    fn prepare(&self, now: Time, manifest: &Manifest, base: Base) -> Reply {
         let key = (TitleHash::of(&manifest.title), manifest.version);
         if lock(&self.index).held(key).is_some_and(|held| held.is_tombstone() || held.column.is_some()) {
-            return Ok(Reply::Prepared);
+            return Reply::Prepared;
         }
         let written = match &manifest.content {
             Some(_) => self.finish_upload(key, manifest),
@@ -236,16 +236,16 @@ impl<D: Disk> Store<D> {
             Ok(column) => column,
             Err(error) => {
                 self.forget_upload(key);
-                return Ok(refused(&error));
+                return refused(&error);
             }
         };
         let _title = self.lock_title(key.0);
         if lock(&self.index).held(key).is_some_and(|held| held.column.is_some()) {
-            return Ok(Reply::Prepared);
+            return Reply::Prepared;
         }
         if !lock(&self.index).satisfies(key, base) {
             self.forget_upload(key);
-            return Ok(Reply::Refused { no_space: false, condition_failed: true });
+            return Reply::Refused { no_space: false, condition_failed: true };
         }
         if let Some(column) = column {
             let name = FileName { title: key.0, version: key.1, kind: FileKind::Column(column) };
@@ -255,7 +255,7 @@ impl<D: Disk> Store<D> {
                 // Whatever is left of it asks the coordinator after a restart; it was never promised.
                 let _ = self.disk.remove(&name.path());
                 let _ = self.disk.remove(&unfinished(&name.path()));
-                return Ok(refused(&error));
+                return refused(&error);
             }
         }
         let mut index = lock(&self.index);
@@ -263,7 +263,7 @@ impl<D: Disk> Store<D> {
         held.manifest = Some(manifest.clone());
         held.column = column.map(|column| HeldColumn { column, damage: None });
         index.supersede(key.0, now);
-        Ok(Reply::Prepared)
+        Reply::Prepared
     }
 
     /// Writes the header of an uploaded column and makes the file durable under its unfinished name.
@@ -291,10 +291,9 @@ impl<D: Disk> Store<D> {
             let superseded = index.newest_marked(key.0).is_some_and(|newest| newest > manifest.version);
             match index.held(key) {
                 Some(held) if held.marked => return Ok(Reply::Marked),
-                Some(_) => {}
                 None if superseded => return Ok(Reply::Marked),
                 None if !spread => return Ok(Reply::Absent),
-                None => {}
+                Some(_) | None => {}
             }
         }
         let name = FileName { title: key.0, version: key.1, kind: FileKind::Mark };
@@ -365,13 +364,11 @@ impl<D: Disk> Store<D> {
         }
         let renamed = self.disk.rename(&unfinished(&path), &path);
         if let Err(error) = renamed.and_then(|()| self.disk.sync_folder(name.folder())) {
-            return Err(match self.take_back(key) {
-                Ok(()) => DecideError::Clean(error),
-                Err(_) => {
-                    lock(&self.index).stale_decisions.insert(key);
-                    DecideError::Uncertain(error)
-                }
-            });
+            if self.take_back(key).is_ok() {
+                return Err(DecideError::Clean(error));
+            }
+            lock(&self.index).stale_decisions.insert(key);
+            return Err(DecideError::Uncertain(error));
         }
         let mut index = lock(&self.index);
         index.active.remove(&key);
@@ -434,7 +431,9 @@ impl<D: Disk> Store<D> {
             index.active.remove(&key);
         }
         let abandoned = lock(&self.index).abandoned_uploads(now);
-        abandoned.into_iter().for_each(|key| self.forget_upload(key));
+        for key in abandoned {
+            self.forget_upload(key);
+        }
         let keys = lock(&self.index).lingered(now);
         for key in &keys {
             let _title = self.lock_title(key.0);

@@ -148,9 +148,9 @@ impl SimDisk {
         self.state().operations
     }
 
-    /// Names of all files, for the checker.
-    pub fn names(&self) -> Vec<String> {
-        self.state().names.keys().cloned().collect()
+    /// Names of the files that are under way.
+    pub fn unfinished(&self) -> Vec<String> {
+        self.state().names.keys().filter(|name| name.strip_suffix(".tmp").is_some()).cloned().collect()
     }
 
     /// Power is gone: only what was synced is sure to be there afterwards.
@@ -171,7 +171,8 @@ impl SimDisk {
                 change.apply(&mut names);
             }
         }
-        state.folders = state.durable_folders.clone();
+        let folders = state.durable_folders.clone();
+        state.folders = folders;
         names.retain(|path, _| folder_of(path).is_empty() || state.durable_folders.contains(folder_of(path)));
         state.durable.clone_from(&names);
         state.names = names;
@@ -354,7 +355,8 @@ impl Disk for SimDisk {
             change.apply(&mut state.durable);
         }
         if path.is_empty() {
-            state.durable_folders = state.folders.clone();
+            let folders = state.folders.clone();
+            state.durable_folders = folders;
         }
         Ok(())
     }

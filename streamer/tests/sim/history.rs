@@ -158,10 +158,12 @@ impl History {
         let mut winners = BTreeMap::new();
         for put in &self.operations {
             let conditional = matches!(put.action, Action::Put { conditional: true, .. });
-            if conditional && put.base.is_some() && matches!(put.answer, Some(Answer::Acknowledged { .. })) {
-                if let Some(other) = winners.insert((put.title, put.base), put.version) {
-                    return Err(format!("both {other:?} and {:?} replaced {:?}", put.version, put.base));
-                }
+            if conditional
+                && put.base.is_some()
+                && matches!(put.answer, Some(Answer::Acknowledged { .. }))
+                && let Some(other) = winners.insert((put.title, put.base), put.version)
+            {
+                return Err(format!("both {other:?} and {:?} replaced {:?}", put.version, put.base));
             }
         }
         Ok(())

@@ -1,5 +1,9 @@
 //! Seeded simulation of whole clusters: many clients, crashes at any step, power failures of all nodes at once,
 //! messages lost, late and repeated, disks that fail and fill up. `RAIN_SIM_SEEDS` sets how many seeds are run.
+#![expect(clippy::unwrap_used, reason = "what cannot be is a failure of the simulation")]
+#![expect(unreachable_pub, reason = "a test has no outside")]
+#![expect(clippy::wildcard_enum_match_arm, reason = "of most operations only two or three kinds are meant")]
+#![expect(clippy::large_enum_variant, reason = "a few at a time")]
 
 mod disk;
 mod history;

@@ -211,7 +211,9 @@ impl Node {
             OperationKind::Sync(sync) => match sync.poll_event() {
                 None => Step::Wait,
                 Some(Learnt::Manifests(manifests)) => {
-                    manifests.iter().for_each(|manifest| mark(manifest, true));
+                    for manifest in &manifests {
+                        mark(manifest, true);
+                    }
                     Step::Again
                 }
                 Some(Learnt::Enough) => {
@@ -249,9 +251,8 @@ impl OperationKind {
         }
         match self {
             Self::Put { upload: Some(uploading), .. } => {
-                if uploading.waiting.remove(&from) && matches!(body, Body::Uploaded) {
-                    uploading.taken.push(from);
-                }
+                let awaited = uploading.waiting.remove(&from);
+                uploading.taken.extend((awaited && matches!(body, Body::Uploaded)).then_some(from));
             }
             Self::Get { reading: Some(reading), .. } => {
                 if reading.waiting.remove(&from)
@@ -317,14 +318,14 @@ pub struct PutContext<'a> {
 
 /// Does what a PUT asks for, as the node's driver does.
 pub fn act_on_put(
-    context: PutContext<'_>,
+    with: PutContext<'_>,
     put: &mut Put,
     content: Option<&[u8]>,
     upload: &mut Option<Uploading>,
     event: PutEvent,
     placement: &Placement,
 ) -> Step {
-    let PutContext { now, store, history, codec, asked } = context;
+    let PutContext { now, store, history, codec, asked } = with;
     let title = crate::world::title_name(history.operations[asked].title);
     let version = history.operations[asked].version;
     match event {

@@ -355,7 +355,7 @@ impl World {
         self.pump(node, id);
     }
 
-    fn send(&mut self, message: Message) {
+    fn send(&mut self, message: &Message) {
         let local = message.from == message.to;
         let copies = if self.calm || local {
             1
@@ -381,7 +381,7 @@ impl World {
             if !message.answer {
                 // The port is closed: the asking node learns it.
                 let (from, to) = (message.to, message.from);
-                self.send(Message { from, to, body: Body::Failed, answer: true, ..message });
+                self.send(&Message { from, to, body: Body::Failed, answer: true, ..message });
             }
             return;
         }
@@ -395,7 +395,7 @@ impl World {
         }
         let body = self.nodes[node].answer(self.now, message.body, self.options.missing);
         let (from, to, operation) = (message.to, message.from, message.operation);
-        self.send(Message { from, to, operation, body, answer: true });
+        self.send(&Message { from, to, operation, body, answer: true });
     }
 
     fn wake(&mut self, node: usize, operation: u64) {
@@ -411,7 +411,7 @@ impl World {
         let mut done = false;
         loop {
             for (to, body) in operation.transmit() {
-                self.send(Message { from: self.cluster[node], to, operation: id, body, answer: false });
+                self.send(&Message { from: self.cluster[node], to, operation: id, body, answer: false });
             }
             match self.step(node, &mut operation) {
                 Step::Again => {}
@@ -423,7 +423,7 @@ impl World {
             }
         }
         for (to, body) in operation.transmit() {
-            self.send(Message { from: self.cluster[node], to, operation: id, body, answer: false });
+            self.send(&Message { from: self.cluster[node], to, operation: id, body, answer: false });
         }
         if !done && !self.nodes[node].disk.is_crashed() {
             if let Some(at) = operation.timeout() {
@@ -502,6 +502,11 @@ impl World {
             }
             if let Some(decision) = store.decisions().first() {
                 return Err(format!("node {} still holds the decision {}", node.id, decision.manifest.version));
+            }
+            // What a failing disk did not let go of waits for the next start.
+            let unfinished = node.disk.unfinished();
+            if let Some(unfinished) = unfinished.first().filter(|_| self.options.eio_one_in == 0) {
+                return Err(format!("node {} still has the file {unfinished}", node.id));
             }
             for title in 0..self.options.titles {
                 let state = store.lookup(&title_name(title));
