@@ -1,0 +1,129 @@
+//! Measures what a viewer gets: a title read from start to end through one node of a demo cluster, healthy and with two
+//! nodes dead, beside nginx serving the same file, in turns; then a large title up and down, and what the processes
+//! keep in memory meanwhile.
+//!
+//! `cargo run --release -p rain-benches --bin serve -- [--large GIB]`, after `cargo build --release`. Needs nginx.
+
+mod client;
+mod cluster;
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+use std::{env, fs, io};
+
+use client::{get, put_random};
+use cluster::{Demo, port};
+use rain_benches::{Machine, Results, median, write_record};
+use serde_json::{Value, json};
+
+const TITLE_BYTES: u64 = 250_000_000;
+const ROUNDS: usize = 11;
+const NGINX_PORT: u16 = 17_171;
+
+fn main() -> io::Result<()> {
+    let mut arguments = env::args().skip(1);
+    let large = match (arguments.next().as_deref(), arguments.next()) {
+        (None, _) => 0,
+        (Some("--large"), Some(gib)) => gib.parse().map_err(io::Error::other)?,
+        (Some(other), _) => return Err(io::Error::other(format!("found `{other}`, expected --large GIB"))),
+    };
+    let folder = env::temp_dir().join(format!("rain-serve-{}", std::process::id()));
+    fs::create_dir_all(&folder)?;
+    let measured = measure(&folder, large);
+    fs::remove_dir_all(&folder)?;
+    let results = measured?;
+    let machine = Machine::detect();
+    println!("benches/record/{}", write_record(&machine, "serve", &results)?.display());
+    Ok(())
+}
+
+fn measure(folder: &Path, large: u64) -> io::Result<Results> {
+    let demo = Demo::start()?;
+    put_random(port(0), "title", TITLE_BYTES)?;
+    let file = folder.join("title");
+    let mut sink = fs::File::create(&file)?;
+    get(port(0), "/v/title", |bytes| sink.write_all(bytes))?;
+    let nginx = Nginx::start(folder)?;
+    let mut rows = Vec::new();
+    rows.extend(read_rounds("healthy")?);
+    let mut results = Results::new();
+    if large > 0 {
+        results.push(("memory".to_owned(), large_title(&demo, large << 30)?));
+    }
+    demo.kill(1);
+    demo.kill(2);
+    // The others take note of it before the clock runs.
+    get(port(0), "/v/title", |_| Ok(()))?;
+    rows.extend(read_rounds("two nodes dead")?);
+    drop(nginx);
+    results.push(("reads".to_owned(), rows));
+    Ok(results)
+}
+
+/// Reads the title in turns from the first node and from nginx.
+fn read_rounds(state: &str) -> io::Result<Vec<Value>> {
+    let (mut ours, mut theirs, mut first) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        let own = get(port(0), "/v/title", |_| Ok(()))?;
+        ours.push(own.gb_per_s());
+        first.push(own.first_byte.as_secs_f64() * 1e3);
+        theirs.push(get(NGINX_PORT, "/title", |_| Ok(()))?.gb_per_s());
+    }
+    let (ours, theirs, first) = (median(&mut ours), median(&mut theirs), median(&mut first));
+    println!("{state}: {ours:.2} GB/s, nginx {theirs:.2} GB/s, ratio {:.2}, first byte {first:.1} ms", ours / theirs);
+    Ok(vec![json!({
+        "state": state, "rain_gb_per_s": ours, "nginx_gb_per_s": theirs, "ratio": ours / theirs,
+        "first_byte_ms": first, "bytes": TITLE_BYTES, "rounds": ROUNDS,
+    })])
+}
+
+/// A large title up and down; the most that each process kept in memory of its own meanwhile.
+fn large_title(demo: &Demo, bytes: u64) -> io::Result<Vec<Value>> {
+    let watch = demo.watch_memory();
+    let up = put_random(port(0), "large", bytes)?;
+    let down = get(port(3), "/v/large", |_| Ok(()))?;
+    let peaks = watch.stop();
+    let (up_rate, down_rate) = (up.gb_per_s(), down.gb_per_s());
+    println!("{bytes} bytes up at {up_rate:.2} GB/s, down at {down_rate:.2} GB/s");
+    let mut rows = vec![json!({ "bytes": bytes, "up_gb_per_s": up_rate, "down_gb_per_s": down_rate })];
+    for (process, peak) in peaks {
+        println!("{process}: RssAnon + RssShmem at most {} MiB", peak >> 20);
+        rows.push(json!({ "process": process, "own_memory_bytes_max": peak }));
+    }
+    Ok(rows)
+}
+
+struct Nginx(Child);
+
+impl Nginx {
+    fn start(folder: &Path) -> io::Result<Self> {
+        let root = folder.display();
+        let config = folder.join("nginx.conf");
+        fs::write(
+            &config,
+            format!(
+                "daemon off; worker_processes 1; pid {root}/nginx.pid; error_log {root}/error.log;\n\
+                 events {{}}\n\
+                 http {{ access_log off; sendfile on; tcp_nodelay on; server {{ listen 127.0.0.1:{NGINX_PORT}; root {root}; }} }}\n"
+            ),
+        )?;
+        let child = Command::new("nginx").arg("-c").arg(&config).arg("-p").arg(folder).stderr(Stdio::null()).spawn();
+        let nginx = Self(child.map_err(|error| io::Error::other(format!("nginx does not start: {error}")))?);
+        for _ in 0..100 {
+            if get(NGINX_PORT, "/title", |_| Ok(())).is_ok() {
+                return Ok(nginx);
+            }
+            sleep(Duration::from_millis(50));
+        }
+        Err(io::Error::other("nginx does not serve"))
+    }
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        cluster::terminate(&mut self.0);
+    }
+}
