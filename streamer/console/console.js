@@ -1,12 +1,15 @@
 // The console of a node, and of the demo's supervisor: one page for both.
 //
-// The page asks its own origin for the state of the cluster and for the titles. Media, uploads and deletions go to one
-// node, to which the viewer is attached: at first the node that serves the page, or, from the supervisor, any that is
-// up. When that node goes, the player moves to another and goes on where it was.
+// The page asks its own origin for the state of the cluster and for the titles, and sends it uploads and deletions:
+// nodes let no other page write. Media come from one node, to which the viewer is attached: at first the node that
+// serves the page, or, from the supervisor, any that is up. When that node goes, the player moves to another and goes on
+// where it was.
 
 const CLUSTER_EVERY_MS = 1000;
 const TITLES_EVERY_MS = 3000;
 const ANSWER_WITHIN_MS = 2500;
+/** For so long the node that serves the page may be silent before the viewer leaves it. */
+const SILENT_MS = 3000;
 const PREFERRED_TITLE = "sample.mp4";
 
 const at = (id) => document.getElementById(id);
@@ -44,12 +47,12 @@ function nodes() {
 
 const nodeNamed = (name) => nodes().find((node) => node.name === name);
 
-/** Where a node is reached. The node that serves this page is reached as the page was, which needs no permission. */
+/** Where a node is reached; the node that serves this page, as the page was. */
 function origin(node) {
   return node.name === known.cluster.observer ? location.origin : new URL(node.http).origin;
 }
 
-const titleUrl = (node, title) => `${origin(node)}/v/${encodeURIComponent(title)}`;
+const titleUrl = (base, title) => `${base}/v/${encodeURIComponent(title)}`;
 
 /** A column's state; the cluster's news of a dead node come sooner than the list of titles. */
 function columnState(column) {
@@ -171,7 +174,8 @@ function drawNodes() {
     mark(letter, "data-long", node.name.length > 3 ? "" : null);
     write(letter, node.name);
     write(state, node.state);
-    write(link, `${new URL(node.http).host} \u2197`);
+    const { hostname, host, port } = new URL(node.http);
+    write(link, `${hostname === location.hostname ? `port ${port || 80}` : host} \u2197`);
     mark(link, "href", node.http);
     mark(link, "aria-label", `Console of node ${node.name}`);
     mark(card, "title", node.pid ? `Node ${node.name}, process ${node.pid}` : `Node ${node.name}`);
@@ -359,7 +363,7 @@ function attach(name, why = "") {
 function load(seconds) {
   const node = nodeNamed(known.attached);
   if (!node || known.playing === null) return;
-  video.src = titleUrl(node, known.playing);
+  video.src = titleUrl(origin(node), known.playing);
   if (seconds > 0) video.currentTime = seconds;
   play();
 }
@@ -380,8 +384,11 @@ function moveOn(from, reason) {
   known.failed.add(from);
   const next = preferredNode();
   if (next === null) {
-    const why = video.error?.message ? ` The browser says: ${video.error.message}` : "";
-    notice("player", `${known.playing} cannot be played now: no node that is up delivers it.${why}`);
+    const title = known.titles.find((title) => title.title === known.playing);
+    const why = title && margin(title) < 0
+      ? "too few of its columns can be reached"
+      : "no node delivers it as something that this browser can play";
+    notice("player", `${known.playing} cannot be played now: ${why}.`);
     return;
   }
   const seconds = video.currentTime;
@@ -391,21 +398,32 @@ function moveOn(from, reason) {
   if (paused) video.pause();
 }
 
+/** Why the viewer must leave the attached node, or null. A node that serves this page may just be slow to answer. */
+function reasonToLeave() {
+  const node = nodeNamed(known.attached);
+  if (!node) return "is gone";
+  if (["down", "hung"].includes(node.state)) return `is ${node.state}`;
+  const own = node.name === known.cluster.observer;
+  return own && known.silentSince !== null && Date.now() - known.silentSince >= SILENT_MS ? "is silent" : null;
+}
+
 /** Follows the cluster: leaves a node that is gone, and tries again when one has come back. */
 function followCluster(before) {
   const came = nodes().filter((node) => node.state === "up" && before.get(node.name) !== "up");
-  const stuck = noticeAbout("player") !== undefined;
   for (const node of came) known.failed.delete(node.name);
+  const other = preferredNode();
+  if (other === null) return;
   if (known.attached === null) {
-    attach(preferredNode());
-  } else if (nodeNamed(known.attached)?.state !== "up" && before.get(known.attached) === "up") {
-    const state = nodeNamed(known.attached)?.state ?? "unknown";
-    if (known.playing !== null && !video.ended) moveOn(known.attached, state === "unknown" ? "is silent" : `is ${state}`);
-    else attach(preferredNode());
-  } else if (stuck && came.length > 0) {
+    attach(other);
+  } else if (noticeAbout("player") && came.length > 0) {
     withdraw("player");
-    attach(preferredNode());
+    attach(other);
     load(video.currentTime);
+  } else {
+    const reason = reasonToLeave();
+    if (reason === null || other === known.attached) return;
+    if (known.playing === null || video.ended) attach(other);
+    else moveOn(known.attached, reason);
   }
 }
 
@@ -439,19 +457,17 @@ function unload() {
 
 // --- Uploads and deletions ------------------------------------------------------------------------------------------
 
-/** Sends a request with a title to the attached node. Resolves to the error in plain words, or to null. */
+/** Sends a request about a title to the page's own origin. Resolves to the error in plain words, or to null. */
 function send(method, title, { body = null, progress = () => {}, started = () => {} } = {}) {
-  const node = nodeNamed(known.attached) ?? nodeNamed(preferredNode());
-  if (!node) return Promise.resolve("no node is up");
   return new Promise((resolve) => {
     const request = new XMLHttpRequest();
-    request.open(method, titleUrl(node, title));
+    request.open(method, titleUrl(location.origin, title));
     request.upload.addEventListener("progress", (event) => progress(event.loaded));
     request.addEventListener("load", () => {
       const good = request.status >= 200 && request.status < 300;
       resolve(good ? null : errorText(request.status, request.responseText));
     });
-    request.addEventListener("error", () => resolve(`node ${node.name} broke off, or does not take this from here`));
+    request.addEventListener("error", () => resolve(`${location.host} does not answer`));
     request.addEventListener("abort", () => resolve("cancelled"));
     started(() => request.abort());
     request.send(body);
@@ -538,7 +554,7 @@ async function pollCluster() {
     notice("cluster", `${location.host} has not answered${since}${why}. What is shown may be old; asking again.`);
   }
   const changed = nodes().some((node) => before.get(node.name) !== node.state);
-  if (changed) followCluster(before);
+  followCluster(before);
   draw();
   if (changed && before.size > 0) pollTitles();
 }
@@ -556,7 +572,10 @@ async function pollTitles() {
     withdraw("titles");
   } catch (error) {
     // A silent origin is reported once, by the other question.
-    if (known.silentSince === null && known.cluster) notice("titles", `The titles could not be listed: ${error.message}`);
+    if (known.silentSince === null && known.cluster) {
+      const why = error.name === "TimeoutError" ? "no answer in time" : error.message;
+      notice("titles", `The titles could not be listed: ${why}`);
+    }
   }
   if (known.playing === null && known.cluster) {
     const first = known.titles.find((title) => title.title === PREFERRED_TITLE) ?? known.titles[0];

@@ -1,0 +1,121 @@
+//! Conditional requests (DESIGN 6; RFC 9110, 13).
+
+use crate::harness::{Cluster, Request, assert_same, delete, etag_of, get, head, put, random_bytes};
+use std::thread;
+
+const LONG_AGO: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+const OTHER: &str = "\"00000000000000000000000000000000\"";
+
+#[test]
+fn conditions_of_reads() {
+    let cluster = Cluster::of_four();
+    let content = random_bytes(100_000, 1);
+    let etag = etag_of(&content);
+    put("/v/title", content.clone()).to(cluster.port(0)).expect(201);
+    let modified = head("/v/title").to(cluster.port(0)).header("last-modified").expect("Last-Modified").to_owned();
+    let both = format!("{OTHER}, {etag}");
+    let weak = format!("W/{etag}");
+    for (name, value, status) in [
+        ("if-match", etag.as_str(), 200),
+        ("if-match", "*", 200),
+        ("if-match", &both, 200),
+        ("if-match", OTHER, 412),
+        ("if-match", &weak, 412),
+        ("if-none-match", &etag, 304),
+        ("if-none-match", &weak, 304),
+        ("if-none-match", &both, 304),
+        ("if-none-match", "*", 304),
+        ("if-none-match", OTHER, 200),
+        ("if-modified-since", &modified, 304),
+        ("if-modified-since", LONG_AGO, 200),
+        ("if-modified-since", "yesterday", 200),
+        ("if-unmodified-since", &modified, 200),
+        ("if-unmodified-since", LONG_AGO, 412),
+    ] {
+        for request in [get("/v/title"), head("/v/title"), get("/v/title").header("range", "bytes=5-9")] {
+            let is_part = status == 200 && format!("{request:?}").contains("bytes=5-9");
+            let response = request.header(name, value).to(cluster.port(1));
+            assert_eq!(response.status, if is_part { 206 } else { status }, "{name}: {value}");
+            if status == 304 {
+                assert_eq!(response.header("etag"), Some(etag.as_str()), "{name}: {value}");
+            }
+        }
+    }
+    let stale = get("/v/title").header("if-none-match", OTHER).header("if-modified-since", modified);
+    stale.to(cluster.port(2)).expect(200);
+    get("/v/title").header("if-match", OTHER).to(cluster.port(2)).expect_error(412, "precondition-failed");
+}
+
+#[test]
+fn a_range_holds_only_of_the_content_that_if_range_names() {
+    let cluster = Cluster::of_four();
+    let content = random_bytes(100_000, 1);
+    let etag = etag_of(&content);
+    put("/v/title", content.clone()).to(cluster.port(0)).expect(201);
+    let modified = head("/v/title").to(cluster.port(0)).header("last-modified").expect("Last-Modified").to_owned();
+    let weak = format!("W/{etag}");
+    for (value, holds) in
+        [(etag.as_str(), true), (&modified, true), (OTHER, false), (&weak, false), (LONG_AGO, false), ("*", false)]
+    {
+        let request = get("/v/title").header("range", "bytes=10-19").header("if-range", value);
+        let response = request.to(cluster.port(3)).expect(if holds { 206 } else { 200 });
+        assert_same(&response.body, if holds { &content[10..20] } else { &content }, value);
+    }
+    let unsatisfiable = get("/v/title").header("range", "bytes=100000-");
+    unsatisfiable.clone().header("if-range", &etag).to(cluster.port(3)).expect(416);
+    unsatisfiable.header("if-range", OTHER).to(cluster.port(3)).expect(200);
+}
+
+#[test]
+fn conditions_of_writes() {
+    let cluster = Cluster::of_four();
+    let write = |body: &[u8]| put("/v/title", body);
+    let (first, second) = (etag_of(b"first"), etag_of(b"second"));
+    let refused = |request: Request| {
+        request.to(cluster.port(1)).expect_error(412, "precondition-failed");
+    };
+    refused(write(b"first").header("if-match", "*"));
+    refused(write(b"first").header("if-match", &first));
+    get("/v/title").to(cluster.port(2)).expect_error(404, "no-such-title");
+    write(b"first").header("if-none-match", "*").to(cluster.port(0)).expect(201);
+
+    refused(write(b"second").header("if-none-match", "*"));
+    refused(write(b"second").header("if-none-match", &first));
+    refused(write(b"second").header("if-match", &second));
+    assert_eq!(get("/v/title").to(cluster.port(2)).expect(200).body, b"first");
+    write(b"second").header("if-match", &first).to(cluster.port(3)).expect(204);
+    assert_eq!(get("/v/title").to(cluster.port(2)).expect(200).body, b"second");
+    write(b"first").header("if-none-match", OTHER).to(cluster.port(3)).expect(204);
+    write(b"second").header("if-match", "*").to(cluster.port(3)).expect(204);
+
+    refused(delete("/v/title").header("if-match", &first));
+    delete("/v/title").header("if-match", &second).to(cluster.port(0)).expect(204);
+    refused(write(b"third").header("if-match", &second));
+    write(b"third").header("if-none-match", "*").to(cluster.port(1)).expect(201);
+    assert_eq!(get("/v/title").to(cluster.port(0)).expect(200).body, b"third");
+}
+
+/// Of those who make a title only if it is not there, one does.
+#[test]
+fn of_concurrent_puts_that_want_to_be_the_first_exactly_one_is() {
+    let cluster = Cluster::of_four();
+    for round in 0..10 {
+        let path = format!("/v/race-{round}");
+        let contents = [random_bytes(300_000, round), random_bytes(300_000, round + 100)];
+        let racers = [cluster.port(0), cluster.port(1 + usize::try_from(round % 3).expect("small"))];
+        let statuses: Vec<u16> = thread::scope(|scope| {
+            let racing = racers.iter().zip(&contents).map(|(port, content)| {
+                let request = put(&path, content.clone()).header("if-none-match", "*");
+                scope.spawn(move || request.to(*port).status)
+            });
+            let racing: Vec<_> = racing.collect();
+            racing.into_iter().map(|racer| racer.join().expect("an answer")).collect()
+        });
+        let made: Vec<_> = statuses.iter().zip(&contents).filter(|(status, _)| **status == 201).collect();
+        assert_eq!(made.len(), 1, "round {round}: {statuses:?}");
+        assert!(statuses.contains(&412), "round {round}: {statuses:?}");
+        for node in 0..4 {
+            assert_same(&get(&path).to(cluster.port(node)).expect(200).body, made[0].1, "what the winner put");
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! The program as a child process, ended by its id whatever happens to the test.
+
+use super::{PATIENCE, wait_for};
+use rustix::process::{Pid, Signal, kill_process};
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::thread;
+use std::time::Duration;
+
+/// The program, without what the developer's own environment says to it.
+pub(crate) fn rain() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rain"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("RAIN_") || name == "RUST_LOG" {
+            command.env_remove(name);
+        }
+    }
+    command.stdin(Stdio::null());
+    command
+}
+
+/// Sends a signal to a process that this test started.
+pub(crate) fn kill(pid: u32, signal: Signal) {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a process id");
+    kill_process(pid, signal).expect("a process of this test");
+}
+
+/// Whether a process runs, or could if it were let: zombies do not.
+pub(crate) fn is_alive(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The second field, the program's name, is in parentheses and may hold anything.
+    stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with(['Z', 'X']))
+}
+
+/// A running program; its standard error goes to a file. Killed when the value goes.
+pub(crate) struct Process {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Starts a command.
+    pub(crate) fn start(mut command: Command, log: PathBuf) -> Self {
+        let file = File::options().create(true).append(true).open(&log).expect("a log file");
+        let child = command.stderr(file).spawn().expect("the program just built");
+        Self { child, log }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn child(&mut self) -> &mut Child {
+        &mut self.child
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill(self.pid(), signal);
+    }
+
+    /// How it ended, if it has.
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("a child that can be waited for")
+    }
+
+    /// Waits until it has ended.
+    pub(crate) fn wait(&mut self, patience: Duration) -> ExitStatus {
+        wait_for("the end of a process", patience, || self.ended())
+    }
+
+    /// Ends it at once, as a crash would.
+    pub(crate) fn crash(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// What it has said on standard error.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.crash();
+        if thread::panicking() {
+            let log = self.log();
+            let tail: Vec<_> = log.lines().rev().take(20).collect();
+            let lines: String = tail.into_iter().rev().fold(String::new(), |text, line| text + line + "\n");
+            eprintln!("--- {} ends with\n{lines}---", log_name(&self.log));
+        }
+    }
+}
+
+fn log_name(log: &Path) -> String {
+    log.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// A command that has ended.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: String,
+}
+
+impl Finished {
+    fn of(Output { status, stdout, stderr }: Output) -> Self {
+        Self { code: status.code(), stdout, stderr: String::from_utf8_lossy(&stderr).into_owned() }
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).into_owned()
+    }
+
+    /// Standard output as JSON.
+    #[track_caller]
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    #[track_caller]
+    pub(crate) fn succeeded(self) -> Self {
+        assert_eq!(self.code, Some(0), "{self:?}");
+        self
+    }
+
+    /// Checks that it failed and that its message holds all of `named`.
+    #[track_caller]
+    pub(crate) fn failed_naming(&self, named: &[&str]) {
+        assert_eq!(self.code, Some(1), "{self:?}");
+        for name in named {
+            assert!(self.stderr.contains(name), "`{name}` is not named: {}", self.stderr);
+        }
+    }
+}
+
+/// Runs a command to its end.
+pub(crate) fn run(command: &mut Command) -> Finished {
+    run_with_input(command, None)
+}
+
+/// Runs a command to its end, with something on its standard input.
+pub(crate) fn run_with_input(command: &mut Command, input: Option<&[u8]>) -> Finished {
+    command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a program that starts");
+    let pid = child.id();
+    thread::scope(|scope| {
+        let stdin = child.stdin.take();
+        scope.spawn(move || stdin.zip(input).map(|(mut stdin, input)| stdin.write_all(input)));
+        // A command that hangs would hang the test: it is ended, and its status tells.
+        let (done, ended) = std::sync::mpsc::channel::<()>();
+        scope.spawn(move || {
+            if ended.recv_timeout(PATIENCE) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+                kill(pid, Signal::KILL);
+            }
+        });
+        let output = child.wait_with_output().expect("a command that ends");
+        drop(done);
+        Finished::of(output)
+    })
+}

@@ -1,0 +1,19 @@
+//! The built program from outside: nodes and demos as processes, spoken to over sockets, killed, stopped, their files
+//! damaged. What is promised is in DESIGN; nothing here knows how it is kept.
+//!
+//! `RAIN_TEST_LARGE=1` adds what takes gigabytes.
+
+mod api;
+mod columns;
+mod commands;
+mod conditions;
+mod config;
+mod crashes;
+mod demo;
+mod doors;
+mod folders;
+mod harness;
+mod names;
+mod ranges;
+mod round_trips;
+mod writes;
