@@ -44,6 +44,8 @@ pub struct TitleState {
     pub entries: Vec<Entry>,
     /// Versions that are being uploaded to it.
     pub uploads: Vec<Version>,
+    /// No lower than the counter of any tombstone that it purged.
+    pub floor: u64,
 }
 
 impl TitleState {
@@ -52,9 +54,10 @@ impl TitleState {
         self.entries.iter().filter(|entry| entry.marked).max_by_key(|entry| entry.manifest.version)
     }
 
-    /// The highest version the node has heard of, committed or not.
-    pub fn highest(&self) -> Option<Version> {
-        self.entries.iter().map(|entry| entry.manifest.version).chain(self.uploads.iter().copied()).max()
+    /// The highest counter the node has heard of, committed or not, or purged.
+    pub fn highest_counter(&self) -> u64 {
+        let versions = self.entries.iter().map(|entry| entry.manifest.version).chain(self.uploads.iter().copied());
+        versions.map(|version| version.counter).max().unwrap_or(0).max(self.floor)
     }
 }
 
@@ -162,5 +165,7 @@ pub enum Reply {
         blank: bool,
         /// The newest committed version of every title it knows.
         manifests: Vec<Manifest>,
+        /// No lower than the counter of any tombstone that it purged.
+        floor: u64,
     },
 }

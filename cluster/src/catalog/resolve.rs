@@ -78,7 +78,7 @@ impl Answers {
     }
 
     pub(crate) fn highest_counter(&self) -> u64 {
-        self.states.values().filter_map(TitleState::highest).map(|version| version.counter).max().unwrap_or(0)
+        self.states.values().map(TitleState::highest_counter).max().unwrap_or(0)
     }
 
     pub(crate) fn nodes(&self) -> impl Iterator<Item = NodeId> {

@@ -15,8 +15,10 @@ const RETRY: Duration = Duration::from_millis(500);
 /// What a blank node learnt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Learnt {
-    /// A peer knows these versions to be committed: mark those placed here, then answer the next event.
+    /// A peer knows these versions to be committed: mark those placed here.
     Manifests(Vec<Manifest>),
+    /// A peer purged tombstones with counters up to this one.
+    Floor(u64),
     /// Enough was learnt: the node is blank no longer.
     Enough,
 }
@@ -70,12 +72,15 @@ impl Sync {
 
 impl Machine for Sync {
     fn handle_message(&mut self, _now: Time, from: NodeId, reply: Reply) {
-        let Reply::Committed { blank, manifests } = reply else { return };
+        let Reply::Committed { blank, manifests, floor } = reply else { return };
         if self.learnt.contains(&from) {
             return;
         }
         if !manifests.is_empty() {
             self.events.push(Learnt::Manifests(manifests));
+        }
+        if floor > 0 {
+            self.events.push(Learnt::Floor(floor));
         }
         if blank {
             self.blank.insert(from);

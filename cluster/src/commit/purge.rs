@@ -13,7 +13,8 @@ const ANSWER: Duration = Duration::from_secs(1);
 /// Asks every placement node of a deleted title what it still holds.
 ///
 /// The tombstone may go when each of them holds the tombstone alone or nothing at all, marked or pending or in upload:
-/// then there is nothing left that its absence could bring back. One answer missing, or one node blank: it stays.
+/// then there is nothing left that its absence could bring back. A node that misses the order to purge keeps it; what
+/// is written later is above it all the same, because those that purged it remember its counter as a floor. One answer missing, or one node blank: it stays.
 #[derive(Debug)]
 pub struct PurgeCheck {
     title: String,

@@ -45,6 +45,11 @@ impl Node {
                         }
                     }
                 }
+                Learnt::Floor(floor) => {
+                    if let Err(error) = self.blocking(move |node| node.store.raise_floor(floor)).await {
+                        tracing::warn!(%error, "the identity could not be written");
+                    }
+                }
                 Learnt::Enough => match self.blocking(|node| node.store.set_learnt()).await {
                     Ok(()) => return,
                     Err(error) => tracing::warn!(%error, "the identity could not be written"),

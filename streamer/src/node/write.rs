@@ -15,12 +15,15 @@ use rain_codec::column::{DEFAULT_BLOCK_BYTES, StripeEncoder, default_cell_bytes}
 use std::sync::Arc;
 use tokio::sync::oneshot;
 use tokio::task::block_in_place;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 /// So many bytes of each column are sent at once.
 const BATCH_BYTES: usize = 1 << 20;
 /// A participant that takes no batch for so long is done without.
 const APPEND: Duration = Duration::from_secs(20);
+
+/// A decision that may or may not have been written is written again after so long.
+const DECIDE_AGAIN: Duration = Duration::from_secs(1);
 
 /// What must hold of the present version, decided when its manifest is known.
 pub type Precondition = Box<dyn Fn(Option<&Manifest>) -> bool + Send>;
@@ -201,17 +204,22 @@ impl Node {
             match drive.next(Put::poll_event).await {
                 PutEvent::Begin(_) => unreachable!("a put begins once"),
                 PutEvent::Decide(manifest, prepared) => {
-                    let decided = self.blocking(move |node| node.store.decide(Decision { manifest, prepared })).await;
-                    match decided {
-                        Ok(()) => drive.machine.decided(self.now()),
-                        Err(error @ DecideError::Clean(_)) => {
-                            tracing::error!(%error, "a commit was given up");
-                            drive.machine.abort();
-                        }
-                        Err(error @ DecideError::Uncertain(_)) => {
-                            tracing::error!(%error, "a commit is undecided");
-                            tell(Err(WriteError::Unconfirmed));
-                            return;
+                    let decision = Arc::new(Decision { manifest, prepared });
+                    let mut may_be_written = false;
+                    loop {
+                        let decision = Arc::clone(&decision);
+                        match self.blocking(move |node| node.store.decide(&decision)).await {
+                            Ok(()) => break drive.machine.decided(self.now()),
+                            Err(DecideError::Clean(error)) if !may_be_written => {
+                                tracing::error!(%error, "a commit was given up");
+                                break drive.machine.abort();
+                            }
+                            Err(error) => {
+                                tracing::error!(%error, "a commit is undecided");
+                                may_be_written = true;
+                                tell(Err(WriteError::Unconfirmed));
+                                sleep(DECIDE_AGAIN).await;
+                            }
                         }
                     }
                 }

@@ -69,7 +69,7 @@ pub(super) struct Index<D: Disk> {
     pub(super) decisions: BTreeMap<Key, Decision>,
     /// Versions that this node coordinates and has not decided.
     pub(super) active: BTreeSet<Key>,
-    /// Versions whose decision, failed or settled, could not be removed from the disk yet.
+    /// Versions whose decision has done its work, but could not be removed from the disk yet.
     pub(super) stale_decisions: BTreeSet<Key>,
 }
 
@@ -130,7 +130,7 @@ impl<D: Disk> Index<D> {
         }
     }
 
-    pub(super) fn state(&self, title: TitleHash, blank: bool) -> TitleState {
+    pub(super) fn state(&self, title: TitleHash) -> TitleState {
         let entry = |held: &Held| {
             let manifest = held.manifest.clone()?;
             let decided = self.decisions.contains_key(&(title, manifest.version));
@@ -146,7 +146,7 @@ impl<D: Disk> Index<D> {
             }
         }
         let uploads = self.uploads.keys().filter(|(hash, _)| *hash == title).map(|(_, version)| *version).collect();
-        TitleState { blank, entries, uploads }
+        TitleState { entries, uploads, ..TitleState::default() }
     }
 
     fn newest(&self) -> impl Iterator<Item = &Held> {

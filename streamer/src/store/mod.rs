@@ -44,6 +44,10 @@ struct Identity {
     node: NodeId,
     life: u32,
     blank: bool,
+    /// No lower than the counter of any tombstone that was purged: what is written later must be above it, because
+    /// another node may still have the tombstone.
+    #[serde(default)]
+    floor: u64,
 }
 
 /// A decision to commit, durable until every prepared participant has its mark.
@@ -72,8 +76,7 @@ pub enum DecideError {
     /// Nothing of it is on the disk: the version may be aborted.
     #[error("the decision was not written: {0}")]
     Clean(io::Error),
-    /// It may or may not come back after a restart: the version must be neither aborted nor committed, until
-    /// [`Store::sweep`] has taken it back or the node restarts.
+    /// It may or may not be found after a restart: the version must not be aborted any more, nor marked yet. Try again.
     #[error("the decision may or may not have been written: {0}")]
     Uncertain(io::Error),
 }
@@ -147,16 +150,36 @@ impl<D: Disk> Store<D> {
     /// # Errors
     /// Those of the disk; the store is still blank then.
     pub fn set_learnt(&self) -> io::Result<()> {
+        self.change_identity(|identity| identity.blank = false)
+    }
+
+    /// Raises the floor of the counters, durably.
+    ///
+    /// # Errors
+    /// Those of the disk; the floor is as it was.
+    pub fn raise_floor(&self, floor: u64) -> io::Result<()> {
+        if lock(&self.identity).floor >= floor {
+            return Ok(());
+        }
+        self.change_identity(|identity| identity.floor = identity.floor.max(floor))
+    }
+
+    fn change_identity(&self, change: impl FnOnce(&mut Identity)) -> io::Result<()> {
         let mut identity = lock(&self.identity);
-        let learnt = Identity { blank: false, ..identity.clone() };
-        self.publish("", IDENTITY, &record::to_bytes(&learnt))?;
-        *identity = learnt;
+        let mut changed = identity.clone();
+        change(&mut changed);
+        self.publish("", IDENTITY, &record::to_bytes(&changed))?;
+        *identity = changed;
         Ok(())
     }
 
     /// All that the node knows of a title.
     pub fn lookup(&self, title: &str) -> TitleState {
-        lock(&self.index).state(TitleHash::of(title), self.is_blank())
+        let (blank, floor) = {
+            let identity = lock(&self.identity);
+            (identity.blank, identity.floor)
+        };
+        TitleState { blank, floor, ..lock(&self.index).state(TitleHash::of(title)) }
     }
 
     /// The names of all titles with a marked version, in order.
@@ -340,48 +363,42 @@ impl<D: Disk> Store<D> {
         let purgeable =
             lock(&self.index).held(key).is_some_and(|held| held.marked && held.column.is_none() && held.is_tombstone());
         if purgeable {
+            self.raise_floor(version.counter)?;
             self.remove_version(key)?;
         }
         Ok(Reply::Dropped)
     }
 
     fn committed(&self) -> Reply {
-        Reply::Committed { blank: self.is_blank(), manifests: lock(&self.index).committed() }
+        let Identity { blank, floor, .. } = *lock(&self.identity);
+        Reply::Committed { blank, floor, manifests: lock(&self.index).committed() }
     }
 
     /// Makes a decision to commit durable: from then on the version is committed, whatever happens.
     ///
     /// # Errors
-    /// [`DecideError`], which says whether the version may still be aborted.
-    pub fn decide(&self, decision: Decision) -> Result<(), DecideError> {
+    /// [`DecideError`], which says whether the version may still be aborted, or this must be called until it succeeds.
+    pub fn decide(&self, decision: &Decision) -> Result<(), DecideError> {
         let manifest = &decision.manifest;
         let key = (TitleHash::of(&manifest.title), manifest.version);
         let name = FileName { title: key.0, version: key.1, kind: FileKind::Decision };
-        let bytes = record::to_bytes(&decision);
+        let bytes = record::to_bytes(decision);
         let path = name.path();
         if let Err(error) = self.write_unfinished(&path, &bytes) {
             return Err(DecideError::Clean(error));
         }
         let renamed = self.disk.rename(&unfinished(&path), &path);
-        if let Err(error) = renamed.and_then(|()| self.disk.sync_folder(name.folder())) {
-            if self.take_back(key).is_ok() {
-                return Err(DecideError::Clean(error));
-            }
-            lock(&self.index).stale_decisions.insert(key);
-            return Err(DecideError::Uncertain(error));
-        }
+        renamed.and_then(|()| self.disk.sync_folder(name.folder())).map_err(DecideError::Uncertain)?;
         let mut index = lock(&self.index);
         index.active.remove(&key);
-        index.decisions.insert(key, decision);
+        index.decisions.insert(key, decision.clone());
         Ok(())
     }
 
-    /// Makes sure that a decision that failed does not come back.
-    fn take_back(&self, key: (TitleHash, Version)) -> io::Result<()> {
+    /// Removes a decision. One that a crash brings back is marked once more, which changes nothing.
+    fn remove_decision(&self, key: (TitleHash, Version)) -> io::Result<()> {
         let name = FileName { title: key.0, version: key.1, kind: FileKind::Decision };
-        remove_if_there(&self.disk, &unfinished(&name.path()))?;
-        remove_if_there(&self.disk, &name.path())?;
-        self.disk.sync_folder(name.folder())
+        remove_if_there(&self.disk, &name.path())
     }
 
     /// The decisions whose marks are not all out yet: to be taken up again after a restart.
@@ -393,7 +410,7 @@ impl<D: Disk> Store<D> {
     /// by [`Self::sweep`].
     pub fn settled(&self, title: &str, version: Version) {
         let key = (TitleHash::of(title), version);
-        let removed = self.take_back(key);
+        let removed = self.remove_decision(key);
         let mut index = lock(&self.index);
         match removed {
             Ok(()) => index.decisions.remove(&key).is_some(),
@@ -417,18 +434,17 @@ impl<D: Disk> Store<D> {
     }
 
     /// Removes versions that were superseded and are no longer read, uploads that were abandoned, and decisions that
-    /// failed or have done their work. Returns how many versions went.
+    /// have done their work. Returns how many versions went.
     ///
     /// # Errors
     /// Those of the disk; what was not removed is tried again at the next call.
     pub fn sweep(&self, now: Time) -> io::Result<usize> {
         let stale: Vec<_> = lock(&self.index).stale_decisions.iter().copied().collect();
         for key in stale {
-            self.take_back(key)?;
+            self.remove_decision(key)?;
             let mut index = lock(&self.index);
             index.stale_decisions.remove(&key);
             index.decisions.remove(&key);
-            index.active.remove(&key);
         }
         let abandoned = lock(&self.index).abandoned_uploads(now);
         for key in abandoned {
@@ -446,18 +462,17 @@ impl<D: Disk> Store<D> {
         lock(&self.title_locks[title.bucket(TITLE_LOCKS)])
     }
 
-    /// Removes a version's files, the mark last: what is left after a crash is at worst a mark without a column.
+    /// Removes a version's files. What a crash brings back does no harm: a mark is superseded anew, a column without
+    /// one asks its coordinator.
     fn remove_version(&self, key: (TitleHash, Version)) -> io::Result<()> {
         let held = lock(&self.index).held(key).cloned();
         let Some(Held { marked, column, .. }) = held else { return Ok(()) };
         let name = |kind| FileName { title: key.0, version: key.1, kind }.path();
         if let Some(held) = column {
             remove_if_there(&self.disk, &name(FileKind::Column(held.column)))?;
-            self.disk.sync_folder(TITLES)?;
         }
         if marked {
             remove_if_there(&self.disk, &name(FileKind::Mark))?;
-            self.disk.sync_folder(TITLES)?;
         }
         lock(&self.index).remove(key);
         Ok(())

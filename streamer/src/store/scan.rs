@@ -58,7 +58,7 @@ impl<D: Disk> Store<D> {
         let identity = match found {
             Ok(identity) => identity,
             Err(OpenError::Disk { error, .. }) if error.kind() == io::ErrorKind::NotFound => {
-                Identity { node, life, blank: true }
+                Identity { node, life, blank: true, floor: 0 }
             }
             Err(error) => return Err(error),
         };

@@ -33,10 +33,13 @@ impl Kind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Missing {
     Sync(Kind),
+    /// Of the folder, after a rename to such a file.
     FolderSync(Kind),
     Rename(Kind),
     /// Marks are acknowledged but not made.
     Mark,
+    /// A purged tombstone's counter is forgotten.
+    Floor,
     /// Marks that readers spread are acknowledged but not made.
     Spread,
 }

@@ -1,7 +1,6 @@
 //! What clients did and saw, and whether it can be.
 
 use rain_cluster::{Manifest, Time, Version};
-use rain_streamer::store::TOMBSTONE_AGE;
 use std::collections::BTreeMap;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,17 +69,6 @@ impl History {
         operation.answer = Some(answer);
     }
 
-    /// Where an operation stands in the order of its title. Counters begin anew once a tombstone was purged, which can
-    /// be no earlier than its age after the acknowledgement: what begins later is of a later era.
-    fn rank(&self, operation: &Operation) -> (usize, Option<Version>) {
-        let purgeable = |other: &&Operation| {
-            other.title == operation.title
-                && other.action == Action::Delete
-                && other.end.is_some_and(|end| end + TOMBSTONE_AGE <= operation.start)
-        };
-        (self.operations.iter().filter(purgeable).count(), operation.version)
-    }
-
     /// The acknowledged operation with the highest version that ended before `time`.
     pub fn newest_acknowledged(&self, title: usize, time: Time) -> Option<&Operation> {
         let acknowledged = |operation: &&Operation| {
@@ -88,7 +76,7 @@ impl History {
                 && matches!(operation.answer, Some(Answer::Acknowledged { .. }))
                 && operation.end.is_some_and(|end| end < time)
         };
-        self.operations.iter().filter(acknowledged).max_by_key(|operation| self.rank(operation))
+        self.operations.iter().filter(acknowledged).max_by_key(|operation| operation.version)
     }
 
     /// The first thing in the history that must not be.
@@ -106,7 +94,7 @@ impl History {
 
     fn check_get(&self, get: &Operation, writes: &BTreeMap<(usize, Version), &Operation>) -> Result<(), String> {
         let floor = self.newest_acknowledged(get.title, get.start);
-        let at_least = floor.map(|operation| self.rank(operation));
+        let at_least = floor.and_then(|operation| operation.version);
         match &get.answer {
             Some(Answer::Found { version, content, confirmed, .. }) => {
                 let write = writes.get(&(get.title, *version)).ok_or(format!("version {version} was never written"))?;
@@ -119,14 +107,14 @@ impl History {
                 if write.answer == Some(Answer::Refused) {
                     return Err(format!("version {version} was refused, and was read"));
                 }
-                if *confirmed && Some(self.rank(write)) < at_least {
+                if *confirmed && Some(*version) < at_least {
                     return Err(format!("version {version} was read after {at_least:?} was acknowledged"));
                 }
                 let settled = self.operations.iter().filter(|other| other.end.is_some_and(|end| end < get.start));
                 for other in settled.filter(|other| other.title == get.title) {
                     if let Some(Answer::Found { version: before, settled: true, .. }) = &other.answer
                         && *confirmed
-                        && self.rank(writes[&(get.title, *before)]) > self.rank(write)
+                        && before > version
                     {
                         return Err(format!("version {version} was read after settled version {before}"));
                     }
@@ -138,13 +126,12 @@ impl History {
                         && other.action == Action::Delete
                         && other.start < get.end.unwrap()
                         && other.version.is_some()
-                        && Some(self.rank(other)) >= at_least
+                        && other.version >= at_least
                 });
                 if at_least.is_some() && !deleted {
                     return Err(format!("absent after {at_least:?} was acknowledged"));
                 }
-                let delete = tombstone.map(|version| self.rank(writes[&(get.title, version)]));
-                if delete.is_some() && delete < at_least {
+                if tombstone.is_some() && *tombstone < at_least {
                     return Err(format!("tombstone {tombstone:?} was read after {at_least:?} was acknowledged"));
                 }
             }

@@ -6,13 +6,13 @@ use crate::world::{Body, Step, manifest_of};
 use core::time::Duration;
 use rain_cluster::catalog::{Found, Learnt, Resolve, Sync};
 use rain_cluster::commit::{Condition, Marking, PendingCheck, PurgeCheck, Put, PutEvent, Verdict};
-use rain_cluster::{Machine, Manifest, NodeId, Placement, Quorum, Reply, Request, Time, Version};
+use rain_cluster::{Machine, Manifest, NodeId, Placement, Quorum, Reply, Request, Time, TitleState, Version};
 use rain_codec::column::{Geometry, StripeEncoder};
 use rain_codec::schedule::ErasurePattern;
 use rain_codec::stripe::StripeCodec;
 use rain_codec::{Cell, Code};
 use rain_streamer::column_read::ColumnRead;
-use rain_streamer::store::{Decision, OpenError, Overdue, Store, title_version};
+use rain_streamer::store::{DecideError, Decision, OpenError, Overdue, Store, title_version};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -168,7 +168,13 @@ impl Node {
             {
                 Body::Answer(Reply::Marked)
             }
-            Body::Ask(request) => store.handle(now, &request).map_or(Body::Failed, Body::Answer),
+            Body::Ask(request) => match store.handle(now, &request) {
+                Ok(Reply::State(state)) if missing == Some(Missing::Floor) => {
+                    Body::Answer(Reply::State(TitleState { floor: 0, ..state }))
+                }
+                Ok(reply) => Body::Answer(reply),
+                Err(_) => Body::Failed,
+            },
             Body::Upload { title, version, column, records } => {
                 let begun = store.begin_upload(now, &title, version, column).is_ok();
                 let taken = begun && store.append(now, &title, version, 0, &records).is_ok();
@@ -214,6 +220,10 @@ impl Node {
                     for manifest in &manifests {
                         mark(manifest, true);
                     }
+                    Step::Again
+                }
+                Some(Learnt::Floor(floor)) => {
+                    let _ = store.raise_floor(floor);
                     Step::Again
                 }
                 Some(Learnt::Enough) => {
@@ -311,6 +321,7 @@ impl Operation {
 pub struct PutContext<'a> {
     pub now: Time,
     pub store: &'a Store<SimDisk>,
+    pub power: &'a SimDisk,
     pub history: &'a mut History,
     pub codec: &'a Arc<StripeCodec>,
     pub asked: usize,
@@ -325,7 +336,7 @@ pub fn act_on_put(
     event: PutEvent,
     placement: &Placement,
 ) -> Step {
-    let PutContext { now, store, history, codec, asked } = with;
+    let PutContext { now, store, power, history, codec, asked } = with;
     let title = crate::world::title_name(history.operations[asked].title);
     let version = history.operations[asked].version;
     match event {
@@ -347,20 +358,24 @@ pub fn act_on_put(
             *upload = Some(Uploading { manifest, taken, waiting, until: now + UPLOAD, outbox });
             Step::Again
         }
-        PutEvent::Decide(manifest, prepared) => match store.decide(Decision { manifest, prepared }) {
-            Ok(()) => {
-                put.decided(now);
-                Step::Again
+        PutEvent::Decide(manifest, prepared) => {
+            let decision = Decision { manifest, prepared };
+            let mut decided = store.decide(&decision);
+            // Once it may have been written, it is written again until it is there, or power goes.
+            while let Err(DecideError::Uncertain(_)) = decided {
+                decided = match store.decide(&decision) {
+                    _ if power.is_crashed() => return Step::Done,
+                    Err(DecideError::Clean(error)) => Err(DecideError::Uncertain(error)),
+                    decided => decided,
+                };
             }
-            Err(rain_streamer::store::DecideError::Clean(_)) => {
-                put.abort();
-                Step::Again
+            match decided {
+                _ if power.is_crashed() => return Step::Done,
+                Ok(()) => put.decided(now),
+                Err(_) => put.abort(),
             }
-            Err(rain_streamer::store::DecideError::Uncertain(_)) => {
-                history.end(now, asked, Answer::Unconfirmed);
-                Step::Done
-            }
-        },
+            Step::Again
+        }
         PutEvent::Acknowledged { columns } => {
             history.end(now, asked, Answer::Acknowledged { columns });
             Step::Again
