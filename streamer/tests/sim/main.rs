@@ -62,7 +62,7 @@ fn no_safeguard_is_superfluous() {
         kinds.into_iter().flat_map(|kind| [Missing::Sync(kind), Missing::FolderSync(kind), Missing::Rename(kind)]);
     let mut survived = Vec::new();
     for missing in syncs.chain([Missing::Mark, Missing::Spread, Missing::Floor]) {
-        let caught = (0..seeds(3000)).find_map(|seed| {
+        let caught = (0..3 * seeds(3000)).find_map(|seed| {
             let mut world = World::new(Options::of(seed, Some(missing)));
             let run = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| world.run()));
             match run {
