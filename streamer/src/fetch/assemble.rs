@@ -125,7 +125,7 @@ pub fn assemble(
     for index in piece.stripes.clone() {
         let stripe = geometry.stripe(index);
         let recovered = match plan.recovery() {
-            Some(schedule) => recover(&stripe, piece, plan, schedule, arrivals)?,
+            Some(_) => recover(&stripe, piece, plan, arrivals)?,
             None => BTreeMap::new(),
         };
         for (index, cell) in piece.cells.clone().zip(plan.wanted()) {
@@ -153,14 +153,20 @@ fn to_usize(number: u64) -> usize {
     usize::try_from(number).expect("pieces are small")
 }
 
-/// Recovers the lost cells of one stripe.
-fn recover(
+/// Recovers the lost cells of one stripe of a piece: the piece's blocks of each.
+///
+/// # Errors
+/// [`Damage::Recovered`].
+///
+/// # Panics
+/// Unless the plan is ready with these arrivals.
+pub fn recover(
     stripe: &StripeShape,
     piece: &Piece,
     plan: &Plan,
-    schedule: &Schedule,
     arrivals: &BTreeMap<u16, Arrival>,
 ) -> Result<BTreeMap<Cell, Bytes>, Damage> {
+    let Some(schedule) = plan.recovery() else { return Ok(BTreeMap::new()) };
     let inputs: Vec<_> = schedule
         .inputs()
         .iter()

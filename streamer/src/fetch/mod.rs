@@ -10,7 +10,7 @@ mod piece;
 mod plan;
 mod rope;
 
-pub use assemble::{Arrival, Damage, assemble};
+pub use assemble::{Arrival, Damage, assemble, recover};
 pub use piece::{Piece, pieces};
 pub use plan::{Plan, TooFewColumns};
 pub use rope::Rope;

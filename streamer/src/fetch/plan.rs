@@ -1,6 +1,5 @@
 //! What to ask of which column for a piece, and again when a column does not come.
 
-use super::Piece;
 use core::ops::Range;
 use rain_codec::{Cell, ErasurePattern, Schedule, StripeCodec};
 use std::collections::BTreeMap;
@@ -32,15 +31,14 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Plans a piece without the columns of `lost`.
+    /// Plans the cells `wanted`, in the order in which they are delivered, without the columns of `lost`.
     ///
     /// # Errors
     /// [`TooFewColumns`].
-    pub fn new(codec: &Arc<StripeCodec>, piece: &Piece, lost: ErasurePattern) -> Result<Self, TooFewColumns> {
-        let wanted = piece.cells.clone().map(|index| codec.code().data_cell(index)).collect();
+    pub fn new(codec: &Arc<StripeCodec>, wanted: &[Cell], lost: ErasurePattern) -> Result<Self, TooFewColumns> {
         let mut plan = Self {
             codec: Arc::clone(codec),
-            wanted,
+            wanted: wanted.to_vec(),
             lost,
             recovery: None,
             needed: BTreeMap::new(),
@@ -126,7 +124,8 @@ mod tests {
 
     fn plan(cells: Range<usize>, lost: &[usize]) -> Result<Plan, TooFewColumns> {
         let codec = Arc::new(StripeCodec::new(Arc::new(Code::named("b-code:4").unwrap())));
-        Plan::new(&codec, &Piece { stripes: 0..1, cells, blocks: 0..1, bytes: 0..1 }, ErasurePattern::of(lost))
+        let wanted: Vec<Cell> = cells.map(|index| codec.code().data_cell(index)).collect();
+        Plan::new(&codec, &wanted, ErasurePattern::of(lost))
     }
 
     fn requests(plan: &mut Plan) -> Vec<(u16, Range<u16>)> {

@@ -1,4 +1,4 @@
-//! What a node looks after by itself: decisions whose marks are not out, pending versions whose marks did not come,
+//! What a node looks after by itself besides its own columns ([`rebuild`](super::rebuild)): decisions whose marks are not out, pending versions whose marks did not come,
 //! versions and tombstones that may go, and what a blank store must learn.
 
 use super::Node;
@@ -29,6 +29,7 @@ impl Node {
             tasks.spawn(Arc::clone(&self).mark_again(decision));
         }
         tasks.spawn(Arc::clone(&self).resolve_pending());
+        tasks.spawn(Arc::clone(&self).get_well());
         tasks.spawn(Arc::clone(&self).sweep());
         while tasks.join_next().await.is_some() {}
     }
@@ -58,7 +59,7 @@ impl Node {
         }
     }
 
-    async fn mark_here(self: &Arc<Self>, manifest: Manifest, spread: bool) {
+    pub(super) async fn mark_here(self: &Arc<Self>, manifest: Manifest, spread: bool) {
         let marked = self.answer(Request::Mark { manifest, spread }).await;
         if let Err(error) = marked {
             tracing::warn!(%error, "a mark could not be written");

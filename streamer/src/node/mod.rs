@@ -4,6 +4,7 @@ mod drive;
 mod housekeeping;
 mod liveness;
 mod read;
+mod rebuild;
 mod run;
 mod titles;
 mod write;

@@ -2,7 +2,7 @@
 
 use super::{COLUMN_READ_BYTES_MAX, Node};
 use crate::column_read::ColumnRead;
-use crate::fetch::{Arrival, Damage, Piece, Plan, Rope, TooFewColumns, assemble, pieces};
+use crate::fetch::{Arrival, Damage, Piece, Plan, Rope, TooFewColumns, assemble, pieces, recover};
 use crate::node::drive::Drive;
 use crate::peer::PeerError;
 use crate::store::{ColumnError, title_version};
@@ -16,10 +16,11 @@ use http_body_util::BodyExt;
 use hyper::Method;
 use rain_cluster::catalog::{Resolution, Resolve};
 use rain_cluster::{ColumnStatus, Content, Manifest, Version};
-use rain_codec::column::{Geometry, Seal};
-use rain_codec::{CodeError, ErasurePattern, StripeCodec};
+use rain_codec::column::{Geometry, Seal, StripeShape};
+use rain_codec::{Cell, CodeError, ErasurePattern, StripeCodec};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::task::block_in_place;
 use tokio::time::{Instant, sleep, timeout};
 
 /// A piece is about so long: a request for its part of one column is at least 256 KiB then.
@@ -91,9 +92,6 @@ impl Node {
             Resolution::Absent(_) => return Err(ReadError::Absent),
             Resolution::TooFew { found, expected } => return Err(ReadError::TooFewNodes { found, expected }),
         };
-        let Some(content) = found.manifest.content.clone() else { return Err(ReadError::Absent) };
-        let codec = self.codec(&content.code)?;
-        let geometry = Geometry::new(codec.code(), content.cell_bytes, content.block_bytes, content.bytes);
         let mut lost = ErasurePattern::none();
         for (column, node) in placement.nodes().iter().enumerate() {
             // A node that did not answer may yet have its column: that is tried, unless it is known to be gone.
@@ -103,8 +101,7 @@ impl Node {
                 lost = lost.with(column);
             }
         }
-        let (manifest, confirmed) = (found.manifest, found.confirmed);
-        Ok(Delivery { node: Arc::clone(self), manifest, confirmed, content, codec, geometry, lost: Mutex::new(lost) })
+        Delivery::of(self, found.manifest, found.confirmed, lost)
     }
 }
 
@@ -117,6 +114,27 @@ enum Failure {
 }
 
 impl Delivery {
+    /// Prepares to deliver a version of which the columns `lost` are not to be had.
+    ///
+    /// # Errors
+    /// [`ReadError::Absent`] of a tombstone, [`ReadError::Code`].
+    pub(super) fn of(
+        node: &Arc<Node>,
+        manifest: Manifest,
+        confirmed: bool,
+        lost: ErasurePattern,
+    ) -> Result<Self, ReadError> {
+        let content = manifest.content.clone().ok_or(ReadError::Absent)?;
+        let codec = node.codec(&content.code)?;
+        let geometry = Geometry::new(codec.code(), content.cell_bytes, content.block_bytes, content.bytes);
+        Ok(Self { node: Arc::clone(node), manifest, confirmed, content, codec, geometry, lost: Mutex::new(lost) })
+    }
+
+    /// The stripes of the version.
+    pub(super) fn stripes(&self) -> impl Iterator<Item = StripeShape> {
+        (0..self.geometry.stripe_count()).map(|index| self.geometry.stripe(index))
+    }
+
     /// What the version holds.
     pub fn content(&self) -> &Content {
         &self.content
@@ -189,7 +207,43 @@ impl Delivery {
     }
 
     async fn try_fetch(&self, piece: &Piece) -> Result<Vec<Bytes>, TooFewColumns> {
-        let mut plan = self.first_plan(piece)?;
+        let wanted: Vec<Cell> = piece.cells.clone().map(|index| self.codec.code().data_cell(index)).collect();
+        loop {
+            let (plan, arrivals) = self.gather(piece, &wanted).await?;
+            let assembled = if plan.recovery().is_some() {
+                block_in_place(|| assemble(&self.geometry, piece, &plan, &arrivals))
+            } else {
+                assemble(&self.geometry, piece, &plan, &arrivals)
+            };
+            match assembled {
+                Ok(bytes) => return Ok(bytes),
+                Err(damage) => tracing::error!(%damage, title = self.manifest.title, "decoding went wrong: once more"),
+            }
+        }
+    }
+
+    /// Fetches cells of one stripe that are lost: all of each, in the order of `wanted`.
+    ///
+    /// # Errors
+    /// [`ReadError::TooFewColumns`].
+    ///
+    /// Cancel safety: dropping it gives the cells up.
+    pub(super) async fn fetch_lost(&self, piece: &Piece, wanted: &[Cell]) -> Result<Vec<Bytes>, ReadError> {
+        loop {
+            let (plan, arrivals) = self.gather(piece, wanted).await.map_err(|TooFewColumns { found, expected }| {
+                ReadError::TooFewColumns { version: self.manifest.version, found, expected }
+            })?;
+            let stripe = self.geometry.stripe(piece.stripes.start);
+            match block_in_place(|| recover(&stripe, piece, &plan, &arrivals)) {
+                Ok(cells) => return Ok(wanted.iter().filter_map(|cell| cells.get(cell).cloned()).collect()),
+                Err(damage) => tracing::error!(%damage, title = self.manifest.title, "decoding went wrong: once more"),
+            }
+        }
+    }
+
+    /// Fetches what the cells `wanted` need, replacing columns that do not come by others.
+    async fn gather(&self, piece: &Piece, wanted: &[Cell]) -> Result<(Plan, BTreeMap<u16, Arrival>), TooFewColumns> {
+        let mut plan = self.first_plan(wanted)?;
         let mut arrivals: BTreeMap<u16, Arrival> = BTreeMap::new();
         let mut requests = FuturesUnordered::new();
         loop {
@@ -199,18 +253,7 @@ impl Delivery {
             }
             if plan.is_ready() {
                 drop(requests);
-                let assembled = if plan.recovery().is_some() {
-                    tokio::task::block_in_place(|| assemble(&self.geometry, piece, &plan, &arrivals))
-                } else {
-                    assemble(&self.geometry, piece, &plan, &arrivals)
-                };
-                match assembled {
-                    Ok(bytes) => return Ok(bytes),
-                    Err(damage) => {
-                        tracing::error!(%damage, title = self.manifest.title, "decoding went wrong: once more");
-                        return Box::pin(self.try_fetch(piece)).await;
-                    }
-                }
+                return Ok((plan, arrivals));
             }
             let Some((column, arrived)) = requests.next().await else {
                 return Err(TooFewColumns { found: 0, expected: self.codec.code().data_columns() });
@@ -229,7 +272,7 @@ impl Delivery {
     }
 
     /// Plans without the nodes that failed a moment ago, as long as there are enough others.
-    fn first_plan(&self, piece: &Piece) -> Result<Plan, TooFewColumns> {
+    fn first_plan(&self, wanted: &[Cell]) -> Result<Plan, TooFewColumns> {
         let lost = self.lost();
         let placement = self.node.placement(&self.manifest.title);
         let mut avoided = lost;
@@ -238,7 +281,7 @@ impl Delivery {
                 avoided = avoided.with(column);
             }
         }
-        Plan::new(&self.codec, piece, avoided).or_else(|_| Plan::new(&self.codec, piece, lost))
+        Plan::new(&self.codec, wanted, avoided).or_else(|_| Plan::new(&self.codec, wanted, lost))
     }
 
     async fn fetch_column(&self, column: u16, read: ColumnRead) -> Result<Arrival, Failure> {

@@ -39,6 +39,11 @@ impl Held {
         self.manifest.as_ref().is_some_and(|manifest| manifest.content.is_none())
     }
 
+    /// Whether there is a column that is sound as far as is known.
+    pub(super) fn has_column(&self) -> bool {
+        self.column.as_ref().is_some_and(|column| column.damage.is_none())
+    }
+
     fn status(&self) -> ColumnStatus {
         match &self.column {
             None => ColumnStatus::Missing,
@@ -194,6 +199,13 @@ impl<D: Disk> Index<D> {
     pub(super) fn abandoned_uploads(&self, now: Time) -> Vec<Key> {
         let abandoned = self.uploads.iter().filter(|(_, upload)| now.since(upload.touched) >= UPLOAD_LINGER);
         abandoned.map(|(key, _)| *key).collect()
+    }
+
+    pub(super) fn lacking(&self) -> Vec<Manifest> {
+        self.newest()
+            .filter(|held| !held.is_tombstone() && !held.has_column())
+            .filter_map(|held| held.manifest.clone())
+            .collect()
     }
 
     pub(super) fn old_tombstones(&self, now: Time) -> Vec<Manifest> {

@@ -200,10 +200,10 @@ impl<D: Disk> Store<D> {
     /// Begins the upload of a column of `version`; an upload of it under way begins anew.
     ///
     /// # Errors
-    /// Those of the disk; [`io::ErrorKind::AlreadyExists`] when the version is held already.
+    /// Those of the disk; [`io::ErrorKind::AlreadyExists`] when a sound column of the version is held already.
     pub fn begin_upload(&self, now: Time, title: &str, version: Version, column: u16) -> io::Result<()> {
         let name = FileName { title: TitleHash::of(title), version, kind: FileKind::Column(column) };
-        if lock(&self.index).held((name.title, version)).is_some() {
+        if lock(&self.index).held((name.title, version)).is_some_and(Held::has_column) {
             return Err(io::Error::from(io::ErrorKind::AlreadyExists));
         }
         let file = Arc::new(self.disk.create(&unfinished(&name.path()))?);
@@ -248,7 +248,7 @@ impl<D: Disk> Store<D> {
     /// all of it, and until then it is kept in memory.
     fn prepare(&self, now: Time, manifest: &Manifest, base: Base) -> Reply {
         let key = (TitleHash::of(&manifest.title), manifest.version);
-        if lock(&self.index).held(key).is_some_and(|held| held.is_tombstone() || held.column.is_some()) {
+        if lock(&self.index).held(key).is_some_and(|held| held.is_tombstone() || held.has_column()) {
             return Reply::Prepared;
         }
         let written = match &manifest.content {
@@ -263,7 +263,7 @@ impl<D: Disk> Store<D> {
             }
         };
         let _title = self.lock_title(key.0);
-        if lock(&self.index).held(key).is_some_and(|held| held.column.is_some()) {
+        if lock(&self.index).held(key).is_some_and(Held::has_column) {
             return Reply::Prepared;
         }
         if !lock(&self.index).satisfies(key, base) {
@@ -421,6 +421,16 @@ impl<D: Disk> Store<D> {
     /// Pending versions whose marks are overdue, and uploads that have stopped.
     pub fn overdue(&self, now: Time) -> Vec<Overdue> {
         lock(&self.index).overdue(now)
+    }
+
+    /// The newest marked versions of which this node has no sound column.
+    pub fn lacking(&self) -> Vec<Manifest> {
+        lock(&self.index).lacking()
+    }
+
+    /// Whether this version, or a newer one, is marked here.
+    pub fn knows(&self, manifest: &Manifest) -> bool {
+        lock(&self.index).newest_marked(TitleHash::of(&manifest.title)) >= Some(manifest.version)
     }
 
     /// Tombstones that are old enough to be purged, if the other nodes agree.

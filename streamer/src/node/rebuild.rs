@@ -1,0 +1,161 @@
+//! Getting well: a node that was away, or whose column is damaged, learns what it missed and rebuilds its column from
+//! any k others.
+
+use super::Node;
+use super::read::Delivery;
+use crate::fetch::Piece;
+use crate::store::title_version;
+use core::time::Duration;
+use rain_cluster::{ColumnStatus, Manifest, Placement, Reply, Request};
+use rain_codec::column::{CHECKSUM_BYTES, Seal, StripeShape};
+use rain_codec::{Cell, ErasurePattern};
+use std::sync::Arc;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+
+/// How often the node looks for columns that it lacks.
+const LOOK: Duration = Duration::from_secs(2);
+/// How often it asks all others what is committed; besides, whenever one of them comes back.
+const ASK: Duration = Duration::from_mins(1);
+/// A column is rebuilt at this rate at most, so that viewers keep the disks and networks.
+const BYTES_PER_SECOND: u64 = 128 << 20;
+
+/// Why a column was not rebuilt; it is tried again.
+#[derive(Debug, thiserror::Error)]
+enum RebuildError {
+    #[error(transparent)]
+    Read(#[from] super::ReadError),
+    #[error(transparent)]
+    Upload(#[from] crate::store::UploadError),
+    #[error("the store refused the column")]
+    Refused,
+    #[error(transparent)]
+    Disk(#[from] std::io::Error),
+}
+
+impl Node {
+    /// Looks after the node's own columns until the task is aborted.
+    ///
+    /// Cancel safety: a column under way is begun anew at the next start.
+    pub(super) async fn get_well(self: Arc<Self>) {
+        let mut tick = interval(LOOK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut asked: Option<Instant> = None;
+        let mut present = 0;
+        loop {
+            tick.tick().await;
+            let others = self.others();
+            let up = others.iter().filter(|peer| self.liveness.is_up(**peer) == Some(true)).count();
+            if up > present || asked.is_none_or(|asked| asked.elapsed() >= ASK) {
+                self.catch_up().await;
+                asked = Some(Instant::now());
+            }
+            present = up;
+            for manifest in self.store.lacking() {
+                let placement = self.placement(&manifest.title);
+                let Some(column) = placement.column_of(self.config.id) else { continue };
+                match self.rebuild(&manifest, &placement, column).await {
+                    Ok(()) => {
+                        metrics::counter!("rain_columns_rebuilt_total").increment(1);
+                        tracing::info!(title = manifest.title, column, "a column was rebuilt");
+                    }
+                    Err(error) => {
+                        tracing::info!(title = manifest.title, column, %error, "a column cannot be rebuilt yet")
+                    }
+                }
+            }
+        }
+    }
+
+    /// Learns from the others which versions were committed while this node was away.
+    async fn catch_up(self: &Arc<Self>) {
+        for peer in self.others() {
+            let Some(Reply::Committed { blank: false, manifests, .. }) = self.ask(peer, Request::Committed).await
+            else {
+                continue;
+            };
+            for manifest in manifests {
+                let placed = self.placement(&manifest.title).column_of(self.config.id).is_some();
+                if placed && !self.store.knows(&manifest) {
+                    self.mark_here(manifest, true).await;
+                }
+            }
+        }
+    }
+
+    /// Rebuilds the node's column of a version from others.
+    async fn rebuild(
+        self: &Arc<Self>,
+        manifest: &Manifest,
+        placement: &Placement,
+        column: usize,
+    ) -> Result<(), RebuildError> {
+        let (title, version) = (&manifest.title, manifest.version);
+        let delivery = self.deliver(manifest, placement, column).await?;
+        let index = u16::try_from(column).unwrap_or(u16::MAX);
+        let seal = Seal::new(title, title_version(version), index);
+        let started = Instant::now();
+        let take = |offset, bytes| self.take_upload(title.clone(), version, index, offset, bytes);
+        take(0, bytes::Bytes::new()).await?;
+        let mut offset = 0;
+        for stripe in delivery.stripes() {
+            let piece = delivery.whole(&stripe);
+            let cells: Vec<Cell> = (0..stripe.rows).map(|row| Cell { column: index, row }).collect();
+            let bytes = delivery.fetch_lost(&piece, &cells).await?;
+            let record = record(&stripe, &seal, bytes);
+            let length = record.len() as u64;
+            take(offset, record.into()).await?;
+            offset += length;
+            // As late as the rate would have it.
+            let due = Duration::from_millis(offset.saturating_mul(1000) / BYTES_PER_SECOND);
+            sleep(due.saturating_sub(started.elapsed())).await;
+        }
+        let prepare = Request::Prepare { manifest: manifest.clone(), base: rain_cluster::message::Base::Any };
+        if self.answer(prepare).await? == Reply::Prepared { Ok(()) } else { Err(RebuildError::Refused) }
+    }
+
+    /// What the others hold of a version of which this node lacks its column.
+    async fn deliver(
+        self: &Arc<Self>,
+        manifest: &Manifest,
+        placement: &Placement,
+        own: usize,
+    ) -> Result<Delivery, super::ReadError> {
+        let mut lost = ErasurePattern::of(&[own]);
+        for (column, node) in placement.nodes().iter().enumerate().filter(|(column, _)| *column != own) {
+            let status = self.column_status(*node, &manifest.title, manifest.version).await;
+            if !matches!(status, Some(ColumnStatus::Ok { .. })) {
+                lost = lost.with(column);
+            }
+        }
+        Delivery::of(self, manifest.clone(), true, lost)
+    }
+}
+
+/// The record of a column for one stripe: its cells, and their checksums.
+fn record(stripe: &StripeShape, seal: &Seal, cells: Vec<bytes::Bytes>) -> Vec<u8> {
+    let mut record = Vec::with_capacity(usize::try_from(stripe.record_bytes()).unwrap_or(0));
+    cells.iter().for_each(|part| record.extend_from_slice(part));
+    let mut sums = Vec::with_capacity(usize::from(stripe.rows) * stripe.blocks_per_cell() as usize * CHECKSUM_BYTES);
+    for row in 0..stripe.rows {
+        let start = usize::try_from(stripe.cell_offset(row)).unwrap_or(usize::MAX);
+        for block in 0..stripe.blocks_per_cell() {
+            let range = stripe.block_range(block);
+            let bytes = &record[start + range.start..start + range.end];
+            sums.extend_from_slice(&seal.seal(stripe.index, row, block, bytes).to_le_bytes());
+        }
+    }
+    record.extend_from_slice(&sums);
+    record
+}
+
+impl Delivery {
+    /// The piece that is a whole stripe.
+    fn whole(&self, stripe: &StripeShape) -> Piece {
+        Piece {
+            stripes: stripe.index..stripe.index + 1,
+            cells: 0..stripe.data_cells as usize,
+            blocks: 0..stripe.blocks_per_cell(),
+            bytes: stripe.title_offset..stripe.title_offset + stripe.data_bytes,
+        }
+    }
+}
