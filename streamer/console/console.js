@@ -7,7 +7,9 @@
 
 const CLUSTER_EVERY_MS = 1000;
 const TITLES_EVERY_MS = 3000;
-const ANSWER_WITHIN_MS = 2500;
+const CLUSTER_WITHIN_MS = 2500;
+/** A node that lists titles waits for silent peers. */
+const TITLES_WITHIN_MS = 10000;
 /** For so long the node that serves the page may be silent before the viewer leaves it. */
 const SILENT_MS = 3000;
 const PREFERRED_TITLE = "sample.mp4";
@@ -331,8 +333,10 @@ function errorText(status, body) {
   if (!error?.message) return `the answer was HTTP ${status}`;
   const text = (value) => (typeof value === "string" ? value : JSON.stringify(value));
   const numbers = [];
-  if (error.found != null) numbers.push(`found ${text(error.found)}`);
-  if (error.expected != null) numbers.push(`expected ${text(error.expected)}`);
+  for (const name of ["found", "expected"]) {
+    // Many messages say the numbers themselves.
+    if (error[name] != null && !error.message.includes(text(error[name]))) numbers.push(`${name} ${text(error[name])}`);
+  }
   return numbers.length > 0 ? `${error.message} (${numbers.join(", ")})` : error.message;
 }
 
@@ -534,8 +538,8 @@ async function confirmDeletion(title) {
 
 // --- Asking ---------------------------------------------------------------------------------------------------------
 
-async function ask(path) {
-  const response = await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(ANSWER_WITHIN_MS) });
+async function ask(path, withinMs) {
+  const response = await fetch(path, { cache: "no-store", signal: AbortSignal.timeout(withinMs) });
   if (!response.ok) throw new Error(errorText(response.status, await response.text()));
   return response.json();
 }
@@ -543,7 +547,7 @@ async function ask(path) {
 async function pollCluster() {
   const before = new Map(nodes().map((node) => [node.name, node.state]));
   try {
-    known.cluster = await ask("/api/v1/cluster");
+    known.cluster = await ask("/api/v1/cluster", CLUSTER_WITHIN_MS);
     known.silentSince = null;
     withdraw("cluster");
   } catch (error) {
@@ -563,7 +567,7 @@ async function pollTitles() {
   known.titlesAsked += 1;
   const asked = known.titlesAsked;
   try {
-    const titles = await ask("/api/v1/titles");
+    const titles = await ask("/api/v1/titles", TITLES_WITHIN_MS);
     // Of two questions under way, the later one has the newer answer.
     if (asked > known.titlesAnswered) {
       known.titles = titles;

@@ -59,7 +59,7 @@ impl Node {
                         tracing::info!(title = manifest.title, column, "a column was rebuilt");
                     }
                     Err(error) => {
-                        tracing::info!(title = manifest.title, column, %error, "a column cannot be rebuilt yet")
+                        tracing::info!(title = manifest.title, column, %error, "a column cannot be rebuilt yet");
                     }
                 }
             }
@@ -98,10 +98,10 @@ impl Node {
         take(0, bytes::Bytes::new()).await?;
         let mut offset = 0;
         for stripe in delivery.stripes() {
-            let piece = delivery.whole(&stripe);
+            let piece = whole(&stripe);
             let cells: Vec<Cell> = (0..stripe.rows).map(|row| Cell { column: index, row }).collect();
             let bytes = delivery.fetch_lost(&piece, &cells).await?;
-            let record = record(&stripe, &seal, bytes);
+            let record = record(&stripe, seal, &bytes);
             let length = record.len() as u64;
             take(offset, record.into()).await?;
             offset += length;
@@ -132,9 +132,11 @@ impl Node {
 }
 
 /// The record of a column for one stripe: its cells, and their checksums.
-fn record(stripe: &StripeShape, seal: &Seal, cells: Vec<bytes::Bytes>) -> Vec<u8> {
+fn record(stripe: &StripeShape, seal: Seal, cells: &[bytes::Bytes]) -> Vec<u8> {
     let mut record = Vec::with_capacity(usize::try_from(stripe.record_bytes()).unwrap_or(0));
-    cells.iter().for_each(|part| record.extend_from_slice(part));
+    for part in cells {
+        record.extend_from_slice(part);
+    }
     let mut sums = Vec::with_capacity(usize::from(stripe.rows) * stripe.blocks_per_cell() as usize * CHECKSUM_BYTES);
     for row in 0..stripe.rows {
         let start = usize::try_from(stripe.cell_offset(row)).unwrap_or(usize::MAX);
@@ -148,14 +150,12 @@ fn record(stripe: &StripeShape, seal: &Seal, cells: Vec<bytes::Bytes>) -> Vec<u8
     record
 }
 
-impl Delivery {
-    /// The piece that is a whole stripe.
-    fn whole(&self, stripe: &StripeShape) -> Piece {
-        Piece {
-            stripes: stripe.index..stripe.index + 1,
-            cells: 0..stripe.data_cells as usize,
-            blocks: 0..stripe.blocks_per_cell(),
-            bytes: stripe.title_offset..stripe.title_offset + stripe.data_bytes,
-        }
+/// The piece that is a whole stripe.
+fn whole(stripe: &StripeShape) -> Piece {
+    Piece {
+        stripes: stripe.index..stripe.index + 1,
+        cells: 0..stripe.data_cells as usize,
+        blocks: 0..stripe.blocks_per_cell(),
+        bytes: stripe.title_offset..stripe.title_offset + stripe.data_bytes,
     }
 }

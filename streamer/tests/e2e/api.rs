@@ -1,6 +1,6 @@
 //! `/api/v1`, `/metrics`, `/healthz`, `/readyz` (DESIGN 6).
 
-use crate::harness::{Cluster, Demo, etag_of, get, put, wait_until, PATIENCE};
+use crate::harness::{Cluster, Demo, PATIENCE, etag_of, get, put, wait_until};
 use serde_json::{Value, json};
 
 fn titles(cluster: &Cluster, node: usize, query: &str) -> Vec<String> {
@@ -100,7 +100,7 @@ fn a_node_tells_who_is_there() {
 fn health_and_metrics() {
     let mut cluster = Cluster::lay_out("b-code:4", 4);
     // One node alone: alive at once, and ready when it has tried the others for 2 s.
-    cluster.start_one_and_wait(0);
+    cluster.restart(0);
     get("/healthz").to(cluster.port(0)).expect(200);
     cluster.start_all();
     get("/v/nothing").to(cluster.port(0)).expect(404);
@@ -116,9 +116,9 @@ fn health_and_metrics() {
 
 /// Prometheus text: comments, or a name with labels and a number.
 fn metrics_are_well_formed(text: &str) -> bool {
-    text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).all(|line| {
-        line.rsplit_once(' ').is_some_and(|(name, value)| !name.is_empty() && value.parse::<f64>().is_ok())
-    })
+    text.lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .all(|line| line.rsplit_once(' ').is_some_and(|(name, value)| !name.is_empty() && value.parse::<f64>().is_ok()))
 }
 
 #[test]
@@ -131,8 +131,8 @@ fn the_supervisor_tells_the_truth_about_its_nodes() {
     };
     assert_eq!(states(), ["up", "up", "up", "up"]);
     crate::harness::kill(demo.nodes[0], rustix::process::Signal::KILL);
-    crate::harness::kill(demo.nodes[1], rustix::process::Signal::STOP);
+    crate::harness::stop(demo.nodes[1]);
     wait_until("the truth", PATIENCE, || states() == ["down", "hung", "up", "up"]);
     // And it still finds a node that serves.
-    get("/v/sample.mp4").to(demo.supervisor()).expect(200);
+    get("/v/nothing").to(demo.supervisor()).expect_error(404, "no-such-title");
 }

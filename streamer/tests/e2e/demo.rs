@@ -2,7 +2,7 @@
 
 use crate::harness::{
     Demo, Folder, PATIENCE, Ports, assert_same, etag_of, get, is_alive, kill, put, rain, random_bytes, run, sample,
-    wait_until,
+    stop, wait_until,
 };
 use rustix::process::Signal;
 use std::net::{Ipv4Addr, TcpListener};
@@ -71,7 +71,7 @@ fn sigterm_ends_every_process_a_hung_one_too_and_removes_the_folder() {
     let mut demo = Demo::start(&[]);
     let made = |demo: &Demo| demo.temporary.names().into_iter().filter(|name| name != "demo.log").count();
     assert_eq!(made(&demo), 1, "one temporary folder: {:?}", demo.temporary.names());
-    kill(demo.nodes[2], Signal::STOP);
+    stop(demo.nodes[2]);
     demo.process.signal(Signal::TERM);
     let status = demo.process.wait(SECONDS);
     assert!(status.success(), "{status}: {}", demo.process.log());
@@ -103,7 +103,7 @@ fn the_nodes_die_with_the_supervisor() {
     let mut demo = Demo::start(&[]);
     assert!(demo.nodes.iter().all(|pid| is_alive(*pid)));
     // A hung node is killed by this too.
-    kill(demo.nodes[1], Signal::STOP);
+    stop(demo.nodes[1]);
     demo.process.crash();
     wait_until("the end of every node", SECONDS, || !demo.nodes.iter().any(|pid| is_alive(*pid)));
 }

@@ -52,7 +52,8 @@ fn a_post_to_the_api_is_json() {
     let demo = Demo::start(&[]);
     for port in [demo.port(0), demo.supervisor()] {
         for path in ["/api/v1/faults", "/api/v1/titles", "/api/v1/nothing", "/api/"] {
-            for kind in [None, Some("text/plain"), Some("application/x-www-form-urlencoded"), Some("application/jsonx")] {
+            for kind in [None, Some("text/plain"), Some("application/x-www-form-urlencoded"), Some("application/jsonx")]
+            {
                 let request = post(path, *b"{}");
                 let request = if let Some(kind) = kind { request.header("content-type", kind) } else { request };
                 request.to(port).expect_error(415, "not-json");

@@ -71,7 +71,11 @@ fn ranges_are_answered_as_rfc_9110_says() {
             Answer::Unsatisfiable => (416, Some("bytes */100000".to_owned()), None),
         };
         for response in [&asked, &told] {
-            assert_eq!((response.status, response.header("content-range")), (status, content_range.as_deref()), "{range}");
+            assert_eq!(
+                (response.status, response.header("content-range")),
+                (status, content_range.as_deref()),
+                "{range}"
+            );
             if let Some(expected) = expected {
                 assert_eq!(response.header("content-length"), Some(expected.len().to_string().as_str()), "{range}");
                 assert_eq!(response.header("accept-ranges"), Some("bytes"), "{range}");

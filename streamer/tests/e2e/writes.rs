@@ -30,6 +30,16 @@ fn a_put_is_created_then_replaced_and_seen_by_every_node_at_once() {
     }
 }
 
+/// DESIGN 6: `/readyz` is 200 when the node can serve.
+#[test]
+fn nodes_that_are_ready_take_a_put_also_in_a_new_cluster() {
+    for turn in 0..12 {
+        let cluster = Cluster::of_four();
+        let stored = put("/v/title", *b"content").to(cluster.port(turn % 4));
+        assert_eq!(stored.status, 201, "turn {turn}: {}", stored.beginning());
+    }
+}
+
 #[test]
 fn a_chunked_put_needs_no_length() {
     let cluster = Cluster::of_four();
@@ -148,7 +158,8 @@ fn a_body_that_breaks_off_stores_nothing() {
     wait_until("nothing left of it", CLEANED, || cluster.all_files_of("new").is_empty());
     wait_until("nothing but the old version left", CLEANED, || {
         let unfinished = |path: &std::path::PathBuf| path.extension().is_some_and(|extension| extension == "tmp");
-        (0..4).all(|node| cluster.files_of(node, "old").len() == 2) && !cluster.all_files_of("old").iter().any(unfinished)
+        (0..4).all(|node| cluster.files_of(node, "old").len() == 2)
+            && !cluster.all_files_of("old").iter().any(unfinished)
     });
 }
 
@@ -179,7 +190,10 @@ fn a_node_that_was_away_neither_revives_nor_hides_anything() {
         cluster.kill(away);
         let other = (away + 1) % 4;
         delete("/v/deleted").to(cluster.port(other)).expect(204);
-        assert_eq!(put("/v/replaced", *b"after").to(cluster.port(other)).expect(204).header("rain-tolerates"), Some("1"));
+        assert_eq!(
+            put("/v/replaced", *b"after").to(cluster.port(other)).expect(204).header("rain-tolerates"),
+            Some("1")
+        );
         put("/v/made", *b"made").to(cluster.port(other)).expect(201);
         cluster.restart(away);
         for node in [away, other] {

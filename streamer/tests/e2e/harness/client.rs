@@ -96,9 +96,13 @@ impl Response {
 
     #[track_caller]
     pub(crate) fn expect(self, status: u16) -> Self {
-        let beginning = String::from_utf8_lossy(&self.body[..self.body.len().min(300)]).into_owned();
-        assert_eq!(self.status, status, "{:?} {beginning}", self.headers);
+        assert_eq!(self.status, status, "{:?} {}", self.headers, self.beginning());
         self
+    }
+
+    /// As much of the body as a message can hold.
+    pub(crate) fn beginning(&self) -> String {
+        String::from_utf8_lossy(&self.body[..self.body.len().min(1000)]).into_owned()
     }
 
     /// Checks that it is an error object (DESIGN 6) with this short code.

@@ -1,12 +1,12 @@
 //! A cluster of nodes, each a process of its own with a configuration of its own.
 
 use super::folder::names_in;
-use super::{Folder, PATIENCE, Ports, Process, get, rain, title_hash, wait_until};
+use super::{Folder, PATIENCE, Ports, Process, get, rain, stop, title_hash, wait_until};
 use rustix::process::Signal;
 use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 const SWITCHES: u8 = 2;
 
@@ -14,6 +14,11 @@ struct Node {
     name: String,
     port: u16,
     process: Option<Process>,
+}
+
+/// A path as a string of TOML.
+fn quoted(path: &Path) -> String {
+    toml::Value::String(path.display().to_string()).to_string()
 }
 
 /// Nodes A, B, C, ... on the loopback, two switches between them. All end when the value goes.
@@ -70,11 +75,11 @@ impl Cluster {
 
     fn config_text(&self, node: usize, code: &str) -> String {
         let mut text = format!(
-            "node = \"{}\"\ndata = [{:?}]\ncode = \"{code}\"\nlisten = \"127.0.0.1:{}\"\nkey_file = {:?}\n",
+            "node = \"{}\"\ndata = [{}]\ncode = \"{code}\"\nlisten = \"127.0.0.1:{}\"\nkey_file = {}\n",
             self.name(node),
-            self.data(node),
+            quoted(&self.data(node)),
             self.port(node),
-            self.folder.join("cluster.key"),
+            quoted(&self.folder.join("cluster.key")),
         );
         for switch in 1..=SWITCHES {
             let address = self.address(node, switch);
@@ -96,10 +101,6 @@ impl Cluster {
         format!("127.77.{switch}.1:{}", self.port(node))
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.nodes.len()
-    }
-
     pub(crate) fn name(&self, node: usize) -> &str {
         &self.nodes[node].name
     }
@@ -113,7 +114,7 @@ impl Cluster {
         format!("http://127.0.0.1:{}", self.port(node))
     }
 
-    /// The ports of the nodes that run, or hang.
+    /// The nodes that run, or hang.
     pub(crate) fn running(&self) -> impl Iterator<Item = usize> {
         (0..self.nodes.len()).filter(|node| self.nodes[*node].process.is_some())
     }
@@ -148,7 +149,8 @@ impl Cluster {
         let port = self.port(node);
         wait_until(&format!("/readyz of node {}", self.name(node)), PATIENCE, || {
             if let Some(status) = self.process(node).ended() {
-                panic!("node {} ended with {status}: {}", self.name(node), self.process(node).log());
+                let log = self.process(node).log();
+                panic!("node {} ended with {status}: {log}", self.name(node));
             }
             get("/readyz").try_to(port).is_ok_and(|response| response.status == 200)
         });
@@ -168,7 +170,7 @@ impl Cluster {
 
     /// Stops a node without ending it: SIGSTOP.
     pub(crate) fn hang(&mut self, node: usize) {
-        self.process(node).signal(Signal::STOP);
+        stop(self.process(node).pid());
     }
 
     /// Lets a stopped node go on.
@@ -199,11 +201,20 @@ impl Cluster {
         (0..self.nodes.len()).flat_map(|node| self.files_of(node, title)).collect()
     }
 
+    fn column_files(&self, node: usize, title: &str) -> Vec<PathBuf> {
+        let is_column = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "rain");
+        self.files_of(node, title).into_iter().filter(is_column).collect()
+    }
+
+    /// Whether a node holds a column of a title.
+    pub(crate) fn holds_column(&self, node: usize, title: &str) -> bool {
+        !self.column_files(node, title).is_empty()
+    }
+
     /// A node's column file of a title that has one version.
     #[track_caller]
     pub(crate) fn column_file(&self, node: usize, title: &str) -> PathBuf {
-        let is_column = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "rain");
-        let mut columns: Vec<_> = self.files_of(node, title).into_iter().filter(is_column).collect();
+        let mut columns = self.column_files(node, title);
         assert_eq!(columns.len(), 1, "column files of {title} on node {}: {columns:?}", self.name(node));
         columns.remove(0)
     }

@@ -40,7 +40,9 @@ impl Demo {
         let mut process = Process::start(command, temporary.join("demo.log"));
         let stdout = process.child().stdout.take().expect("a pipe");
         let (tell, lines) = channel();
-        thread::spawn(move || BufReader::new(stdout).lines().map_while(Result::ok).try_for_each(|line| tell.send(line)));
+        thread::spawn(move || {
+            BufReader::new(stdout).lines().map_while(Result::ok).try_for_each(|line| tell.send(line))
+        });
         let url = wait_for("the demo's line", PATIENCE, || {
             if let Some(status) = process.ended() {
                 panic!("the demo ended with {status}: {}", process.log());

@@ -26,13 +26,6 @@ impl Folder {
         self.0.join(name)
     }
 
-    /// Makes a folder in it.
-    pub(crate) fn make(&self, name: &str) -> PathBuf {
-        let path = self.join(name);
-        fs::create_dir(&path).expect("a folder in a fresh one");
-        path
-    }
-
     /// Writes a file in it.
     pub(crate) fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
         let path = self.join(name);

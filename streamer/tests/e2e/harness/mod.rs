@@ -14,13 +14,13 @@ pub(crate) use content::{etag_of, random_below, random_bytes, title_hash};
 pub(crate) use demo::{Demo, sample};
 pub(crate) use folder::{Folder, Mount};
 pub(crate) use ports::Ports;
-pub(crate) use process::{Finished, Process, is_alive, kill, rain, run, run_with_input};
+pub(crate) use process::{Finished, Process, is_alive, kill, rain, run, run_with_input, stop};
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 /// What must come at all, comes within this: no test depends on the speed of the machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// DESIGN 6: a 503 comes within 2 s; one more is for a machine that is busy with other things.
 pub(crate) const REFUSAL: Duration = Duration::from_secs(3);

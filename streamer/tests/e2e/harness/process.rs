@@ -1,6 +1,6 @@
 //! The program as a child process, ended by its id whatever happens to the test.
 
-use super::{PATIENCE, wait_for};
+use super::{PATIENCE, wait_for, wait_until};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::{self, File};
 use std::io::Write;
@@ -17,6 +17,9 @@ pub(crate) fn rain() -> Command {
             command.env_remove(name);
         }
     }
+    if let Some(level) = std::env::var_os("RAIN_TEST_LOG") {
+        command.env("RUST_LOG", level);
+    }
     command.stdin(Stdio::null());
     command
 }
@@ -32,6 +35,16 @@ pub(crate) fn is_alive(pid: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     // The second field, the program's name, is in parentheses and may hold anything.
     stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with(['Z', 'X']))
+}
+
+/// Stops a process of this test; on return none of its threads runs any more.
+pub(crate) fn stop(pid: u32) {
+    kill(pid, Signal::STOP);
+    let stopped = |stat: &str| stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('T'));
+    wait_until("the stop of a process", PATIENCE, || {
+        let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("a process of this test");
+        tasks.flatten().all(|task| fs::read_to_string(task.path().join("stat")).is_ok_and(|stat| stopped(&stat)))
+    });
 }
 
 /// A running program; its standard error goes to a file. Killed when the value goes.

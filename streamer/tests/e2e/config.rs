@@ -1,0 +1,156 @@
+//! Mistakes in configurations and on the command line (DESIGN 5).
+
+use crate::harness::{Cluster, PATIENCE, Process, get, rain, run, wait_until};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+/// The configuration of node A of four that were never started.
+fn good() -> (Cluster, String) {
+    let cluster = Cluster::lay_out("b-code:4", 4);
+    let text = fs::read_to_string(cluster.config(0)).expect("a configuration");
+    (cluster, text)
+}
+
+#[test]
+fn a_good_configuration_passes() {
+    let (cluster, _) = good();
+    let checked = run(rain().args(["config", "check"]).arg(cluster.config(0))).succeeded();
+    assert_eq!(checked.stderr, "");
+}
+
+#[test]
+fn mistakes_are_named_with_what_was_found_and_what_was_expected() {
+    let (cluster, good) = good();
+    let listen = format!("listen = \"127.0.0.1:{}\"", cluster.port(0));
+    let key = format!("key_file = \"{}\"", cluster.folder().join("cluster.key").display());
+    let first_interface = format!("address = \"127.77.1.1:{}\"", cluster.port(0));
+    let open = cluster.folder().write("open.key", "a key that everybody can read is none at all");
+    fs::set_permissions(&open, fs::Permissions::from_mode(0o644)).expect("a mode");
+    let short = cluster.folder().write("short.key", "short");
+    fs::set_permissions(&short, fs::Permissions::from_mode(0o600)).expect("a mode");
+    let missing = cluster.folder().join("missing.key");
+    let with_key = |path: &std::path::Path| format!("key_file = \"{}\"", path.display());
+    let cases: Vec<(&str, String, Vec<&str>)> = vec![
+        ("node = \"A\"", "nodes = \"A\"".into(), vec!["nodes", "expected", "`node`"]),
+        ("node = \"A\"", "node = \"A\"\ncolour = \"red\"".into(), vec!["colour", "expected", "`listen`"]),
+        ("node = \"A\"\n", String::new(), vec!["missing", "node"]),
+        ("node = \"A\"", "node = \"B\"".into(), vec!["name", "`B` twice"]),
+        ("code = \"b-code:4\"", "code = 4".into(), vec!["code", "4", "expected a string"]),
+        ("code = \"b-code:4\"", "code = \"z-code:4\"".into(), vec!["code", "z-code:4", "expected", "b-code"]),
+        ("code = \"b-code:4\"", "code = \"x-code:4\"".into(), vec!["code", "x-code:4", "expected", "prime"]),
+        ("code = \"b-code:4\"", "code = \"b-code:6\"".into(), vec!["peers", "4 nodes", "6", "b-code:6"]),
+        (&listen, "listen = 80".into(), vec!["listen", "80", "expected", "address"]),
+        (&listen, "listen = \"here\"".into(), vec!["listen", "here", "address"]),
+        (&listen, "listen = \"0.0.0.0:80\"\n#".into(), vec![]),
+        (&key, with_key(&open), vec!["key_file", "0644", "0600"]),
+        (&key, with_key(&short), vec!["key_file", "5 bytes", "32"]),
+        (&key, with_key(&missing), vec!["missing.key"]),
+        ("data = [", "data = [\"/one\", ".into(), vec!["data", "2", "one"]),
+        ("switch = \"s1\"", "switch = \"s9\"".into(), vec!["peers.B.addresses", "s1", "interfaces"]),
+        (&first_interface, "address = \"nowhere\"".into(), vec!["address", "nowhere"]),
+        ("node = \"A\"", "node = \"A".into(), vec!["A.toml", "1"]),
+    ];
+    for (from, to, named) in cases {
+        assert!(good.contains(from), "{from}");
+        fs::write(cluster.config(0), good.replacen(from, &to, 1)).expect("a configuration");
+        let checked = run(rain().args(["config", "check"]).arg(cluster.config(0)));
+        if named.is_empty() {
+            checked.succeeded();
+            continue;
+        }
+        checked.failed_naming(&named);
+        // The node says the same, and does not start.
+        run(rain().args(["node", "--config"]).arg(cluster.config(0))).failed_naming(&named);
+    }
+    let nowhere = cluster.folder().join("nowhere.toml");
+    run(rain().args(["config", "check"]).arg(&nowhere)).failed_naming(&[&nowhere.display().to_string()]);
+}
+
+#[test]
+fn without_a_key_every_address_is_on_the_loopback() {
+    let (cluster, good) = good();
+    let lines: Vec<_> = good.lines().filter(|line| !line.starts_with("key_file")).collect();
+    let without_key = lines.join(
+        "
+",
+    );
+    let check = |text: &str| {
+        fs::write(cluster.config(0), text).expect("a configuration");
+        run(rain().args(["config", "check"]).arg(cluster.config(0)))
+    };
+    check(&without_key).succeeded();
+    let listen = format!("127.0.0.1:{}", cluster.port(0));
+    check(&without_key.replacen(&listen, "0.0.0.0:80", 1)).failed_naming(&["listen", "0.0.0.0:80", "loopback"]);
+    check(&without_key.replacen(&listen, "[2001:db8::1]:80", 1)).failed_naming(&[
+        "listen",
+        "[2001:db8::1]:80",
+        "loopback",
+    ]);
+    let interface = format!("127.77.2.1:{}", cluster.port(0));
+    check(&without_key.replacen(&interface, "10.0.0.1:80", 1)).failed_naming(&[
+        "interfaces",
+        "10.0.0.1:80",
+        "loopback",
+    ]);
+}
+
+#[test]
+fn the_environment_overrides_the_file() {
+    let (cluster, good) = good();
+    let other = format!("127.0.0.1:{}", cluster.port(0) + 20);
+    let mut command = rain();
+    command.args(["node", "--config"]).arg(cluster.config(0)).env("RAIN_LISTEN", &other);
+    let mut node = Process::start(command, cluster.folder().join("overridden.log"));
+    wait_until("the node at the other address", PATIENCE, || {
+        assert_eq!(node.ended(), None, "{}", node.log());
+        get("/healthz").try_to(cluster.port(0) + 20).is_ok_and(|response| response.status == 200)
+    });
+    assert!(get("/healthz").try_to(cluster.port(0)).is_err(), "the file's own address");
+    drop(node);
+
+    let check = |name: &str, value: &str| run(rain().args(["config", "check"]).arg(cluster.config(0)).env(name, value));
+    check("RAIN_LISTEN", &other).succeeded();
+    check("RAIN_LISTEN", "here").failed_naming(&["listen", "here", "address"]);
+    check("RAIN_CODE", "b-code:6").failed_naming(&["4 nodes", "6", "b-code:6"]);
+    check("RAIN_KEY_FILE", "/nowhere/key").failed_naming(&["/nowhere/key"]);
+    // What it overrides may be wrong in the file.
+    fs::write(cluster.config(0), good.replacen("code = \"b-code:4\"", "code = \"z\"", 1)).expect("a configuration");
+    check("RAIN_CODE", "b-code:4").succeeded();
+}
+
+#[test]
+fn wrong_use_of_the_command_line_exits_2() {
+    let cases: [&[&str]; 14] = [
+        &["nonsense"],
+        &["--nonsense"],
+        &["demo", "--nodes", "many"],
+        &["demo", "--port", "70000"],
+        &["demo", "extra"],
+        &["node"],
+        &["node", "--config"],
+        &["put"],
+        &["get"],
+        &["rm"],
+        &["stat"],
+        &["stat", "a", "b"],
+        &["config"],
+        &["config", "check"],
+    ];
+    for arguments in cases {
+        let finished = run(rain().args(arguments));
+        assert_eq!(finished.code, Some(2), "{arguments:?}: {finished:?}");
+        assert_eq!(finished.text(), "", "{arguments:?}");
+        assert!(finished.stderr.contains("--help") || finished.stderr.contains("Usage"), "{arguments:?}: {finished:?}");
+    }
+}
+
+#[test]
+fn help_and_version_are_told() {
+    for command in ["", "demo", "node", "put", "get", "ls", "rm", "stat", "status", "config"] {
+        let arguments: Vec<_> = [command, "--help"].into_iter().filter(|argument| !argument.is_empty()).collect();
+        let help = run(rain().args(arguments)).succeeded();
+        assert!(help.text().contains("Usage"), "{command}: {help:?}");
+    }
+    let version = run(rain().arg("--version")).succeeded().text();
+    assert!(version.contains(env!("CARGO_PKG_VERSION")) && version.contains("commit"), "{version}");
+}

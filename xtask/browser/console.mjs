@@ -1,0 +1,214 @@
+// Drives the console in a real browser, as a viewer and operator would.
+//
+//     node console.mjs URL DIRECTORY
+//
+// Opens the console at URL, watches the sample from its start over a seek to its end, stores a file and deletes it
+// again. Prints a line per check; exits 1 at the first that fails, with the reason. A screenshot, `console.png`, goes to
+// DIRECTORY (`failure.png` if a check fails). The browser is Chromium at $CHROMIUM, or /usr/bin/chromium.
+
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { chromium } from "playwright-core";
+
+const NODES = 4;
+const SAMPLE = "sample.mp4";
+const SEEK_TO_SECONDS = 45;
+const PLAYBACK_RATE = 4;
+/** A picture that waits for longer than this is a rebuffer. */
+const REBUFFER_MS = 250;
+
+const FLAGS = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+  "--autoplay-policy=no-user-gesture-required",
+];
+
+class CheckFailed extends Error {}
+
+function check(condition, what, found) {
+  if (!condition) throw new CheckFailed(`${what}: found ${JSON.stringify(found)}`);
+  console.log(`ok: ${what}`);
+}
+
+/** Waits until a question to the page is answered with something true; the answer. */
+async function until(page, what, seconds, question, argument) {
+  try {
+    const handle = await page.waitForFunction(question, argument, { timeout: seconds * 1000, polling: 50 });
+    console.log(`ok: ${what}`);
+    return await handle.jsonValue();
+  } catch (error) {
+    if (error.name !== "TimeoutError") throw error;
+    throw new CheckFailed(`${what}: not within ${seconds} s`);
+  }
+}
+
+/** Runs in the page before its own scripts: notes what the player goes through, and for how long it waits. */
+function watchVideo() {
+  const seen = { playing: 0, seeked: 0, ended: 0, errors: [], waits: [] };
+  window.seenByTest = seen;
+  let waitsSince = null;
+  const resume = () => {
+    if (waitsSince !== null) seen.waits.push(performance.now() - waitsSince);
+    waitsSince = null;
+  };
+  const on = (name, listener) => document.addEventListener(name, (event) => {
+    if (event.target instanceof HTMLVideoElement) listener(event.target);
+  }, true);
+  on("playing", () => { seen.playing += 1; resume(); });
+  on("seeking", () => { waitsSince = null; });
+  on("seeked", () => { seen.seeked += 1; });
+  on("ended", () => { seen.ended += 1; resume(); });
+  on("error", (video) => seen.errors.push(`${video.error?.code}: ${video.error?.message}`));
+  on("waiting", (video) => {
+    if (seen.playing > 0 && !video.seeking) waitsSince ??= performance.now();
+  });
+  // Not every stall is announced: the picture's time must also move while it plays.
+  let last = { time: -1, at: 0 };
+  setInterval(() => {
+    const video = document.querySelector("video");
+    const now = performance.now();
+    const still = video && seen.playing > 0 && !video.paused && !video.ended && !video.seeking
+      && video.currentTime === last.time;
+    if (still) {
+      last.stood = now - last.at;
+      seen.longestStand = Math.max(seen.longestStand ?? 0, last.stood);
+    } else {
+      last = { time: video?.currentTime ?? -1, at: now };
+    }
+  }, 20);
+}
+
+const state = (page) => page.evaluate(() => {
+  const video = document.querySelector("video");
+  const { currentTime, duration, ended, error, src } = video;
+  return { currentTime, duration, ended, error: error && `${error.code}: ${error.message}`, src };
+});
+
+async function checkNodes(page) {
+  await until(page, `${NODES} node cards say up`, 10, (count) => {
+    const cards = [...document.querySelectorAll("#nodes > li")];
+    return cards.length === count && cards.every((card) => card.querySelector(".state").textContent === "up");
+  }, NODES);
+  const headline = await page.textContent("#headline");
+  check(headline.startsWith(`${NODES} of ${NODES} nodes up`), "the headline says so too", headline);
+}
+
+async function checkPlayback(page, directory) {
+  const started = Date.now();
+  await until(page, `${SAMPLE} plays`, 15, (title) => {
+    const video = document.querySelector("video");
+    return video.src.endsWith(`/v/${title}`) && window.seenByTest.playing > 0 && video.currentTime > 0.5;
+  }, SAMPLE);
+  console.log(`    picture after ${Date.now() - started} ms`);
+  const before = (await state(page)).currentTime;
+  await page.waitForTimeout(1500);
+  const after = (await state(page)).currentTime;
+  check(after - before > 1, "its time advances with the clock", { before, after });
+  await page.screenshot({ path: join(directory, "console.png"), fullPage: true });
+
+  const { duration } = await state(page);
+  check(duration > SEEK_TO_SECONDS + 5, `it lasts longer than ${SEEK_TO_SECONDS} s`, duration);
+  await page.evaluate((seconds) => {
+    const video = document.querySelector("video");
+    window.seenByTest.seeked = 0;
+    video.currentTime = seconds;
+  }, SEEK_TO_SECONDS);
+  await until(page, `a seek to ${SEEK_TO_SECONDS} s is done and the picture moves on`, 10, (seconds) => {
+    const video = document.querySelector("video");
+    return window.seenByTest.seeked > 0 && !video.seeking && video.currentTime > seconds + 0.3;
+  }, SEEK_TO_SECONDS);
+
+  await page.evaluate((rate) => { document.querySelector("video").playbackRate = rate; }, PLAYBACK_RATE);
+  await until(page, "it plays to its end", 30, () => window.seenByTest.ended > 0);
+  const end = await state(page);
+  check(end.ended && Math.abs(end.currentTime - end.duration) < 0.25, "the end is the title's", end);
+  await checkSmooth(page);
+}
+
+async function checkSmooth(page) {
+  const seen = await page.evaluate(() => window.seenByTest);
+  check(seen.errors.length === 0 && (await state(page)).error === null, "no media error", seen.errors);
+  const worst = Math.max(0, ...seen.waits);
+  check(worst <= REBUFFER_MS, `no rebuffer over ${REBUFFER_MS} ms`, seen.waits);
+  check((seen.longestStand ?? 0) <= REBUFFER_MS, `no picture that stands for over ${REBUFFER_MS} ms`, seen.longestStand);
+}
+
+async function checkUpload(page) {
+  const title = `browser test ${process.pid}.txt`;
+  const buffer = Buffer.from("A line of text, stored over several nodes.\n".repeat(1000));
+  const listed = ({ title, wanted }) => wanted === [...document.querySelectorAll("#titles .title")]
+    .some((name) => name.textContent === title);
+  await page.setInputFiles("#upload-file", { name: title, mimeType: "text/plain", buffer });
+  const proposed = await page.inputValue("#upload-title");
+  check(proposed === title, "the form proposes the file's name", proposed);
+  try {
+    await page.click("#upload-button");
+    await until(page, "an uploaded file is in the table", 15, listed, { title, wanted: true });
+    const columns = await page.locator("#titles > tr", { hasText: title }).locator(".cell").count();
+    check(columns === NODES, `the table shows its ${NODES} columns`, columns);
+    await page.getByRole("button", { name: `Delete ${title}` }).click();
+    await page.locator("#confirm").getByRole("button", { name: "Delete" }).click();
+    await until(page, "a deleted file leaves the table", 15, listed, { title, wanted: false });
+  } catch (error) {
+    if (!(error instanceof CheckFailed)) throw error;
+    throw new CheckFailed(`${error.message}; the console says: ${await page.textContent("#notices")}`);
+  }
+}
+
+async function open(profile) {
+  const executablePath = process.env.CHROMIUM || "/usr/bin/chromium";
+  if (!existsSync(executablePath)) throw new CheckFailed(`there is no browser at ${executablePath}`);
+  const viewport = { width: 1440, height: 1000 };
+  return chromium.launchPersistentContext(profile, { executablePath, args: FLAGS, viewport, colorScheme: "dark" });
+}
+
+async function run(url, directory) {
+  mkdirSync(directory, { recursive: true });
+  const profile = mkdtempSync(join(tmpdir(), "rain-browser-"));
+  let context = null;
+  try {
+    context = await open(profile);
+    const page = context.pages()[0] ?? await context.newPage();
+    const complaints = [];
+    page.on("pageerror", (error) => complaints.push(error.message));
+    page.on("console", (message) => {
+      if (message.type() === "error") complaints.push(`${message.text()} (${message.location().url})`);
+    });
+    await page.addInitScript(watchVideo);
+    try {
+      await page.goto(url, { waitUntil: "load", timeout: 15_000 });
+      check((await page.locator(".name").textContent()) === "RAIN", "the console opens", await page.title());
+      await checkNodes(page);
+      await checkPlayback(page, directory);
+      await checkUpload(page);
+      await checkSmooth(page);
+      check(complaints.length === 0, "no errors in the browser's console", complaints);
+    } catch (error) {
+      await page.screenshot({ path: join(directory, "failure.png"), fullPage: true }).catch(() => {});
+      if (complaints.length > 0) console.error(`the browser's console: ${complaints.join("; ")}`);
+      throw error;
+    }
+  } finally {
+    await context?.close();
+    rmSync(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+  }
+}
+
+const [url, directory, ...rest] = process.argv.slice(2);
+if (!url || !directory || rest.length > 0) {
+  console.error("use: node console.mjs URL DIRECTORY");
+  process.exit(2);
+}
+try {
+  await run(url, directory);
+  console.log("the console holds");
+} catch (error) {
+  console.error(error instanceof CheckFailed ? `failed: ${error.message}` : error);
+  process.exit(1);
+}

@@ -1,0 +1,192 @@
+//! The stages of `cargo xtask test`, and those of them that are calls of cargo.
+
+use core::fmt;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use clap::ValueEnum;
+
+use crate::tools::{self, Need, Workspace};
+use crate::{browser, fuzz};
+
+/// A stage of the test.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Stage {
+    /// Format, clippy, documentation.
+    Lint,
+    /// Tests of every crate by itself.
+    Unit,
+    /// Whole clusters in the seeded simulator.
+    Sim,
+    /// Every fuzz target for a short while.
+    Fuzz,
+    /// The program itself, over sockets and processes.
+    E2e,
+    /// The console of a demo, in a real browser.
+    Browser,
+}
+
+/// All stages, in the order in which they run.
+pub(crate) const ALL: [Stage; 6] = [Stage::Lint, Stage::Unit, Stage::Sim, Stage::Fuzz, Stage::E2e, Stage::Browser];
+
+/// How a stage ended that did not fail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// All of it held.
+    Passed,
+    /// It did not run, for this reason.
+    Skipped(String),
+}
+
+/// How many stages ended how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    pub(crate) passed: usize,
+    pub(crate) failed: usize,
+    pub(crate) skipped: usize,
+}
+
+/// The closing line.
+impl fmt::Display for Tally {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} passed, {} failed", self.passed, self.failed)?;
+        if self.skipped > 0 { write!(formatter, ", {} skipped", self.skipped) } else { Ok(()) }
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.to_possible_value().map(|value| value.get_name().to_owned());
+        formatter.write_str(&name.unwrap_or_default())
+    }
+}
+
+/// Runs stages up to the first that fails; those behind it count as skipped.
+pub(crate) fn run(stages: &[Stage]) -> Tally {
+    let mut tally = Tally::default();
+    for (place, stage) in stages.iter().enumerate() {
+        println!("== {stage}");
+        let began = Instant::now();
+        let outcome = Workspace::find().and_then(|workspace| stage.run(&workspace));
+        let seconds = began.elapsed().as_secs_f64();
+        match outcome {
+            Ok(Outcome::Passed) => {
+                println!("== {stage} passed in {seconds:.1} s");
+                tally.passed += 1;
+            }
+            Ok(Outcome::Skipped(reason)) => {
+                println!("== {stage} skipped: {reason}");
+                tally.skipped += 1;
+            }
+            Err(error) => {
+                println!("== {stage} FAILED after {seconds:.1} s: {error:#}");
+                tally.failed += 1;
+                tally.skipped += stages.len() - place - 1;
+                break;
+            }
+        }
+    }
+    tally
+}
+
+impl Stage {
+    fn run(self, workspace: &Workspace) -> Result<Outcome> {
+        match self {
+            Stage::Lint => lint(workspace),
+            Stage::Unit => unit(workspace),
+            Stage::Sim => sim(workspace),
+            Stage::Fuzz => fuzz::run(workspace),
+            Stage::E2e => end_to_end(workspace),
+            Stage::Browser => browser::run(workspace),
+        }
+    }
+}
+
+fn lint(workspace: &Workspace) -> Result<Outcome> {
+    tools::run(&mut workspace.cargo(&["fmt", "--all", "--check"]))?;
+    tools::run(&mut workspace.cargo(&["clippy", "--workspace", "--all-targets", "--", "-Dwarnings"]))?;
+    let mut doc = workspace.cargo(&["doc", "--workspace", "--no-deps"]);
+    tools::run(doc.env("RUSTDOCFLAGS", "-Dwarnings"))?;
+    Ok(Outcome::Passed)
+}
+
+/// Crates whose integration tests are those of one crate by itself.
+const LIBRARIES: [&str; 3] = ["kernels", "codec", "cluster"];
+
+fn unit(workspace: &Workspace) -> Result<Outcome> {
+    // One choice of packages for all calls, so that nothing is built twice. Fuzz targets run until they find something.
+    let all = ["test", "--workspace", "--exclude", "rain-fuzz"];
+    let mut tests = Vec::new();
+    for folder in LIBRARIES {
+        tests.extend(integration_tests(workspace, folder)?);
+    }
+    let tests = tests.iter().flat_map(|name| ["--test", name]);
+    tools::run(workspace.cargo(&all).args(["--lib", "--bins"]).args(tests))?;
+    tools::run(workspace.cargo(&all).arg("--doc"))?;
+    Ok(Outcome::Passed)
+}
+
+/// The streamer's test that is a stage of its own.
+const SIMULATION: &str = "sim";
+
+fn sim(workspace: &Workspace) -> Result<Outcome> {
+    let test = ["test", "--release", "-p", "rain-streamer", "--test", SIMULATION, "--", "--nocapture"];
+    tools::run(&mut workspace.cargo(&test))?;
+    Ok(Outcome::Passed)
+}
+
+const FFMPEG: Need = Need { tools: &["ffmpeg", "ffprobe"], packages: &["ffmpeg"] };
+
+fn end_to_end(workspace: &Workspace) -> Result<Outcome> {
+    let mut tests = integration_tests(workspace, "streamer")?;
+    tests.retain(|name| name != SIMULATION);
+    if tests.is_empty() {
+        return Ok(Outcome::Skipped("streamer/tests has no test but the simulation".to_owned()));
+    }
+    if let Some(missing) = tools::ensure(&FFMPEG)? {
+        return Ok(Outcome::Skipped(missing));
+    }
+    tools::run(&mut workspace.cargo(&["build", "--release"]))?;
+    let mut test = workspace.cargo(&["test", "--release", "-p", "rain-streamer"]);
+    test.args(tests.iter().flat_map(|name| ["--test", name]));
+    tools::run(&mut test)?;
+    Ok(Outcome::Passed)
+}
+
+/// Names the integration tests of a crate: `tests/NAME.rs` and `tests/NAME/main.rs`.
+fn integration_tests(workspace: &Workspace, folder: &str) -> Result<Vec<String>> {
+    let folder = workspace.root.join(folder).join("tests");
+    let mut names = Vec::new();
+    if !folder.is_dir() {
+        return Ok(names);
+    }
+    for entry in folder.read_dir().with_context(|| folder.display().to_string())? {
+        let path = entry?.path();
+        let is_test = path.extension().is_some_and(|extension| extension == "rs") || path.join("main.rs").is_file();
+        if let Some(name) = path.file_stem().and_then(|stem| stem.to_str())
+            && is_test
+        {
+            names.push(name.to_owned());
+        }
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_closing_line_is_plain() {
+        let tally = Tally { passed: 6, failed: 0, skipped: 0 };
+        assert_eq!(tally.to_string(), "6 passed, 0 failed");
+        assert_eq!(Tally { passed: 2, failed: 1, skipped: 3 }.to_string(), "2 passed, 1 failed, 3 skipped");
+    }
+
+    #[test]
+    fn every_stage_runs_when_none_is_named() {
+        assert_eq!(ALL, Stage::value_variants());
+        assert_eq!(ALL.map(|stage| stage.to_string()), ["lint", "unit", "sim", "fuzz", "e2e", "browser"]);
+    }
+}
