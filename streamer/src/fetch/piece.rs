@@ -120,8 +120,11 @@ mod tests {
                             (byte - stripe.title_offset) / u64::from(stripe.cell_bytes),
                             (byte - stripe.title_offset) % u64::from(stripe.cell_bytes),
                         );
-                        assert!(piece.cells.contains(&(cell as usize)), "{start}..{end}: {piece:?}");
-                        assert!(piece.blocks.contains(&((offset / 1024) as u32)), "{start}..{end}: {piece:?}");
+                        assert!(piece.cells.contains(&usize::try_from(cell).unwrap()), "{start}..{end}: {piece:?}");
+                        assert!(
+                            piece.blocks.contains(&u32::try_from(offset / 1024).unwrap()),
+                            "{start}..{end}: {piece:?}"
+                        );
                     }
                 }
                 assert_eq!(at, *end);

@@ -13,12 +13,12 @@ use std::time::Duration;
 pub(crate) fn rain() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_rain"));
     for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("RAIN_") || name == "RUST_LOG" {
+        if name.to_string_lossy().starts_with("RAIN_") {
             command.env_remove(name);
         }
     }
     if let Some(level) = std::env::var_os("RAIN_TEST_LOG") {
-        command.env("RUST_LOG", level);
+        command.env("RAIN_LOG", level);
     }
     command.stdin(Stdio::null());
     command
