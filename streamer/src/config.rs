@@ -214,6 +214,12 @@ impl Config {
         &self.members[self.id.0 as usize]
     }
 
+    /// The code and the nodes: on these depends which node holds which column.
+    pub fn layout(&self) -> String {
+        let names: Vec<_> = self.members.iter().map(|member| member.name.as_str()).collect();
+        format!("{} on {}", self.code.name(), names.join(", "))
+    }
+
     /// The quorums of the configured code.
     pub fn quorum(&self) -> Quorum {
         Quorum::new(self.code.columns(), self.code.data_columns())

@@ -4,6 +4,7 @@ use super::ClientArguments;
 use anyhow::{Context, bail};
 use bytes::Bytes;
 use core::fmt;
+use core::time::Duration;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
@@ -13,6 +14,10 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde::de::DeserializeOwned;
 use std::io;
+use tokio::time::timeout;
+
+/// The head of an answer must have come after so long.
+const HEAD: Duration = Duration::from_secs(15);
 
 /// The body of a request.
 pub(super) type RequestBody = UnsyncBoxBody<Bytes, io::Error>;
@@ -58,7 +63,7 @@ impl ClusterClient {
         }
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(core::time::Duration::from_secs(2)));
+        connector.set_connect_timeout(Some(Duration::from_secs(2)));
         let client = Client::builder(TokioExecutor::new()).http1_max_buf_size(1 << 20).build(connector);
         Ok(Self { servers, as_json: arguments.json, client })
     }
@@ -77,13 +82,17 @@ impl ClusterClient {
         headers: &[(&str, String)],
         body: RequestBody,
     ) -> anyhow::Result<Response<Incoming>> {
+        // A PUT is answered when all of its body is durable; everything else soon.
+        let patience = if *method == Method::PUT || path.contains("verify=1") { Duration::MAX } else { HEAD };
         let url = format!("{}{path}", self.servers[server]);
         let mut request = Request::builder().method(method).uri(&url);
         for (name, value) in headers {
             request = request.header(*name, value);
         }
         let request = request.body(body).with_context(|| format!("`{url}` is not a URL"))?;
-        let response = self.client.request(request).await.with_context(|| format!("{url} cannot be reached"))?;
+        let unreachable = || format!("{url} cannot be reached");
+        let response = timeout(patience, self.client.request(request)).await.with_context(unreachable)?;
+        let response = response.with_context(unreachable)?;
         if response.status().is_success() {
             return Ok(response);
         }

@@ -67,7 +67,7 @@ pub(crate) struct TitleBody {
     ready_bytes: u64,
     /// Bytes that the viewer has yet to get.
     left: u64,
-    /// How long a fetch may wait for columns to return.
+    /// How long the next fetch may wait for columns to return.
     patience: Duration,
 }
 
@@ -86,15 +86,13 @@ impl TitleBody {
             ready: VecDeque::new(),
             ready_bytes: 0,
             left: range.end - range.start,
-            patience: RETURN,
+            patience: FIRST,
         }
     }
 
     /// Fetches until the first bytes are there, so that an error can still be told as a status.
     pub(crate) async fn prepare(&mut self) -> Result<(), ReadError> {
-        self.patience = FIRST;
         self.fetch_ahead();
-        self.patience = RETURN;
         if let Some((bytes, result)) = self.fetches.next().await {
             self.take(bytes, result?);
         }
@@ -116,7 +114,8 @@ impl TitleBody {
             let Some(piece) = self.pieces.pop_front() else { break };
             let bytes = piece.len();
             self.under_way += bytes;
-            let (delivery, patience) = (Arc::clone(&self.delivery), self.patience);
+            let patience = core::mem::replace(&mut self.patience, RETURN);
+            let delivery = Arc::clone(&self.delivery);
             let task = tokio::spawn(async move { delivery.fetch(&piece, patience).await });
             self.fetches.push_back(Fetch { task, bytes });
         }

@@ -15,6 +15,8 @@ use tokio::time::{sleep, timeout};
 
 /// A question answered from memory.
 const QUICK: Duration = Duration::from_secs(2);
+/// A client is told of a failure after so long at the latest.
+const SOON: Duration = Duration::from_secs(1);
 /// A question answered from a disk that may have gigabytes to sync.
 const DURABLE: Duration = Duration::from_mins(1);
 
@@ -63,6 +65,18 @@ impl<'a, M: Machine> Drive<'a, M> {
     /// Cancel safety: dropping it gives up; messages under way may still arrive.
     pub(super) async fn flush(mut self) {
         self.send();
+        while self.requests.next().await.is_some() {}
+    }
+
+    /// Like [`flush`](Self::flush), and calls `tell` once all have answered, or after a second: the client need not wait
+    /// for a node that hangs.
+    ///
+    /// Cancel safety: as of `flush`; `tell` may not be called.
+    pub(super) async fn flush_then(mut self, tell: impl FnOnce()) {
+        self.send();
+        let all = async { while self.requests.next().await.is_some() {} };
+        let _ = timeout(SOON, all).await;
+        tell();
         while self.requests.next().await.is_some() {}
     }
 

@@ -8,12 +8,14 @@ use core::time::Duration;
 use rain_cluster::catalog::{Learnt, Sync};
 use rain_cluster::commit::{Marking, PendingCheck, PurgeCheck, Verdict};
 use rain_cluster::{Manifest, Request};
+use std::io;
 use std::sync::Arc;
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 
 /// Pending versions are resolved within 5 s of the coordinator's return (DESIGN 4).
 const PENDING: Duration = Duration::from_secs(1);
+const LEARN_AGAIN: Duration = Duration::from_secs(1);
 const SWEEP: Duration = Duration::from_secs(10);
 
 impl Node {
@@ -35,26 +37,31 @@ impl Node {
     }
 
     async fn learn(self: Arc<Self>) {
+        loop {
+            match self.learn_once().await {
+                Ok(()) => return,
+                Err(error) => {
+                    tracing::warn!(%error, "what is committed could not be written down: once more");
+                    sleep(LEARN_AGAIN).await;
+                }
+            }
+        }
+    }
+
+    async fn learn_once(self: &Arc<Self>) -> io::Result<()> {
         let sync = Sync::new(self.now(), &self.others(), self.config.quorum());
-        let mut drive = Drive::new(&self, sync);
+        let mut drive = Drive::new(self, sync);
         loop {
             match drive.next(Sync::poll_event).await {
                 Learnt::Manifests(manifests) => {
                     for manifest in manifests {
                         if self.placement(&manifest.title).column_of(self.config.id).is_some() {
-                            self.mark_here(manifest, true).await;
+                            self.answer(Request::Mark { manifest, spread: true }).await?;
                         }
                     }
                 }
-                Learnt::Floor(floor) => {
-                    if let Err(error) = self.blocking(move |node| node.store.raise_floor(floor)).await {
-                        tracing::warn!(%error, "the identity could not be written");
-                    }
-                }
-                Learnt::Enough => match self.blocking(|node| node.store.set_learnt()).await {
-                    Ok(()) => return,
-                    Err(error) => tracing::warn!(%error, "the identity could not be written"),
-                },
+                Learnt::Floor(floor) => self.blocking(move |node| node.store.raise_floor(floor)).await?,
+                Learnt::Enough => return self.blocking(|node| node.store.set_learnt()).await,
             }
         }
     }

@@ -120,6 +120,7 @@ impl Node {
     async fn greet_by(self: Arc<Self>, peer: NodeId, path: usize) {
         let started = Instant::now();
         let hello = self.peers.request_by(peer, path, Method::GET, "/peer/v1/hello", Bytes::new(), PATIENCE).await;
+        self.peers.note_path(peer, path, hello.is_ok());
         self.liveness.note(peer, path, hello.is_ok().then(|| started.elapsed()));
     }
 

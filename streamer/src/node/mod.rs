@@ -60,7 +60,7 @@ impl Node {
         let boot = u64::try_from(boot).unwrap_or(u64::MAX);
         let random = random_u64();
         let life = (random >> 32) as u32;
-        let store = Store::open(disk, config.id, life, Time::default())?;
+        let store = Store::open(disk, config.id, &config.layout(), life, Time::default())?;
         Ok(Arc::new(Self {
             peers: Peers::new(&config, boot),
             verifier: Verifier::new(config.key, random),
@@ -164,9 +164,7 @@ impl Node {
                 return Err(ColumnError::Missing);
             }
             let bytes = node.store.read_blocks(&reader, &read, COLUMN_READ_BYTES_MAX);
-            if let Err(error @ ColumnError::Disk(_)) = &bytes {
-                node.store.note_damage(&title, version, &error.to_string());
-            }
+            let bytes = bytes.inspect_err(|error| node.store.note_if_damage(&title, version, error));
             bytes.map(Bytes::from)
         })
         .await

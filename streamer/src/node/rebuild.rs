@@ -6,16 +6,18 @@ use super::read::Delivery;
 use crate::fetch::Piece;
 use crate::store::title_version;
 use core::time::Duration;
-use rain_cluster::{ColumnStatus, Manifest, Placement, Reply, Request};
+use futures_util::future::join_all;
+use rain_cluster::{ColumnStatus, Manifest, NodeId, Placement, Reply, Request};
 use rain_codec::column::{CHECKSUM_BYTES, Seal, StripeShape};
 use rain_codec::{Cell, ErasurePattern};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 /// How often the node looks for columns that it lacks.
 const LOOK: Duration = Duration::from_secs(2);
 /// How often it asks all others what is committed; besides, whenever one of them comes back.
-const ASK: Duration = Duration::from_mins(1);
+const ASK: Duration = Duration::from_secs(10);
 /// A column is rebuilt at this rate at most, so that viewers keep the disks and networks.
 const BYTES_PER_SECOND: u64 = 128 << 20;
 
@@ -40,12 +42,13 @@ impl Node {
         let mut tick = interval(LOOK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut asked: Option<Instant> = None;
-        let mut present = 0;
+        let mut present = BTreeSet::new();
         loop {
             tick.tick().await;
             let others = self.others();
-            let up = others.iter().filter(|peer| self.liveness.is_up(**peer) == Some(true)).count();
-            if up > present || asked.is_none_or(|asked| asked.elapsed() >= ASK) {
+            let up: BTreeSet<NodeId> =
+                others.into_iter().filter(|peer| self.liveness.is_up(*peer) == Some(true)).collect();
+            if !up.is_subset(&present) || asked.is_none_or(|asked| asked.elapsed() >= ASK) {
                 self.catch_up().await;
                 asked = Some(Instant::now());
             }
@@ -94,16 +97,16 @@ impl Node {
         let index = u16::try_from(column).unwrap_or(u16::MAX);
         let seal = Seal::new(title, title_version(version), index);
         let started = Instant::now();
-        let take = |offset, bytes| self.take_upload(title.clone(), version, index, offset, bytes);
-        take(0, bytes::Bytes::new()).await?;
+        let name = title.clone();
+        self.blocking(move |node| node.store.begin_rebuild(node.now(), &name, version, index)).await?;
         let mut offset = 0;
         for stripe in delivery.stripes() {
-            let piece = whole(&stripe);
             let cells: Vec<Cell> = (0..stripe.rows).map(|row| Cell { column: index, row }).collect();
-            let bytes = delivery.fetch_lost(&piece, &cells).await?;
-            let record = record(&stripe, seal, &bytes);
+            let fetched = delivery.fetch_lost(&whole(&stripe), &cells).await;
+            let bytes = fetched.inspect_err(|_| self.store.drop_upload(title, version))?;
+            let (record, name) = (record(&stripe, seal, &bytes), title.clone());
             let length = record.len() as u64;
-            take(offset, record.into()).await?;
+            self.blocking(move |node| node.store.append(node.now(), &name, version, offset, &record)).await?;
             offset += length;
             // As late as the rate would have it.
             let due = Duration::from_millis(offset.saturating_mul(1000) / BYTES_PER_SECOND);
@@ -120,9 +123,9 @@ impl Node {
         placement: &Placement,
         own: usize,
     ) -> Result<Delivery, super::ReadError> {
+        let ask = placement.nodes().iter().map(|node| self.column_status(*node, &manifest.title, manifest.version));
         let mut lost = ErasurePattern::of(&[own]);
-        for (column, node) in placement.nodes().iter().enumerate().filter(|(column, _)| *column != own) {
-            let status = self.column_status(*node, &manifest.title, manifest.version).await;
+        for (column, status) in join_all(ask).await.into_iter().enumerate() {
             if !matches!(status, Some(ColumnStatus::Ok { .. })) {
                 lost = lost.with(column);
             }

@@ -162,6 +162,9 @@ impl Node {
         name: &str,
         version: Version,
     ) -> Option<ColumnStatus> {
+        if node != self.config.id && self.liveness.is_up(node) == Some(false) {
+            return None;
+        }
         let Some(Reply::State(state)) = self.ask(node, Request::Lookup { title: name.to_owned() }).await else {
             return None;
         };
@@ -179,6 +182,9 @@ impl Node {
     ) -> Option<ColumnStatus> {
         if node == self.config.id {
             return Some(self.inspect_own(name.to_owned(), version, look).await);
+        }
+        if self.liveness.is_up(node) == Some(false) {
+            return None;
         }
         let patience = if look == Look::Blocks { VERIFY } else { INSPECT };
         let blocks = u8::from(look == Look::Blocks);

@@ -176,9 +176,8 @@ impl Node {
             Err(error) => {
                 drive.machine.abort();
                 self.store.aborted(&title, begin.version);
-                // The nodes have dropped what they had before the client hears of it.
-                drive.flush().await;
-                return drop(told.send(Err(error)));
+                drive.flush_then(|| drop(told.send(Err(error)))).await;
+                return;
             }
         };
         let condition = if precondition.is_some() { Condition::Unchanged } else { Condition::None };
@@ -236,8 +235,7 @@ impl Node {
                 }
                 PutEvent::Aborted(abort) => {
                     self.store.aborted(&manifest.title, manifest.version);
-                    drive.flush().await;
-                    tell(Err(abort.into()));
+                    drive.flush_then(|| tell(Err(abort.into()))).await;
                     return;
                 }
             }

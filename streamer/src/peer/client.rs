@@ -13,7 +13,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rain_cluster::NodeId;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use tokio::time::timeout;
 
 const CONNECT: Duration = Duration::from_millis(500);
@@ -57,6 +57,8 @@ pub struct Path {
     pub switch: String,
     remote: SocketAddr,
     client: Client<HttpConnector, Full<Bytes>>,
+    /// The last hello over it was answered.
+    up: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -93,8 +95,13 @@ impl Peers {
         &self.peers[to.0 as usize].paths
     }
 
-    /// Sends a request over the path that worked last, then over the others. The answer's head must come within
-    /// `patience`; its body is the caller's to read.
+    /// Notes whether a hello over a path was answered.
+    pub fn note_path(&self, to: NodeId, path_index: usize, up: bool) {
+        self.peers[to.0 as usize].paths[path_index].up.store(up, Ordering::Relaxed);
+    }
+
+    /// Sends a request over the path that worked last, then over the others, those that are up first. The answer's head
+    /// must come within `patience` in all; its body is the caller's to read.
     ///
     /// # Errors
     /// [`PeerError`]; the peer may have acted on the request all the same.
@@ -112,8 +119,11 @@ impl Peers {
         let count = peer.paths.len();
         let preferred = peer.preferred.load(Ordering::Relaxed);
         let mut last = PeerError::Unreachable { peer: peer.name.clone(), why: "there is no path to it".to_owned() };
-        for turn in 0..count {
-            let index = (preferred + turn) % count;
+        let mut order: Vec<usize> = (0..count).map(|turn| (preferred + turn) % count).collect();
+        order.sort_by_key(|index| !peer.paths[*index].up.load(Ordering::Relaxed));
+        // Each path gets its share of the time: one that is mute must not use up what the next one needs.
+        let patience = patience / u32::try_from(count.max(1)).unwrap_or(1);
+        for index in order {
             match self.request_by(to, index, method.clone(), path, body.clone(), patience).await {
                 Ok(response) => {
                     peer.preferred.store(index, Ordering::Relaxed);
@@ -196,7 +206,7 @@ fn paths(config: &Config, member: &Member) -> Vec<Path> {
             .pool_timer(TokioTimer::new())
             .http1_max_buf_size(512 << 10)
             .build(connector);
-        Some(Path { switch: switch.clone(), remote: *remote, client })
+        Some(Path { switch: switch.clone(), remote: *remote, client, up: AtomicBool::new(true) })
     };
     member.addresses.iter().filter_map(path).collect()
 }

@@ -10,6 +10,9 @@ use rain_codec::column::{
 };
 use std::io;
 
+/// The disk could not do it, on every Linux.
+const EIO: i32 = 5;
+
 /// Why a column cannot be read. Each is an erasure to the reader.
 #[derive(Debug, thiserror::Error)]
 pub enum ColumnError {
@@ -150,7 +153,7 @@ impl<D: Disk> Store<D> {
             let seal = Seal::new(title, header.version, column);
             Ok(ColumnReader { file, geometry, index: column, rows: header.rows, seal })
         });
-        opened.inspect_err(|error| self.note_damage(title, version, &error.to_string()))
+        opened.inspect_err(|error| self.note_if_damage(title, version, error))
     }
 
     /// Reads blocks of a column, laid out as [`ColumnRead`] says. Nothing is verified: the reader does that.
@@ -210,7 +213,7 @@ impl<D: Disk> Store<D> {
         let mut record = Vec::new();
         for index in 0..column.geometry.stripe_count() {
             let checked = self.verify_stripe(&column, index, &mut record);
-            checked.inspect_err(|error| self.note_damage(title, version, &error.to_string()))?;
+            checked.inspect_err(|error| self.note_if_damage(title, version, error))?;
         }
         Ok(())
     }
@@ -236,6 +239,24 @@ impl<D: Disk> Store<D> {
             }
         }
         Ok(())
+    }
+
+    /// Remembers an error that will be there at the next read too; not, say, that too many files were open.
+    pub fn note_if_damage(&self, title: &str, version: Version, error: &ColumnError) {
+        let lasts = match error {
+            ColumnError::Missing | ColumnError::OutOfRange => false,
+            ColumnError::Disk(error) => {
+                matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof)
+                    || error.raw_os_error() == Some(EIO)
+            }
+            ColumnError::Header(_)
+            | ColumnError::Foreign { .. }
+            | ColumnError::Length { .. }
+            | ColumnError::Block { .. } => true,
+        };
+        if lasts {
+            self.note_damage(title, version, &error.to_string());
+        }
     }
 
     /// Remembers that the node's column of a version is not to be trusted.

@@ -64,6 +64,10 @@ pub(super) struct Upload<F> {
     /// Bytes so far, header included.
     pub(super) bytes: u64,
     pub(super) touched: Time,
+    /// It is being made durable: nobody else may touch it.
+    pub(super) finishing: bool,
+    /// The node rebuilds its own column: no coordinator knows of it.
+    pub(super) rebuilding: bool,
 }
 
 /// Everything that the store holds.
@@ -135,6 +139,11 @@ impl<D: Disk> Index<D> {
         }
     }
 
+    /// All titles, deleted ones included.
+    pub(super) fn hashes(&self) -> Vec<TitleHash> {
+        self.titles.keys().copied().collect()
+    }
+
     pub(super) fn state(&self, title: TitleHash) -> TitleState {
         let entry = |held: &Held| {
             let manifest = held.manifest.clone()?;
@@ -189,15 +198,18 @@ impl<D: Disk> Index<D> {
                 version: manifest.version,
                 manifest: Some(manifest),
             });
-        let uploads =
-            self.uploads.iter().filter(|(_, upload)| now.since(upload.touched) >= PENDING_PATIENCE).map(
-                |((_, version), upload)| Overdue { title: upload.title.clone(), version: *version, manifest: None },
-            );
+        let uploads = self
+            .uploads
+            .iter()
+            .filter(|(_, upload)| !upload.finishing && !upload.rebuilding)
+            .filter(|(_, upload)| now.since(upload.touched) >= PENDING_PATIENCE)
+            .map(|((_, version), upload)| Overdue { title: upload.title.clone(), version: *version, manifest: None });
         pending.chain(uploads).collect()
     }
 
     pub(super) fn abandoned_uploads(&self, now: Time) -> Vec<Key> {
-        let abandoned = self.uploads.iter().filter(|(_, upload)| now.since(upload.touched) >= UPLOAD_LINGER);
+        let abandoned = |upload: &Upload<D::File>| !upload.finishing && now.since(upload.touched) >= UPLOAD_LINGER;
+        let abandoned = self.uploads.iter().filter(|(_, upload)| abandoned(upload));
         abandoned.map(|(key, _)| *key).collect()
     }
 

@@ -46,8 +46,9 @@ struct Identity {
     blank: bool,
     /// No lower than the counter of any tombstone that was purged: what is written later must be above it, because
     /// another node may still have the tombstone.
-    #[serde(default)]
     floor: u64,
+    /// The code and the nodes, on which it depends what lies where.
+    layout: String,
 }
 
 /// A decision to commit, durable until every prepared participant has its mark.
@@ -202,12 +203,39 @@ impl<D: Disk> Store<D> {
     /// # Errors
     /// Those of the disk; [`io::ErrorKind::AlreadyExists`] when a sound column of the version is held already.
     pub fn begin_upload(&self, now: Time, title: &str, version: Version, column: u16) -> io::Result<()> {
+        self.open_upload(now, title, version, column, false)
+    }
+
+    /// Begins to rebuild the node's own column of `version`, to be appended to and prepared as an upload is.
+    ///
+    /// # Errors
+    /// Those of [`begin_upload`](Self::begin_upload).
+    pub fn begin_rebuild(&self, now: Time, title: &str, version: Version, column: u16) -> io::Result<()> {
+        self.open_upload(now, title, version, column, true)
+    }
+
+    fn open_upload(&self, now: Time, title: &str, version: Version, column: u16, rebuilding: bool) -> io::Result<()> {
         let name = FileName { title: TitleHash::of(title), version, kind: FileKind::Column(column) };
         if lock(&self.index).held((name.title, version)).is_some_and(Held::has_column) {
             return Err(io::Error::from(io::ErrorKind::AlreadyExists));
         }
+        if lock(&self.index)
+            .uploads
+            .get(&(name.title, version))
+            .is_some_and(|upload| upload.finishing || upload.rebuilding)
+        {
+            return Err(io::Error::from(io::ErrorKind::ResourceBusy));
+        }
         let file = Arc::new(self.disk.create(&unfinished(&name.path()))?);
-        let upload = Upload { title: title.to_owned(), file, column, bytes: HEADER_BYTES as u64, touched: now };
+        let upload = Upload {
+            title: title.to_owned(),
+            file,
+            column,
+            bytes: HEADER_BYTES as u64,
+            touched: now,
+            finishing: false,
+            rebuilding,
+        };
         lock(&self.index).uploads.insert((name.title, version), upload);
         Ok(())
     }
@@ -257,6 +285,8 @@ impl<D: Disk> Store<D> {
         };
         let column = match written {
             Ok(column) => column,
+            // The same request came before and is at it.
+            Err(error) if error.kind() == io::ErrorKind::ResourceBusy => return refused(&error),
             Err(error) => {
                 self.forget_upload(key);
                 return refused(&error);
@@ -292,8 +322,12 @@ impl<D: Disk> Store<D> {
     /// Writes the header of an uploaded column and makes the file durable under its unfinished name.
     fn finish_upload(&self, key: (TitleHash, Version), manifest: &Manifest) -> io::Result<Option<u16>> {
         let (file, column, bytes) = {
-            let index = lock(&self.index);
-            let upload = index.uploads.get(&key).ok_or_else(|| io::Error::other("no upload"))?;
+            let mut index = lock(&self.index);
+            let upload = index.uploads.get_mut(&key).ok_or_else(|| io::Error::other("no upload"))?;
+            if upload.finishing {
+                return Err(io::Error::from(io::ErrorKind::ResourceBusy));
+            }
+            upload.finishing = true;
             (Arc::clone(&upload.file), upload.column, upload.bytes)
         };
         let (header, expected) = header_of(manifest, column).map_err(io::Error::other)?;
@@ -438,7 +472,7 @@ impl<D: Disk> Store<D> {
         lock(&self.index).old_tombstones(now)
     }
 
-    /// Drops an upload whose version was decided without it. A column that was made durable meanwhile stays.
+    /// Drops an upload whose version was decided without it, or a rebuild that cannot go on. A column that was made durable meanwhile stays.
     pub fn drop_upload(&self, title: &str, version: Version) {
         self.forget_upload((TitleHash::of(title), version));
     }
@@ -461,11 +495,13 @@ impl<D: Disk> Store<D> {
             self.forget_upload(key);
         }
         let keys = lock(&self.index).lingered(now);
-        for key in &keys {
+        let removed = keys.iter().map(|key| {
             let _title = self.lock_title(key.0);
-            self.remove_version(*key)?;
-        }
-        Ok(keys.len())
+            self.remove_version(*key)
+        });
+        // One that the disk does not let go of holds up no other.
+        let removed: Vec<io::Result<()>> = removed.collect();
+        removed.into_iter().collect::<io::Result<Vec<()>>>().map(|removed| removed.len())
     }
 
     fn lock_title(&self, title: TitleHash) -> MutexGuard<'_, ()> {

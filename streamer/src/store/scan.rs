@@ -1,7 +1,7 @@
 //! Opening a store: what a start finds in the data folder.
 
 use super::index::{HeldColumn, Index};
-use super::names::{DECISIONS, FileKind, FileName, IDENTITY, TITLES, TitleHash, UNFINISHED};
+use super::names::{DECISIONS, FileKind, FileName, IDENTITY, TITLES, UNFINISHED};
 use super::record::{self, RecordError};
 use super::{Decision, Disk, Identity, Store, column};
 use core::array;
@@ -37,6 +37,14 @@ pub enum OpenError {
         /// This node.
         expected: NodeId,
     },
+    /// The folder was filled by a cluster of another code or other nodes.
+    #[error("the data folder is of a cluster with {found}, expected {expected}")]
+    OtherLayout {
+        /// Its code and nodes.
+        found: String,
+        /// Those of the configuration.
+        expected: String,
+    },
 }
 
 fn disk_error(what: impl Into<String>) -> impl FnOnce(io::Error) -> OpenError {
@@ -45,12 +53,13 @@ fn disk_error(what: impl Into<String>) -> impl FnOnce(io::Error) -> OpenError {
 }
 
 impl<D: Disk> Store<D> {
-    /// Opens the store of `node`, making it where there is none. `life` names the life of a store made now; it must be
+    /// Opens the store of `node` in a cluster of this `layout` (code and nodes: on these depends what lies where), making
+    /// it where there is none. `life` names the life of a store made now; it must be
     /// random. What was under way at a crash is removed; columns that are not to be trusted are kept as damaged.
     ///
     /// # Errors
     /// [`OpenError`].
-    pub fn open(disk: D, node: NodeId, life: u32, now: Time) -> Result<Self, OpenError> {
+    pub fn open(disk: D, node: NodeId, layout: &str, life: u32, now: Time) -> Result<Self, OpenError> {
         for folder in [TITLES, DECISIONS] {
             disk.create_folder(folder).map_err(disk_error(format!("making the folder {folder}")))?;
         }
@@ -58,12 +67,15 @@ impl<D: Disk> Store<D> {
         let identity = match found {
             Ok(identity) => identity,
             Err(OpenError::Disk { error, .. }) if error.kind() == io::ErrorKind::NotFound => {
-                Identity { node, life, blank: true, floor: 0 }
+                Identity { node, life, blank: true, floor: 0, layout: layout.to_owned() }
             }
             Err(error) => return Err(error),
         };
         if identity.node != node {
             return Err(OpenError::OtherNode { found: identity.node, expected: node });
+        }
+        if identity.layout != layout {
+            return Err(OpenError::OtherLayout { found: identity.layout, expected: layout.to_owned() });
         }
         let store = Self {
             disk,
@@ -91,9 +103,7 @@ impl<D: Disk> Store<D> {
                 self.scan_file(file, now)?;
             }
         }
-        let index = super::lock(&self.index);
-        let titles: Vec<_> = index.titles().iter().map(|title| TitleHash::of(title)).collect();
-        drop(index);
+        let titles = super::lock(&self.index).hashes();
         for title in titles {
             super::lock(&self.index).supersede(title, now);
         }
@@ -118,12 +128,11 @@ impl<D: Disk> Store<D> {
                 held.column = Some(HeldColumn { column, damage });
             }
             FileKind::Mark => {
-                // A damaged one is as good as none: it was promised durable, so the disk failed, and other nodes
-                // have theirs. It is kept for people to look at.
-                let Ok(manifest) = read_record::<Manifest, D>(&self.disk, &path) else { return Ok(()) };
+                // It got its name when its bytes were durable: a damaged one still says that the version is committed.
+                let manifest = read_record::<Manifest, D>(&self.disk, &path);
                 let mut index = super::lock(&self.index);
                 let held = index.held_mut(key, now);
-                held.manifest = Some(manifest);
+                held.manifest = manifest.ok().or(held.manifest.take());
                 held.marked = true;
             }
             FileKind::Decision => {

@@ -1,14 +1,17 @@
 //! Column files that are not what they were: every read is still right, and the damage is named (DESIGN 4 and 6).
 
-use crate::harness::{Cluster, Connection, REFUSAL, assert_same, get, put, rain, random_bytes, run};
+use crate::harness::{Cluster, Connection, REFUSAL, assert_same, get, put, rain, random_bytes, run, wait_until};
 use rain_codec::column::{CHECKSUM_BYTES, HEADER_BYTES, crc64};
 use serde_json::Value;
 use std::fs;
 use std::io;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 const TITLE: &str = "film";
 const PATH: &str = "/v/film";
+/// DESIGN 4: "within seconds".
+const SECONDS: Duration = Duration::from_secs(20);
 
 /// A cluster that holds one title, and the title's bytes.
 fn stored(length: usize) -> (Cluster, Vec<u8>) {
@@ -54,100 +57,123 @@ fn damage_is_named(cluster: &Cluster, verify: bool, nodes: &[usize], reason: &st
         let told = column["reason"].as_str().unwrap_or_default();
         assert!(!damaged || told.contains(reason), "{reason}: {report}");
     }
-    // In words too.
-    let mut command = rain();
-    command.args(["stat", TITLE, "--server", &cluster.url(1)]);
-    let text = run(&mut command).succeeded().text();
-    for node in nodes {
-        let name = cluster.name(*node);
-        let named =
-            |line: &str| line.contains(&format!("on {name}")) && line.contains("damaged") && line.contains(reason);
-        assert!(text.lines().any(named), "{name}: {text}");
+}
+
+/// What happens to column files, and what is to be said of it.
+struct Harm<'a> {
+    /// The files of these nodes.
+    nodes: &'a [usize],
+    /// Whether only a look at every block tells.
+    hidden: bool,
+    /// What is said.
+    reason: &'a str,
+}
+
+impl Harm<'_> {
+    /// Lets `harm` do it to the files while their nodes run, and while they do not. In each case the damage is named,
+    /// every read is right, and the columns are whole again within seconds (DESIGN 4, getting well).
+    #[track_caller]
+    fn is_named_and_made_good(&self, cluster: &mut Cluster, content: &[u8], harm: impl Fn(&[PathBuf])) {
+        let files: Vec<_> = self.nodes.iter().map(|node| newest_column_file(cluster, *node)).collect();
+        let whole: Vec<_> = files.iter().map(|file| fs::read(file).expect("a column file")).collect();
+        let made_good = |cluster: &Cluster| {
+            wait_until("the columns made good", SECONDS, || {
+                let report = stat(cluster, true);
+                let columns = report["columns"].as_array().expect("columns");
+                report["tolerates"] == 2 && columns.iter().all(|column| column["state"] == "ok")
+            });
+            for (file, whole) in files.iter().zip(&whole) {
+                assert_same(&fs::read(file).expect("a column file"), whole, "a column made good");
+            }
+        };
+
+        // Asked first, since to be found out is the beginning of being made good.
+        harm(&files);
+        damage_is_named(cluster, self.hidden, self.nodes, self.reason);
+        made_good(cluster);
+
+        harm(&files);
+        reads_right(cluster, content);
+        made_good(cluster);
+
+        self.nodes.iter().for_each(|node| cluster.kill(*node));
+        harm(&files);
+        reads_right(cluster, content);
+        self.nodes.iter().for_each(|node| cluster.restart(*node));
+        reads_right(cluster, content);
+        made_good(cluster);
+        reads_right(cluster, content);
     }
 }
 
-fn change(cluster: &Cluster, node: usize, change: impl FnOnce(&mut Vec<u8>)) {
-    let path = cluster.column_file(node, TITLE);
-    let mut bytes = fs::read(&path).expect("a column file");
+/// Versions are named by counters: those of this file have one digit.
+fn newest_column_file(cluster: &Cluster, node: usize) -> PathBuf {
+    cluster.column_files(node, TITLE).into_iter().max().expect("a column file")
+}
+
+fn change(file: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+    let mut bytes = fs::read(file).expect("a column file");
     change(&mut bytes);
-    fs::write(&path, bytes).expect("a column file");
-}
-
-/// The damage is still named, and the title still read, when the node has started anew.
-fn after_restart(cluster: &mut Cluster, content: &[u8], nodes: &[usize], reason: &str) {
-    for node in nodes {
-        cluster.kill(*node);
-    }
-    for node in nodes {
-        cluster.restart(*node);
-    }
-    reads_right(cluster, content);
-    damage_is_named(cluster, false, nodes, reason);
+    fs::write(file, bytes).expect("a column file");
 }
 
 #[test]
 fn a_flipped_bit_in_a_column_is_never_served() {
-    let (cluster, content) = stored(2_600_000);
+    let (mut cluster, content) = stored(2_600_000);
     // In a cell of the second stripe, some way in.
-    change(&cluster, 2, |bytes| {
-        let at = bytes.len() / 2;
-        bytes[at] ^= 0x10;
+    Harm { nodes: &[2], hidden: true, reason: "checksum" }.is_named_and_made_good(&mut cluster, &content, |files| {
+        change(&files[0], |bytes| {
+            let at = bytes.len() / 2;
+            bytes[at] ^= 0x10;
+        });
     });
-    reads_right(&cluster, &content);
-    damage_is_named(&cluster, true, &[2], "checksum");
-    reads_right(&cluster, &content);
 }
 
 #[test]
 fn one_flipped_bit_in_each_of_two_columns_is_never_served() {
-    let (cluster, content) = stored(2_600_000);
-    for node in [1, 3] {
-        change(&cluster, node, |bytes| bytes[HEADER_BYTES + 77] ^= 1);
-    }
-    reads_right(&cluster, &content);
-    damage_is_named(&cluster, true, &[1, 3], "checksum");
-    reads_right(&cluster, &content);
+    let (mut cluster, content) = stored(2_600_000);
+    Harm { nodes: &[1, 3], hidden: true, reason: "checksum" }.is_named_and_made_good(&mut cluster, &content, |files| {
+        for file in files {
+            change(file, |bytes| bytes[HEADER_BYTES + 77] ^= 1);
+        }
+    });
 }
 
 #[test]
 fn a_flipped_bit_in_a_checksum_is_found() {
-    let (cluster, content) = stored(100_000);
-    change(&cluster, 0, |bytes| {
-        let at = bytes.len() - CHECKSUM_BYTES;
-        bytes[at] ^= 1;
+    let (mut cluster, content) = stored(100_000);
+    Harm { nodes: &[0], hidden: true, reason: "checksum" }.is_named_and_made_good(&mut cluster, &content, |files| {
+        change(&files[0], |bytes| {
+            let at = bytes.len() - CHECKSUM_BYTES;
+            bytes[at] ^= 1;
+        });
     });
-    reads_right(&cluster, &content);
-    damage_is_named(&cluster, true, &[0], "checksum");
-    reads_right(&cluster, &content);
 }
 
 #[test]
 fn a_flipped_bit_in_a_header_is_found() {
     let (mut cluster, content) = stored(2_600_000);
-    change(&cluster, 1, |bytes| bytes[40] ^= 1);
-    reads_right(&cluster, &content);
-    damage_is_named(&cluster, false, &[1], "checksum");
-    after_restart(&mut cluster, &content, &[1], "checksum");
+    Harm { nodes: &[1], hidden: false, reason: "checksum" }.is_named_and_made_good(&mut cluster, &content, |files| {
+        change(&files[0], |bytes| bytes[40] ^= 1);
+    });
 }
 
 #[test]
 fn a_truncated_column_is_done_without() {
     let (mut cluster, content) = stored(2_600_000);
-    let length = fs::metadata(cluster.column_file(1, TITLE)).expect("a column file").len();
-    change(&cluster, 1, |bytes| bytes.truncate(bytes.len() - 1));
-    reads_right(&cluster, &content);
-    let found = format!("{} bytes, expected {length}", length - 1);
-    damage_is_named(&cluster, false, &[1], &found);
-    after_restart(&mut cluster, &content, &[1], &found);
+    let length = fs::metadata(newest_column_file(&cluster, 1)).expect("a column file").len();
+    let reason = format!("{} bytes, expected {length}", length - 1);
+    Harm { nodes: &[1], hidden: false, reason: &reason }.is_named_and_made_good(&mut cluster, &content, |files| {
+        change(&files[0], |bytes| bytes.truncate(bytes.len() - 1));
+    });
 }
 
 #[test]
 fn an_emptied_column_is_done_without() {
     let (mut cluster, content) = stored(2_600_000);
-    change(&cluster, 3, Vec::clear);
-    reads_right(&cluster, &content);
-    damage_is_named(&cluster, false, &[3], "0 bytes");
-    after_restart(&mut cluster, &content, &[3], "0 bytes");
+    Harm { nodes: &[3], hidden: false, reason: "0 bytes" }.is_named_and_made_good(&mut cluster, &content, |files| {
+        change(&files[0], Vec::clear);
+    });
 }
 
 #[test]
@@ -155,55 +181,75 @@ fn a_column_of_another_title_is_done_without() {
     let (mut cluster, content) = stored(2_600_000);
     // As long as the title, so that nothing but the header tells.
     put("/v/other", random_bytes(content.len(), 2)).to(cluster.port(1)).expect(201);
-    fs::copy(cluster.column_file(2, "other"), cluster.column_file(2, TITLE)).expect("a copy");
-    reads_right(&cluster, &content);
-    damage_is_named(&cluster, false, &[2], "`other`");
-    after_restart(&mut cluster, &content, &[2], "`other`");
+    let foreign = fs::read(cluster.column_file(2, "other")).expect("a column file");
+    Harm { nodes: &[2], hidden: false, reason: "`other`" }.is_named_and_made_good(&mut cluster, &content, |files| {
+        fs::write(&files[0], &foreign).expect("a column file");
+    });
 }
 
 #[test]
 fn a_column_of_an_older_version_is_done_without() {
-    let (cluster, old) = stored(2_600_000);
+    let (mut cluster, old) = stored(2_600_000);
     let kept = fs::read(cluster.column_file(0, TITLE)).expect("a column file");
     let content = random_bytes(old.len(), 3);
     put(PATH, content.clone()).to(cluster.port(3)).expect(204);
-    let is_old = |path: &std::path::PathBuf| fs::read(path).is_ok_and(|bytes| bytes == kept);
-    let files = cluster.files_of(0, TITLE).into_iter();
-    let new =
-        files.filter(|path| path.extension().is_some_and(|extension| extension == "rain")).find(|path| !is_old(path));
-    fs::write(new.expect("the new version's column"), &kept).expect("a column file");
-    reads_right(&cluster, &content);
-    damage_is_named(&cluster, false, &[0], "version");
+    Harm { nodes: &[0], hidden: false, reason: "version 1-" }.is_named_and_made_good(&mut cluster, &content, |files| {
+        fs::write(&files[0], &kept).expect("a column file");
+    });
 }
 
 #[test]
 fn columns_that_changed_places_are_done_without() {
     let (mut cluster, content) = stored(2_600_000);
-    let (one, other) = (cluster.column_file(0, TITLE), cluster.column_file(3, TITLE));
     let aside = cluster.folder().join("aside");
-    fs::rename(&one, &aside).expect("a column file");
-    fs::rename(&other, &one).expect("a column file");
-    fs::rename(&aside, &other).expect("a column file");
-    reads_right(&cluster, &content);
-    damage_is_named(&cluster, false, &[0, 3], "column");
-    after_restart(&mut cluster, &content, &[0, 3], "column");
+    Harm { nodes: &[0, 3], hidden: false, reason: "column" }.is_named_and_made_good(&mut cluster, &content, |files| {
+        fs::rename(&files[0], &aside).expect("a column file");
+        fs::rename(&files[1], &files[0]).expect("a column file");
+        fs::rename(&aside, &files[1]).expect("a column file");
+    });
 }
 
 #[test]
-fn a_column_of_a_later_format_is_left_alone_and_done_without() {
+fn a_column_of_a_later_format_is_done_without() {
     let (mut cluster, content) = stored(2_600_000);
-    change(&cluster, 1, |bytes| {
-        bytes[8..12].copy_from_slice(&2_u32.to_le_bytes());
-        let end = HEADER_BYTES - CHECKSUM_BYTES;
-        let checksum = crc64(&bytes[..end]);
-        bytes[end..HEADER_BYTES].copy_from_slice(&checksum.to_le_bytes());
+    Harm { nodes: &[1], hidden: false, reason: "format 2" }.is_named_and_made_good(&mut cluster, &content, |files| {
+        change(&files[0], |bytes| {
+            bytes[8..12].copy_from_slice(&2_u32.to_le_bytes());
+            let end = HEADER_BYTES - CHECKSUM_BYTES;
+            let checksum = crc64(&bytes[..end]);
+            bytes[end..HEADER_BYTES].copy_from_slice(&checksum.to_le_bytes());
+        });
     });
-    let file = cluster.column_file(1, TITLE);
-    let later = fs::read(&file).expect("a column file");
-    reads_right(&cluster, &content);
-    damage_is_named(&cluster, false, &[1], "format 2");
-    after_restart(&mut cluster, &content, &[1], "format 2");
-    assert_same(&fs::read(&file).expect("a column file"), &later, "what a later program wrote");
+}
+
+#[test]
+fn a_column_that_was_taken_away_is_made_anew() {
+    let (mut cluster, content) = stored(2_600_000);
+    for is_running in [true, false] {
+        let file = cluster.column_file(2, TITLE);
+        let whole = fs::read(&file).expect("a column file");
+        if is_running {
+            fs::remove_file(&file).expect("a column file");
+            reads_right(&cluster, &content);
+        } else {
+            cluster.kill(2);
+            fs::remove_file(&file).expect("a column file");
+            cluster.restart(2);
+        }
+        wait_until("the column made anew", SECONDS, || stat(&cluster, true)["tolerates"] == 2);
+        assert_same(&fs::read(&file).expect("a column file"), &whole, "a column made anew");
+        reads_right(&cluster, &content);
+    }
+}
+
+#[test]
+fn stat_tells_of_damage_in_words_too() {
+    let (cluster, _) = stored(100_000);
+    change(&newest_column_file(&cluster, 2), Vec::clear);
+    let text = run(rain().args(["stat", TITLE, "--server", &cluster.url(1)])).succeeded().text();
+    let named = |line: &str| line.contains("on C") && line.contains("damaged") && line.contains("0 bytes");
+    assert_eq!(text.lines().filter(|line| named(line)).count(), 1, "{text}");
+    assert_eq!(text.lines().filter(|line| line.contains("damaged")).count(), 1, "{text}");
 }
 
 /// Damages every block of a column: one byte in each 512.
@@ -213,13 +259,13 @@ fn ruin(bytes: &mut [u8]) {
 
 #[test]
 fn three_damaged_columns_of_four_are_too_few() {
-    type Harm = fn(&mut Vec<u8>);
-    let harms: [(&str, Harm); 2] =
+    type Change = fn(&mut Vec<u8>);
+    let harms: [(&str, Change); 2] =
         [("cut", |bytes: &mut Vec<u8>| bytes.truncate(5000)), ("ruined", |bytes: &mut Vec<u8>| ruin(bytes))];
     for (what, harm) in harms {
         let (cluster, content) = stored(2_600_000);
         for node in [0, 1, 3] {
-            change(&cluster, node, harm);
+            change(&cluster.column_file(node, TITLE), harm);
         }
         for node in 0..4 {
             for request in [get(PATH), get(PATH).header("range", "bytes=100-199")] {
@@ -241,7 +287,7 @@ fn three_damaged_columns_of_four_are_too_few() {
 fn a_stream_that_meets_too_few_columns_breaks_off_and_never_ends_short() {
     let (cluster, content) = stored(40 << 20);
     for node in [0, 1, 3] {
-        change(&cluster, node, |bytes| {
+        change(&cluster.column_file(node, TITLE), |bytes| {
             let end = bytes.len();
             ruin(&mut bytes[end - (2 << 20)..]);
         });

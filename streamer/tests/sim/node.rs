@@ -127,7 +127,7 @@ impl Node {
 
     pub fn open(&mut self, now: Time, life: u32) -> Result<(), OpenError> {
         self.starts += 1;
-        self.store = Some(Store::open(self.disk.clone(), self.id, life, now)?);
+        self.store = Some(Store::open(self.disk.clone(), self.id, "simulated", life, now)?);
         Ok(())
     }
 

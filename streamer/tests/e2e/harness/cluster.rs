@@ -201,7 +201,8 @@ impl Cluster {
         (0..self.nodes.len()).flat_map(|node| self.files_of(node, title)).collect()
     }
 
-    fn column_files(&self, node: usize, title: &str) -> Vec<PathBuf> {
+    /// A node's column files of a title, of all its versions.
+    pub(crate) fn column_files(&self, node: usize, title: &str) -> Vec<PathBuf> {
         let is_column = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "rain");
         self.files_of(node, title).into_iter().filter(is_column).collect()
     }
