@@ -139,12 +139,16 @@ impl Config {
             std::fs::read_to_string(path).map_err(|error| ConfigError::Unreadable { path: path.to_owned(), error })?;
         let syntax = |error: toml::de::Error| ConfigError::Syntax { path: path.to_owned(), message: error.to_string() };
         let mut table: toml::Table = text.parse().map_err(syntax)?;
-        override_from(&mut table, std::env::vars());
-        let file = if table == text.parse::<toml::Table>().map_err(syntax)? {
-            toml::from_str(&text).map_err(syntax)?
-        } else {
-            table.try_into().map_err(syntax)?
-        };
+        let overrides: Vec<_> = overrides(std::env::vars()).collect();
+        for (variable, key, replaced) in &overrides {
+            table.insert(key.clone(), replaced.clone());
+            // The file is read below; a variable that does not fit is named here.
+            let alone = toml::Table::from_iter([(key.clone(), replaced.clone())]);
+            if let Err(error) = alone.try_into::<Override>() {
+                return Err(value(format!("{key} (by {variable})"), replaced.to_string(), error.message()));
+            }
+        }
+        let file = if overrides.is_empty() { toml::from_str(&text) } else { table.try_into() }.map_err(syntax)?;
         Self::check(file)
     }
 
@@ -267,17 +271,26 @@ fn read_key(path: &Path) -> Result<[u8; 32], ConfigError> {
     Ok(*blake3::hash(text.as_bytes()).as_bytes())
 }
 
-/// Replaces top-level keys by the environment: `RAIN_LISTEN=127.0.0.1:80` is `listen = "127.0.0.1:80"`.
-fn override_from(table: &mut toml::Table, variables: impl Iterator<Item = (String, String)>) {
-    for (name, text) in variables {
-        let Some(key) = name.strip_prefix("RAIN_").map(str::to_lowercase) else { continue };
+/// The keys that the environment may replace, to check a value by itself.
+#[derive(Debug, Deserialize)]
+struct Override {
+    #[serde(rename = "listen")]
+    _listen: Option<SocketAddr>,
+    #[serde(flatten)]
+    _others: toml::Table,
+}
+
+/// The variables that replace keys: `RAIN_LISTEN=127.0.0.1:80` is `listen = "127.0.0.1:80"`.
+fn overrides(variables: impl Iterator<Item = (String, String)>) -> impl Iterator<Item = (String, String, toml::Value)> {
+    variables.filter_map(|(variable, text)| {
+        let key = variable.strip_prefix("RAIN_")?.to_lowercase();
         let replaced = match key.as_str() {
             "node" | "code" | "listen" | "key_file" | "token_file" => toml::Value::String(text),
             "data" => toml::Value::Array(vec![toml::Value::String(text)]),
-            _ => continue,
+            _ => return None,
         };
-        table.insert(key, replaced);
-    }
+        Some((variable, key, replaced))
+    })
 }
 
 #[cfg(test)]
@@ -338,11 +351,9 @@ mod tests {
 
     #[test]
     fn the_environment_overrides() {
-        let mut table: toml::Table = GOOD.parse().unwrap();
         let variables = [("RAIN_NODE", "Z"), ("RAIN_DATA", "/y"), ("RAIN_UNKNOWN", "1"), ("HOME", "/")];
-        override_from(&mut table, variables.into_iter().map(|(name, text)| (name.to_owned(), text.to_owned())));
-        assert_eq!(table["node"].as_str(), Some("Z"));
-        assert_eq!(table["data"][0].as_str(), Some("/y"));
-        assert!(!table.contains_key("unknown"));
+        let found = overrides(variables.into_iter().map(|(name, text)| (name.to_owned(), text.to_owned())));
+        let found: Vec<_> = found.map(|(name, key, replaced)| format!("{name} {key} {replaced}")).collect();
+        assert_eq!(found, ["RAIN_NODE node \"Z\"", "RAIN_DATA data [\"/y\"]"]);
     }
 }

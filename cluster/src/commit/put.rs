@@ -214,8 +214,11 @@ impl Put {
             return;
         }
         if !self.may_begin() {
-            let found = self.answers.nodes().count().min(self.answers.counted() + self.write() - 1);
-            return self.finish_aborted(Abort::TooFewNodes { found, expected: self.write() });
+            let (reached, counted) = (self.answers.nodes().count(), self.answers.counted());
+            let read = self.request.placement.quorum().read();
+            // Enough nodes may be there, and too many of them blank.
+            let (found, expected) = if reached < self.write() { (reached, self.write()) } else { (counted, read) };
+            return self.finish_aborted(Abort::TooFewNodes { found, expected });
         }
         let version = Version {
             counter: self.answers.highest_counter() + 1,

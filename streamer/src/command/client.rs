@@ -17,7 +17,7 @@ use std::io;
 use tokio::time::timeout;
 
 /// The head of an answer must have come after so long.
-const HEAD: Duration = Duration::from_secs(15);
+const HEAD: Duration = Duration::from_secs(10);
 
 /// The body of a request.
 pub(super) type RequestBody = UnsyncBoxBody<Bytes, io::Error>;
@@ -32,7 +32,6 @@ pub(super) struct ErrorObject {
     pub(super) status: u16,
     pub(super) message: String,
     pub(super) json: String,
-    pub(super) as_json: bool,
 }
 
 impl fmt::Display for ErrorObject {
@@ -47,7 +46,6 @@ impl std::error::Error for ErrorObject {}
 #[derive(Debug)]
 pub(super) struct ClusterClient {
     servers: Vec<String>,
-    as_json: bool,
     client: Client<HttpConnector, RequestBody>,
 }
 
@@ -65,7 +63,7 @@ impl ClusterClient {
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(Duration::from_secs(2)));
         let client = Client::builder(TokioExecutor::new()).http1_max_buf_size(1 << 20).build(connector);
-        Ok(Self { servers, as_json: arguments.json, client })
+        Ok(Self { servers, client })
     }
 
     /// How many nodes were named.
@@ -101,7 +99,7 @@ impl ClusterClient {
         let json = String::from_utf8_lossy(&bytes).into_owned();
         let object: serde_json::Value = serde_json::from_str(&json).unwrap_or_default();
         let message = object["message"].as_str().map_or_else(|| format!("{url}: {status}"), str::to_owned);
-        Err(ErrorObject { status: status.as_u16(), message, json, as_json: self.as_json }.into())
+        Err(ErrorObject { status: status.as_u16(), message, json }.into())
     }
 
     /// The answer of the first node that can be reached.

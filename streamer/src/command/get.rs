@@ -27,7 +27,7 @@ pub(super) struct GetArguments {
     #[arg(short, long)]
     output: Option<String>,
     #[command(flatten)]
-    client: ClientArguments,
+    pub(super) client: ClientArguments,
 }
 
 pub(super) async fn run(arguments: GetArguments) -> anyhow::Result<()> {

@@ -79,6 +79,21 @@ enum Command {
     Config(ConfigCommand),
 }
 
+impl Command {
+    /// Whether errors are to be objects.
+    fn as_json(&self) -> bool {
+        match self {
+            Self::Put(put::PutArguments { client, .. })
+            | Self::Get(get::GetArguments { client, .. })
+            | Self::Ls { client, .. }
+            | Self::Rm { client, .. }
+            | Self::Stat { client, .. }
+            | Self::Status { client, .. } => client.json,
+            Self::Demo(_) | Self::Node { .. } | Self::Config(_) => false,
+        }
+    }
+}
+
 #[derive(Debug, Subcommand)]
 enum ConfigCommand {
     /// Read a configuration and say what is wrong with it
@@ -118,11 +133,15 @@ pub fn main() -> ExitCode {
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
         .init();
+    let as_json = arguments.command.as_ref().is_some_and(Command::as_json);
     match run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             match error.downcast_ref::<client::ErrorObject>() {
-                Some(object) if object.as_json => eprintln!("{}", object.json),
+                Some(object) if as_json => eprintln!("{}", object.json),
+                None if as_json => {
+                    eprintln!("{}", serde_json::json!({ "error": "failed", "message": format!("{error:#}") }));
+                }
                 _ => eprintln!("rain: {error:#}"),
             }
             ExitCode::FAILURE

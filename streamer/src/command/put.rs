@@ -1,7 +1,7 @@
 //! `rain put`.
 
 use super::ClientArguments;
-use super::client::{ClusterClient, RequestBody, is_final};
+use super::client::{ClusterClient, RequestBody, is_final, no_body};
 use crate::title;
 use anyhow::{Context, bail};
 use bytes::BytesMut;
@@ -25,7 +25,7 @@ pub(super) struct PutArguments {
     /// The title; the file's name where there is none
     title: Option<String>,
     #[command(flatten)]
-    client: ClientArguments,
+    pub(super) client: ClientArguments,
 }
 
 pub(super) async fn run(arguments: PutArguments) -> anyhow::Result<()> {
@@ -46,6 +46,11 @@ pub(super) async fn run(arguments: PutArguments) -> anyhow::Result<()> {
         let (body, length) =
             if from_stdin { (body(tokio::io::stdin(), None, None), None) } else { open(&file).await? };
         let headers: Vec<_> = length.map(|length| ("content-length", length.to_string())).into_iter().collect();
+        // A node that hangs takes a connection and says nothing: it is asked for a sign of life first.
+        if let Err(error) = client.send_to(server, &Method::GET, "/healthz", &[], no_body()).await {
+            last = Some(error);
+            continue;
+        }
         match client.send_to(server, &Method::PUT, &path, &headers, body).await {
             Ok(response) => {
                 let header =

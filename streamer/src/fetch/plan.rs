@@ -62,6 +62,7 @@ impl Plan {
 
     /// Notes that rows of a column have arrived and are sound.
     pub fn handle_arrival(&mut self, column: u16, rows: Range<u16>) {
+        self.asked.entry(column).or_insert_with(|| rows.clone());
         self.arrived.insert(column, rows);
     }
 

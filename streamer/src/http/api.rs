@@ -126,7 +126,8 @@ pub(crate) fn not_found(path: &str) -> ApiError {
 }
 
 fn ready(node: &Node) -> Result<Response<ResponseBody>, ApiError> {
-    if node.liveness.is_settled(&node.others()) {
+    // A new cluster needs a moment more; a node that waits for peers to learn from can serve what it has.
+    if node.liveness.is_settled(&node.others()) && (!node.store.is_blank() || node.liveness.is_old()) {
         return Ok(text("ready\n"));
     }
     Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", "not every peer was reached or tried for 2 s yet"))

@@ -80,7 +80,7 @@ pub(super) fn range_holds(headers: &HeaderMap, present: Present<'_>) -> bool {
 }
 
 /// What a PUT or DELETE demands of the present version; `None` when it demands nothing.
-pub(super) fn of_write(headers: &HeaderMap) -> Option<impl Fn(Option<&str>) -> bool + Send + use<>> {
+pub(super) fn of_write(headers: &HeaderMap) -> Option<impl Fn(Option<&str>) -> bool + Send + Sync + use<>> {
     let own = |name| values(headers, &name).map(|tags| tags.into_iter().map(str::to_owned).collect::<Vec<_>>());
     let (matches, none) = (own(IF_MATCH), own(IF_NONE_MATCH));
     (matches.is_some() || none.is_some()).then_some(move |etag: Option<&str>| {

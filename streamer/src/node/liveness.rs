@@ -87,6 +87,11 @@ impl Liveness {
         self.started.elapsed() > Duration::from_secs(2) || others.iter().all(|node| self.is_up(*node) == Some(true))
     }
 
+    /// Whether the node has had ten seconds to find its peers.
+    pub fn is_old(&self) -> bool {
+        self.started.elapsed() > Duration::from_secs(10)
+    }
+
     fn note(&self, node: NodeId, path: usize, rtt: Option<Duration>) {
         self.with(node, |peer| {
             let rtt_us = rtt.map_or(0, |rtt| u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX));

@@ -245,6 +245,7 @@ impl Delivery {
     async fn gather(&self, piece: &Piece, wanted: &[Cell]) -> Result<(Plan, BTreeMap<u16, Arrival>), TooFewColumns> {
         let mut plan = self.first_plan(wanted)?;
         let mut arrivals: BTreeMap<u16, Arrival> = BTreeMap::new();
+        let mut failed = self.lost();
         let mut requests = FuturesUnordered::new();
         loop {
             while let Some((column, rows)) = plan.poll_request() {
@@ -265,7 +266,15 @@ impl Delivery {
                 }
                 Err(failure) => {
                     self.note_failure(column, failure);
-                    plan.handle_loss(column)?;
+                    failed = failed.with(column.into());
+                    arrivals.remove(&column);
+                    if plan.handle_loss(column).is_err() {
+                        // Those that were only suspected are tried after all.
+                        plan = Plan::new(&self.codec, wanted, failed)?;
+                        for (column, arrival) in &arrivals {
+                            plan.handle_arrival(*column, arrival.rows());
+                        }
+                    }
                 }
             }
         }

@@ -1,5 +1,6 @@
 //! Writing a title: ingest of the body, then the two phases.
 
+use super::ReadError;
 use super::drive::Drive;
 use super::{Node, random_u64, unix_time};
 use crate::store::{DecideError, Decision, UploadError, title_version};
@@ -20,13 +21,13 @@ use tokio::time::{sleep, timeout};
 /// So many bytes of each column are sent at once.
 const BATCH_BYTES: usize = 1 << 20;
 /// A participant that takes no batch for so long is done without.
-const APPEND: Duration = Duration::from_secs(20);
+const APPEND: Duration = Duration::from_secs(10);
 
 /// A decision that may or may not have been written is written again after so long.
 const DECIDE_AGAIN: Duration = Duration::from_secs(1);
 
 /// What must hold of the present version, decided when its manifest is known.
-pub type Precondition = Box<dyn Fn(Option<&Manifest>) -> bool + Send>;
+pub type Precondition = Box<dyn Fn(Option<&Manifest>) -> bool + Send + Sync>;
 
 /// A title was written, or deleted.
 #[derive(Debug, Clone)]
@@ -56,6 +57,9 @@ pub enum WriteError {
     /// The precondition does not hold.
     #[error("the title is not what the condition says")]
     Precondition,
+    /// Another conditional write of the title was under way, and the condition still holds: to be tried again.
+    #[error("another conditional write of the title was under way; nothing was stored")]
+    Conflict,
     /// A DELETE of what is not there.
     #[error("there is no such title")]
     Absent,
@@ -182,7 +186,7 @@ impl Node {
         };
         let condition = if precondition.is_some() { Condition::Unchanged } else { Condition::None };
         drive.machine.prepare(self.now(), manifest.clone(), participants, condition);
-        self.commit(drive, manifest, replaced, told).await;
+        self.commit(drive, manifest, replaced, precondition, told).await;
     }
 
     async fn commit(
@@ -190,6 +194,7 @@ impl Node {
         mut drive: Drive<'_, Put>,
         manifest: Manifest,
         replaced: bool,
+        precondition: Option<Precondition>,
         told: oneshot::Sender<Result<Written, WriteError>>,
     ) {
         let mut told = Some(told);
@@ -235,10 +240,25 @@ impl Node {
                 }
                 PutEvent::Aborted(abort) => {
                     self.store.aborted(&manifest.title, manifest.version);
-                    drive.flush_then(|| tell(Err(abort.into()))).await;
+                    let error = match (abort, &precondition) {
+                        (Abort::ConditionFailed, Some(holds)) if self.still_holds(&manifest.title, holds).await => {
+                            WriteError::Conflict
+                        }
+                        (abort, _) => abort.into(),
+                    };
+                    drive.flush_then(|| tell(Err(error))).await;
                     return;
                 }
             }
+        }
+    }
+
+    /// Whether a condition holds of what is the newest version now.
+    async fn still_holds(self: &Arc<Self>, title: &str, holds: &Precondition) -> bool {
+        match self.open_title(title).await {
+            Ok(delivery) => holds(Some(&delivery.manifest)),
+            Err(ReadError::Absent) => holds(None),
+            Err(_) => false,
         }
     }
 

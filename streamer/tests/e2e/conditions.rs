@@ -132,15 +132,16 @@ fn how_many(statuses: &[u16], status: u16) -> usize {
 #[test]
 fn of_concurrent_puts_that_want_to_be_the_first_at_most_one_is() {
     for statuses in races(40) {
-        let (first, late) = (how_many(&statuses, 201), how_many(&statuses, 412));
-        assert!(first <= 1 && first + late == 2, "{statuses:?}");
+        let [first, late, again] = [201, 412, 409].map(|status| how_many(&statuses, status));
+        assert!(first <= 1 && first + late + again == 2, "{statuses:?}");
     }
 }
 
-/// Who hears 412 hears that the title is there: it must be.
+/// Who hears 412 hears that the title is there. When the two only stood in each other's way, they hear 409: try again.
 #[test]
-fn of_concurrent_puts_that_want_to_be_the_first_one_is() {
-    let rounds = races(40);
-    let without = rounds.iter().filter(|statuses| how_many(statuses, 201) == 0).count();
-    assert_eq!(without, 0, "of {} races nobody was the first: {rounds:?}", rounds.len());
+fn of_concurrent_puts_that_want_to_be_the_first_none_hears_falsely_that_it_is_late() {
+    for statuses in races(40) {
+        let [first, late] = [201, 412].map(|status| how_many(&statuses, status));
+        assert!(late == 0 || first == 1, "{statuses:?}");
+    }
 }
