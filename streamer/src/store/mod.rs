@@ -11,22 +11,23 @@ mod index;
 mod names;
 mod record;
 mod scan;
+mod upload;
 
 pub use column::{ColumnError, ColumnReader};
 pub use disk::{Disk, FolderError, SystemDisk};
 pub use record::RecordError;
 pub use scan::OpenError;
+pub use upload::UploadError;
 
 use core::time::Duration;
-use index::{Held, HeldColumn, Index, Upload};
+use index::{Held, HeldColumn, Index};
 use names::{FileKind, FileName, IDENTITY, TITLES, TitleHash, UNFINISHED};
 use rain_cluster::message::{Base, Outcome};
 use rain_cluster::{Manifest, NodeId, Reply, Request, Time, TitleState, Version};
-use rain_codec::Code;
-use rain_codec::column::{ColumnHeader, Geometry, HEADER_BYTES, TitleVersion};
+use rain_codec::column::TitleVersion;
 use serde::{Deserialize, Serialize};
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A superseded version stays so long for those who read it, counted from its last read.
 pub const SUPERSEDED_LINGER: Duration = Duration::from_mins(1);
@@ -80,25 +81,6 @@ pub enum DecideError {
     /// It may or may not be found after a restart: the version must not be aborted any more, nor marked yet. Try again.
     #[error("the decision may or may not have been written: {0}")]
     Uncertain(io::Error),
-}
-
-/// Why an upload cannot go on.
-#[derive(Debug, thiserror::Error)]
-pub enum UploadError {
-    /// The disk refused.
-    #[error(transparent)]
-    Disk(#[from] io::Error),
-    /// There is no such upload, or it failed before.
-    #[error("there is no upload of version {0}")]
-    Unknown(Version),
-    /// Bytes are missing before these.
-    #[error("bytes at offset {found}, expected {expected}")]
-    Offset {
-        /// Offset of the bytes that came.
-        found: u64,
-        /// Offset that was due.
-        expected: u64,
-    },
 }
 
 /// The store of one node.
@@ -198,80 +180,6 @@ impl<D: Disk> Store<D> {
         lock(&self.index).active.remove(&(TitleHash::of(title), version));
     }
 
-    /// Begins the upload of a column of `version`; an upload of it under way begins anew.
-    ///
-    /// # Errors
-    /// Those of the disk; [`io::ErrorKind::AlreadyExists`] when a sound column of the version is held already.
-    pub fn begin_upload(&self, now: Time, title: &str, version: Version, column: u16) -> io::Result<()> {
-        self.open_upload(now, title, version, column, false)
-    }
-
-    /// Begins to rebuild the node's own column of `version`, to be appended to and prepared as an upload is.
-    ///
-    /// # Errors
-    /// Those of [`begin_upload`](Self::begin_upload).
-    pub fn begin_rebuild(&self, now: Time, title: &str, version: Version, column: u16) -> io::Result<()> {
-        self.open_upload(now, title, version, column, true)
-    }
-
-    fn open_upload(&self, now: Time, title: &str, version: Version, column: u16, rebuilding: bool) -> io::Result<()> {
-        let name = FileName { title: TitleHash::of(title), version, kind: FileKind::Column(column) };
-        if lock(&self.index).held((name.title, version)).is_some_and(Held::has_column) {
-            return Err(io::Error::from(io::ErrorKind::AlreadyExists));
-        }
-        if lock(&self.index)
-            .uploads
-            .get(&(name.title, version))
-            .is_some_and(|upload| upload.finishing || upload.rebuilding)
-        {
-            return Err(io::Error::from(io::ErrorKind::ResourceBusy));
-        }
-        let file = Arc::new(self.disk.create(&unfinished(&name.path()))?);
-        let upload = Upload {
-            title: title.to_owned(),
-            file,
-            column,
-            bytes: HEADER_BYTES as u64,
-            touched: now,
-            finishing: false,
-            rebuilding,
-        };
-        lock(&self.index).uploads.insert((name.title, version), upload);
-        Ok(())
-    }
-
-    /// Appends records to an upload: `offset` counts from the start of the first record, after the header.
-    ///
-    /// # Errors
-    /// [`UploadError`]; after an error of the disk nothing of the upload is left.
-    pub fn append(
-        &self,
-        now: Time,
-        title: &str,
-        version: Version,
-        offset: u64,
-        records: &[u8],
-    ) -> Result<(), UploadError> {
-        let key = (TitleHash::of(title), version);
-        let (file, expected) = {
-            let index = lock(&self.index);
-            let upload = index.uploads.get(&key).ok_or(UploadError::Unknown(version))?;
-            (Arc::clone(&upload.file), upload.bytes - HEADER_BYTES as u64)
-        };
-        if offset > expected {
-            return Err(UploadError::Offset { found: offset, expected });
-        }
-        if let Err(error) = self.disk.write_at(&file, HEADER_BYTES as u64 + offset, records) {
-            self.forget_upload(key);
-            return Err(error.into());
-        }
-        if let Some(upload) = lock(&self.index).uploads.get_mut(&key) {
-            upload.bytes = upload.bytes.max(HEADER_BYTES as u64 + offset + records.len() as u64);
-            upload.touched = now;
-        }
-        Ok(())
-    }
-
     /// Makes an uploaded column durable as pending. A pending tombstone holds nothing that could be lost: its mark carries
     /// all of it, and until then it is kept in memory.
     fn prepare(&self, now: Time, manifest: &Manifest, base: Base) -> Reply {
@@ -317,26 +225,6 @@ impl<D: Disk> Store<D> {
         held.column = column.map(|column| HeldColumn { column, damage: None });
         index.supersede(key.0, now);
         Reply::Prepared
-    }
-
-    /// Writes the header of an uploaded column and makes the file durable under its unfinished name.
-    fn finish_upload(&self, key: (TitleHash, Version), manifest: &Manifest) -> io::Result<Option<u16>> {
-        let (file, column, bytes) = {
-            let mut index = lock(&self.index);
-            let upload = index.uploads.get_mut(&key).ok_or_else(|| io::Error::other("no upload"))?;
-            if upload.finishing {
-                return Err(io::Error::from(io::ErrorKind::ResourceBusy));
-            }
-            upload.finishing = true;
-            (Arc::clone(&upload.file), upload.column, upload.bytes)
-        };
-        let (header, expected) = header_of(manifest, column).map_err(io::Error::other)?;
-        if bytes != expected {
-            return Err(io::Error::other(format!("{bytes} bytes uploaded, expected {expected}")));
-        }
-        self.disk.write_at(&file, 0, &header)?;
-        self.disk.sync(&file)?;
-        Ok(Some(column))
     }
 
     /// Makes it durable that a version is committed.
@@ -472,11 +360,6 @@ impl<D: Disk> Store<D> {
         lock(&self.index).old_tombstones(now)
     }
 
-    /// Drops an upload whose version was decided without it, or a rebuild that cannot go on. A column that was made durable meanwhile stays.
-    pub fn drop_upload(&self, title: &str, version: Version) {
-        self.forget_upload((TitleHash::of(title), version));
-    }
-
     /// Removes versions that were superseded and are no longer read, uploads that were abandoned, and decisions that
     /// have done their work. Returns how many versions went.
     ///
@@ -524,15 +407,6 @@ impl<D: Disk> Store<D> {
         Ok(())
     }
 
-    fn forget_upload(&self, key: (TitleHash, Version)) {
-        let upload = lock(&self.index).uploads.remove(&key);
-        if let Some(upload) = upload {
-            let name = FileName { title: key.0, version: key.1, kind: FileKind::Column(upload.column) };
-            // What stays behind has an unfinished name and goes at the next start.
-            let _ = self.disk.remove(&unfinished(&name.path()));
-        }
-    }
-
     fn rename(&self, name: &FileName) -> io::Result<()> {
         self.disk.rename(&unfinished(&name.path()), &name.path())?;
         self.disk.sync_folder(name.folder())
@@ -577,27 +451,4 @@ fn remove_if_there<D: Disk>(disk: &D, path: &str) -> io::Result<()> {
 pub fn title_version(version: Version) -> TitleVersion {
     let random = (u64::from(version.life) << 32) | u64::from(version.random);
     TitleVersion { counter: version.counter, node: version.node.0, random }
-}
-
-/// The header of a column of `manifest`, and the length of the whole file.
-fn header_of(manifest: &Manifest, column: u16) -> Result<([u8; HEADER_BYTES], u64), String> {
-    let content = manifest.content.as_ref().ok_or("a tombstone has no columns")?;
-    let code = Code::named(&content.code).map_err(|error| error.to_string())?;
-    let header = ColumnHeader {
-        code: content.code.clone(),
-        columns: u16::try_from(code.columns()).map_err(|error| error.to_string())?,
-        rows: u16::try_from(code.rows()).map_err(|error| error.to_string())?,
-        column,
-        cell_bytes: content.cell_bytes,
-        interleave_bytes: 0,
-        block_bytes: content.block_bytes,
-        title: manifest.title.clone(),
-        version: title_version(manifest.version),
-        title_bytes: content.bytes,
-        etag: content.etag,
-        modified_ms: content.modified_ms,
-        media_type: content.media_type.clone(),
-    };
-    let geometry = Geometry::of(&header, &code);
-    Ok((header.to_bytes(), geometry.file_bytes()))
 }
