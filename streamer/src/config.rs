@@ -62,7 +62,18 @@ struct File {
     #[serde(default)]
     peers: Vec<FilePeer>,
     #[serde(default)]
-    demo: bool,
+    joined: bool,
+    demo: Option<FileDemo>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileDemo {
+    supervisor: String,
+    #[serde(default)]
+    false_downs: f64,
+    #[serde(default)]
+    seed: u64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -125,8 +136,32 @@ pub struct Config {
     pub token: Option<String>,
     /// Where peers connect.
     pub interfaces: Vec<Interface>,
-    /// A node of a demo: its players may write without a token.
-    pub demo: bool,
+    /// The switches are joined to each other: every interface reaches every address of a peer.
+    pub joined: bool,
+    /// What a node of a demo knows of it.
+    pub demo: Option<DemoMember>,
+}
+
+/// What a node of a demo knows of the demo.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DemoMember {
+    /// The supervisor's URL: it carries out what `POST /api/v1/faults` asks for.
+    pub supervisor: String,
+    /// Wrong verdicts "down" on paths that are up, per second: being wrong must be cheap.
+    pub false_downs_per_second: f64,
+    /// The seed of what is random in the demo.
+    pub seed: u64,
+}
+
+/// One way to a peer, as the configuration has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PathAddresses {
+    /// The switch it uses; `None` when it crosses several.
+    pub switch: Option<String>,
+    /// This node's interface.
+    pub local: SocketAddr,
+    /// The peer's address.
+    pub remote: SocketAddr,
 }
 
 impl Config {
@@ -166,7 +201,7 @@ impl Config {
             .map(|peer| Member { name: peer.name, id: NodeId(0), http: peer.http, addresses: peer.addresses })
             .collect();
         for peer in &members {
-            check_peer(peer, &file.interfaces)?;
+            check_peer(peer, &file.interfaces, file.joined)?;
         }
         let http = format!("http://{}", file.listen);
         members.push(Member { name: file.node.clone(), id: NodeId(0), http, addresses: BTreeMap::new() });
@@ -209,8 +244,26 @@ impl Config {
             key: key.unwrap_or_else(|| *blake3::hash(b"RAIN without a key").as_bytes()),
             token: token.map(|text| text.trim().to_owned()),
             interfaces,
-            demo: file.demo,
+            joined: file.joined,
+            demo: file.demo.map(check_demo).transpose()?,
         })
+    }
+
+    /// The ways to a peer: over each switch that both are plugged into, and where the switches are joined also from
+    /// each interface to each other address. Those within one switch come first.
+    pub fn paths_to(&self, peer: &Member) -> Vec<PathAddresses> {
+        let mut paths = Vec::new();
+        for interface in &self.interfaces {
+            for (switch, remote) in &peer.addresses {
+                let same = interface.switch == *switch;
+                if same || self.joined {
+                    let switch = same.then(|| switch.clone());
+                    paths.push(PathAddresses { switch, local: interface.address, remote: *remote });
+                }
+            }
+        }
+        paths.sort_by_key(|path| path.switch.is_none());
+        paths
     }
 
     /// This node among the members.
@@ -234,13 +287,21 @@ fn is_loopback(address: IpAddr) -> bool {
     address.is_loopback()
 }
 
-fn check_peer(peer: &Member, interfaces: &[FileInterface]) -> Result<(), ConfigError> {
+fn check_demo(demo: FileDemo) -> Result<DemoMember, ConfigError> {
+    let FileDemo { supervisor, false_downs, seed } = demo;
+    if !(0.0..=1000.0).contains(&false_downs) {
+        return Err(value("demo.false_downs", false_downs.to_string(), "a number per second from 0 to 1000"));
+    }
+    Ok(DemoMember { supervisor, false_downs_per_second: false_downs, seed })
+}
+
+fn check_peer(peer: &Member, interfaces: &[FileInterface], joined: bool) -> Result<(), ConfigError> {
     if peer.name.is_empty() {
         return Err(value("peers.name", "nothing", "a name"));
     }
     let key = format!("peers.{}.addresses", peer.name);
     for switch in peer.addresses.keys() {
-        if !interfaces.iter().any(|interface| interface.switch == *switch) {
+        if !joined && !interfaces.iter().any(|interface| interface.switch == *switch) {
             return Err(value(key, format!("switch `{switch}`"), "a switch of one of this node's `interfaces`"));
         }
     }
@@ -347,6 +408,32 @@ mod tests {
             let error = check(&GOOD.replace(from, to)).unwrap_err();
             assert!(error.contains(named), "{to}: {error}");
         }
+    }
+
+    #[test]
+    fn joined_switches_give_a_path_for_each_pair_of_addresses() {
+        let two = GOOD
+            .replace("interfaces = [", "interfaces = [{ switch = \"s2\", address = \"127.0.1.1:9001\" }, ")
+            .replace("{ s1 = \"127.0.0.2:9001\" }", "{ s1 = \"127.0.0.2:9001\", s2 = \"127.0.1.2:9001\" }");
+        let paths = |text: &str| {
+            let config = check(text).unwrap();
+            config.paths_to(&config.members[0]).into_iter().map(|path| (path.switch, path.local, path.remote)).collect()
+        };
+        let path = |switch: Option<&str>, local: &str, remote: &str| {
+            (switch.map(str::to_owned), local.parse::<SocketAddr>().unwrap(), remote.parse::<SocketAddr>().unwrap())
+        };
+        let within = vec![
+            path(Some("s2"), "127.0.1.1:9001", "127.0.1.2:9001"),
+            path(Some("s1"), "127.0.0.1:9001", "127.0.0.2:9001"),
+        ];
+        let found: Vec<_> = paths(&two);
+        assert_eq!(found.len(), 2);
+        assert!(within.iter().all(|path| found.contains(path)), "{found:?}");
+        let found: Vec<_> = paths(&format!("joined = true\n{two}"));
+        let across = [path(None, "127.0.1.1:9001", "127.0.0.2:9001"), path(None, "127.0.0.1:9001", "127.0.1.2:9001")];
+        assert_eq!(found.len(), 4);
+        assert!(found[..2].iter().all(|path| within.contains(path)), "{found:?}");
+        assert!(found[2..].iter().all(|path| across.contains(path)), "{found:?}");
     }
 
     #[test]

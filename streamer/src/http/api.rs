@@ -151,7 +151,7 @@ fn cluster(node: &Node) -> ClusterReport {
     };
     for interface in &node.config.interfaces {
         let switch = interface.switch.as_str();
-        let over: Vec<_> = paths.iter().filter(|path| path.switch == switch).collect();
+        let over: Vec<_> = paths.iter().filter(|path| path.switch.as_deref() == Some(switch)).collect();
         let up = over.iter().any(|path| path.state == "up");
         // With every path over it down, it may be the switch, this node's link, or all the others.
         let of_switch = if up { Some(true) } else { None };

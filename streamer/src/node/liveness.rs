@@ -22,8 +22,8 @@ const SUSPICION: Duration = Duration::from_secs(2);
 pub struct PathReport {
     /// The node it leads to.
     pub to: String,
-    /// The network it uses.
-    pub switch: String,
+    /// The network it uses; null when it crosses several.
+    pub switch: Option<String>,
     /// `up`, or `down`.
     pub state: &'static str,
     /// The last round trip in microseconds.
@@ -54,7 +54,7 @@ impl Liveness {
     /// Nobody has been tried yet.
     pub fn new(config: &Config) -> Self {
         let peer = |paths| PeerState { paths: vec![PathState::default(); paths], suspected: None };
-        let peers = config.members.iter().map(|member| peer(member.addresses.len())).collect();
+        let peers = config.members.iter().map(|member| peer(config.paths_to(member).len())).collect();
         Self { peers: Mutex::new(peers), started: Instant::now() }
     }
 

@@ -1,7 +1,7 @@
 //! The asking side: one connection pool per path, bound to its local address.
 
 use super::auth::{AUTH_HEADER, SESSION_HEADER, Signer};
-use crate::config::{Config, Member};
+use crate::config::{Config, Member, PathAddresses};
 use bytes::Bytes;
 use core::time::Duration;
 use http_body_util::{BodyExt, Full};
@@ -53,8 +53,8 @@ pub enum PeerError {
 /// One way to a peer.
 #[derive(Debug)]
 pub struct Path {
-    /// The network it uses.
-    pub switch: String,
+    /// The network it uses; `None` when it crosses several.
+    pub switch: Option<String>,
     remote: SocketAddr,
     client: Client<HttpConnector, Full<Bytes>>,
     /// The last hello over it was answered.
@@ -166,7 +166,7 @@ impl Peers {
             let response = match timeout(patience, way.client.request(request)).await {
                 Err(_) => return Err(PeerError::Silent { peer: peer.name.clone(), after: patience }),
                 Ok(Err(error)) => {
-                    let why = format!("{} by {}: {error}", way.remote, way.switch);
+                    let why = format!("{}: {error}", way.remote);
                     return Err(PeerError::Unreachable { peer: peer.name.clone(), why });
                 }
                 Ok(Ok(response)) => response,
@@ -194,19 +194,18 @@ fn session_of(header: Option<&HeaderValue>) -> Option<u64> {
 }
 
 fn paths(config: &Config, member: &Member) -> Vec<Path> {
-    let path = |(switch, remote): (&String, &SocketAddr)| {
-        let local = config.interfaces.iter().find(|interface| interface.switch == *switch)?.address.ip();
+    let path = |PathAddresses { switch, local, remote }| {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(CONNECT));
-        connector.set_local_address(Some(local));
+        connector.set_local_address(Some(local.ip()));
         let client = Client::builder(TokioExecutor::new())
             .pool_max_idle_per_host(IDLE_CONNECTIONS)
             .pool_idle_timeout(Duration::from_secs(30))
             .pool_timer(TokioTimer::new())
             .http1_max_buf_size(512 << 10)
             .build(connector);
-        Some(Path { switch: switch.clone(), remote: *remote, client, up: AtomicBool::new(true) })
+        Path { switch, remote, client, up: AtomicBool::new(true) }
     };
-    member.addresses.iter().filter_map(path).collect()
+    config.paths_to(member).into_iter().map(path).collect()
 }
