@@ -1,6 +1,7 @@
 //! One node of the cluster: its store, its peers, and the drivers of the machines that run on it.
 
 mod drive;
+mod heartbeats;
 mod housekeeping;
 mod liveness;
 mod read;
@@ -9,7 +10,7 @@ mod run;
 mod titles;
 mod write;
 
-pub use liveness::{Liveness, PathReport};
+pub use liveness::Liveness;
 pub use read::{Delivery, READ_AHEAD_BYTES, RETURN, ReadError};
 pub use run::{StartError, run};
 pub use titles::{ColumnReport, ColumnState, TitleReport};
@@ -46,6 +47,8 @@ pub struct Node {
     pub verifier: Verifier,
     /// What it knows of who is there.
     pub liveness: Liveness,
+    /// Higher at every start.
+    pub(crate) incarnation: u64,
     started: Instant,
     codecs: Mutex<BTreeMap<String, Arc<StripeCodec>>>,
 }
@@ -64,7 +67,8 @@ impl Node {
         Ok(Arc::new(Self {
             peers: Peers::new(&config, boot),
             verifier: Verifier::new(config.key, random),
-            liveness: Liveness::new(&config),
+            liveness: Liveness::new(config.members.len()),
+            incarnation: boot,
             store,
             started: Instant::now(),
             codecs: Mutex::new(BTreeMap::new()),
