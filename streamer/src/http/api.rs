@@ -100,7 +100,10 @@ async fn route(
     match path.as_str() {
         "/healthz" => Ok(text("ok\n")),
         "/readyz" => ready(node),
-        "/metrics" => Ok(text(metrics.render())),
+        "/metrics" => {
+            node.reads.publish();
+            Ok(text(metrics.render()))
+        }
         "/api/v1/cluster" => Ok(json(&cluster(node))),
         "/api/v1/titles" => {
             let limit = query.get("limit").map_or(Ok(LIMIT_MAX), str::parse);

@@ -4,6 +4,7 @@ mod drive;
 mod housekeeping;
 mod liveness;
 mod read;
+mod read_log;
 mod rebuild;
 mod run;
 mod titles;
@@ -11,6 +12,7 @@ mod write;
 
 pub use liveness::{Liveness, PathReport};
 pub use read::{Delivery, READ_AHEAD_BYTES, RETURN, ReadError};
+pub use read_log::{ReadLog, ReadSecond, ReadSource, Rebuild, StreamGuard};
 pub use run::{StartError, run};
 pub use titles::{ColumnReport, ColumnState, TitleReport};
 pub(crate) use titles::{Look, etag_text};
@@ -46,6 +48,8 @@ pub struct Node {
     pub verifier: Verifier,
     /// What it knows of who is there.
     pub liveness: Liveness,
+    /// What its viewers' reads cost, and what they were read from.
+    pub reads: Arc<ReadLog>,
     started: Instant,
     codecs: Mutex<BTreeMap<String, Arc<StripeCodec>>>,
 }
@@ -65,6 +69,7 @@ impl Node {
             peers: Peers::new(&config, boot),
             verifier: Verifier::new(config.key, random),
             liveness: Liveness::new(&config),
+            reads: Arc::new(ReadLog::new(&config)),
             store,
             started: Instant::now(),
             codecs: Mutex::new(BTreeMap::new()),

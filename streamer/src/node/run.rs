@@ -58,6 +58,7 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), StartError> {
     }
     tasks.spawn(Arc::clone(&node).keep_house());
     tasks.spawn(Arc::clone(&node).greet());
+    tasks.spawn(Arc::clone(&node.reads).keep_seconds());
     serve_node(node, players, shutdown).await;
     tasks.shutdown().await;
     Ok(())
