@@ -4,6 +4,7 @@ use super::children::{ChildState, Children};
 use super::plan::Plan;
 use crate::http::api::{json, not_found};
 use crate::http::doors::Door;
+use crate::http::events::EventHub;
 use crate::http::{ApiError, ClusterReport, NodeReport, PartReport, ResponseBody, console, error_response};
 use core::time::Duration;
 use http_body_util::{BodyExt, Empty};
@@ -32,6 +33,8 @@ pub(super) struct Front {
     door: Door,
     client: Client<HttpConnector, ResponseBody>,
     ready: AtomicBool,
+    /// Those who follow its events.
+    pub(super) events: EventHub,
 }
 
 impl Front {
@@ -46,7 +49,13 @@ impl Front {
             door: Door { listen: SocketAddr::from(([127, 0, 0, 1], plan.port)), token: None },
             client: Client::builder(TokioExecutor::new()).http1_max_buf_size(1 << 20).build(connector),
             ready: AtomicBool::new(false),
+            events: EventHub::new(),
         }
+    }
+
+    /// The nodes' ports for players.
+    pub(super) fn ports(&self) -> &[u16] {
+        &self.ports
     }
 
     /// Notes that every node serves.
@@ -75,12 +84,13 @@ impl Front {
                 error_response(&ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", message))
             }
             "/api/v1/cluster" => json(&self.cluster()),
+            "/api/v1/events" => self.events.follow().unwrap_or_else(|error| error_response(&error)),
             _ => console::file(path).unwrap_or_else(|| error_response(&not_found(path))),
         }
     }
 
     /// The supervisor's truth.
-    fn cluster(&self) -> ClusterReport {
+    pub(super) fn cluster(&self) -> ClusterReport {
         let node = |(index, port): (usize, &u16)| {
             let (state, pid) = self.children.state(index);
             NodeReport {
@@ -103,7 +113,7 @@ impl Front {
             self.switches.iter().map(link)
         });
         let links = links.map(|(name, node, switch)| part(name, Some(node), Some(switch))).collect();
-        ClusterReport { nodes, switches, links, observer: None, paths: Vec::new() }
+        ClusterReport { nodes, switches, links, observer: None, paths: Vec::new(), faults: true }
     }
 
     /// Lets a node that is up answer; another one, when it cannot be reached and the request can be said twice.

@@ -38,6 +38,11 @@ impl HedgeBudget {
         left.is_some()
     }
 
+    /// Takes what was wasted, as far as it is there.
+    pub fn spend(&mut self, bytes: u64) {
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
+
     /// Gives back what was not wasted.
     pub fn give_back(&mut self, bytes: u64) {
         self.bytes = (self.bytes + bytes).min(SAVED_BYTES);

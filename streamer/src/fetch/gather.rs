@@ -60,6 +60,12 @@ impl Gather {
         Some((column, run))
     }
 
+    /// Notes that rows of a column are asked for already.
+    pub fn handle_request(&mut self, column: u16, rows: Range<u16>) {
+        let asked = self.asked.entry(column).or_default();
+        *asked = asked.union(Rows::of(rows));
+    }
+
     /// Notes that rows of a column have arrived and are sound.
     pub fn handle_arrival(&mut self, column: u16, rows: Range<u16>) {
         let rows = Rows::of(rows);

@@ -2,6 +2,7 @@
 
 use super::body::full;
 use super::doors::Door;
+use super::events::EventHub;
 use super::{ApiError, ResponseBody, console, error_response, titles};
 use crate::node::{Look, Node};
 use crate::peer::PathReport;
@@ -61,19 +62,23 @@ pub struct ClusterReport {
     pub observer: Option<String>,
     /// What that node observes.
     pub paths: Vec<PathReport>,
+    /// Whether `POST /api/v1/faults` cuts and heals its parts: in a demo.
+    #[serde(skip_serializing_if = "core::ops::Not::not")]
+    pub faults: bool,
 }
 
 /// Answers one request to a node.
 pub(super) async fn answer(
     node: Arc<Node>,
     door: Arc<Door>,
+    events: Arc<EventHub>,
     metrics: PrometheusHandle,
     request: Request<Incoming>,
     peer: SocketAddr,
 ) -> Response<ResponseBody> {
     let method = request.method().clone();
     let answered = match door.check(peer.ip(), &method, request.uri(), request.headers()) {
-        Ok(()) => route(&node, &metrics, request).await,
+        Ok(()) => route(&node, &events, &metrics, request).await,
         Err(error) => Err(error),
     };
     let response = answered.unwrap_or_else(|error| error_response(&error));
@@ -87,6 +92,7 @@ pub(super) async fn answer(
 
 async fn route(
     node: &Arc<Node>,
+    events: &EventHub,
     metrics: &PrometheusHandle,
     request: Request<Incoming>,
 ) -> Result<Response<ResponseBody>, ApiError> {
@@ -101,8 +107,12 @@ async fn route(
     match path.as_str() {
         "/healthz" => Ok(text("ok\n")),
         "/readyz" => ready(node),
-        "/metrics" => Ok(text(metrics.render())),
+        "/metrics" => {
+            node.reads.publish();
+            Ok(text(metrics.render()))
+        }
         "/api/v1/cluster" => Ok(json(&cluster(node))),
+        "/api/v1/events" => events.follow(),
         "/api/v1/titles" => {
             let limit = query.get("limit").map_or(Ok(LIMIT_MAX), str::parse);
             let limit = limit.ok().filter(|limit| (1..=LIMIT_MAX).contains(limit)).ok_or_else(|| {
@@ -135,7 +145,7 @@ fn ready(node: &Node) -> Result<Response<ResponseBody>, ApiError> {
 }
 
 /// The answering node's inference from its own paths.
-fn cluster(node: &Node) -> ClusterReport {
+pub(super) fn cluster(node: &Node) -> ClusterReport {
     let paths = node.peers.paths.reports();
     let state = |up: Option<bool>| match up {
         Some(true) => "up".to_owned(),
@@ -167,7 +177,8 @@ fn cluster(node: &Node) -> ClusterReport {
         let up = if member.id == node.config.id { Some(true) } else { node.peers.paths.is_up(member.id) };
         NodeReport { name: member.name.clone(), state: state(up), http: member.http.clone(), pid: None }
     });
-    ClusterReport { nodes: nodes.collect(), switches, links, observer: Some(node.config.me().name.clone()), paths }
+    let observer = Some(node.config.me().name.clone());
+    ClusterReport { nodes: nodes.collect(), switches, links, observer, paths, faults: node.config.demo.is_some() }
 }
 
 /// The parameters of a query; of a repeated one the last.

@@ -66,6 +66,7 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), StartError> {
     tasks.spawn(Arc::clone(&node).keep_house());
     let peers = Arc::clone(&node);
     tasks.spawn(async move { peers.peers.close_dead_pools().await });
+    tasks.spawn(Arc::clone(&node.reads).keep_seconds());
     serve_node(node, players, shutdown).await;
     tasks.shutdown().await;
     Ok(())

@@ -5,7 +5,7 @@
 //! |---|---|
 //! | `POST /peer/v1/ask` | a [`rain_cluster::Request`] in JSON; the answer a [`rain_cluster::Reply`] |
 //! | `POST /peer/v1/uploads/TITLE/VERSION/COLUMN/OFFSET` | records of a column on its way in; offset 0 begins anew |
-//! | `GET /peer/v1/columns/TITLE/VERSION/COLUMN?stripes=&rows=&blocks=` | blocks of a column, with their checksums |
+//! | `GET /peer/v1/columns/TITLE/VERSION/COLUMN?stripes=&rows=&blocks=&from=` | blocks of a column, with their checksums; from a byte of the answer on, when another path broke there |
 //! | `POST /peer/v1/inspect/TITLE/VERSION?blocks=` | look at your column, its header or every block of it |
 //! | `GET /peer/v1/titles` | the names of all titles with a marked version, in JSON |
 

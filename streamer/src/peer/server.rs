@@ -7,6 +7,7 @@ use crate::node::{Look, Node};
 use crate::store::{ColumnError, UploadError};
 use crate::title;
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::header::CONTENT_TYPE;
@@ -62,11 +63,9 @@ pub async fn serve(node: Arc<Node>, listener: TcpListener, interface: SocketAddr
         let node = Arc::clone(&node);
         let path = node.peers.paths.find(interface, remote);
         connections.spawn(async move {
-            let down = async {
-                match path {
-                    Some((peer, path)) => node.peers.paths.went_down(peer, path).await,
-                    None => core::future::pending().await,
-                }
+            let down: BoxFuture<'_, ()> = match path {
+                Some((peer, path)) => Box::pin(node.peers.paths.went_down(peer, path)),
+                None => Box::pin(core::future::pending()),
             };
             let service = service_fn(move |request| answer(Arc::clone(&node), request));
             let connection = http1::Builder::new()
@@ -144,6 +143,8 @@ async fn columns(node: &Arc<Node>, segments: [&str; 3], query: &str) -> Result<R
     let [title, version, column] = segments;
     let (title, version) = title_and_version(title, version)?;
     let column = column.parse().map_err(|_| Refusal::bad("the column is not a number"))?;
+    let (query, from) = query.split_once("&from=").unwrap_or((query, "0"));
+    let from: usize = from.parse().map_err(|_| Refusal::bad("`from` is not a number"))?;
     let read =
         ColumnRead::from_query(query).ok_or_else(|| Refusal::bad("the query is not stripes, rows and blocks"))?;
     let bytes = node.read_own_column(title, version, column, read).await.map_err(|error| match error {
@@ -155,7 +156,10 @@ async fn columns(node: &Arc<Node>, segments: [&str; 3], query: &str) -> Result<R
         | ColumnError::Block { .. }
         | ColumnError::OutOfRange => Refusal(StatusCode::CONFLICT, error.to_string()),
     })?;
-    Ok(Response::new(Full::new(bytes)))
+    if from > bytes.len() {
+        return Err(Refusal::bad("`from` is behind the end of the answer"));
+    }
+    Ok(Response::new(Full::new(bytes.slice(from..))))
 }
 
 fn title_and_version(title: &str, version: &str) -> Result<(String, Version), Refusal> {
