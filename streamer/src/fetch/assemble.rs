@@ -138,7 +138,8 @@ impl Arrivals {
     }
 
     fn with(&self, cell: Cell) -> &Arrival {
-        let holds = |(column, arrival): &&(u16, Arrival)| *column == cell.column && arrival.read.rows.contains(&cell.row);
+        let holds =
+            |(column, arrival): &&(u16, Arrival)| *column == cell.column && arrival.read.rows.contains(&cell.row);
         &self.0.iter().find(holds).expect("the plan is ready").1
     }
 }
@@ -151,12 +152,7 @@ impl Arrivals {
 ///
 /// # Panics
 /// Unless the plan is ready with these arrivals.
-pub fn assemble(
-    geometry: &Geometry,
-    piece: &Piece,
-    plan: &Plan,
-    arrivals: &Arrivals,
-) -> Result<Vec<Bytes>, Damage> {
+pub fn assemble(geometry: &Geometry, piece: &Piece, plan: &Plan, arrivals: &Arrivals) -> Result<Vec<Bytes>, Damage> {
     let mut delivered = Vec::new();
     for index in piece.stripes.clone() {
         let stripe = geometry.stripe(index);

@@ -114,9 +114,8 @@ impl Gather {
     /// The plan for which everything has arrived.
     pub fn ready(&self) -> Option<&Plan> {
         let complete = |plan: &&Plan| {
-            plan.needed().all(|(column, rows)| {
-                rows.without(self.arrived.get(&column).copied().unwrap_or_default()).is_empty()
-            })
+            plan.needed()
+                .all(|(column, rows)| rows.without(self.arrived.get(&column).copied().unwrap_or_default()).is_empty())
         };
         [Some(&self.plan), self.alternative.as_ref()].into_iter().flatten().find(complete)
     }

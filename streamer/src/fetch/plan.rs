@@ -21,7 +21,7 @@ pub(super) struct Rows(u128);
 
 impl Rows {
     pub(super) fn of(rows: Range<u16>) -> Self {
-        rows.fold(Self::default(), |set, row| set.with(row))
+        rows.fold(Self::default(), Self::with)
     }
 
     fn with(self, row: u16) -> Self {
@@ -50,8 +50,8 @@ impl Rows {
 
     /// From the first of these rows as far as rows of `taken` allow, the last of these at most.
     pub(super) fn first_run(self, taken: Self) -> Option<Range<u16>> {
-        let first = u16::try_from(self.0.trailing_zeros()).ok().filter(|_| !self.is_empty())?;
-        let last = u16::try_from(127 - self.0.leading_zeros()).ok()?;
+        let last = u16::try_from(self.0.checked_ilog2()?).ok()?;
+        let first = u16::try_from(self.0.trailing_zeros()).ok()?;
         let end = (first..=last).find(|row| taken.contains(*row)).unwrap_or(last + 1);
         Some(first..end)
     }

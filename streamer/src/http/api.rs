@@ -138,7 +138,8 @@ pub(crate) fn not_found(path: &str) -> ApiError {
 
 fn ready(node: &Node) -> Result<Response<ResponseBody>, ApiError> {
     // A new cluster needs a moment more; a node that waits for peers to learn from can serve what it has.
-    if node.liveness.is_settled(&node.others(), &node.peers.paths) && (!node.store.is_blank() || node.liveness.is_old()) {
+    if node.liveness.is_settled(&node.others(), &node.peers.paths) && (!node.store.is_blank() || node.liveness.is_old())
+    {
         return Ok(text("ready\n"));
     }
     Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", "not every peer was reached or tried for 2 s yet"))

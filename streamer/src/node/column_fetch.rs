@@ -55,7 +55,12 @@ pub(super) struct Progress {
 
 impl Progress {
     pub(super) fn new() -> Self {
-        Self { started: Instant::now(), last_us: AtomicU64::new(0), received: AtomicU64::new(0), repeated: AtomicU64::new(0) }
+        Self {
+            started: Instant::now(),
+            last_us: AtomicU64::new(0),
+            received: AtomicU64::new(0),
+            repeated: AtomicU64::new(0),
+        }
     }
 
     /// When something came last; the start before anything did.
@@ -151,7 +156,7 @@ impl Node {
     }
 }
 
-impl<'a> ColumnFetch<'a> {
+impl ColumnFetch<'_> {
     async fn run(&mut self, longest: &mut Duration) -> Result<(), Failure> {
         let ColumnAsk { node, expected, progress, .. } = *self.ask;
         let Some(first) = self.me.peers.paths.choose(node, &[]) else {
@@ -203,7 +208,7 @@ impl<'a> ColumnFetch<'a> {
             self.ask.progress.repeated.fetch_add(known as u64, Ordering::Relaxed);
             self.me.note_extra(known as u64);
         }
-        self.rope.push(bytes.slice(known..));
+        self.rope.push(if known == 0 { bytes } else { bytes.slice(known..) });
         Ok(())
     }
 
@@ -265,17 +270,14 @@ impl Drop for ColumnFetch<'_> {
             self.me.reads.note_hedge_won();
         }
         let paths: Vec<usize> = self.attempts.keys().copied().collect();
-        paths.into_iter().for_each(|path| self.end(path));
+        for path in paths {
+            self.end(path);
+        }
     }
 }
 
 /// The answer to a request over one path, part by part.
-fn parts<'a>(
-    me: &'a Node,
-    node: NodeId,
-    path: usize,
-    request: String,
-) -> BoxStream<'a, (usize, Result<Bytes, PeerError>)> {
+fn parts(me: &Node, node: NodeId, path: usize, request: String) -> BoxStream<'_, (usize, Result<Bytes, PeerError>)> {
     enum Stage {
         Send(String),
         Read(Incoming),

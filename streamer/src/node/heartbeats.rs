@@ -21,6 +21,9 @@ const SPACING: Duration = Duration::from_micros(700);
 /// A path is down when the newest heartbeat that was echoed was sent so many periods ago.
 const PERIODS: u32 = 5;
 
+/// So many datagrams are taken from one socket before the next look at the time.
+const AT_ONCE: usize = 64;
+
 /// The heartbeats of a node; they end when the value goes.
 #[derive(Debug)]
 pub(super) struct Heartbeats {
@@ -75,11 +78,10 @@ async fn beat(node: &Node, sockets: Vec<UdpSocket>) -> io::Result<()> {
         let due = monitored.iter().map(|path| path.monitor.poll_timeout()).chain(verdicts.due()).min();
         let wait = due.map_or(Duration::from_hours(1), |due| due.since(now));
         tokio::select! {
-            biased;
             readable = any_readable(&sockets) => {
                 let socket = readable?;
-                // All that is there, before the next look at the time.
-                while let Ok((length, from)) = sockets[socket].try_recv_from(&mut buffer) {
+                for _ in 0..AT_ONCE {
+                    let Ok((length, from)) = sockets[socket].try_recv_from(&mut buffer) else { break };
                     let known = by_addresses.get(&(socket, from.ip())).map(|index| &mut monitored[*index]);
                     if let Some((path, beat)) = known.zip(key.open(&buffer[..length])) {
                         path.monitor.handle_heartbeat(paths.now(), &beat);
@@ -152,7 +154,8 @@ struct FalseVerdicts {
 
 impl FalseVerdicts {
     fn new(node: &Node) -> Self {
-        let (per_second, seed) = node.config.demo.as_ref().map_or((0.0, 0), |demo| (demo.false_downs_per_second, demo.seed));
+        let (per_second, seed) =
+            node.config.demo.as_ref().map_or((0.0, 0), |demo| (demo.false_downs_per_second, demo.seed));
         let mut verdicts = Self { per_second, state: seed ^ u64::from(node.config.id.0) << 32, due: None };
         verdicts.plan(node.peers.paths.now());
         verdicts
@@ -165,7 +168,7 @@ impl FalseVerdicts {
     fn plan(&mut self, now: rain_cluster::Time) {
         if self.per_second > 0.0 {
             // Exponential: the next one does not depend on the last.
-            let uniform = (self.random() >> 11) as f64 / (1_u64 << 53) as f64;
+            let uniform = f64::from((self.random() >> 32) as u32) / (f64::from(u32::MAX) + 1.0);
             self.due = Some(now + Duration::from_secs_f64(-(1.0 - uniform).ln() / self.per_second));
         }
     }
@@ -179,7 +182,7 @@ impl FalseVerdicts {
         usize::try_from(self.random() % paths as u64).ok()
     }
 
-    /// Source: Steele, Lea, Flood, "Fast splittable pseudorandom number generators" (OOPSLA 2014), SplitMix64.
+    /// Source: Steele, Lea, Flood, "Fast splittable pseudorandom number generators" (OOPSLA 2014), `SplitMix64`.
     fn random(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.state;

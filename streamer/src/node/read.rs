@@ -1,8 +1,8 @@
 //! Reading a title: which version, and its bytes from whatever columns can be had.
 
-use super::Node;
 use super::column_fetch::{ColumnAsk, Failure, Progress};
 use super::drive::Drive;
+use super::{Node, ReadLog};
 use crate::column_read::ColumnRead;
 use crate::fetch::{Arrival, Arrivals, Gather, Piece, Plan, Rope, TooFewColumns, assemble, pieces, recover};
 use crate::peer::PeerError;
@@ -17,6 +17,7 @@ use rain_cluster::catalog::{Resolution, Resolve};
 use rain_cluster::{ColumnStatus, Content, Manifest, NodeId, Placement, Version};
 use rain_codec::column::{CHECKSUM_BYTES, Geometry, Seal, StripeShape};
 use rain_codec::{Cell, CodeError, ErasurePattern, StripeCodec};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::task::block_in_place;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -158,12 +159,26 @@ impl Delivery {
         let codec = node.codec(&content.code)?;
         let geometry = Geometry::new(codec.code(), content.cell_bytes, content.block_bytes, content.bytes);
         let placement = node.placement(&manifest.title);
-        Ok(Self { node: Arc::clone(node), manifest, confirmed, content, placement, codec, geometry, lost: Mutex::new(lost) })
+        Ok(Self {
+            node: Arc::clone(node),
+            manifest,
+            confirmed,
+            content,
+            placement,
+            codec,
+            geometry,
+            lost: Mutex::new(lost),
+        })
     }
 
     /// The stripes of the version.
     pub(super) fn stripes(&self) -> impl Iterator<Item = StripeShape> {
         (0..self.geometry.stripe_count()).map(|index| self.geometry.stripe(index))
+    }
+
+    /// Where it is counted what the node's viewers read.
+    pub fn reads(&self) -> &Arc<ReadLog> {
+        &self.node.reads
     }
 
     /// What the version holds.
@@ -246,7 +261,13 @@ impl Delivery {
                 assemble(&self.geometry, piece, &plan, &arrivals)
             };
             match assembled {
-                Ok(bytes) => return Ok(bytes),
+                Ok(bytes) => {
+                    if let Some(schedule) = plan.recovery() {
+                        let missing: BTreeSet<u16> = schedule.targets().iter().map(|cell| cell.column).collect();
+                        self.node.reads.note_decoded(missing.len(), piece.stripes.end - piece.stripes.start);
+                    }
+                    return Ok(bytes);
+                }
                 Err(damage) => tracing::error!(%damage, title = self.manifest.title, "decoding went wrong: once more"),
             }
         }
@@ -281,7 +302,8 @@ impl Delivery {
         let mut requests = FuturesUnordered::new();
         loop {
             while let Some((column, rows)) = gather.poll_request() {
-                let read = ColumnRead { stripes: piece.stripes.clone(), rows: rows.clone(), blocks: piece.blocks.clone() };
+                let read =
+                    ColumnRead { stripes: piece.stripes.clone(), rows: rows.clone(), blocks: piece.blocks.clone() };
                 let progress = Arc::new(Progress::new());
                 asked.push(Asked { column, rows, progress: Arc::clone(&progress), waiting: true, late: false });
                 let index = asked.len() - 1;

@@ -3,8 +3,8 @@
 use super::ReadError;
 use super::drive::Drive;
 use super::{Node, random_u64, unix_time};
-use crate::store::{DecideError, Decision, UploadError, title_version};
 use crate::peer::{PeerError, PeerRequest};
+use crate::store::{DecideError, Decision, UploadError, title_version};
 use crate::title;
 use bytes::{Bytes, BytesMut};
 use core::time::Duration;

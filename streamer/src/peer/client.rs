@@ -106,7 +106,7 @@ struct Peer {
 pub struct Peers {
     /// What is known of the ways.
     pub paths: Paths,
-    peers: Vec<Peer>,
+    nodes: Vec<Peer>,
     signer: Signer,
 }
 
@@ -130,7 +130,7 @@ impl Peers {
     /// Prepares pools for the paths of a configuration; connects to nobody yet.
     pub fn new(config: &Config, boot: u64) -> Self {
         let paths = Paths::new(config);
-        let peers = config
+        let nodes = config
             .members
             .iter()
             .map(|member| Peer {
@@ -139,7 +139,7 @@ impl Peers {
                 session: AtomicU64::new(0),
             })
             .collect();
-        Self { paths, peers, signer: Signer::new(config.key, &config.me().name, boot) }
+        Self { paths, nodes, signer: Signer::new(config.key, &config.me().name, boot) }
     }
 
     /// Closes the idle connections of every path that goes down, until the task is aborted.
@@ -150,7 +150,7 @@ impl Peers {
         let mut seen = table.borrow().clone();
         while table.changed().await.is_ok() {
             let now = table.borrow_and_update().clone();
-            for (node, peer) in (0..).map(NodeId).zip(&self.peers) {
+            for (node, peer) in (0..).map(NodeId).zip(&self.nodes) {
                 for ((pool, before), after) in peer.pools.iter().zip(seen.paths(node)).zip(now.paths(node)) {
                     if after.downs > before.downs {
                         pool.close();
@@ -173,7 +173,7 @@ impl Peers {
             let mut tried = Vec::new();
             let mut under_way = FuturesUnordered::new();
             let mut last = PeerError::Unreachable {
-                peer: self.peers[to.0 as usize].name.clone(),
+                peer: self.nodes[to.0 as usize].name.clone(),
                 why: "no path to it is up".to_owned(),
             };
             loop {
@@ -201,7 +201,7 @@ impl Peers {
                 }
             }
         };
-        let silent = || PeerError::Silent { peer: self.peers[to.0 as usize].name.clone(), after: request.patience };
+        let silent = || PeerError::Silent { peer: self.nodes[to.0 as usize].name.clone(), after: request.patience };
         timeout(request.patience, attempts).await.unwrap_or_else(|_| Err(silent()))
     }
 
@@ -225,7 +225,7 @@ impl Peers {
     }
 
     fn broke(&self, to: NodeId, path: usize, why: &dyn core::fmt::Display) -> PeerError {
-        let peer = &self.peers[to.0 as usize];
+        let peer = &self.nodes[to.0 as usize];
         let why = format!("{}: {why}", peer.pools[path].addresses);
         PeerError::Unreachable { peer: peer.name.clone(), why }
     }
@@ -259,7 +259,7 @@ impl Peers {
         path_and_query: &str,
         body: Bytes,
     ) -> Result<Response<Incoming>, PeerError> {
-        let peer = &self.peers[to.0 as usize];
+        let peer = &self.nodes[to.0 as usize];
         let pool = &peer.pools[path];
         // A second try, once the peer has told its session: this happens at its first request and after its restart.
         for _ in 0..2 {

@@ -20,7 +20,7 @@ impl DatagramKey {
     /// Which cluster it is: nodes with other keys have another number.
     pub fn cluster(&self) -> u64 {
         let hash = blake3::keyed_hash(&self.0, b"cluster");
-        u64::from_le_bytes(hash.as_bytes()[..8].try_into().expect("eight bytes"))
+        hash.as_bytes()[..8].iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
     }
 
     fn tag(&self, bytes: &[u8]) -> blake3::Hash {

@@ -158,7 +158,7 @@ impl Paths {
         let before = table.borrow().paths(node)[path].downs;
         async move {
             if table.wait_for(|table| table.paths(node)[path].downs > before).await.is_err() {
-                core::future::pending().await
+                core::future::pending::<()>().await;
             }
         }
     }

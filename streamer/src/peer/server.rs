@@ -1,7 +1,7 @@
 //! The answering side.
 
-use super::auth::{AUTH_HEADER, AuthError, SESSION_HEADER};
 use super::PEER_BODY_BYTES_MAX;
+use super::auth::{AUTH_HEADER, AuthError, SESSION_HEADER};
 use crate::column_read::ColumnRead;
 use crate::node::{Look, Node};
 use crate::store::{ColumnError, UploadError};
