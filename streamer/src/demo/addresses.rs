@@ -35,7 +35,7 @@ fn address(of: Attachment, last: u8) -> Ipv4Addr {
 /// Whose own address this is, if it is a node's.
 pub(super) fn owner(address: IpAddr) -> Option<Attachment> {
     let IpAddr::V4(address) = address else { return None };
-    let [127, switch @ 1.., node @ 1.., OWN] = address.octets() else { return None };
+    let [127, switch @ 1..=u8::MAX, node @ 1..=u8::MAX, OWN] = address.octets() else { return None };
     Some(Attachment { node: usize::from(node) - 1, switch: usize::from(switch) - 1 })
 }
 

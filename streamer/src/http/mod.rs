@@ -6,11 +6,12 @@ mod conditions;
 pub(crate) mod console;
 pub(crate) mod doors;
 mod error;
+pub(crate) mod faults;
 mod ranges;
 mod server;
 mod titles;
 
-pub use api::{ClusterReport, NodeReport, PartReport};
+pub use api::{ClusterReport, LinkReport, NodeReport, SwitchReport};
 pub use error::ApiError;
 pub use server::{Shutdown, serve};
 

@@ -112,8 +112,6 @@ async fn connect(from: SocketAddr, to: SocketAddr) -> io::Result<TcpStream> {
     socket.set_recv_buffer_size(bytes)?;
     socket.set_send_buffer_size(bytes)?;
     socket.set_nodelay(true)?;
-    // The port is chosen when the other end is known: otherwise closed connections would use them up.
-    SockRef::from(&socket).set_bind_address_no_port(true)?;
     socket.bind(from)?;
     socket.connect(to).await
 }
