@@ -2,7 +2,7 @@
 
 use super::front::Front;
 use crate::http::Shutdown;
-use crate::http::events::{ClusterNews, EventHub, LOOK, event};
+use crate::http::events::{ClusterNews, EventHub, event};
 use bytes::{Bytes, BytesMut};
 use core::time::Duration;
 use futures_util::future::join_all;
@@ -11,7 +11,7 @@ use hyper::{Request, StatusCode};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{sleep, timeout};
 
 /// A node that says nothing for so long is asked anew: nodes say something every second.
 const SILENCE: Duration = Duration::from_secs(3);
@@ -28,8 +28,7 @@ pub(super) async fn tell(front: &Front, mut shutdown: Shutdown) {
     let hub = &front.events;
     let own = async {
         let mut news = ClusterNews::new();
-        let mut tick = interval(LOOK);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut changes = front.changes();
         loop {
             tokio::select! {
                 () = hub.arrival() => {
@@ -37,10 +36,7 @@ pub(super) async fn tell(front: &Front, mut shutdown: Shutdown) {
                     news.look(hub, &report);
                     hub.greet(&[event("cluster", &report)]);
                 }
-                // A node may also be killed or stopped by somebody else.
-                _ = tick.tick() => if hub.is_followed() {
-                    news.look(hub, &front.cluster());
-                },
+                _ = changes.changed() => news.look(hub, &front.cluster()),
             }
         }
     };

@@ -1,14 +1,17 @@
 //! What the supervisor serves: the console, the state of the cluster, and titles by way of any node that is up.
 
-use super::children::{ChildState, Children};
+use super::parts::Parts;
 use super::plan::Plan;
 use crate::http::api::{json, not_found};
 use crate::http::doors::Door;
 use crate::http::events::EventHub;
-use crate::http::{ApiError, ClusterReport, NodeReport, PartReport, ResponseBody, console, error_response};
+use crate::http::faults::{Fault, done};
+use crate::http::{ApiError, ClusterReport, ResponseBody, console, error_response};
+use crate::resume::{Ask, Opened, Source};
 use core::time::Duration;
-use http_body_util::{BodyExt, Empty};
-use hyper::body::{Body, Incoming};
+use futures_util::stream;
+use http_body_util::{BodyExt, Empty, StreamBody};
+use hyper::body::{Body, Frame, Incoming};
 use hyper::header::{HOST, HeaderValue, ORIGIN};
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::client::legacy::Client;
@@ -18,39 +21,53 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::watch;
 
 /// A request without a body, to be forwarded.
 pub(super) fn no_body() -> ResponseBody {
     Empty::new().map_err(|never| match never {}).boxed_unsync()
 }
 
+fn starting() -> ApiError {
+    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", "the nodes are starting")
+}
+
 /// The supervisor's listener.
 #[derive(Debug)]
 pub(super) struct Front {
-    children: Arc<Children>,
+    parts: Arc<Parts>,
     ports: Vec<u16>,
-    switches: Vec<String>,
     door: Door,
     client: Client<HttpConnector, ResponseBody>,
+    /// The nodes, to read from.
+    source: Arc<Source>,
     ready: AtomicBool,
     /// Those who follow its events.
     pub(super) events: EventHub,
 }
 
 impl Front {
-    pub(super) fn new(plan: &Plan, children: Arc<Children>) -> Self {
+    pub(super) fn new(plan: &Plan, parts: Arc<Parts>) -> Self {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(Duration::from_secs(1)));
         Self {
-            children,
+            parts,
             ports: plan.nodes.iter().map(|node| node.port).collect(),
-            switches: plan.switches.clone(),
             door: Door { listen: SocketAddr::from(([127, 0, 0, 1], plan.port)), token: None },
             client: Client::builder(TokioExecutor::new()).http1_max_buf_size(1 << 20).build(connector),
+            source: Source::new(
+                plan.nodes.iter().map(|node| format!("http://127.0.0.1:{}", node.port)).collect(),
+                None,
+            ),
             ready: AtomicBool::new(false),
             events: EventHub::new(),
         }
+    }
+
+    /// A number that grows by every change of any part.
+    pub(super) fn changes(&self) -> watch::Receiver<u64> {
+        self.parts.changes()
     }
 
     /// The nodes' ports for players.
@@ -73,16 +90,16 @@ impl Front {
         if path.starts_with("/v/") || path == "/api/v1/titles" || path.starts_with("/api/v1/titles/") {
             return self.forward(request.map(|body| body.map_err(io::Error::other).boxed_unsync())).await;
         }
+        if path == "/api/v1/faults" && method == Method::POST {
+            return self.fault(request).await.unwrap_or_else(|error| error_response(&error));
+        }
         if !matches!(method, Method::GET | Method::HEAD) {
             return error_response(&not_found(path));
         }
         match path {
             "/healthz" => json(&"ok"),
             "/readyz" if self.ready.load(Ordering::Relaxed) => json(&"ready"),
-            "/readyz" => {
-                let message = "the nodes are starting";
-                error_response(&ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", message))
-            }
+            "/readyz" => error_response(&starting()),
             "/api/v1/cluster" => json(&self.cluster()),
             "/api/v1/events" => self.events.follow().unwrap_or_else(|error| error_response(&error)),
             _ => console::file(path).unwrap_or_else(|| error_response(&not_found(path))),
@@ -91,38 +108,29 @@ impl Front {
 
     /// The supervisor's truth.
     pub(super) fn cluster(&self) -> ClusterReport {
-        let node = |(index, port): (usize, &u16)| {
-            let (state, pid) = self.children.state(index);
-            NodeReport {
-                name: self.children.name(index),
-                state: state.as_str().to_owned(),
-                http: format!("http://127.0.0.1:{port}"),
-                pid: Some(pid),
-            }
-        };
-        let nodes: Vec<_> = self.ports.iter().enumerate().map(node).collect();
-        let part = |name: String, node: Option<String>, switch: Option<String>| PartReport {
-            name,
-            node,
-            switch,
-            state: "up".to_owned(),
-        };
-        let switches = self.switches.iter().map(|switch| part(switch.clone(), None, None)).collect();
-        let links = nodes.iter().flat_map(|node| {
-            let link = |switch: &String| (format!("{}-{switch}", node.name), node.name.clone(), switch.clone());
-            self.switches.iter().map(link)
-        });
-        let links = links.map(|(name, node, switch)| part(name, Some(node), Some(switch))).collect();
-        ClusterReport { nodes, switches, links, observer: None, paths: Vec::new(), faults: true }
+        self.parts.report()
     }
 
-    /// Lets a node that is up answer; another one, when it cannot be reached and the request can be said twice.
+    async fn fault(&self, request: Request<Incoming>) -> Result<Response<ResponseBody>, ApiError> {
+        let (fault, _) = Fault::receive(request.into_body()).await?;
+        if !self.ready.load(Ordering::Relaxed) {
+            return Err(starting());
+        }
+        self.parts.apply(&fault).await?;
+        Ok(done())
+    }
+
+    /// Lets a node that is up answer: what is read from any of them, and goes on at the next; what is written, by the
+    /// first that can be reached.
     pub(super) async fn forward(&self, request: Request<ResponseBody>) -> Response<ResponseBody> {
+        if matches!(*request.method(), Method::GET | Method::HEAD) {
+            return self.read(request).await;
+        }
         let repeatable = request.body().is_end_stream();
         let (parts, body) = request.into_parts();
         let mut body = Some(body);
         let mut last = "no node is up".to_owned();
-        for node in (0..self.ports.len()).filter(|node| self.children.state(*node).0 == ChildState::Up) {
+        for node in (0..self.ports.len()).filter(|node| self.parts.is_up(*node)) {
             let Some(body) = body.take().or_else(|| repeatable.then(no_body)) else { break };
             match self.forward_to(node, Request::from_parts(parts.clone(), body)).await {
                 Ok(response) => return response,
@@ -130,6 +138,29 @@ impl Front {
             }
         }
         error_response(&ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "too-few-nodes", last))
+    }
+
+    async fn read(&self, request: Request<ResponseBody>) -> Response<ResponseBody> {
+        // Those that are down or hung come last: they may return while the others are asked.
+        let mut order: Vec<usize> = (0..self.ports.len()).collect();
+        order.sort_by_key(|node| !self.parts.is_up(*node));
+        let path_and_query = request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned();
+        let (parts, _) = request.into_parts();
+        let mut headers = parts.headers;
+        headers.remove(ORIGIN);
+        let ask = Ask { method: parts.method, path_and_query, headers };
+        match self.source.open(&order, ask).await {
+            Ok(Opened { head, body, .. }) => {
+                let frames = stream::unfold(body, |mut body| async {
+                    let bytes = body.next().await?;
+                    Some((bytes.map(Frame::data), body))
+                });
+                Response::from_parts(head, StreamBody::new(frames).boxed_unsync())
+            }
+            Err(error) => {
+                error_response(&ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "too-few-nodes", error.to_string()))
+            }
+        }
     }
 
     /// Lets one node answer.
