@@ -358,3 +358,146 @@ fn resume(ask: &Ask, head: &Parts, body: &Incoming) -> Option<Resume> {
     };
     (ask.method == Method::GET).then(|| Resume { ask: ask.clone(), etag, next, end: next + length })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    /// What a node of the test does.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    enum Manner {
+        Good,
+        /// Sends so many bytes of the body, and closes.
+        Breaks(usize),
+        /// Sends so many bytes of the body, and nothing more.
+        FallsSilent(usize),
+        /// Takes connections and says nothing.
+        Mute,
+        /// Has another version.
+        Replaced,
+        /// Says 503.
+        Refuses,
+    }
+
+    fn content() -> Vec<u8> {
+        (0..300_000_u32).flat_map(u32::to_le_bytes).collect()
+    }
+
+    /// A server of one title, and its URL.
+    async fn server(manner: Manner) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            let mut held = Vec::new();
+            while let Ok((mut stream, _)) = listener.accept().await {
+                if manner == Manner::Mute {
+                    held.push(stream);
+                    continue;
+                }
+                tokio::spawn(async move {
+                    let mut head = Vec::new();
+                    while !head.ends_with(b"\r\n\r\n") {
+                        head.push(stream.read_u8().await?);
+                    }
+                    let head = String::from_utf8_lossy(&head).to_lowercase();
+                    let range = head.lines().find_map(|line| line.strip_prefix("range: bytes="));
+                    let all = content();
+                    let (start, end) = range.map_or((0, all.len() - 1), |range| {
+                        let (start, end) = range.split_once('-').unwrap();
+                        (start.parse().unwrap(), end.parse().unwrap_or(all.len() - 1))
+                    });
+                    let etag = if manner == Manner::Replaced { "\"new\"" } else { "\"old\"" };
+                    let if_range = head.lines().find_map(|line| line.strip_prefix("if-range: "));
+                    let whole = range.is_none() || if_range.is_some_and(|tag| tag != etag);
+                    let body = if whole { &all[..] } else { &all[start..=end] };
+                    let status = match (manner, whole) {
+                        (Manner::Refuses, _) => "503 Service Unavailable",
+                        (_, true) => "200 OK",
+                        (_, false) => "206 Partial Content",
+                    };
+                    let mut text = format!("HTTP/1.1 {status}\r\netag: {etag}\r\ncontent-length: {}\r\n", body.len());
+                    if !whole {
+                        text += &format!("content-range: bytes {start}-{end}/{}\r\n", all.len());
+                    }
+                    stream.write_all((text + "\r\n").as_bytes()).await?;
+                    match manner {
+                        Manner::Breaks(bytes) => stream.write_all(&body[..bytes.min(body.len())]).await,
+                        Manner::FallsSilent(bytes) => {
+                            stream.write_all(&body[..bytes.min(body.len())]).await?;
+                            core::future::pending().await
+                        }
+                        _ => stream.write_all(body).await,
+                    }
+                });
+            }
+        });
+        url
+    }
+
+    async fn read(manners: &[Manner], range: Option<&str>) -> io::Result<(Vec<u8>, usize, u64)> {
+        let mut servers = Vec::new();
+        for manner in manners {
+            servers.push(server(*manner).await);
+        }
+        let order: Vec<usize> = (0..servers.len()).collect();
+        let mut headers = HeaderMap::new();
+        if let Some(range) = range {
+            headers.insert(RANGE, HeaderValue::from_str(range).unwrap());
+        }
+        let ask = Ask { method: Method::GET, path_and_query: "/v/title".to_owned(), headers };
+        let mut opened = Source::new(servers, None).open(&order, ask).await.map_err(io::Error::other)?;
+        let mut bytes = Vec::new();
+        while let Some(part) = opened.body.next().await {
+            bytes.extend_from_slice(&part?);
+        }
+        Ok((bytes, opened.body.server(), opened.body.switches()))
+    }
+
+    #[tokio::test]
+    async fn a_node_that_breaks_or_falls_silent_is_followed_by_the_next() {
+        for manner in [Manner::Breaks(0), Manner::Breaks(500_000), Manner::FallsSilent(0), Manner::FallsSilent(500_001)]
+        {
+            let (bytes, server, switches) = read(&[manner, Manner::Good], None).await.unwrap();
+            assert!(bytes == content(), "{manner:?}: {} bytes", bytes.len());
+            assert_eq!((server, switches), (1, 1), "{manner:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_part_goes_on_within_the_part() {
+        let (bytes, _, switches) = read(&[Manner::Breaks(1000), Manner::Good], Some("bytes=77-99999")).await.unwrap();
+        assert!(bytes == content()[77..=99_999]);
+        assert_eq!(switches, 1);
+    }
+
+    #[tokio::test]
+    async fn mute_and_refusing_nodes_are_passed_over() {
+        for manners in [
+            &[Manner::Mute, Manner::Good][..],
+            &[Manner::Refuses, Manner::Good],
+            &[Manner::FallsSilent(9), Manner::Mute, Manner::Refuses, Manner::Good],
+            &[Manner::FallsSilent(9), Manner::Breaks(5), Manner::Good],
+        ] {
+            let (bytes, server, _) = read(manners, None).await.unwrap();
+            assert!(bytes == content(), "{manners:?}: {} bytes", bytes.len());
+            assert_eq!(server, manners.len() - 1, "{manners:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn another_version_is_never_gone_on_with() {
+        for range in [None, Some("bytes=5-800000")] {
+            let error = read(&[Manner::Breaks(1000), Manner::Replaced], range).await.unwrap_err();
+            assert!(error.to_string().contains("replaced"), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn one_that_was_only_slow_is_kept() {
+        let (bytes, server, switches) = read(&[Manner::Good, Manner::Good], None).await.unwrap();
+        assert!(bytes == content());
+        assert_eq!((server, switches), (0, 0));
+    }
+}

@@ -5,7 +5,7 @@ use core::time::Duration;
 /// Earlier nobody is late.
 const LATE_MIN: Duration = Duration::from_millis(20);
 /// Later everybody is.
-const LATE_MAX: Duration = Duration::from_millis(150);
+const LATE_MAX: Duration = Duration::from_millis(60);
 
 /// The pace of a peer: from the times between two signs of progress of its answers.
 #[derive(Debug, Clone, Copy)]
