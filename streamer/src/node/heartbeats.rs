@@ -71,7 +71,7 @@ async fn beat(node: &Node, sockets: Vec<UdpSocket>) -> io::Result<()> {
     let mut monitored = monitors(node, &key, paths);
     let mut verdicts = FalseVerdicts::new(node);
     let by_addresses: BTreeMap<_, _> =
-        monitored.iter().enumerate().map(|(index, path)| ((path.socket, path.remote.ip()), index)).collect();
+        monitored.iter().enumerate().map(|(index, path)| ((path.socket, path.remote), index)).collect();
     let mut buffer = [0; DATAGRAM_BYTES + 1];
     loop {
         let now = paths.now();
@@ -82,7 +82,7 @@ async fn beat(node: &Node, sockets: Vec<UdpSocket>) -> io::Result<()> {
                 let socket = readable?;
                 for _ in 0..AT_ONCE {
                     let Ok((length, from)) = sockets[socket].try_recv_from(&mut buffer) else { break };
-                    let known = by_addresses.get(&(socket, from.ip())).map(|index| &mut monitored[*index]);
+                    let known = by_addresses.get(&(socket, from)).map(|index| &mut monitored[*index]);
                     if let Some((path, beat)) = known.zip(key.open(&buffer[..length])) {
                         path.monitor.handle_heartbeat(paths.now(), &beat);
                         paths.set_round_trip(path.node, path.path, path.monitor.round_trip());

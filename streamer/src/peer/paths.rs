@@ -5,7 +5,7 @@ use core::time::Duration;
 use rain_cluster::path::{Candidate, PathState, PathTable, choose};
 use rain_cluster::{NodeId, Time};
 use serde::Serialize;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 use tokio::sync::watch;
@@ -86,12 +86,14 @@ impl Paths {
         &self.peers[node.0 as usize]
     }
 
-    /// The path that a peer's connection or datagram came by.
-    pub fn find(&self, local: SocketAddr, remote: SocketAddr) -> Option<(NodeId, usize)> {
-        (0..).zip(&self.peers).find_map(|(node, paths)| {
-            let same = |path: &Path| path.addresses.local == local && path.addresses.remote.ip() == remote.ip();
-            paths.iter().position(same).map(|path| (NodeId(node), path))
-        })
+    /// The path that a peer's connection came by; `None` where that cannot be told, because several nodes share an
+    /// address.
+    pub fn find(&self, local: SocketAddr, remote: IpAddr) -> Option<(NodeId, usize)> {
+        let same = |path: &Path| path.addresses.local == local && path.addresses.remote.ip() == remote;
+        let mut found = (0..).map(NodeId).zip(&self.peers).flat_map(|(node, paths)| {
+            paths.iter().enumerate().filter(|(_, path)| same(path)).map(move |(index, _)| (node, index))
+        });
+        found.next().filter(|_| found.next().is_none())
     }
 
     /// The table as it is, and as it changes.

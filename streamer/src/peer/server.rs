@@ -61,7 +61,7 @@ pub async fn serve(node: Arc<Node>, listener: TcpListener, interface: SocketAddr
         };
         let _ = stream.set_nodelay(true);
         let node = Arc::clone(&node);
-        let path = node.peers.paths.find(interface, remote);
+        let path = node.peers.paths.find(interface, remote.ip());
         connections.spawn(async move {
             let down: BoxFuture<'_, ()> = match path {
                 Some((peer, path)) => Box::pin(node.peers.paths.went_down(peer, path)),
