@@ -6,7 +6,7 @@ use bytes::Bytes;
 use core::fmt;
 use core::time::Duration;
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Empty, Full};
 use hyper::body::Incoming;
 use hyper::{Method, Request, Response};
 use hyper_util::client::legacy::Client;
@@ -104,9 +104,21 @@ impl ClusterClient {
 
     /// The answer of the first node that can be reached.
     pub(super) async fn ask(&self, method: Method, path: &str) -> anyhow::Result<Bytes> {
+        self.ask_with(method, path, &[], Bytes::new()).await
+    }
+
+    /// The answer of the first node that can be reached to a request with a body.
+    pub(super) async fn ask_with(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, String)],
+        body: Bytes,
+    ) -> anyhow::Result<Bytes> {
         let mut last = None;
         for server in 0..self.servers.len() {
-            match self.send_to(server, &method, path, &[], no_body()).await {
+            let body = Full::new(body.clone()).map_err(|never| match never {}).boxed_unsync();
+            match self.send_to(server, &method, path, headers, body).await {
                 Ok(response) => match response.into_body().collect().await {
                     Ok(body) => return Ok(body.to_bytes()),
                     Err(error) => last = Some(error.into()),

@@ -6,12 +6,15 @@ use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub(super) struct DemoArguments {
-    /// How many nodes
-    #[arg(long, default_value_t = 4)]
-    nodes: u16,
-    /// How many switches tie them together
-    #[arg(long, default_value_t = 2)]
-    switches: u8,
+    /// How many nodes [default: 4]
+    #[arg(long)]
+    nodes: Option<u16>,
+    /// How many switches tie them together, every node plugged into every one [default: 2]
+    #[arg(long)]
+    switches: Option<u8>,
+    /// `ring:8`: as many nodes and switches, the switches in a ring, each node on two that lie far apart
+    #[arg(long)]
+    topology: Option<String>,
     /// The array code [default: the B-code with a column for each node]
     #[arg(long)]
     code: Option<String>,
@@ -24,22 +27,37 @@ pub(super) struct DemoArguments {
     /// A video to store besides the sample
     #[arg(long = "video")]
     videos: Vec<PathBuf>,
+    /// What each switch adds to the time between nodes, in milliseconds
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = 0.0)]
+    delay: f64,
+    /// How much each switch loses; streams see it as a retransmission
+    #[arg(long, value_name = "PERCENT", default_value_t = 0.0)]
+    loss: f64,
+    /// How much each switch holds back
+    #[arg(long, value_name = "PERCENT", default_value_t = 0.0)]
+    reorder: f64,
+    /// Wrong verdicts that a path is down, per second and node
+    #[arg(long, value_name = "PER SECOND", default_value_t = 0.0)]
+    false_downs: f64,
+    /// Where chance begins: in delay, loss, reordering and wrong verdicts
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
 }
 
-impl Default for DemoArguments {
-    fn default() -> Self {
-        Self { nodes: 4, switches: 2, code: None, port: 8080, data: None, videos: Vec::new() }
-    }
-}
-
-pub(super) fn run(arguments: &DemoArguments) -> anyhow::Result<()> {
-    let DemoArguments { nodes, switches, code, port, data, videos } = arguments;
-    demo::run(&DemoOptions {
-        nodes: *nodes,
-        switches: *switches,
-        code: code.clone(),
-        port: *port,
-        data: data.clone(),
-        videos: videos.clone(),
-    })
+pub(super) fn run(arguments: Option<DemoArguments>) -> anyhow::Result<()> {
+    let options = arguments.map_or_else(DemoOptions::default, |arguments| DemoOptions {
+        nodes: arguments.nodes,
+        switches: arguments.switches,
+        topology: arguments.topology,
+        code: arguments.code,
+        port: arguments.port,
+        data: arguments.data,
+        videos: arguments.videos,
+        delay_ms: arguments.delay,
+        loss_percent: arguments.loss,
+        reorder_percent: arguments.reorder,
+        false_downs_per_second: arguments.false_downs,
+        seed: arguments.seed,
+    });
+    demo::run(&options)
 }

@@ -5,6 +5,7 @@
 mod check;
 mod client;
 mod demo;
+mod fault;
 mod get;
 mod node;
 mod put;
@@ -74,6 +75,8 @@ enum Command {
         #[command(flatten)]
         client: ClientArguments,
     },
+    /// Cut, hang or heal a part of a demo
+    Fault(fault::FaultArguments),
     /// Check a configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -85,6 +88,7 @@ impl Command {
         match self {
             Self::Put(put::PutArguments { client, .. })
             | Self::Get(get::GetArguments { client, .. })
+            | Self::Fault(fault::FaultArguments { client, .. })
             | Self::Ls { client, .. }
             | Self::Rm { client, .. }
             | Self::Stat { client, .. }
@@ -150,9 +154,10 @@ pub fn main() -> ExitCode {
 }
 
 fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let command = arguments.command.unwrap_or_else(|| Command::Demo(demo::DemoArguments::default()));
+    let Some(command) = arguments.command else { return demo::run(None) };
     match command {
-        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Demo(arguments) => demo::run(Some(arguments)),
+        Command::Fault(arguments) => block_on(fault::run(arguments)),
         Command::Node { config, parent } => node::run(&config, parent),
         Command::Config(ConfigCommand::Check { file }) => check::run(&file),
         Command::Put(arguments) => block_on(put::run(arguments)),

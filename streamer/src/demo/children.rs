@@ -1,8 +1,10 @@
 //! The node processes of a demo.
 
-use super::plan::Plan;
+use super::plan::{Plan, PlannedNode};
 use anyhow::Context;
 use rustix::process::{Pid, Signal, kill_process};
+use std::io;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::sleep;
@@ -32,40 +34,67 @@ impl ChildState {
 #[derive(Debug)]
 struct Running {
     name: String,
+    config: PathBuf,
     child: Child,
 }
 
 /// The node processes, by their ids.
 #[derive(Debug)]
-pub(super) struct Children(Mutex<Vec<Running>>);
+pub(super) struct Children {
+    program: PathBuf,
+    running: Mutex<Vec<Running>>,
+}
 
 impl Children {
-    /// Starts every node of a plan.
+    /// Starts every node of a plan. They die with the thread that calls this.
     pub(super) fn start(plan: &Plan) -> anyhow::Result<Self> {
         let program = std::env::current_exe().context("finding this program")?;
-        let children = Self(Mutex::new(Vec::new()));
-        for node in &plan.nodes {
-            let started = Command::new(&program)
-                .arg("node")
-                .arg("--config")
-                .arg(&node.config)
-                .args(["--parent", &std::process::id().to_string()])
-                .stdin(Stdio::null())
-                .stdout(Stdio::null())
-                .spawn();
-            match started {
-                Ok(child) => children.running().push(Running { name: node.name.clone(), child }),
+        let children = Self { program, running: Mutex::new(Vec::new()) };
+        for PlannedNode { name, config, .. } in &plan.nodes {
+            match children.spawn(config) {
+                Ok(child) => {
+                    children.running().push(Running { name: name.clone(), config: config.clone(), child });
+                }
                 Err(error) => {
                     children.end();
-                    return Err(error).with_context(|| format!("starting node {}", node.name));
+                    return Err(error).with_context(|| format!("starting node {name}"));
                 }
             }
         }
         Ok(children)
     }
 
+    fn spawn(&self, config: &Path) -> io::Result<Child> {
+        Command::new(&self.program)
+            .arg("node")
+            .arg("--config")
+            .arg(config)
+            .args(["--parent", &std::process::id().to_string()])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+    }
+
+    /// Starts a node that has ended anew, on its data folder; one that runs is left alone. It dies with the thread that
+    /// calls this.
+    ///
+    /// # Errors
+    /// What the system says; the node stays down.
+    pub(super) fn restart(&self, node: usize) -> io::Result<()> {
+        if self.state(node).0 == ChildState::Down {
+            let config = self.running()[node].config.clone();
+            self.running()[node].child = self.spawn(&config)?;
+        }
+        Ok(())
+    }
+
+    /// Signals a node, if it has not ended.
+    pub(super) fn signal(&self, node: usize, with: Signal) {
+        signal(&mut self.running()[node].child, with);
+    }
+
     fn running(&self) -> MutexGuard<'_, Vec<Running>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -122,9 +151,12 @@ fn signal(child: &mut Child, signal: Signal) {
     }
 }
 
-/// Whether a process was stopped by SIGSTOP: `T` in the third field of its `stat`.
+/// Whether every thread of a process was stopped by SIGSTOP.
 fn is_stopped(pid: u32) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // The second field, the program's name, is in parentheses and may hold anything.
-    stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('T'))
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return false };
+    threads.flatten().all(|thread| {
+        let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        // `T` in the third field; the second, the program's name, is in parentheses and may hold anything.
+        stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('T'))
+    })
 }

@@ -28,18 +28,19 @@ pub(super) async fn tell(front: &Front, mut shutdown: Shutdown) {
     let hub = &front.events;
     let own = async {
         let mut news = ClusterNews::new();
+        let mut changes = front.parts().changes();
         let mut tick = interval(LOOK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = hub.arrival() => {
-                    let report = front.cluster();
+                    let report = front.parts().report();
                     news.look(hub, &report);
                     hub.greet(&[event("cluster", &report)]);
                 }
-                // A node may also be killed or stopped by somebody else.
+                Ok(()) = changes.changed() => news.look(hub, &front.parts().report()),
                 _ = tick.tick() => if hub.is_followed() {
-                    news.look(hub, &front.cluster());
+                    news.look(hub, &front.parts().report());
                 },
             }
         }

@@ -1,11 +1,12 @@
 //! What the supervisor serves: the console, the state of the cluster, and titles by way of any node that is up.
 
-use super::children::{ChildState, Children};
+use super::parts::Parts;
 use super::plan::Plan;
 use crate::http::api::{json, not_found};
 use crate::http::doors::Door;
 use crate::http::events::EventHub;
-use crate::http::{ApiError, ClusterReport, NodeReport, PartReport, ResponseBody, console, error_response};
+use crate::http::faults::{Fault, done};
+use crate::http::{ApiError, ResponseBody, console, error_response};
 use core::time::Duration;
 use http_body_util::{BodyExt, Empty};
 use hyper::body::{Body, Incoming};
@@ -24,12 +25,15 @@ pub(super) fn no_body() -> ResponseBody {
     Empty::new().map_err(|never| match never {}).boxed_unsync()
 }
 
+fn starting() -> ApiError {
+    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", "the nodes are starting")
+}
+
 /// The supervisor's listener.
 #[derive(Debug)]
 pub(super) struct Front {
-    children: Arc<Children>,
+    parts: Arc<Parts>,
     ports: Vec<u16>,
-    switches: Vec<String>,
     door: Door,
     client: Client<HttpConnector, ResponseBody>,
     ready: AtomicBool,
@@ -38,19 +42,23 @@ pub(super) struct Front {
 }
 
 impl Front {
-    pub(super) fn new(plan: &Plan, children: Arc<Children>) -> Self {
+    pub(super) fn new(plan: &Plan, parts: Arc<Parts>) -> Self {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(Duration::from_secs(1)));
         Self {
-            children,
+            parts,
             ports: plan.nodes.iter().map(|node| node.port).collect(),
-            switches: plan.switches.clone(),
             door: Door { listen: SocketAddr::from(([127, 0, 0, 1], plan.port)), token: None },
             client: Client::builder(TokioExecutor::new()).http1_max_buf_size(1 << 20).build(connector),
             ready: AtomicBool::new(false),
             events: EventHub::new(),
         }
+    }
+
+    /// The parts of the demo.
+    pub(super) fn parts(&self) -> &Parts {
+        &self.parts
     }
 
     /// The nodes' ports for players.
@@ -73,47 +81,29 @@ impl Front {
         if path.starts_with("/v/") || path == "/api/v1/titles" || path.starts_with("/api/v1/titles/") {
             return self.forward(request.map(|body| body.map_err(io::Error::other).boxed_unsync())).await;
         }
+        if path == "/api/v1/faults" && method == Method::POST {
+            return self.fault(request).await.unwrap_or_else(|error| error_response(&error));
+        }
         if !matches!(method, Method::GET | Method::HEAD) {
             return error_response(&not_found(path));
         }
         match path {
             "/healthz" => json(&"ok"),
             "/readyz" if self.ready.load(Ordering::Relaxed) => json(&"ready"),
-            "/readyz" => {
-                let message = "the nodes are starting";
-                error_response(&ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", message))
-            }
-            "/api/v1/cluster" => json(&self.cluster()),
+            "/readyz" => error_response(&starting()),
+            "/api/v1/cluster" => json(&self.parts.report()),
             "/api/v1/events" => self.events.follow().unwrap_or_else(|error| error_response(&error)),
             _ => console::file(path).unwrap_or_else(|| error_response(&not_found(path))),
         }
     }
 
-    /// The supervisor's truth.
-    pub(super) fn cluster(&self) -> ClusterReport {
-        let node = |(index, port): (usize, &u16)| {
-            let (state, pid) = self.children.state(index);
-            NodeReport {
-                name: self.children.name(index),
-                state: state.as_str().to_owned(),
-                http: format!("http://127.0.0.1:{port}"),
-                pid: Some(pid),
-            }
-        };
-        let nodes: Vec<_> = self.ports.iter().enumerate().map(node).collect();
-        let part = |name: String, node: Option<String>, switch: Option<String>| PartReport {
-            name,
-            node,
-            switch,
-            state: "up".to_owned(),
-        };
-        let switches = self.switches.iter().map(|switch| part(switch.clone(), None, None)).collect();
-        let links = nodes.iter().flat_map(|node| {
-            let link = |switch: &String| (format!("{}-{switch}", node.name), node.name.clone(), switch.clone());
-            self.switches.iter().map(link)
-        });
-        let links = links.map(|(name, node, switch)| part(name, Some(node), Some(switch))).collect();
-        ClusterReport { nodes, switches, links, observer: None, paths: Vec::new(), faults: true }
+    async fn fault(&self, request: Request<Incoming>) -> Result<Response<ResponseBody>, ApiError> {
+        let (fault, _) = Fault::receive(request.into_body()).await?;
+        if !self.ready.load(Ordering::Relaxed) {
+            return Err(starting());
+        }
+        self.parts.apply(&fault).await?;
+        Ok(done())
     }
 
     /// Lets a node that is up answer; another one, when it cannot be reached and the request can be said twice.
@@ -122,7 +112,7 @@ impl Front {
         let (parts, body) = request.into_parts();
         let mut body = Some(body);
         let mut last = "no node is up".to_owned();
-        for node in (0..self.ports.len()).filter(|node| self.children.state(*node).0 == ChildState::Up) {
+        for node in (0..self.ports.len()).filter(|node| self.parts.is_up(*node)) {
             let Some(body) = body.take().or_else(|| repeatable.then(no_body)) else { break };
             match self.forward_to(node, Request::from_parts(parts.clone(), body)).await {
                 Ok(response) => return response,

@@ -1,8 +1,12 @@
 //! The demo: a cluster of node processes on this machine's loopback, and the supervisor that survives each of them.
 
+mod addresses;
 mod children;
 mod events;
+mod forward;
 mod front;
+mod network;
+mod parts;
 mod plan;
 
 pub use plan::{DemoError, DemoOptions};
@@ -12,10 +16,14 @@ use anyhow::{Context, bail};
 use bytes::Bytes;
 use children::Children;
 use core::time::Duration;
+use forward::Forwarder;
 use front::Front;
 use http_body_util::{BodyExt, Full};
 use hyper::{Method, Request, StatusCode};
+use network::Network;
+use parts::Parts;
 use plan::Plan;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::path::Path;
 use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
@@ -29,12 +37,16 @@ const SAMPLE_TITLE: &str = "sample.mp4";
 const START: Duration = Duration::from_secs(30);
 const RETRY: Duration = Duration::from_millis(100);
 
+/// Descriptors of a big ring's connections; the system's limit where that is lower.
+const DESCRIPTORS: u64 = 65_536;
+
 /// Runs a demo until SIGTERM or SIGINT. Prints the URL to open as one line once every node serves.
 ///
 /// # Errors
 /// What keeps it from starting: a wrong option, a port in use, a node that ends. Nothing is left behind but a data
 /// folder that was named.
 pub fn run(options: &DemoOptions) -> anyhow::Result<()> {
+    raise_descriptor_limit();
     let plan = Plan::make(options)?;
     // Nodes die with the thread that starts them: this one, which outlives them all.
     let children = Arc::new(Children::start(&plan)?);
@@ -45,14 +57,31 @@ pub fn run(options: &DemoOptions) -> anyhow::Result<()> {
     result
 }
 
+/// The forwarder holds both ends of every connection between nodes.
+fn raise_descriptor_limit() {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let wanted = maximum.unwrap_or(DESCRIPTORS).min(DESCRIPTORS);
+    if current.is_some_and(|current| current < wanted)
+        && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum })
+    {
+        tracing::warn!(%error, wanted, "the limit of open files could not be raised");
+    }
+}
+
 async fn supervise(plan: &Plan, children: &Arc<Children>, videos: &[std::path::PathBuf]) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
     let (stop, shutdown) = watch::channel(false);
-    let listener = plan.take_listener().context("listening")?;
-    let front = Arc::new(Front::new(plan, Arc::clone(children)));
+    let (listener, sockets) = plan.take_sockets().context("listening")?;
+    let network = Arc::new(Network::new(plan.topology.clone()));
+    let forwarder = Forwarder::start(sockets, plan.addresses, Arc::clone(&network), plan.weather);
+    let _forwarder = forwarder.context("starting the network")?;
+    let (parts, restarts) = Parts::new(plan, Arc::clone(children), network);
+    let parts = Arc::new(parts);
+    let front = Arc::new(Front::new(plan, Arc::clone(&parts)));
     let serving = tokio::spawn(serve_front(Arc::clone(&front), listener, shutdown));
-    let start = async {
+    let watching = tokio::spawn(Arc::clone(&parts).watch());
+    let run = async {
         bring_up(&front, children).await?;
         store(&front, SAMPLE_TITLE, Bytes::from_static(SAMPLE)).await?;
         for video in videos {
@@ -60,19 +89,18 @@ async fn supervise(plan: &Plan, children: &Arc<Children>, videos: &[std::path::P
         }
         front.set_ready();
         println!("{}/", plan.url());
-        anyhow::Ok(())
+        std::future::pending::<anyhow::Result<()>>().await
     };
     tokio::select! {
-        started = start => started?,
-        _ = terminate.recv() => return Ok(()),
-        _ = interrupt.recv() => return Ok(()),
-    }
-    tokio::select! {
+        failed = run => failed?,
+        // Nodes die with the thread that starts them: the one that runs this future, not one of the runtime's.
+        () = parts.restart(restarts) => {}
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
     let _ = stop.send(true);
     serving.abort();
+    watching.abort();
     Ok(())
 }
 

@@ -1,24 +1,30 @@
 //! What a demo consists of: folders, ports, addresses, and a configuration for each node.
 
+use super::addresses::Addresses;
+use super::forward::{Sockets, Weather};
+use core::time::Duration;
+use rain_cluster::topology::Topology;
 use rain_codec::Code;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-/// The first port of the nodes' listeners for peers, each on addresses of its own.
-const PEER_PORT: u16 = 7400;
+const NODES: u16 = 4;
+const SWITCHES: u8 = 2;
 
 /// What a demo is asked to be.
 #[derive(Debug, Clone)]
 pub struct DemoOptions {
-    /// How many nodes.
-    pub nodes: u16,
-    /// How many switches.
-    pub switches: u8,
+    /// How many nodes; as many as the topology has, or four.
+    pub nodes: Option<u16>,
+    /// How many switches; as many as the topology has, or two.
+    pub switches: Option<u8>,
+    /// How switches and nodes are wired: `ring:8`; every node on every switch where nothing is named.
+    pub topology: Option<String>,
     /// The array code; the B-code with a column for each node where none is named.
     pub code: Option<String>,
     /// The player port of the first node.
@@ -27,6 +33,35 @@ pub struct DemoOptions {
     pub data: Option<PathBuf>,
     /// Videos to store besides the sample.
     pub videos: Vec<PathBuf>,
+    /// What each switch adds to the time under way, in milliseconds.
+    pub delay_ms: f64,
+    /// How much is lost at each switch, in percent.
+    pub loss_percent: f64,
+    /// How much is held back at each switch, in percent.
+    pub reorder_percent: f64,
+    /// Wrong verdicts "down" on paths that are up, per second.
+    pub false_downs_per_second: f64,
+    /// Where all that is random in the network begins.
+    pub seed: u64,
+}
+
+impl Default for DemoOptions {
+    fn default() -> Self {
+        Self {
+            nodes: None,
+            switches: None,
+            topology: None,
+            code: None,
+            port: 8080,
+            data: None,
+            videos: Vec::new(),
+            delay_ms: 0.0,
+            loss_percent: 0.0,
+            reorder_percent: 0.0,
+            false_downs_per_second: 0.0,
+            seed: 0,
+        }
+    }
 }
 
 /// Why a demo does not start.
@@ -84,10 +119,12 @@ impl Drop for Temporary {
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) nodes: Vec<PlannedNode>,
-    pub(super) switches: Vec<String>,
+    pub(super) topology: Topology,
+    pub(super) addresses: Addresses,
+    pub(super) weather: Weather,
     /// The supervisor's port.
     pub(super) port: u16,
-    listener: Mutex<Option<TcpListener>>,
+    taken: Mutex<Option<(TcpListener, Sockets)>>,
     _temporary: Option<Temporary>,
 }
 
@@ -100,50 +137,103 @@ fn failed(path: &Path) -> impl FnOnce(io::Error) -> DemoError {
     move |error| DemoError::Folder { path, error }
 }
 
-impl Plan {
-    pub(super) fn make(options: &DemoOptions) -> Result<Self, DemoError> {
-        let DemoOptions { nodes: count, switches, port, .. } = *options;
-        if !(1..=26).contains(&count) {
-            return Err(option("--nodes", &count, "a number from 1 to 26"));
+/// The wiring that is asked for, and the code where none is named.
+fn topology(options: &DemoOptions) -> Result<Topology, DemoError> {
+    let Some(name) = &options.topology else {
+        let (nodes, switches) = (options.nodes.unwrap_or(NODES), options.switches.unwrap_or(SWITCHES));
+        if !(1..=26).contains(&nodes) {
+            return Err(option("--nodes", &nodes, "a number from 1 to 26"));
         }
         if !(1..=8).contains(&switches) {
             return Err(option("--switches", &switches, "a number from 1 to 8"));
         }
+        return Ok(Topology::every_node_on_every_switch(usize::from(nodes), usize::from(switches)));
+    };
+    let count = name.strip_prefix("ring:").and_then(|count| count.parse::<u8>().ok());
+    let Some(count) = count.filter(|count| (4..=26).contains(count)) else {
+        return Err(option("--topology", name, "ring:N with N from 4 to 26"));
+    };
+    let fits = |named: Option<u16>| named.is_none_or(|named| named == u16::from(count));
+    if !fits(options.nodes) {
+        return Err(option("--nodes", &options.nodes.unwrap_or_default(), format!("{count}, as {name} has")));
+    }
+    if !fits(options.switches.map(u16::from)) {
+        return Err(option("--switches", &options.switches.unwrap_or_default(), format!("{count}, as {name} has")));
+    }
+    Ok(Topology::ring(usize::from(count)))
+}
+
+fn weather(options: &DemoOptions) -> Result<Weather, DemoError> {
+    for (name, found, most) in [
+        ("--delay", options.delay_ms, 1000.0),
+        ("--loss", options.loss_percent, 100.0),
+        ("--reorder", options.reorder_percent, 100.0),
+        ("--false-downs", options.false_downs_per_second, 1000.0),
+    ] {
+        if !(0.0..=most).contains(&found) {
+            return Err(option(name, &found, format!("a number from 0 to {most}")));
+        }
+    }
+    Ok(Weather {
+        delay: Duration::from_secs_f64(options.delay_ms / 1000.0),
+        loss: options.loss_percent / 100.0,
+        reorder: options.reorder_percent / 100.0,
+        seed: options.seed,
+    })
+}
+
+/// Takes what the supervisor listens on; the nodes' ports are tried, they take them themselves.
+fn take(addresses: Addresses, topology: &Topology, count: u16) -> Result<(TcpListener, Sockets), DemoError> {
+    let mut listener = None;
+    for port in addresses.port..=addresses.port + count {
+        let tried = TcpListener::bind((Ipv4Addr::LOCALHOST, port));
+        listener = Some(tried.map_err(|error| DemoError::Port { port, error })?);
+    }
+    let in_use = |error| DemoError::Port { port: addresses.port, error };
+    for attachment in &topology.attachments {
+        let own = addresses.own(*attachment);
+        TcpListener::bind(own).and_then(|_| UdpSocket::bind(own)).map_err(in_use)?;
+    }
+    let sockets = Sockets::bind(addresses, topology).map_err(in_use)?;
+    let listener = listener.ok_or_else(|| in_use(io::ErrorKind::NotFound.into()))?;
+    Ok((listener, sockets))
+}
+
+impl Plan {
+    pub(super) fn make(options: &DemoOptions) -> Result<Self, DemoError> {
+        let topology = topology(options)?;
+        let weather = weather(options)?;
+        let (port, count) = (options.port, u16::try_from(topology.nodes).unwrap_or(u16::MAX));
         if port == 0 || port.checked_add(count).is_none() {
             return Err(option("--port", &port, format!("a number from 1 to {}", u16::MAX - count)));
         }
         let code_name = options.code.clone().unwrap_or_else(|| format!("b-code:{count}"));
         let code = Code::named(&code_name).map_err(|error| option("--code", &code_name, error.to_string()))?;
-        if code.columns() > usize::from(count) {
+        if code.columns() > topology.nodes {
             let expected = format!("at least {}, one for each column of {code_name}", code.columns());
             return Err(option("--nodes", &count, expected));
         }
         for video in &options.videos {
             fs::metadata(video).map_err(failed(video))?;
         }
-        // Held, not only tried: the supervisor's own. The nodes' are tried; they take them themselves.
-        let mut listener = None;
-        for port in port..=port + count {
-            let tried = TcpListener::bind((Ipv4Addr::LOCALHOST, port));
-            listener = Some(tried.map_err(|error| DemoError::Port { port, error })?);
-        }
+        let addresses = Addresses { port };
+        let taken = take(addresses, &topology, count)?;
         let (folder, temporary) = folder(options.data.as_deref())?;
         let key = folder.join("cluster.key");
         if !key.exists() {
             write_private(&key, &new_key()).map_err(failed(&key))?;
         }
-        let names: Vec<String> = (0..count).map(name).collect();
-        let switches: Vec<String> = (1..=switches).map(|switch| format!("s{switch}")).collect();
         let mut nodes = Vec::new();
-        for (node, name) in (0..count).zip(&names) {
-            let data = folder.join(name);
+        for node in 0..count {
+            let data = folder.join(node_name(node));
             fs::create_dir_all(&data).map_err(failed(&data))?;
-            let config = folder.join(format!("{name}.toml"));
-            let text = config_text(node, &names, &switches, port, &code_name, &data, &key);
+            let config = folder.join(format!("{}.toml", node_name(node)));
+            let text = config_text(node, &topology, addresses, options, &code_name, &data, &key);
             fs::write(&config, text).map_err(failed(&config))?;
-            nodes.push(PlannedNode { name: name.clone(), port: port + node, config });
+            nodes.push(PlannedNode { name: node_name(node), port: port + node, config });
         }
-        Ok(Self { nodes, switches, port: port + count, listener: Mutex::new(listener), _temporary: temporary })
+        let taken = Mutex::new(Some(taken));
+        Ok(Self { nodes, topology, addresses, weather, port: port + count, taken, _temporary: temporary })
     }
 
     /// The supervisor's URL.
@@ -151,12 +241,12 @@ impl Plan {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// The supervisor's listener, once.
-    pub(super) fn take_listener(&self) -> io::Result<tokio::net::TcpListener> {
-        let listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let listener = listener.ok_or_else(|| io::Error::other("the listener was taken"))?;
+    /// The supervisor's listener and the forwarder's sockets, once.
+    pub(super) fn take_sockets(&self) -> io::Result<(tokio::net::TcpListener, Sockets)> {
+        let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let (listener, sockets) = taken.ok_or_else(|| io::Error::other("the sockets were taken"))?;
         listener.set_nonblocking(true)?;
-        tokio::net::TcpListener::from_std(listener)
+        Ok((tokio::net::TcpListener::from_std(listener)?, sockets))
     }
 }
 
@@ -175,7 +265,7 @@ fn folder(named: Option<&Path>) -> Result<(PathBuf, Option<Temporary>), DemoErro
     Ok((whole, None))
 }
 
-fn name(node: u16) -> String {
+pub(super) fn node_name(node: u16) -> String {
     u8::try_from(node).map(|node| char::from(b'A' + node).to_string()).unwrap_or_default()
 }
 
@@ -192,41 +282,49 @@ fn write_private(path: &Path, text: &str) -> io::Result<()> {
     file.write_all(text.as_bytes())
 }
 
-/// The address of a node on a switch: the loopback has 2^24 of them, and demos on other ports use others.
-fn address(node: u16, switch: usize, port: u16) -> SocketAddr {
-    let [high, low] = port.to_be_bytes();
-    let network = u8::try_from(switch + 1).unwrap_or(u8::MAX);
-    SocketAddr::from((Ipv4Addr::new(127, network, high, low), PEER_PORT + node))
+pub(super) fn switch_name(switch: usize) -> String {
+    format!("s{}", switch + 1)
 }
 
 fn config_text(
     node: u16,
-    names: &[String],
-    switches: &[String],
-    port: u16,
+    topology: &Topology,
+    addresses: Addresses,
+    options: &DemoOptions,
     code: &str,
     data: &Path,
     key: &Path,
 ) -> String {
     let quote = |path: &Path| toml::Value::String(path.display().to_string()).to_string();
+    let Addresses { port } = addresses;
+    let count = u16::try_from(topology.nodes).unwrap_or(u16::MAX);
     let mut text = format!(
         "node = \"{}\"\ndata = [{}]\ncode = \"{code}\"\nlisten = \"127.0.0.1:{}\"\nkey_file = {}\n",
-        names[usize::from(node)],
+        node_name(node),
         quote(data),
         port + node,
         quote(key),
     );
-    for (index, switch) in switches.iter().enumerate() {
-        let _ = write!(text, "\n[[interfaces]]\nswitch = \"{switch}\"\naddress = \"{}\"\n", address(node, index, port));
+    if !topology.switch_links.is_empty() {
+        text.push_str("joined = true\n");
     }
-    for (peer, name) in (0..).zip(names).filter(|(peer, _)| *peer != node) {
-        let _ = write!(
-            text,
-            "\n[[peers]]\nname = \"{name}\"\nhttp = \"http://127.0.0.1:{}\"\n[peers.addresses]\n",
-            port + peer
-        );
-        for (index, switch) in switches.iter().enumerate() {
-            let _ = writeln!(text, "{switch} = \"{}\"", address(peer, index, port));
+    let _ = write!(
+        text,
+        "\n[demo]\nsupervisor = \"http://127.0.0.1:{}\"\nfalse_downs = {:?}\nseed = {}\n",
+        port + count,
+        options.false_downs_per_second,
+        options.seed
+    );
+    let cables = |node: u16| topology.attachments.iter().filter(move |cable| cable.node == usize::from(node));
+    for cable in cables(node) {
+        let (switch, address) = (switch_name(cable.switch), addresses.own(*cable));
+        let _ = write!(text, "\n[[interfaces]]\nswitch = \"{switch}\"\naddress = \"{address}\"\n");
+    }
+    for peer in (0..count).filter(|peer| *peer != node) {
+        let (name, http) = (node_name(peer), format!("http://127.0.0.1:{}", port + peer));
+        let _ = write!(text, "\n[[peers]]\nname = \"{name}\"\nhttp = \"{http}\"\n[peers.addresses]\n");
+        for cable in cables(peer) {
+            let _ = writeln!(text, "{} = \"{}\"", switch_name(cable.switch), addresses.seen(*cable));
         }
     }
     text

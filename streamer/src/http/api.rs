@@ -3,7 +3,7 @@
 use super::body::full;
 use super::doors::Door;
 use super::events::EventHub;
-use super::{ApiError, ResponseBody, console, error_response, titles};
+use super::{ApiError, ResponseBody, console, error_response, faults, titles};
 use crate::node::{Look, Node, PathReport};
 use crate::title;
 use hyper::body::Incoming;
@@ -33,17 +33,27 @@ pub struct NodeReport {
     pub pid: Option<u32>,
 }
 
-/// A switch or link, as `GET /api/v1/cluster` tells it.
+/// A switch, as `GET /api/v1/cluster` tells it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PartReport {
-    /// Its name: `s1`, or `A-s1`.
+pub struct SwitchReport {
+    /// Its name: `s1`.
     pub name: String,
-    /// A link's node.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// `up`, `down` or `unknown`.
+    pub state: String,
+}
+
+/// A link, as `GET /api/v1/cluster` tells it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkReport {
+    /// Its name: `A-s1`, or `s1-s2` between switches.
+    pub name: String,
+    /// Its node; null between switches.
     pub node: Option<String>,
-    /// A link's switch.
+    /// Its switch.
+    pub switch: String,
+    /// The other switch, of a link between switches.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub switch: Option<String>,
+    pub to: Option<String>,
     /// `up`, `down` or `unknown`.
     pub state: String,
 }
@@ -54,9 +64,9 @@ pub struct ClusterReport {
     /// Its nodes.
     pub nodes: Vec<NodeReport>,
     /// Its switches.
-    pub switches: Vec<PartReport>,
-    /// What ties nodes to switches.
-    pub links: Vec<PartReport>,
+    pub switches: Vec<SwitchReport>,
+    /// What ties nodes to switches, and switches to each other.
+    pub links: Vec<LinkReport>,
     /// The node that answers; null where the demo's supervisor does.
     pub observer: Option<String>,
     /// What that node observes.
@@ -98,6 +108,9 @@ async fn route(
     let path = request.uri().path().to_owned();
     if let Some(segment) = path.strip_prefix("/v/") {
         return titles::answer(node, segment, request).await;
+    }
+    if path == "/api/v1/faults" && *request.method() == Method::POST {
+        return faults::pass_on(node, request).await;
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return Err(not_found(&path));
@@ -153,10 +166,11 @@ pub(super) fn cluster(node: &Node) -> ClusterReport {
     };
     let mut switches = Vec::new();
     let mut links = Vec::new();
-    let link = |name: &str, switch: &str, state: String| PartReport {
+    let link = |name: &str, switch: &str, state: String| LinkReport {
         name: format!("{name}-{switch}"),
         node: Some(name.to_owned()),
-        switch: Some(switch.to_owned()),
+        switch: switch.to_owned(),
+        to: None,
         state,
     };
     for interface in &node.config.interfaces {
@@ -165,7 +179,7 @@ pub(super) fn cluster(node: &Node) -> ClusterReport {
         let up = over.iter().any(|path| path.state == "up");
         // With every path over it down, it may be the switch, this node's link, or all the others.
         let of_switch = if up { Some(true) } else { None };
-        switches.push(PartReport { name: switch.to_owned(), node: None, switch: None, state: state(of_switch) });
+        switches.push(SwitchReport { name: switch.to_owned(), state: state(of_switch) });
         links.push(link(&node.config.me().name, switch, state(of_switch)));
         for path in over {
             let of_link = if up { Some(path.state == "up") } else { None };

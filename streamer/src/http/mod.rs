@@ -7,11 +7,12 @@ pub(crate) mod console;
 pub(crate) mod doors;
 mod error;
 pub(crate) mod events;
+pub(crate) mod faults;
 mod ranges;
 mod server;
 mod titles;
 
-pub use api::{ClusterReport, NodeReport, PartReport};
+pub use api::{ClusterReport, LinkReport, NodeReport, SwitchReport};
 pub use error::ApiError;
 pub use server::{Shutdown, serve};
 

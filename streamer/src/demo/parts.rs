@@ -1,0 +1,210 @@
+//! The parts of a demo, nodes, switches and links: the state of each, and the faults done to them.
+
+use super::children::{ChildState, Children};
+use super::network::{Network, NetworkPart};
+use super::plan::{Plan, switch_name};
+use crate::http::faults::{Fault, FaultAction, FaultKind};
+use crate::http::{ApiError, ClusterReport, LinkReport, NodeReport, SwitchReport};
+use core::time::Duration;
+use hyper::StatusCode;
+use rustix::process::Signal;
+use std::io;
+use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+
+/// How often the nodes' processes are looked at.
+const WATCH: Duration = Duration::from_millis(50);
+/// How often a process that was signalled is looked at, until the signal has done its work.
+const SETTLING: Duration = Duration::from_millis(1);
+/// A signal has done its work after so long at the latest.
+const SETTLED: Duration = Duration::from_secs(2);
+
+/// A node that is to be started anew, and whom to tell.
+#[derive(Debug)]
+pub(super) struct Restart {
+    node: usize,
+    done: oneshot::Sender<io::Result<()>>,
+}
+
+/// Every part of a demo.
+#[derive(Debug)]
+pub(super) struct Parts {
+    nodes: Vec<(String, u16)>,
+    children: Arc<Children>,
+    network: Arc<Network>,
+    restarts: mpsc::Sender<Restart>,
+    /// Grows by every change of any part.
+    changes: watch::Sender<u64>,
+}
+
+impl Parts {
+    /// All parts as they are, and what [`Self::restart`] needs.
+    pub(super) fn new(plan: &Plan, children: Arc<Children>, network: Arc<Network>) -> (Self, mpsc::Receiver<Restart>) {
+        let (restarts, orders) = mpsc::channel(1);
+        let nodes = plan.nodes.iter().map(|node| (node.name.clone(), node.port)).collect();
+        (Self { nodes, children, network, restarts, changes: watch::Sender::new(0) }, orders)
+    }
+
+    /// A number that grows by every change of any part: of a node's process within 50 ms, of the others at once.
+    pub(super) fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    fn note_change(&self) {
+        self.changes.send_modify(|count| *count += 1);
+    }
+
+    /// Starts nodes anew when told to. The nodes die with the thread that runs this.
+    pub(super) async fn restart(&self, mut orders: mpsc::Receiver<Restart>) {
+        while let Some(Restart { node, done }) = orders.recv().await {
+            let _ = done.send(self.children.restart(node));
+        }
+    }
+
+    /// Watches the nodes' processes until the task is aborted.
+    pub(super) async fn watch(self: Arc<Self>) {
+        let mut tick = interval(WATCH);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut last = Vec::new();
+        loop {
+            tick.tick().await;
+            let now: Vec<_> = (0..self.nodes.len()).map(|node| self.children.state(node)).collect();
+            if now != last {
+                for (node, (state, _)) in now.iter().enumerate() {
+                    // A dead or hung machine passes on nothing of what others send through it.
+                    self.network.set_up(NetworkPart::Node(node), *state == ChildState::Up);
+                }
+                self.note_change();
+                last = now;
+            }
+        }
+    }
+
+    /// Whether a node's process runs.
+    pub(super) fn is_up(&self, node: usize) -> bool {
+        self.children.state(node).0 == ChildState::Up
+    }
+
+    /// Does what a fault says; it is in force on return.
+    ///
+    /// # Errors
+    /// 404 when no part has that name; 503 when the system refuses.
+    ///
+    /// Cancel safety: a fault that was begun may be in force.
+    pub(super) async fn apply(&self, fault: &Fault) -> Result<(), ApiError> {
+        let part = match fault.kind {
+            FaultKind::Node => {
+                let node = self.nodes.iter().position(|(name, _)| *name == fault.name);
+                return self.apply_to_node(node.ok_or_else(|| unknown(fault))?, fault.action).await;
+            }
+            FaultKind::Switch => {
+                let mut switches = 0..self.network.topology().switches;
+                switches.find(|switch| switch_name(*switch) == fault.name).map(NetworkPart::Switch)
+            }
+            FaultKind::Link => self.links().find(|(_, link)| link.name == fault.name).map(|(part, _)| part),
+        };
+        if self.network.set_up(part.ok_or_else(|| unknown(fault))?, fault.action == FaultAction::Heal) {
+            self.note_change();
+        }
+        Ok(())
+    }
+
+    async fn apply_to_node(&self, node: usize, action: FaultAction) -> Result<(), ApiError> {
+        let state = || self.children.state(node).0;
+        let (signal, expected) = match (action, state()) {
+            (FaultAction::Cut, ChildState::Up | ChildState::Hung) => (Signal::KILL, ChildState::Down),
+            (FaultAction::Hang, ChildState::Up) => (Signal::STOP, ChildState::Hung),
+            (FaultAction::Heal, ChildState::Hung) => (Signal::CONT, ChildState::Up),
+            (FaultAction::Heal, ChildState::Down) => {
+                let (done, started) = oneshot::channel();
+                let ordered = self.restarts.send(Restart { node, done }).await;
+                let started = if ordered.is_ok() { started.await.ok() } else { None };
+                let started = started.unwrap_or_else(|| Err(io::Error::other("the demo is ending")));
+                started.map_err(|error| failed(&error))?;
+                self.note_node(node);
+                return Ok(());
+            }
+            // What is dead does not hang; everything else is as it should be.
+            (FaultAction::Cut | FaultAction::Hang, ChildState::Down)
+            | (FaultAction::Hang, ChildState::Hung)
+            | (FaultAction::Heal, ChildState::Up) => return Ok(()),
+        };
+        self.children.signal(node, signal);
+        let until = Instant::now() + SETTLED;
+        while state() != expected {
+            if Instant::now() > until {
+                return Err(failed(&io::ErrorKind::TimedOut.into()));
+            }
+            sleep(SETTLING).await;
+        }
+        self.note_node(node);
+        Ok(())
+    }
+
+    fn note_node(&self, node: usize) {
+        self.network.set_up(NetworkPart::Node(node), self.is_up(node));
+        self.note_change();
+    }
+
+    fn links(&self) -> impl Iterator<Item = (NetworkPart, LinkReport)> {
+        let topology = self.network.topology();
+        let report = |part, (node, to): (Option<String>, Option<String>), switch: usize| {
+            let switch = switch_name(switch);
+            let name = match (&node, &to) {
+                (_, Some(to)) => format!("{switch}-{to}"),
+                (Some(node), None) => format!("{node}-{switch}"),
+                (None, None) => switch.clone(),
+            };
+            (part, LinkReport { name, node, switch, to, state: self.state_of(part) })
+        };
+        let of_nodes = topology.attachments.iter().enumerate().map(move |(index, cable)| {
+            report(NetworkPart::Attachment(index), (Some(self.nodes[cable.node].0.clone()), None), cable.switch)
+        });
+        let of_switches = topology.switch_links.iter().enumerate().map(move |(index, [switch, to])| {
+            report(NetworkPart::SwitchLink(index), (None, Some(switch_name(*to))), *switch)
+        });
+        of_nodes.chain(of_switches)
+    }
+
+    fn state_of(&self, part: NetworkPart) -> String {
+        if self.network.is_up(part) { "up".to_owned() } else { "down".to_owned() }
+    }
+
+    /// The cluster as it is.
+    pub(super) fn report(&self) -> ClusterReport {
+        let node = |(index, (name, port)): (usize, &(String, u16))| {
+            let (state, pid) = self.children.state(index);
+            NodeReport {
+                name: name.clone(),
+                state: state.as_str().to_owned(),
+                http: format!("http://127.0.0.1:{port}"),
+                pid: Some(pid),
+            }
+        };
+        let switch =
+            |switch| SwitchReport { name: switch_name(switch), state: self.state_of(NetworkPart::Switch(switch)) };
+        ClusterReport {
+            nodes: self.nodes.iter().enumerate().map(node).collect(),
+            switches: (0..self.network.topology().switches).map(switch).collect(),
+            links: self.links().map(|(_, link)| link).collect(),
+            observer: None,
+            paths: Vec::new(),
+            faults: true,
+        }
+    }
+}
+
+fn unknown(fault: &Fault) -> ApiError {
+    let kind = match fault.kind {
+        FaultKind::Node => "node",
+        FaultKind::Link => "link",
+        FaultKind::Switch => "switch",
+    };
+    let message = format!("there is no {kind} `{}`", fault.name);
+    ApiError::new(StatusCode::NOT_FOUND, "no-such-part", message)
+}
+
+fn failed(error: &io::Error) -> ApiError {
+    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "fault-failed", format!("the node: {error}"))
+}
