@@ -164,6 +164,12 @@ pub struct PathAddresses {
     pub remote: SocketAddr,
 }
 
+impl core::fmt::Display for PathAddresses {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(formatter, "{}>{}", self.local.ip(), self.remote)
+    }
+}
+
 impl Config {
     /// Reads and checks a configuration.
     ///

@@ -4,7 +4,8 @@ use super::body::full;
 use super::doors::Door;
 use super::events::EventHub;
 use super::{ApiError, ResponseBody, console, error_response, faults, titles};
-use crate::node::{Look, Node, PathReport};
+use crate::node::{Look, Node};
+use crate::peer::PathReport;
 use crate::title;
 use hyper::body::Incoming;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
@@ -150,7 +151,8 @@ pub(crate) fn not_found(path: &str) -> ApiError {
 
 fn ready(node: &Node) -> Result<Response<ResponseBody>, ApiError> {
     // A new cluster needs a moment more; a node that waits for peers to learn from can serve what it has.
-    if node.liveness.is_settled(&node.others()) && (!node.store.is_blank() || node.liveness.is_old()) {
+    if node.liveness.is_settled(&node.others(), &node.peers.paths) && (!node.store.is_blank() || node.liveness.is_old())
+    {
         return Ok(text("ready\n"));
     }
     Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", "not every peer was reached or tried for 2 s yet"))
@@ -158,7 +160,7 @@ fn ready(node: &Node) -> Result<Response<ResponseBody>, ApiError> {
 
 /// The answering node's inference from its own paths.
 pub(super) fn cluster(node: &Node) -> ClusterReport {
-    let paths = node.path_reports();
+    let paths = node.peers.paths.reports();
     let state = |up: Option<bool>| match up {
         Some(true) => "up".to_owned(),
         Some(false) => "down".to_owned(),
@@ -187,7 +189,7 @@ pub(super) fn cluster(node: &Node) -> ClusterReport {
         }
     }
     let nodes = node.config.members.iter().map(|member| {
-        let up = if member.id == node.config.id { Some(true) } else { node.liveness.is_up(member.id) };
+        let up = if member.id == node.config.id { Some(true) } else { node.peers.paths.is_up(member.id) };
         NodeReport { name: member.name.clone(), state: state(up), http: member.http.clone(), pid: None }
     });
     let observer = Some(node.config.me().name.clone());

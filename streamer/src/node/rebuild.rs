@@ -47,7 +47,7 @@ impl Node {
             tick.tick().await;
             let others = self.others();
             let up: BTreeSet<NodeId> =
-                others.into_iter().filter(|peer| self.liveness.is_up(*peer) == Some(true)).collect();
+                others.into_iter().filter(|peer| self.peers.paths.is_up(*peer) == Some(true)).collect();
             if !up.is_subset(&present) || asked.is_none_or(|asked| asked.elapsed() >= ASK) {
                 self.catch_up().await;
                 asked = Some(Instant::now());
