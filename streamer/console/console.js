@@ -55,7 +55,7 @@ function drawRebuilds() {
   const lacking = known.titles.flatMap((title) => title.columns).filter((column) => columnState(column) !== "ok");
   let text = known.titles.length > 0 ? "Nothing to rebuild: every column is where it belongs." : "";
   if (running.length > 0) text = "";
-  else if (lacking.length > 0) text = `${count(lacking.length, "column")} to come back or be rebuilt with their nodes.`;
+  else if (lacking.length > 0) text = lacking.length === 1 ? "1 column waits for its node." : `${lacking.length} columns wait for their nodes.`;
   write(at("rebuilds-text"), text);
 }
 

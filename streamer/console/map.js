@@ -8,7 +8,7 @@ import { errorText, hue } from "./format.js";
 import { cutPoint, flowPath, layoutOf, linkPath } from "./layout.js";
 import { watchThrough, watchedNode } from "./player.js";
 import { flows } from "./reads.js";
-import { known, nodeIndex, nodes } from "./state.js";
+import { isSupervisor, known, nodeIndex, nodes } from "./state.js";
 
 const FAULT_WITHIN_MS = 5000;
 
@@ -34,7 +34,8 @@ function parts() {
 
 const partElement = (id) => [...svg.querySelectorAll(".part")].find((element) => element.dataset.key === id);
 
-const stateWord = ({ kind, state }) => (state === "down" && kind !== "node" && known.cluster.faults ? "cut" : state);
+/** A part's state in a word. What a node only infers is not known to have been cut. */
+const stateWord = ({ kind, state }) => (state === "down" && kind !== "node" && isSupervisor() ? "cut" : state);
 
 /** What a menu offers for a part: `[[words, what is done], ...]`. */
 function choices(part) {
@@ -43,7 +44,7 @@ function choices(part) {
     const words = part.kind === "node"
       ? { cut: "Cut: kill its process", hang: "Hang: stop its process", heal: "Heal: bring it back" }
       : { cut: "Cut", heal: "Heal" };
-    const able = part.state === "up" ? ["cut", "hang"] : part.state === "hung" ? ["heal", "cut"] : ["heal"];
+    const able = { up: ["cut", "hang"], hung: ["heal", "cut"], down: ["heal"] }[part.state] ?? ["heal", "cut", "hang"];
     for (const action of able.filter((action) => words[action])) {
       offered.push({ key: action, words: words[action], run: () => fault(part, action) });
     }
@@ -97,8 +98,8 @@ function createPart(part) {
   return group;
 }
 
-function text(className, x, y, words = "") {
-  const element = draw("text", { class: className, x, y, "text-anchor": "middle", "dominant-baseline": "central" });
+function text(className, x, y, words = "", anchor = "middle") {
+  const element = draw("text", { class: className, x, y, "text-anchor": anchor, "dominant-baseline": "central" });
   element.textContent = words;
   return element;
 }
@@ -112,8 +113,8 @@ function createNode({ name }) {
     draw("rect", { class: "halo", ...grown(6) }),
     draw("rect", { class: "body", ...frame }),
     draw("rect", { class: "second", ...grown(-5) }),
-    text(name.length > 3 ? "letter long" : "letter", x, y - (small ? 9 : 16), name),
-    text("state", x, y + (small ? 18 : 18)),
+    text(name.length > 3 ? "letter long" : "letter", x, y - (small ? 11 : 16), name),
+    text("state", x, y + (small ? 13 : 18)),
     draw("g", { class: "watching" }, [
       draw("rect", { x: x - 38, y: frame.y + height - 9, width: 76, height: 18, rx: 9 }),
       text("", x, frame.y + height, "watching"),
@@ -131,7 +132,7 @@ function createSwitch({ name }) {
     && Math.abs(link.port.y - y) < height / 2).map(({ port }) =>
     draw("rect", { class: "port", x: port.x - 7, y: port.y - 3.5, width: 14, height: 7, rx: 2 }));
   const label = rail
-    ? [text("letter", frame.x + 26, y, name), text("state", frame.x + width - 34, y)]
+    ? [text("letter", frame.x + 16, y, name, "start"), text("state", frame.x + width - 14, y, "", "end")]
     : [text("letter", x, y - 5, name), text("state", x, y + 11)];
   return [draw("rect", { class: "halo", ...halo }), draw("rect", { class: "body", ...frame }), ...ports, ...label,
     draw("title")];
@@ -215,6 +216,9 @@ export function drawMap() {
     layout = layoutOf(cluster);
     mark(svg, "viewBox", `0 0 ${layout.width} ${layout.height}`);
     mark(svg, "data-kind", layout.kind);
+    // Flows run along rails, and behind what is round.
+    if (layout.kind === "ring") svg.insertBefore(at("map-flows"), at("map-switches"));
+    else svg.insertBefore(at("map-flows"), at("map-nodes"));
     for (const layer of ["map-links", "map-switches", "map-flows", "map-nodes"]) at(layer).replaceChildren();
   }
   const all = parts();

@@ -270,7 +270,7 @@ function attachmentText() {
   if (why) return why;
   if (known.attached !== ANY) return `Attached to node ${known.attached}`;
   const reading = readingNode();
-  return reading === null ? "Attached to whichever node is up" : `Through any node that is up, now ${reading}`;
+  return reading === null ? "Through any node that is up" : `Through any node, now ${reading}`;
 }
 
 export function drawPlayer() {

@@ -69,9 +69,9 @@ export function flows() {
 function place(key) {
   const [node, own, network] = JSON.parse(key);
   const networks = (known.cluster?.switches ?? []).map((part) => part.name);
-  const index = networks.indexOf(network);
-  const strength = own ? 1 : [0.95, 0.6, 0.8, 0.45][((index % 4) + 4) % 4];
-  return { node, own, network, order: nodeIndex(node) * 100 + (own ? 0 : index + 1), strength };
+  const index = Math.max(0, networks.indexOf(network));
+  const strength = own ? 1 : network === null ? 0.75 : [0.95, 0.6, 0.8, 0.45][index % 4];
+  return { node, own, network, order: nodeIndex(node) * 100 + (own ? 0 : network === null ? 99 : index + 1), strength };
 }
 
 function sourceText({ node, own, network }) {
@@ -98,6 +98,13 @@ function roundUp(number) {
   return [1, 2, 5, 10].map((factor) => factor * power).find((candidate) => candidate >= number * 0.999);
 }
 
+/** The top of the scale. A few seconds of filling a buffer must not flatten all others. */
+function scaleOf(sums) {
+  const sorted = [...sums, 1000].sort((left, right) => right - left);
+  const usual = roundUp(Math.max(1000, 1.1 * (sorted[4] ?? 0)));
+  return sorted.length > 8 && sorted[0] > 2.5 * usual ? usual : roundUp(sorted[0]);
+}
+
 function drawChart(width) {
   const svg = at("reads-chart");
   const height = TOP + BARS + 10 + LANE * LANES.length + 20;
@@ -109,7 +116,7 @@ function drawChart(width) {
   const x = (second) => LEFT + (SECONDS - 1 - (last - second)) * step + (step - bar) / 2;
   const shown = [...history].filter(([second]) => second <= last && second > last - SECONDS);
   const sumOf = (sum) => [...sum.sources.values()].reduce((left, right) => left + right, 0);
-  const most = roundUp(Math.max(1000, ...shown.map(([, sum]) => sumOf(sum))));
+  const most = scaleOf(shown.map(([, sum]) => sumOf(sum)));
   const parts = [];
   for (const share of [0, 0.5, 1]) {
     const y = TOP + BARS * (1 - share);
@@ -120,14 +127,19 @@ function drawChart(width) {
     const stack = [...sum.sources].map(([key, bytes]) => ({ ...place(key), bytes }))
       .sort((left, right) => left.order - right.order);
     let top = TOP + BARS;
+    const whole = sumOf(sum);
     for (const source of stack) {
-      const tall = (source.bytes / most) * BARS;
+      const tall = (source.bytes / Math.max(most, whole)) * BARS;
       top -= tall;
       parts.push(draw("rect", {
         x: x(second), y: top, width: bar, height: Math.max(tall - 0.75, 0.5), rx: Math.min(1.5, bar / 3),
         fill: hue(nodeIndex(source.node)), "fill-opacity": source.strength,
-        class: source.own ? "own" : null,
       }));
+    }
+    // A bar too tall for the scale is broken, and says how tall it is.
+    if (whole > most) {
+      parts.push(draw("rect", { class: "break", x: x(second) - 2, y: TOP + 22, width: bar + 4, height: 4 }));
+      parts.push(axisText(x(second) + bar + 4, TOP + 5, "start", rateText(whole)));
     }
   }
   LANES.forEach((lane, index) => {
@@ -148,7 +160,7 @@ function drawChart(width) {
     }
   });
   const y = height - 6;
-  for (const ago of [60, 45, 30, 15, 0]) {
+  for (const ago of width < 500 ? [60, 30, 0] : [60, 45, 30, 15, 0]) {
     const where = ago === 60 ? "start" : ago === 0 ? "end" : "middle";
     const text = ago === 0 ? "now" : `${ago} s ago`;
     parts.push(axisText(LEFT + (SECONDS - ago) * step, y, where, text));

@@ -102,7 +102,7 @@ export function headline() {
 
 const WORDS = {
   node: { down: "is down", hung: "hangs", up: "is back", unknown: "is not known of any more" },
-  part: { down: "is cut", up: "is back", unknown: "is not known of any more" },
+  part: { down: "is down", up: "is back", unknown: "is not known of any more" },
 };
 
 /** What has changed from one report of the cluster to the next, in words. */
@@ -118,7 +118,9 @@ export function changes(before, after) {
       if (was !== undefined && was !== part.state) {
         // What was not known and is up has not come back.
         const quiet = was === "unknown" && part.state === "up";
-        if (!quiet) news.push({ kind: part.state, text: `${noun} ${part.name} ${words[part.state] ?? `is ${part.state}`}` });
+        const word = part.state === "down" && kind !== "nodes" && after.faults && after.observer == null
+          ? "is cut" : words[part.state] ?? `is ${part.state}`;
+        if (!quiet) news.push({ kind: part.state, text: `${noun} ${part.name} ${word}` });
       }
     }
   }
