@@ -2,7 +2,7 @@
 
 use super::front::Front;
 use crate::http::Shutdown;
-use crate::http::events::{ClusterNews, EventHub, LOOK, event};
+use crate::http::events::{ClusterNews, EventHub, event};
 use bytes::{Bytes, BytesMut};
 use core::time::Duration;
 use futures_util::future::join_all;
@@ -15,6 +15,8 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 /// A node that says nothing for so long is asked anew: nodes say something every second.
 const SILENCE: Duration = Duration::from_secs(3);
+/// How often it is looked whether followers need a comment.
+const PULSE: Duration = Duration::from_millis(300);
 const RETRY: Duration = Duration::from_millis(200);
 /// Longest event of a node.
 const EVENT_BYTES_MAX: usize = 256 << 10;
@@ -28,19 +30,19 @@ pub(super) async fn tell(front: &Front, mut shutdown: Shutdown) {
     let hub = &front.events;
     let own = async {
         let mut news = ClusterNews::new();
-        let mut changes = front.parts().changes();
-        let mut tick = interval(LOOK);
+        let mut changes = front.changes();
+        let mut tick = interval(PULSE);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = hub.arrival() => {
-                    let report = front.parts().report();
+                    let report = front.cluster();
                     news.look(hub, &report);
                     hub.greet(&[event("cluster", &report)]);
                 }
-                Ok(()) = changes.changed() => news.look(hub, &front.parts().report()),
+                Ok(()) = changes.changed() => news.look(hub, &front.cluster()),
                 _ = tick.tick() => if hub.is_followed() {
-                    news.look(hub, &front.parts().report());
+                    news.look(hub, &front.cluster());
                 },
             }
         }
