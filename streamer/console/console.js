@@ -67,6 +67,7 @@ function noteCluster(report) {
   const news = changes(known.cluster, report);
   known.cluster = report;
   known.silentSince = null;
+  known.refused = false;
   withdraw("cluster");
   if (news.length > 0) {
     mark(at("news"), "data-kind", news.some((one) => one.kind !== "up") ? "bad" : "good");
@@ -99,6 +100,7 @@ async function pollCluster() {
     noteCluster(await ask("/api/v1/cluster", CLUSTER_WITHIN_MS));
   } catch (error) {
     known.silentSince ??= Date.now();
+    known.refused = error instanceof TypeError;
     const seconds = Math.round((Date.now() - known.silentSince) / 1000);
     const why = error.name === "TimeoutError" || error instanceof TypeError ? "" : `: ${error.message}`;
     const since = seconds > 0 ? ` for ${count(seconds, "second")}` : "";
@@ -153,7 +155,7 @@ follow({
     // What was rebuilt is whole now.
     if (rebuilds.length === 0) pollTitles();
   },
-});
+}, () => { if (known.cluster !== null) pollCluster(); });
 // Events come first where they come at all.
 setTimeout(() => repeat(pollCluster, CLUSTER_EVERY_MS), 300);
 repeat(pollTitles, TITLES_EVERY_MS);

@@ -47,8 +47,8 @@ async function followOnce(handlers) {
   }
 }
 
-/** Follows the events of the page's own origin for good; `handlers` by the events' names. */
-export async function follow(handlers) {
+/** Follows the events of the page's own origin for good; `handlers` by the events' names, `broken` whenever they end. */
+export async function follow(handlers, broken) {
   for (;;) {
     try {
       await followOnce(handlers);
@@ -56,6 +56,7 @@ export async function follow(handlers) {
       // Broken off or silent. The cluster is polled until events come again.
     }
     heard = -Infinity;
+    broken();
     await new Promise((resolve) => { setTimeout(resolve, RETRY_MS); });
   }
 }

@@ -19,6 +19,8 @@ const STALL_MS = 250;
 const STALL_ANY_MS = 2000;
 /** A node is given so long to bring the picture before the viewer leaves it, too. */
 const CHANCE_MS = 1500;
+/** Why the viewer was moved is told for so long. */
+const TOLD_MS = 20000;
 /** The length of the drawn buffer, in seconds. */
 const BUFFER_SECONDS = 20;
 const BUFFER_EVERY_MS = 200;
@@ -135,8 +137,9 @@ function reasonToLeave() {
   const node = nodeNamed(known.attached);
   if (!node) return "is gone";
   if (["down", "hung"].includes(node.state)) return node.state === "hung" ? "hangs" : "is down";
-  const own = node.name === known.cluster.observer;
-  return own && known.silentSince !== null && Date.now() - known.silentSince >= SILENT_MS ? "is silent" : null;
+  if (node.name !== known.cluster.observer || known.silentSince === null) return null;
+  if (known.refused) return "is down";
+  return Date.now() - known.silentSince >= SILENT_MS ? "is silent" : null;
 }
 
 /** Follows the cluster: leaves a node that is gone, and tries again when one has come back. */
@@ -267,7 +270,7 @@ function drawStripe() {
 function attachmentText() {
   if (known.playing === null || known.attached === null) return "";
   const why = at("attachment").dataset.why;
-  if (why) return why;
+  if (why && performance.now() - movedAt < TOLD_MS) return why;
   if (known.attached !== ANY) return `Attached to node ${known.attached}`;
   const reading = readingNode();
   return reading === null ? "Through any node that is up" : `Through any node, now ${reading}`;

@@ -7,11 +7,17 @@ import { known, nodeIndex, nodeNamed } from "./state.js";
 const SECONDS = 60;
 /** What a node says of a second holds for so long. */
 const FRESH_MS = 1700;
+/** A flow is drawn for so long. */
+const FLOW_MS = 2300;
+/** The legend tells the mean of so many seconds. */
+const LEGEND_SECONDS = 5;
 
 /** The last minute: what all viewers' reads took, by whole seconds of this machine's clock. */
 const history = new Map();
 /** The last second of each node: `{ at, second, bucket }`. */
 const latest = new Map();
+/** The last second of each node in which it read anything. */
+const busy = new Map();
 /** The node that last read the most. */
 let reading = null;
 
@@ -28,6 +34,7 @@ export function noteReads(second) {
   // A node's seconds follow one another, though their news jitter.
   const bucket = before && before.bucket + 1 >= now - 1 ? Math.min(before.bucket + 1, now + 1) : now;
   latest.set(second.node, { at: performance.now(), second, bucket });
+  if (second.sources.length > 0) busy.set(second.node, { at: performance.now(), second });
   if (!history.has(bucket)) history.set(bucket, empty());
   const sum = history.get(bucket);
   for (const { node, switch: network, bytes } of second.sources) {
@@ -58,9 +65,11 @@ function fresh() {
 /** The node through which the most was read of late, while it is up; null for none. */
 export const readingNode = () => (reading !== null && nodeNamed(reading)?.state === "up" ? reading : null);
 
-/** What flows between nodes now: `[{ reader, node, network, bytes }]`. */
+/** What flows between nodes now: `[{ reader, node, network, bytes }]`. Between two gulps of a player it flows on. */
 export function flows() {
-  return fresh().flatMap((second) => second.sources
+  const now = performance.now();
+  const last = [...busy.values()].filter((entry) => now - entry.at < FLOW_MS).map((entry) => entry.second);
+  return last.flatMap((second) => second.sources
     .filter((source) => source.node !== second.node && source.bytes > 0)
     .map((source) => ({ reader: second.node, node: source.node, network: source.switch, bytes: source.bytes })));
 }
@@ -190,10 +199,10 @@ function legendText(sum) {
 
 function drawLegend() {
   const now = new Map();
-  for (const second of fresh()) {
-    for (const { node, switch: network, bytes } of second.sources) {
-      const key = JSON.stringify([node, node === second.node, network]);
-      now.set(key, (now.get(key) ?? 0) + bytes);
+  const last = nowSecond() - 1;
+  for (let second = last - LEGEND_SECONDS + 1; second <= last; second += 1) {
+    for (const [key, bytes] of history.get(second)?.sources ?? []) {
+      now.set(key, (now.get(key) ?? 0) + bytes / LEGEND_SECONDS);
     }
   }
   const create = () => {

@@ -7,6 +7,8 @@ export const known = {
   cluster: null,
   /** Since when the page's own origin does not answer, in ms; null while it does. */
   silentSince: null,
+  /** Whether it refuses connections: then it is not just slow. */
+  refused: false,
   titles: [],
   /** Number of the last question for the titles, and of the last one whose answer is in `titles`. */
   titlesAsked: 0,
