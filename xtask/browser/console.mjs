@@ -2,8 +2,8 @@
 //
 //     node console.mjs URL DIRECTORY
 //
-// Opens the console at URL, watches the sample from its start over a seek to its end, stores a file and deletes it
-// again. Prints a line per check; exits 1 at the first that fails, with the reason. A screenshot, `console.png`, goes to
+// Opens the console at URL, watches the sample from its start over a seek to its end, cuts and heals a switch and a node
+// on the way, stores a file and deletes it again. Prints a line per check; exits 1 at the first that fails, with the reason. A screenshot, `console.png`, goes to
 // DIRECTORY (`failure.png` if a check fails). The browser is Chromium at $CHROMIUM, or /usr/bin/chromium.
 
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
@@ -12,6 +12,7 @@ import { join } from "node:path";
 import { chromium } from "playwright-core";
 
 const NODES = 4;
+const SWITCHES = 2;
 const SAMPLE = "sample.mp4";
 const SEEK_TO_SECONDS = 45;
 const PLAYBACK_RATE = 4;
@@ -91,12 +92,64 @@ const state = (page) => page.evaluate(() => {
 });
 
 async function checkNodes(page) {
-  await until(page, `${NODES} node cards say up`, 10, (count) => {
-    const cards = [...document.querySelectorAll("#nodes > li")];
-    return cards.length === count && cards.every((card) => card.querySelector(".state").textContent === "up");
-  }, NODES);
+  await until(page, `the map shows ${NODES} nodes, ${SWITCHES} switches and their links, all up`, 10, ({ nodes, switches }) => {
+    const up = (kind) => document.querySelectorAll(`#map .${kind}[data-state="up"]`).length;
+    return up("node") === nodes && up("switch") === switches && up("link") === nodes * switches;
+  }, { nodes: NODES, switches: SWITCHES });
+  const labels = await page.locator("#map .part").evaluateAll((parts) =>
+    parts.map((part) => `${part.getAttribute("role")}: ${part.getAttribute("aria-label")}`));
+  const unnamed = labels.filter((label) => !/^button: (Node|Switch|Link) \S+, up/.test(label));
+  check(unnamed.length === 0, "every part is a button that says what it is", unnamed);
   const headline = await page.textContent("#headline");
   check(headline.startsWith(`${NODES} of ${NODES} nodes up`), "the headline says so too", headline);
+}
+
+/** Waits until a part of the map is in a state. */
+const untilPart = (page, kind, name, state) => until(page, `${kind} ${name} is shown ${state}`, 10, ({ kind, name, state }) =>
+  document.querySelector(`#map .${kind}[data-name="${name}"]`)?.dataset.state === state, { kind, name, state });
+
+const focused = (page) => page.evaluate(() => document.activeElement.getAttribute("aria-label"));
+
+async function checkFaults(page, directory) {
+  await until(page, "what was read is told", 10, () => {
+    const bars = document.querySelectorAll("#reads-chart rect").length;
+    return bars > 0 && /served/.test(document.querySelector("#reads-text").textContent);
+  });
+
+  // By keyboard alone.
+  await page.focus('#map .part[tabindex="0"]');
+  for (let step = 0; step < 4 && !(await focused(page)).startsWith("Switch s1"); step += 1) await page.keyboard.press("ArrowUp");
+  check((await focused(page)) === "Switch s1, up", "arrows lead to a switch", await focused(page));
+  await page.keyboard.press("Enter");
+  await page.keyboard.press("Escape");
+  check((await focused(page)) === "Switch s1, up", "Escape leads back from its menu", await focused(page));
+  await page.keyboard.press("Enter");
+  await page.keyboard.press("Enter");
+  await untilPart(page, "switch", "s1", "down");
+  await until(page, "it is said aloud", 5, () => /Switch s1 is cut/.test(document.querySelector("#news[aria-live]").textContent));
+
+  // A node by mouse, while the title is read anew.
+  await page.locator('#map .node[data-name="C"]').click();
+  await page.locator('#map-menu [data-action="cut"]').click();
+  await untilPart(page, "node", "C", "down");
+  await page.evaluate(() => { window.seenByTest.playing = 0; });
+  await page.getByRole("button", { name: `Play ${SAMPLE}` }).click();
+  await until(page, "it plays from its start, with a switch and a node cut", 10, () =>
+    window.seenByTest.playing > 0 && document.querySelector("video").currentTime > 1);
+  await until(page, "what is decoded is told", 10, () =>
+    document.querySelectorAll("#reads-chart .decoded").length > 0);
+  await page.screenshot({ path: join(directory, "faults.png"), fullPage: true });
+
+  await page.locator('#map .node[data-name="C"]').click();
+  await page.locator('#map-menu [data-action="heal"]').click();
+  await untilPart(page, "node", "C", "up");
+  await page.locator('#map .switch[data-name="s1"]').focus();
+  await page.keyboard.press("Enter");
+  await page.keyboard.press("Enter");
+  await untilPart(page, "switch", "s1", "up");
+  const { currentTime, ended } = await state(page);
+  await page.waitForTimeout(1000);
+  check(ended || (await state(page)).currentTime > currentTime + 0.5, "it plays on all the while", currentTime);
 }
 
 async function checkPlayback(page, directory) {
@@ -111,6 +164,7 @@ async function checkPlayback(page, directory) {
   const after = (await state(page)).currentTime;
   check(after - before > 1, "its time advances with the clock", { before, after });
   await page.screenshot({ path: join(directory, "console.png"), fullPage: true });
+  await checkFaults(page, directory);
 
   const { duration } = await state(page);
   check(duration > SEEK_TO_SECONDS + 5, `it lasts longer than ${SEEK_TO_SECONDS} s`, duration);

@@ -11,10 +11,12 @@ use hyper::{Request, StatusCode};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use tokio::time::{sleep, timeout};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 /// A node that says nothing for so long is asked anew: nodes say something every second.
 const SILENCE: Duration = Duration::from_secs(3);
+/// How often it is looked whether followers need a comment.
+const PULSE: Duration = Duration::from_millis(300);
 const RETRY: Duration = Duration::from_millis(200);
 /// Longest event of a node.
 const EVENT_BYTES_MAX: usize = 256 << 10;
@@ -29,6 +31,8 @@ pub(super) async fn tell(front: &Front, mut shutdown: Shutdown) {
     let own = async {
         let mut news = ClusterNews::new();
         let mut changes = front.changes();
+        let mut tick = interval(PULSE);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = hub.arrival() => {
@@ -36,7 +40,10 @@ pub(super) async fn tell(front: &Front, mut shutdown: Shutdown) {
                     news.look(hub, &report);
                     hub.greet(&[event("cluster", &report)]);
                 }
-                _ = changes.changed() => news.look(hub, &front.cluster()),
+                Ok(()) = changes.changed() => news.look(hub, &front.cluster()),
+                _ = tick.tick() => if hub.is_followed() {
+                    news.look(hub, &front.cluster());
+                },
             }
         }
     };

@@ -25,9 +25,9 @@ const FOLLOWERS_MAX: usize = 64;
 /// A follower that is so many events behind is left.
 const BEHIND_MAX: usize = 64;
 /// How often the teller looks for news.
-pub(crate) const LOOK: Duration = Duration::from_millis(100);
+const LOOK: Duration = Duration::from_millis(100);
 /// A comment comes so often: who follows can tell silence from peace.
-const COMMENT: Duration = Duration::from_millis(900);
+const COMMENT: Duration = Duration::from_millis(600);
 /// Progress of rebuilding is told so often at most.
 const REBUILDS: Duration = Duration::from_millis(500);
 

@@ -12,6 +12,7 @@ mod config;
 mod crashes;
 mod demo;
 mod doors;
+mod events;
 mod folders;
 mod harness;
 mod names;

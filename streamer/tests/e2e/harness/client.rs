@@ -224,6 +224,15 @@ impl Connection {
         Ok(body)
     }
 
+    /// The next chunk of a chunked body; an empty one ends it.
+    pub(crate) fn receive_chunk(&mut self) -> io::Result<Vec<u8>> {
+        let length = u64::from_str_radix(&self.line()?, 16).map_err(io::Error::other)?;
+        let mut chunk = Vec::new();
+        self.receive_exactly(length, &mut chunk)?;
+        self.line()?;
+        Ok(chunk)
+    }
+
     fn receive_exactly(&mut self, length: u64, into: &mut Vec<u8>) -> io::Result<()> {
         if (&mut self.stream).take(length).read_to_end(into)? as u64 == length {
             return Ok(());

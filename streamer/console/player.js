@@ -1,0 +1,291 @@
+// The player: which title, through which node, and how it goes on when that node goes.
+//
+// Media come from one node, to which the viewer is attached: the one that serves the page, or any that is up, chosen by
+// the demo's supervisor, which serves titles too. When that node goes or the picture stalls, the player moves to another
+// and goes on where it was.
+
+import { at, list, make, mark, notice, noticeAbout, withdraw, write } from "./dom.js";
+import { clockText, count } from "./format.js";
+import { readingNode } from "./reads.js";
+import {
+  ANY, columnState, columnsNeeded, isSupervisor, known, margin, nodeNamed, nodes, origin, titlePlaying, titleUrl,
+} from "./state.js";
+
+/** For so long the node that serves the page may be silent before the viewer leaves it. */
+const SILENT_MS = 3000;
+/** A picture that waits for so long moves the viewer to another node. */
+const STALL_MS = 250;
+/** The supervisor finds another node by itself; only when that takes so long it is asked anew. */
+const STALL_ANY_MS = 2000;
+/** A node is given so long to bring the picture before the viewer leaves it, too. */
+const CHANCE_MS = 1500;
+/** Why the viewer was moved is told for so long. */
+const TOLD_MS = 20000;
+/** The length of the drawn buffer, in seconds. */
+const BUFFER_SECONDS = 20;
+const BUFFER_EVERY_MS = 200;
+
+const video = at("video");
+/** Shows the last picture while another node is found. */
+const still = at("still");
+let movedAt = -Infinity;
+let stallTimer = null;
+
+export const STATE_WORDS = { ok: "whole", missing: "missing", damaged: "damaged", unreachable: "unreachable" };
+
+/** Chooses a title and plays it from its start. */
+export function choose(title) {
+  known.playing = title;
+  known.failed.clear();
+  withdraw("player");
+  if (known.attached === null) attach(preferred());
+  load(0);
+  drawPlayer();
+}
+
+/** Nothing is left to play: the player is emptied. */
+export function unload() {
+  known.playing = null;
+  video.removeAttribute("src");
+  video.load();
+}
+
+/** What to attach to: the supervisor's choice, else the page's own node, else the first that is up; null for none. */
+export function preferred(but = null) {
+  const able = nodes().filter((node) => node.state === "up" && node.name !== but && !known.failed.has(node.name));
+  if (isSupervisor() && but !== ANY && !known.failed.has(ANY)) return able.length > 0 ? ANY : null;
+  return (able.find((node) => node.name === known.cluster?.observer) ?? able[0])?.name ?? null;
+}
+
+const placeText = (name) => (name === ANY ? "whichever node is up" : `node ${name}`);
+
+function attach(name, why = "") {
+  known.attached = name;
+  mark(at("attachment"), "data-why", why === "" ? null : why);
+}
+
+/** Points the player at what the viewer is attached to and plays from a time. */
+function load(seconds) {
+  const base = known.attached === null ? null : origin(known.attached);
+  if (base === null || known.playing === null) return;
+  keepPicture();
+  movedAt = performance.now();
+  video.src = titleUrl(base, known.playing);
+  if (seconds > 0) video.currentTime = seconds;
+  play();
+}
+
+/** Leaves the last picture standing until the next one comes: a player with a new source is black. */
+function keepPicture() {
+  if (video.readyState < HTMLMediaElement.HAVE_CURRENT_DATA || video.videoWidth === 0) return;
+  still.width = video.videoWidth;
+  still.height = video.videoHeight;
+  still.getContext("2d").drawImage(video, 0, 0);
+  still.hidden = false;
+}
+
+async function play() {
+  try {
+    await video.play();
+  } catch (error) {
+    // Browsers let a page start with sound only after a press of a key or button. Errors of the media come as events.
+    if (error.name !== "NotAllowedError" || video.muted) return;
+    video.muted = true;
+    await video.play().catch(() => {});
+  }
+}
+
+/** Moves the viewer from what fails to something else, at the same place in the title. */
+function moveOn(from, reason) {
+  known.failed.add(from);
+  const next = preferred(from);
+  if (next === null) {
+    const title = titlePlaying();
+    const why = title && margin(title) < 0
+      ? "too few of its columns can be reached"
+      : "no node delivers it as something that this browser can play";
+    notice("player", `${known.playing} cannot be played now: ${why}.`);
+    return;
+  }
+  moveTo(next, from, reason);
+}
+
+function moveTo(next, from, reason) {
+  const seconds = video.currentTime;
+  const paused = video.paused && seconds > 0;
+  const place = from === ANY ? "the supervisor" : `node ${from}`;
+  attach(next, `Moved from ${place}, which ${reason}, to ${placeText(next)} at ${clockText(seconds)}`);
+  load(seconds);
+  if (paused) video.pause();
+  drawPlayer();
+}
+
+/** Attaches the viewer to a node, or to ANY, by their wish. */
+export function watchThrough(name) {
+  const [seconds, paused] = [video.currentTime, video.paused && video.currentTime > 0];
+  known.failed.clear();
+  withdraw("player");
+  attach(name);
+  load(seconds);
+  if (paused) video.pause();
+  drawPlayer();
+}
+
+/** Why the viewer must leave the attached node, or null. A node that serves this page may just be slow to answer. */
+function reasonToLeave() {
+  if (known.attached === ANY) return null;
+  const node = nodeNamed(known.attached);
+  if (!node) return "is gone";
+  if (["down", "hung"].includes(node.state)) return node.state === "hung" ? "hangs" : "is down";
+  if (node.name !== known.cluster.observer || known.silentSince === null) return null;
+  if (known.refused) return "is down";
+  return Date.now() - known.silentSince >= SILENT_MS ? "is silent" : null;
+}
+
+/** Follows the cluster: leaves a node that is gone, and tries again when one has come back. */
+export function followCluster(before) {
+  const came = nodes().filter((node) => node.state === "up" && before.get(node.name) !== "up");
+  for (const node of came) known.failed.delete(node.name);
+  if (came.length > 0) known.failed.delete(ANY);
+  const other = preferred();
+  if (other === null) return;
+  if (known.attached === null) {
+    attach(other);
+  } else if (noticeAbout("player") && came.length > 0) {
+    withdraw("player");
+    attach(other);
+    load(video.currentTime);
+  } else {
+    const reason = reasonToLeave();
+    if (reason === null || other === known.attached) return;
+    if (known.playing === null || video.ended) attach(other);
+    else moveOn(known.attached, reason);
+  }
+}
+
+/** The picture waits: unless it goes on at once, another node is tried. */
+function noteWaiting() {
+  if (stallTimer !== null || video.seeking || video.paused) return;
+  const patience = known.attached === ANY ? STALL_ANY_MS : STALL_MS;
+  const chance = movedAt + CHANCE_MS - performance.now();
+  stallTimer = setTimeout(() => {
+    stallTimer = null;
+    if (video.readyState >= HTMLMediaElement.HAVE_FUTURE_DATA || video.paused || known.playing === null) return;
+    const from = known.attached;
+    const next = from === ANY ? ANY : preferred(from);
+    if (next !== null) moveTo(next, from, "stalled");
+  }, Math.max(patience, chance));
+}
+
+function noteGoing() {
+  clearTimeout(stallTimer);
+  stallTimer = null;
+}
+
+/** How many seconds can be played without another byte. */
+function secondsAhead() {
+  const { buffered, currentTime } = video;
+  for (let range = 0; range < buffered.length; range += 1) {
+    // A picture may begin a moment after the time that was asked for.
+    if (buffered.start(range) <= currentTime + 0.1 && currentTime <= buffered.end(range)) {
+      return buffered.end(range) - currentTime;
+    }
+  }
+  return 0;
+}
+
+function drawBuffer() {
+  const ahead = known.playing === null ? 0 : secondsAhead();
+  const left = Number.isFinite(video.duration) ? video.duration - video.currentTime : Infinity;
+  const meter = at("buffer");
+  meter.value = Math.min(ahead, BUFFER_SECONDS);
+  // At its end there is nothing to be short of.
+  mark(meter, "data-level", ahead >= Math.min(left - 0.3, 2) ? "good" : "low");
+  write(at("buffer-text"), known.playing === null ? "" : `${ahead.toFixed(1)} s ahead`);
+}
+
+export function watchPlayer() {
+  at("buffer").max = BUFFER_SECONDS;
+  video.addEventListener("error", () => {
+    if (known.playing !== null && video.getAttribute("src")) moveOn(known.attached, "did not deliver it");
+  });
+  video.addEventListener("timeupdate", () => {
+    if (video.currentTime > 0 && !video.error && !video.paused) {
+      known.failed.clear();
+      withdraw("player");
+    }
+  });
+  video.addEventListener("waiting", noteWaiting);
+  for (const name of ["playing", "pause", "seeked", "ended"]) video.addEventListener(name, noteGoing);
+  for (const name of ["playing", "seeked"]) video.addEventListener(name, () => { still.hidden = true; });
+  at("through").addEventListener("change", (event) => watchThrough(event.target.value));
+  setInterval(drawBuffer, BUFFER_EVERY_MS);
+}
+
+export function drawCell(cell, column) {
+  const state = columnState(column);
+  const words = `Column ${column.index} on node ${column.node}: ${STATE_WORDS[state] ?? state}`;
+  mark(cell, "data-state", state);
+  mark(cell, "title", column.reason ? `${words} (${column.reason})` : words);
+  mark(cell, "role", "img");
+  mark(cell, "aria-label", words);
+  write(cell, state === "damaged" ? "!" : column.node.slice(0, 2));
+}
+
+function drawThrough() {
+  const through = at("through");
+  const places = nodes().map((node) => ({
+    name: node.name, text: node.state === "up" ? `node ${node.name}` : `node ${node.name} (${node.state})`,
+  }));
+  if (isSupervisor()) places.unshift({ name: ANY, text: "any node" });
+  const create = (place) => new Option("", place.name);
+  list(through, places, (place) => `at ${place.name}`, create, (option, place) => write(option, place.text));
+  through.disabled = known.cluster === null;
+  if (known.attached !== null && through.value !== known.attached) through.value = known.attached;
+}
+
+function drawStripe() {
+  const title = titlePlaying();
+  const columns = title?.columns ?? [];
+  const create = () => {
+    const item = make("li");
+    item.append(make("span", "cell"), make("span"));
+    return item;
+  };
+  list(at("stripe"), columns, (column) => column.index, create, (item, column) => {
+    const [cell, words] = item.children;
+    drawCell(cell, column);
+    write(words, STATE_WORDS[columnState(column)] ?? columnState(column));
+  });
+  const needed = title && columnsNeeded(title.code, columns.length);
+  let text = "Choose a title to see its columns.";
+  if (title) {
+    text = `${count(columns.length, "column")}, one to a node`;
+    text += needed === null ? "." : `; any ${needed} give it back.`;
+  }
+  write(at("stripe-text"), text);
+}
+
+/** What the line below the title says of where the picture comes from. */
+function attachmentText() {
+  if (known.playing === null || known.attached === null) return "";
+  const why = at("attachment").dataset.why;
+  if (why && performance.now() - movedAt < TOLD_MS) return why;
+  if (known.attached !== ANY) return `Attached to node ${known.attached}`;
+  const reading = readingNode();
+  return reading === null ? "Through any node that is up" : `Through any node, now ${reading}`;
+}
+
+export function drawPlayer() {
+  at("nothing").hidden = known.playing !== null;
+  write(at("playing"), known.playing ?? "No title chosen");
+  write(at("attachment"), attachmentText());
+  drawThrough();
+  drawStripe();
+}
+
+/** The node that the viewer watches through, as far as is known; null for none. */
+export function watchedNode() {
+  if (known.playing === null) return null;
+  return known.attached === ANY ? readingNode() : known.attached;
+}

@@ -1,0 +1,140 @@
+// The table of titles, uploads and deletions.
+
+import { at, list, make, mark, notice, withdraw, write } from "./dom.js";
+import { count, errorText, sizeText } from "./format.js";
+import { choose, drawCell, unload } from "./player.js";
+import { known, margin, titleUrl } from "./state.js";
+
+/** Called when titles have changed by this page's doing. */
+let changed = async () => {};
+
+export function drawTitles() {
+  at("titles-none").hidden = known.titles.length > 0 || known.titlesAnswered === 0;
+  list(at("titles"), known.titles, (title) => title.title, createRow, (row, title) => {
+    const [name, size, code, version, tolerates, columns] = row.children;
+    mark(row, "aria-current", String(title.title === known.playing));
+    write(name.firstChild, title.title);
+    write(size, sizeText(title.bytes));
+    mark(size, "title", `${title.bytes.toLocaleString("en")} bytes`);
+    write(code, title.code);
+    write(version, title.version.split("-")[0]);
+    mark(version, "title", `Version ${title.version}`);
+    const left = margin(title);
+    write(tolerates, left < 0 ? "cannot be read" : left === 0 ? "can lose no more" : `can lose ${count(left, "column")}`);
+    mark(tolerates, "data-margin", left < 0 ? "lost" : left === 0 ? "none" : "some");
+    list(columns.firstChild, title.columns, (column) => column.index, () => make("span", "cell"), drawCell);
+  });
+}
+
+function createRow(title) {
+  const row = make("tr");
+  const play = make("button", "title");
+  play.type = "button";
+  play.setAttribute("aria-label", `Play ${title.title}`);
+  play.addEventListener("click", () => choose(title.title));
+  const remove = make("button", "quiet", "Delete");
+  remove.type = "button";
+  remove.setAttribute("aria-label", `Delete ${title.title}`);
+  remove.addEventListener("click", () => confirmDeletion(title.title));
+  const cells = [play, null, null, null, null, make("div", "cells"), remove].map((content) => {
+    const cell = make("td");
+    if (content) cell.append(content);
+    return cell;
+  });
+  cells[1].className = "number";
+  cells[3].className = "number";
+  cells[4].className = "margin";
+  row.append(...cells);
+  return row;
+}
+
+export function drawUpload() {
+  const upload = known.upload;
+  at("upload-progress").hidden = upload === null;
+  at("upload-file").disabled = upload !== null;
+  at("upload-title").disabled = upload !== null;
+  const button = at("upload-button");
+  write(button, upload ? "Cancel" : "Upload");
+  button.classList.toggle("main", upload === null);
+  if (!upload) return;
+  at("upload-bar").value = upload.total > 0 ? upload.done / upload.total : 1;
+  // The last bytes are sent before they are durable on enough nodes.
+  const sent = upload.done >= upload.total;
+  write(at("upload-text"), sent ? "storing" : `${sizeText(upload.done)} of ${sizeText(upload.total)}`);
+}
+
+/** Sends a request about a title to the page's own origin. Resolves to the error in plain words, or to null. */
+function send(method, title, { body = null, progress = () => {}, started = () => {} } = {}) {
+  return new Promise((resolve) => {
+    const request = new XMLHttpRequest();
+    request.open(method, titleUrl(location.origin, title));
+    request.upload.addEventListener("progress", (event) => progress(event.loaded));
+    request.addEventListener("load", () => {
+      const good = request.status >= 200 && request.status < 300;
+      resolve(good ? null : errorText(request.status, request.responseText));
+    });
+    request.addEventListener("error", () => resolve(`${location.host} does not answer`));
+    request.addEventListener("abort", () => resolve("cancelled"));
+    started(() => request.abort());
+    request.send(body);
+  });
+}
+
+async function upload(file, title) {
+  withdraw("upload");
+  const state = { title, done: 0, total: file.size, abort: () => {} };
+  known.upload = state;
+  drawUpload();
+  const problem = await send("PUT", title, {
+    body: file,
+    progress: (done) => {
+      state.done = Math.min(done, state.total);
+      drawUpload();
+    },
+    started: (abort) => { state.abort = abort; },
+  });
+  known.upload = null;
+  if (problem === null) {
+    notice("upload", `${title} is stored (${sizeText(file.size)})`, "done");
+    at("upload").reset();
+    await changed();
+  } else {
+    notice("upload", `${title} was not stored: ${problem}`);
+  }
+  drawUpload();
+}
+
+/** Watches the form; `onChange` is called after every change of the titles. */
+export function watchUpload(onChange) {
+  changed = onChange;
+  at("upload-file").addEventListener("change", (event) => {
+    const [file] = event.target.files;
+    if (file) at("upload-title").value = file.name;
+  });
+  at("upload").addEventListener("submit", (event) => {
+    event.preventDefault();
+    if (known.upload) {
+      known.upload.abort();
+      return;
+    }
+    const [file] = at("upload-file").files;
+    upload(file, at("upload-title").value);
+  });
+}
+
+async function confirmDeletion(title) {
+  const dialog = at("confirm");
+  write(at("confirm-text"), `Delete ${title} from every node? It cannot be brought back.`);
+  dialog.returnValue = "no";
+  dialog.showModal();
+  await new Promise((resolve) => { dialog.addEventListener("close", resolve, { once: true }); });
+  if (dialog.returnValue !== "yes") return;
+  const problem = await send("DELETE", title);
+  if (problem === null) {
+    notice("delete", `${title} is deleted`, "done");
+    if (known.playing === title) unload();
+    await changed();
+  } else {
+    notice("delete", `${title} was not deleted: ${problem}`);
+  }
+}
