@@ -14,7 +14,7 @@ pub(crate) fn sample() -> Vec<u8> {
     std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/sample.mp4")).expect("the sample")
 }
 
-/// A demo of four nodes. It ends when the value goes, and its nodes with it.
+/// A demo, of four nodes mostly. It ends when the value goes, and its nodes with it.
 pub(crate) struct Demo {
     pub(crate) process: Process,
     /// What it prints.
@@ -31,8 +31,13 @@ pub(crate) struct Demo {
 impl Demo {
     pub(crate) const NODES: usize = 4;
 
-    /// Starts a demo with further arguments, and waits for its line.
+    /// Starts a demo of four nodes with further arguments, and waits for its line.
     pub(crate) fn start(arguments: &[&str]) -> Self {
+        Self::start_of(Self::NODES, arguments)
+    }
+
+    /// Starts a demo with arguments that make it one of `count` nodes, and waits for its line.
+    pub(crate) fn start_of(count: usize, arguments: &[&str]) -> Self {
         let (ports, temporary) = (Ports::claim(), Folder::new());
         let mut command = rain();
         command.args(["demo", "--port", &ports.port(0).to_string()]).args(arguments);
@@ -49,11 +54,11 @@ impl Demo {
             }
             lines.try_recv().ok()
         });
-        let mut demo = Self { process, lines, url, nodes: Vec::new(), ports, temporary };
+        let mut demo = Self { process, lines, url, nodes: vec![0; count], ports, temporary };
         let cluster = get("/api/v1/cluster").to(demo.supervisor()).expect(200).json();
         let pid = |node: &serde_json::Value| node["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok());
         demo.nodes = cluster["nodes"].as_array().into_iter().flatten().filter_map(pid).collect();
-        assert_eq!(demo.nodes.len(), Self::NODES, "process ids in {cluster}");
+        assert_eq!(demo.nodes.len(), count, "process ids in {cluster}");
         demo
     }
 
@@ -63,7 +68,7 @@ impl Demo {
     }
 
     pub(crate) fn supervisor(&self) -> u16 {
-        self.port(Self::NODES)
+        self.port(self.nodes.len())
     }
 }
 
