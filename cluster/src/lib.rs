@@ -18,6 +18,7 @@
 //! | [`manifest`] | what a version of a title is |
 //! | [`message`] | what nodes ask each other about titles |
 //! | [`commit`] | the two phases of PUT and DELETE, their aftermath, and the purge of tombstones |
+//! | [`path`] | heartbeats, the table of paths, and the choice between them |
 //! | [`catalog`] | which version a reader gets, and how a blank node learns what it must know |
 //! | [`topology`] | how nodes and switches are wired, and the ways through the switches that live |
 #![forbid(unsafe_code)]
@@ -27,6 +28,7 @@ pub mod commit;
 pub mod machine;
 pub mod manifest;
 pub mod message;
+pub mod path;
 pub mod placement;
 mod round;
 pub mod time;

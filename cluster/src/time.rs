@@ -31,3 +31,13 @@ impl core::ops::Add<Duration> for Time {
         Self(self.0.saturating_add(micros))
     }
 }
+
+impl core::ops::Sub<Duration> for Time {
+    type Output = Self;
+
+    /// The moment `duration` earlier; the driver's start at the earliest.
+    fn sub(self, duration: Duration) -> Self {
+        let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        Self(self.0.saturating_sub(micros))
+    }
+}

@@ -164,6 +164,12 @@ pub struct PathAddresses {
     pub remote: SocketAddr,
 }
 
+impl core::fmt::Display for PathAddresses {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(formatter, "{}>{}", self.local.ip(), self.remote)
+    }
+}
+
 impl Config {
     /// Reads and checks a configuration.
     ///
@@ -422,7 +428,7 @@ mod tests {
         let path = |switch: Option<&str>, local: &str, remote: &str| {
             (switch.map(str::to_owned), local.parse::<SocketAddr>().unwrap(), remote.parse::<SocketAddr>().unwrap())
         };
-        let within = vec![
+        let within = [
             path(Some("s2"), "127.0.1.1:9001", "127.0.1.2:9001"),
             path(Some("s1"), "127.0.0.1:9001", "127.0.0.2:9001"),
         ];

@@ -9,5 +9,6 @@ pub mod fetch;
 pub mod http;
 pub mod node;
 pub mod peer;
+pub mod resume;
 pub mod store;
 pub mod title;

@@ -34,6 +34,16 @@ pub(super) struct ErrorObject {
     pub(super) json: String,
 }
 
+impl ErrorObject {
+    /// The error object in the body of an answer with `status`.
+    pub(super) fn new(status: u16, body: &[u8]) -> Self {
+        let json = String::from_utf8_lossy(body).into_owned();
+        let object: serde_json::Value = serde_json::from_str(&json).unwrap_or_default();
+        let message = object["message"].as_str().map_or_else(|| format!("the node answered {status}"), str::to_owned);
+        Self { status, message, json }
+    }
+}
+
 impl fmt::Display for ErrorObject {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}", self.message)
@@ -51,14 +61,7 @@ pub(super) struct ClusterClient {
 
 impl ClusterClient {
     pub(super) fn new(arguments: &ClientArguments) -> anyhow::Result<Self> {
-        let mut servers = Vec::new();
-        for server in &arguments.server {
-            let server = server.trim().trim_end_matches('/');
-            if !server.starts_with("http://") {
-                bail!("`--server`: found `{server}`, expected http://HOST:PORT");
-            }
-            servers.push(server.to_owned());
-        }
+        let servers = servers(arguments)?;
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(Duration::from_secs(2)));
@@ -96,10 +99,7 @@ impl ClusterClient {
         }
         let status = response.status();
         let bytes = response.into_body().collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
-        let json = String::from_utf8_lossy(&bytes).into_owned();
-        let object: serde_json::Value = serde_json::from_str(&json).unwrap_or_default();
-        let message = object["message"].as_str().map_or_else(|| format!("{url}: {status}"), str::to_owned);
-        Err(ErrorObject { status: status.as_u16(), message, json }.into())
+        Err(ErrorObject::new(status.as_u16(), &bytes).into())
     }
 
     /// The answer of the first node that can be reached.
@@ -135,6 +135,18 @@ impl ClusterClient {
         let value = serde_json::from_slice(&bytes).with_context(|| format!("{path}: an answer of another form"))?;
         Ok((value, bytes))
     }
+}
+
+/// The nodes that were named.
+pub(super) fn servers(arguments: &ClientArguments) -> anyhow::Result<Vec<String>> {
+    let check = |server: &String| {
+        let server = server.trim().trim_end_matches('/');
+        if !server.starts_with("http://") {
+            bail!("`--server`: found `{server}`, expected http://HOST:PORT");
+        }
+        Ok(server.to_owned())
+    };
+    arguments.server.iter().map(check).collect()
 }
 
 /// Whether another node would say the same.

@@ -4,11 +4,14 @@ use super::parts::Parts;
 use super::plan::Plan;
 use crate::http::api::{json, not_found};
 use crate::http::doors::Door;
+use crate::http::events::EventHub;
 use crate::http::faults::{Fault, done};
-use crate::http::{ApiError, ResponseBody, console, error_response};
+use crate::http::{ApiError, ClusterReport, ResponseBody, console, error_response};
+use crate::resume::{Ask, Opened, Source};
 use core::time::Duration;
-use http_body_util::{BodyExt, Empty};
-use hyper::body::{Body, Incoming};
+use futures_util::stream;
+use http_body_util::{BodyExt, Empty, StreamBody};
+use hyper::body::{Body, Frame, Incoming};
 use hyper::header::{HOST, HeaderValue, ORIGIN};
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::client::legacy::Client;
@@ -18,6 +21,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::watch;
 
 /// A request without a body, to be forwarded.
 pub(super) fn no_body() -> ResponseBody {
@@ -35,7 +39,11 @@ pub(super) struct Front {
     ports: Vec<u16>,
     door: Door,
     client: Client<HttpConnector, ResponseBody>,
+    /// The nodes, to read from.
+    source: Arc<Source>,
     ready: AtomicBool,
+    /// Those who follow its events.
+    pub(super) events: EventHub,
 }
 
 impl Front {
@@ -48,8 +56,23 @@ impl Front {
             ports: plan.nodes.iter().map(|node| node.port).collect(),
             door: Door { listen: SocketAddr::from(([127, 0, 0, 1], plan.port)), token: None },
             client: Client::builder(TokioExecutor::new()).http1_max_buf_size(1 << 20).build(connector),
+            source: Source::new(
+                plan.nodes.iter().map(|node| format!("http://127.0.0.1:{}", node.port)).collect(),
+                None,
+            ),
             ready: AtomicBool::new(false),
+            events: EventHub::new(),
         }
+    }
+
+    /// A number that grows by every change of any part.
+    pub(super) fn changes(&self) -> watch::Receiver<u64> {
+        self.parts.changes()
+    }
+
+    /// The nodes' ports for players.
+    pub(super) fn ports(&self) -> &[u16] {
+        &self.ports
     }
 
     /// Notes that every node serves.
@@ -77,9 +100,15 @@ impl Front {
             "/healthz" => json(&"ok"),
             "/readyz" if self.ready.load(Ordering::Relaxed) => json(&"ready"),
             "/readyz" => error_response(&starting()),
-            "/api/v1/cluster" => json(&self.parts.report()),
+            "/api/v1/cluster" => json(&self.cluster()),
+            "/api/v1/events" => self.events.follow().unwrap_or_else(|error| error_response(&error)),
             _ => console::file(path).unwrap_or_else(|| error_response(&not_found(path))),
         }
+    }
+
+    /// The supervisor's truth.
+    pub(super) fn cluster(&self) -> ClusterReport {
+        self.parts.report()
     }
 
     async fn fault(&self, request: Request<Incoming>) -> Result<Response<ResponseBody>, ApiError> {
@@ -91,8 +120,12 @@ impl Front {
         Ok(done())
     }
 
-    /// Lets a node that is up answer; another one, when it cannot be reached and the request can be said twice.
+    /// Lets a node that is up answer: what is read from any of them, and goes on at the next; what is written, by the
+    /// first that can be reached.
     pub(super) async fn forward(&self, request: Request<ResponseBody>) -> Response<ResponseBody> {
+        if matches!(*request.method(), Method::GET | Method::HEAD) {
+            return self.read(request).await;
+        }
         let repeatable = request.body().is_end_stream();
         let (parts, body) = request.into_parts();
         let mut body = Some(body);
@@ -105,6 +138,29 @@ impl Front {
             }
         }
         error_response(&ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "too-few-nodes", last))
+    }
+
+    async fn read(&self, request: Request<ResponseBody>) -> Response<ResponseBody> {
+        // Those that are down or hung come last: they may return while the others are asked.
+        let mut order: Vec<usize> = (0..self.ports.len()).collect();
+        order.sort_by_key(|node| !self.parts.is_up(*node));
+        let path_and_query = request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned();
+        let (parts, _) = request.into_parts();
+        let mut headers = parts.headers;
+        headers.remove(ORIGIN);
+        let ask = Ask { method: parts.method, path_and_query, headers };
+        match self.source.open(&order, ask).await {
+            Ok(Opened { head, body, .. }) => {
+                let frames = stream::unfold(body, |mut body| async {
+                    let bytes = body.next().await?;
+                    Some((bytes.map(Frame::data), body))
+                });
+                Response::from_parts(head, StreamBody::new(frames).boxed_unsync())
+            }
+            Err(error) => {
+                error_response(&ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "too-few-nodes", error.to_string()))
+            }
+        }
     }
 
     /// Lets one node answer.

@@ -2,6 +2,7 @@
 
 mod addresses;
 mod children;
+mod events;
 mod forward;
 mod front;
 mod network;
@@ -104,11 +105,12 @@ async fn supervise(plan: &Plan, children: &Arc<Children>, videos: &[std::path::P
 }
 
 async fn serve_front(front: Arc<Front>, listener: tokio::net::TcpListener, shutdown: Shutdown) {
-    serve(listener, shutdown, move |request, peer| {
-        let front = Arc::clone(&front);
+    let answering = Arc::clone(&front);
+    let serving = serve(listener, shutdown.clone(), move |request, peer| {
+        let front = Arc::clone(&answering);
         async move { front.answer(request, peer).await }
-    })
-    .await;
+    });
+    tokio::join!(serving, events::tell(&front, shutdown));
 }
 
 /// Waits until every node is ready.

@@ -47,7 +47,6 @@ impl Parts {
     }
 
     /// A number that grows by every change of any part: of a node's process within 50 ms, of the others at once.
-    #[expect(dead_code, reason = "what tells the console of changes follows it")]
     pub(super) fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
     }
@@ -191,6 +190,7 @@ impl Parts {
             links: self.links().map(|(_, link)| link).collect(),
             observer: None,
             paths: Vec::new(),
+            faults: true,
         }
     }
 }

@@ -77,6 +77,16 @@ impl Arrival {
         self.read.rows.clone()
     }
 
+    /// Bytes that it took.
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether it took none.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
     fn base(&self, stripe: &StripeShape) -> usize {
         usize::try_from(stripe.index - self.read.stripes.start).expect("pieces are small")
             * self.read.stripe_bytes(stripe)
@@ -107,6 +117,33 @@ impl Arrival {
     }
 }
 
+/// What has arrived for a piece.
+#[derive(Debug, Default)]
+pub struct Arrivals(Vec<(u16, Arrival)>);
+
+impl Arrivals {
+    /// Adds rows of a column.
+    pub fn push(&mut self, column: u16, arrival: Arrival) {
+        self.0.push((column, arrival));
+    }
+
+    /// Drops what came of a column.
+    pub fn remove(&mut self, column: u16) {
+        self.0.retain(|(of, _)| *of != column);
+    }
+
+    /// What came, by column.
+    pub fn iter(&self) -> impl Iterator<Item = (u16, &Arrival)> {
+        self.0.iter().map(|(column, arrival)| (*column, arrival))
+    }
+
+    fn with(&self, cell: Cell) -> &Arrival {
+        let holds =
+            |(column, arrival): &&(u16, Arrival)| *column == cell.column && arrival.read.rows.contains(&cell.row);
+        &self.0.iter().find(holds).expect("the plan is ready").1
+    }
+}
+
 /// Puts a piece together: the bytes of the title that it delivers, in order. Cells that were read are passed on without
 /// copying; lost ones are recovered.
 ///
@@ -115,12 +152,7 @@ impl Arrival {
 ///
 /// # Panics
 /// Unless the plan is ready with these arrivals.
-pub fn assemble(
-    geometry: &Geometry,
-    piece: &Piece,
-    plan: &Plan,
-    arrivals: &BTreeMap<u16, Arrival>,
-) -> Result<Vec<Bytes>, Damage> {
+pub fn assemble(geometry: &Geometry, piece: &Piece, plan: &Plan, arrivals: &Arrivals) -> Result<Vec<Bytes>, Damage> {
     let mut delivered = Vec::new();
     for index in piece.stripes.clone() {
         let stripe = geometry.stripe(index);
@@ -140,7 +172,7 @@ pub fn assemble(
             if let Some(bytes) = recovered.get(cell) {
                 delivered.push(bytes.slice(part));
             } else {
-                let arrival = &arrivals[&cell.column];
+                let arrival = arrivals.with(*cell);
                 let base = arrival.cell(&stripe, cell.row).start;
                 delivered.extend(arrival.bytes.slices(base + part.start..base + part.end));
             }
@@ -164,14 +196,14 @@ pub fn recover(
     stripe: &StripeShape,
     piece: &Piece,
     plan: &Plan,
-    arrivals: &BTreeMap<u16, Arrival>,
+    arrivals: &Arrivals,
 ) -> Result<BTreeMap<Cell, Bytes>, Damage> {
     let Some(schedule) = plan.recovery() else { return Ok(BTreeMap::new()) };
     let inputs: Vec<_> = schedule
         .inputs()
         .iter()
         .map(|cell| {
-            let arrival = &arrivals[&cell.column];
+            let arrival = arrivals.with(*cell);
             arrival.bytes.contiguous(arrival.cell(stripe, cell.row))
         })
         .collect();
@@ -189,7 +221,7 @@ fn check_recovered(
     stripe: &StripeShape,
     piece: &Piece,
     schedule: &Schedule,
-    arrivals: &BTreeMap<u16, Arrival>,
+    arrivals: &Arrivals,
     outputs: &[Vec<u8>],
 ) -> Result<(), Damage> {
     let start = stripe.block_range(piece.blocks.start).start;
@@ -197,7 +229,7 @@ fn check_recovered(
         let range = stripe.block_range(block);
         let (range, length) = (range.start - start..range.end - start, range.len());
         let mut crcs: Vec<u64> =
-            schedule.inputs().iter().map(|cell| arrivals[&cell.column].stored_crc(stripe, cell.row, block)).collect();
+            schedule.inputs().iter().map(|cell| arrivals.with(*cell).stored_crc(stripe, cell.row, block)).collect();
         for ((sources, output), cell) in schedule.program().steps().zip(outputs).zip(schedule.targets()) {
             let sources: Vec<u64> = sources.iter().map(|source| crcs[usize::from(*source)]).collect();
             let expected = crc64_of_xor(&sources, length);

@@ -6,11 +6,17 @@
 //! of its sources.
 
 mod assemble;
+mod budget;
+mod gather;
+mod pace;
 mod piece;
 mod plan;
 mod rope;
 
-pub use assemble::{Arrival, Damage, assemble, recover};
+pub use assemble::{Arrival, Arrivals, Damage, assemble, recover};
+pub use budget::HedgeBudget;
+pub use gather::{Alternative, Gather};
+pub use pace::Pace;
 pub use piece::{Piece, pieces};
 pub use plan::{Plan, TooFewColumns};
 pub use rope::Rope;

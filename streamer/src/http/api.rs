@@ -2,8 +2,10 @@
 
 use super::body::full;
 use super::doors::Door;
+use super::events::EventHub;
 use super::{ApiError, ResponseBody, console, error_response, faults, titles};
-use crate::node::{Look, Node, PathReport};
+use crate::node::{Look, Node};
+use crate::peer::PathReport;
 use crate::title;
 use hyper::body::Incoming;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
@@ -70,19 +72,23 @@ pub struct ClusterReport {
     pub observer: Option<String>,
     /// What that node observes.
     pub paths: Vec<PathReport>,
+    /// Whether `POST /api/v1/faults` cuts and heals its parts: in a demo.
+    #[serde(skip_serializing_if = "core::ops::Not::not")]
+    pub faults: bool,
 }
 
 /// Answers one request to a node.
 pub(super) async fn answer(
     node: Arc<Node>,
     door: Arc<Door>,
+    events: Arc<EventHub>,
     metrics: PrometheusHandle,
     request: Request<Incoming>,
     peer: SocketAddr,
 ) -> Response<ResponseBody> {
     let method = request.method().clone();
     let answered = match door.check(peer.ip(), &method, request.uri(), request.headers()) {
-        Ok(()) => route(&node, &metrics, request).await,
+        Ok(()) => route(&node, &events, &metrics, request).await,
         Err(error) => Err(error),
     };
     let response = answered.unwrap_or_else(|error| error_response(&error));
@@ -96,6 +102,7 @@ pub(super) async fn answer(
 
 async fn route(
     node: &Arc<Node>,
+    events: &EventHub,
     metrics: &PrometheusHandle,
     request: Request<Incoming>,
 ) -> Result<Response<ResponseBody>, ApiError> {
@@ -113,8 +120,12 @@ async fn route(
     match path.as_str() {
         "/healthz" => Ok(text("ok\n")),
         "/readyz" => ready(node),
-        "/metrics" => Ok(text(metrics.render())),
+        "/metrics" => {
+            node.reads.publish();
+            Ok(text(metrics.render()))
+        }
         "/api/v1/cluster" => Ok(json(&cluster(node))),
+        "/api/v1/events" => events.follow(),
         "/api/v1/titles" => {
             let limit = query.get("limit").map_or(Ok(LIMIT_MAX), str::parse);
             let limit = limit.ok().filter(|limit| (1..=LIMIT_MAX).contains(limit)).ok_or_else(|| {
@@ -140,15 +151,16 @@ pub(crate) fn not_found(path: &str) -> ApiError {
 
 fn ready(node: &Node) -> Result<Response<ResponseBody>, ApiError> {
     // A new cluster needs a moment more; a node that waits for peers to learn from can serve what it has.
-    if node.liveness.is_settled(&node.others()) && (!node.store.is_blank() || node.liveness.is_old()) {
+    if node.liveness.is_settled(&node.others(), &node.peers.paths) && (!node.store.is_blank() || node.liveness.is_old())
+    {
         return Ok(text("ready\n"));
     }
     Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", "not every peer was reached or tried for 2 s yet"))
 }
 
 /// The answering node's inference from its own paths.
-fn cluster(node: &Node) -> ClusterReport {
-    let paths = node.path_reports();
+pub(super) fn cluster(node: &Node) -> ClusterReport {
+    let paths = node.peers.paths.reports();
     let state = |up: Option<bool>| match up {
         Some(true) => "up".to_owned(),
         Some(false) => "down".to_owned(),
@@ -177,10 +189,11 @@ fn cluster(node: &Node) -> ClusterReport {
         }
     }
     let nodes = node.config.members.iter().map(|member| {
-        let up = if member.id == node.config.id { Some(true) } else { node.liveness.is_up(member.id) };
+        let up = if member.id == node.config.id { Some(true) } else { node.peers.paths.is_up(member.id) };
         NodeReport { name: member.name.clone(), state: state(up), http: member.http.clone(), pid: None }
     });
-    ClusterReport { nodes: nodes.collect(), switches, links, observer: Some(node.config.me().name.clone()), paths }
+    let observer = Some(node.config.me().name.clone());
+    ClusterReport { nodes: nodes.collect(), switches, links, observer, paths, faults: node.config.demo.is_some() }
 }
 
 /// The parameters of a query; of a repeated one the last.

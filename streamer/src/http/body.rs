@@ -1,6 +1,6 @@
 //! Response bodies: whole, or delivered piece by piece as the viewer takes them.
 
-use crate::node::{Delivery, READ_AHEAD_BYTES, RETURN, ReadError};
+use crate::node::{Delivery, READ_AHEAD_BYTES, RETURN, ReadError, StreamGuard};
 use bytes::Bytes;
 use core::ops::Range;
 use core::pin::Pin;
@@ -14,6 +14,7 @@ use hyper::body::{Body, Frame, SizeHint};
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
+use std::time::Instant;
 use tokio::task::JoinHandle;
 
 /// The body of every response.
@@ -69,6 +70,9 @@ pub(crate) struct TitleBody {
     left: u64,
     /// How long the next fetch may wait for columns to return.
     patience: Duration,
+    /// Since when the viewer could take bytes and there are none.
+    waiting: Option<Instant>,
+    _open: StreamGuard,
 }
 
 impl TitleBody {
@@ -78,6 +82,7 @@ impl TitleBody {
     /// When the range ends behind the title.
     pub(crate) fn new(delivery: Arc<Delivery>, range: Range<u64>) -> Self {
         let pieces = delivery.pieces(range.clone()).into();
+        let open = delivery.reads().open_stream();
         Self {
             delivery,
             pieces,
@@ -87,6 +92,8 @@ impl TitleBody {
             ready_bytes: 0,
             left: range.end - range.start,
             patience: FIRST,
+            waiting: None,
+            _open: open,
         }
     }
 
@@ -136,11 +143,19 @@ impl Body for TitleBody {
                 let length = bytes.len() as u64;
                 body.ready_bytes -= length;
                 body.left -= length;
+                body.delivery.reads().note_served(length);
+                if let Some(since) = body.waiting.take() {
+                    body.delivery.reads().note_stall(since.elapsed());
+                }
                 body.fetch_ahead();
                 return Poll::Ready(Some(Ok(Frame::data(bytes))));
             }
             body.fetch_ahead();
-            match ready!(body.fetches.poll_next_unpin(context)) {
+            let Poll::Ready(fetched) = body.fetches.poll_next_unpin(context) else {
+                body.waiting.get_or_insert_with(Instant::now);
+                return Poll::Pending;
+            };
+            match fetched {
                 None => return Poll::Ready(None),
                 Some((bytes, Ok(parts))) => body.take(bytes, parts),
                 Some((_, Err(error))) => {

@@ -6,6 +6,7 @@ mod conditions;
 pub(crate) mod console;
 pub(crate) mod doors;
 mod error;
+pub(crate) mod events;
 pub(crate) mod faults;
 mod ranges;
 mod server;
@@ -20,6 +21,7 @@ pub(crate) use error::error_response;
 
 use crate::node::Node;
 use doors::Door;
+use events::EventHub;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -33,7 +35,10 @@ pub async fn serve_node(node: Arc<Node>, listener: TcpListener, shutdown: Shutdo
     let metrics = recorder.handle();
     // A second node in the same process (tests) keeps the first one's.
     let _ = metrics::set_global_recorder(recorder);
-    let handler =
-        move |request, peer| api::answer(Arc::clone(&node), Arc::clone(&door), metrics.clone(), request, peer);
-    serve(listener, shutdown, handler).await;
+    let hub = Arc::new(EventHub::new());
+    let (told, events) = (Arc::clone(&node), Arc::clone(&hub));
+    let handler = move |request, peer| {
+        api::answer(Arc::clone(&node), Arc::clone(&door), Arc::clone(&hub), metrics.clone(), request, peer)
+    };
+    tokio::join!(serve(listener, shutdown.clone(), handler), events::tell(&told, &events, shutdown));
 }

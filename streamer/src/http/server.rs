@@ -7,6 +7,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::SockRef;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,6 +20,9 @@ use tokio::time::{sleep, timeout};
 const DRAIN: Duration = Duration::from_secs(10);
 /// The head of a request must have come after so long.
 const HEAD: Duration = Duration::from_secs(30);
+
+/// So much may wait in the system's buffer of a connection besides what is on its way.
+const NOT_SENT_BYTES: u32 = 256 << 10;
 
 /// Tells listeners to drain.
 pub type Shutdown = watch::Receiver<bool>;
@@ -50,6 +54,8 @@ where
             continue;
         };
         let _ = stream.set_nodelay(true);
+        // Bytes that a viewer does not take stay in its stream's window, which is counted, and not in the system's.
+        let _ = SockRef::from(&stream).set_tcp_notsent_lowat(NOT_SENT_BYTES);
         let (handler, mut shutdown) = (Arc::clone(&handler), shutdown.clone());
         connections.spawn(async move {
             let service = service_fn(move |request| {

@@ -1,13 +1,13 @@
 //! Drives a machine of `rain-cluster`: sends its messages, brings the answers, watches the clock.
 
 use super::Node;
+use crate::peer::PeerRequest;
 use bytes::Bytes;
 use core::mem::{Discriminant, discriminant};
 use core::time::Duration;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use http_body_util::BodyExt;
 use hyper::Method;
 use rain_cluster::{Machine, NodeId, Reply, Request};
 use std::sync::Arc;
@@ -15,6 +15,8 @@ use tokio::time::{sleep, timeout};
 
 /// A question answered from memory.
 const QUICK: Duration = Duration::from_secs(2);
+/// Then a second path is tried beside the first.
+const HOPE: Duration = Duration::from_millis(30);
 /// A client is told of a failure after so long at the latest.
 const SOON: Duration = Duration::from_secs(1);
 /// A question answered from a disk that may have gigabytes to sync.
@@ -101,17 +103,16 @@ impl Node {
         if to == self.config.id {
             return self.answer(request).await.inspect_err(|error| tracing::warn!(%error, "the store refused")).ok();
         }
-        let patience = match request {
-            Request::Lookup { .. } | Request::Outcome { .. } | Request::Committed => QUICK,
-            Request::Prepare { .. } | Request::Mark { .. } | Request::Drop { .. } | Request::Purge { .. } => DURABLE,
+        let (patience, hope) = match request {
+            Request::Lookup { .. } | Request::Outcome { .. } | Request::Committed => (QUICK, Some(HOPE)),
+            Request::Prepare { .. } | Request::Mark { .. } | Request::Drop { .. } | Request::Purge { .. } => {
+                (DURABLE, None)
+            }
         };
         let body = Bytes::from(serde_json::to_vec(&request).ok()?);
-        let exchange = async {
-            let response = self.peers.request(to, Method::POST, "/peer/v1/ask", body, patience).await;
-            let response = response.inspect_err(|error| tracing::debug!(%error, "no answer")).ok()?;
-            let bytes = response.into_body().collect().await.ok()?.to_bytes();
-            serde_json::from_slice(&bytes).inspect_err(|error| tracing::warn!(%error, "an answer of another form")).ok()
-        };
-        timeout(patience, exchange).await.ok()?
+        let request = PeerRequest { method: Method::POST, path: "/peer/v1/ask".to_owned(), body, patience, hope };
+        let answer = self.peers.ask(to, request).await;
+        let answer = answer.inspect_err(|error| tracing::debug!(%error, "no answer")).ok()?;
+        serde_json::from_slice(&answer).inspect_err(|error| tracing::warn!(%error, "an answer of another form")).ok()
     }
 }

@@ -1,16 +1,20 @@
 //! One node of the cluster: its store, its peers, and the drivers of the machines that run on it.
 
+mod column_fetch;
 mod drive;
+mod heartbeats;
 mod housekeeping;
 mod liveness;
 mod read;
+mod read_log;
 mod rebuild;
 mod run;
 mod titles;
 mod write;
 
-pub use liveness::{Liveness, PathReport};
+pub use liveness::Liveness;
 pub use read::{Delivery, READ_AHEAD_BYTES, RETURN, ReadError};
+pub use read_log::{ReadLog, ReadSecond, ReadSource, Rebuild, StreamGuard};
 pub use run::{StartError, run};
 pub use titles::{ColumnReport, ColumnState, TitleReport};
 pub(crate) use titles::{Look, etag_text};
@@ -18,6 +22,7 @@ pub use write::{Precondition, WriteError, Written};
 
 use crate::column_read::ColumnRead;
 use crate::config::Config;
+use crate::fetch::{HedgeBudget, Pace};
 use crate::peer::Peers;
 use crate::peer::auth::Verifier;
 use crate::store::{ColumnError, OpenError, Store, SystemDisk, UploadError};
@@ -46,6 +51,14 @@ pub struct Node {
     pub verifier: Verifier,
     /// What it knows of who is there.
     pub liveness: Liveness,
+    /// Higher at every start.
+    pub(crate) incarnation: u64,
+    /// What its viewers' reads cost, and what they were read from.
+    pub reads: Arc<ReadLog>,
+    /// What hedges may cost.
+    hedges: Mutex<HedgeBudget>,
+    /// How soon each node usually answers.
+    paces: Vec<Mutex<Pace>>,
     started: Instant,
     codecs: Mutex<BTreeMap<String, Arc<StripeCodec>>>,
 }
@@ -64,7 +77,11 @@ impl Node {
         Ok(Arc::new(Self {
             peers: Peers::new(&config, boot),
             verifier: Verifier::new(config.key, random),
-            liveness: Liveness::new(&config),
+            liveness: Liveness::new(config.members.len()),
+            incarnation: boot,
+            hedges: Mutex::default(),
+            paces: config.members.iter().map(|_| Mutex::default()).collect(),
+            reads: Arc::new(ReadLog::new(&config)),
             store,
             started: Instant::now(),
             codecs: Mutex::new(BTreeMap::new()),

@@ -1,34 +1,31 @@
 //! Reading a title: which version, and its bytes from whatever columns can be had.
 
-use super::{COLUMN_READ_BYTES_MAX, Node};
+use super::column_fetch::{ColumnAsk, Failure, Progress};
+use super::drive::Drive;
+use super::{Node, ReadLog};
 use crate::column_read::ColumnRead;
-use crate::fetch::{Arrival, Damage, Piece, Plan, Rope, TooFewColumns, assemble, pieces, recover};
-use crate::node::drive::Drive;
+use crate::fetch::{Arrival, Arrivals, Gather, Piece, Plan, Rope, TooFewColumns, assemble, pieces, recover};
 use crate::peer::PeerError;
-use crate::store::{ColumnError, title_version};
+use crate::store::title_version;
 use crate::title;
 use bytes::Bytes;
 use core::ops::Range;
 use core::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use http_body_util::BodyExt;
-use hyper::Method;
 use rain_cluster::catalog::{Resolution, Resolve};
-use rain_cluster::{ColumnStatus, Content, Manifest, Version};
-use rain_codec::column::{Geometry, Seal, StripeShape};
+use rain_cluster::{ColumnStatus, Content, Manifest, NodeId, Placement, Version};
+use rain_codec::column::{CHECKSUM_BYTES, Geometry, Seal, StripeShape};
 use rain_codec::{Cell, CodeError, ErasurePattern, StripeCodec};
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::task::block_in_place;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until};
 
 /// A piece is about so long: a request for its part of one column is at least 256 KiB then.
 const PIECE_BYTES: u64 = 2 << 20;
 /// How far a stream reads ahead of its viewer.
 pub const READ_AHEAD_BYTES: u64 = 8 << 20;
-/// A column whose bytes stop coming for so long is done without.
-const PROGRESS: Duration = Duration::from_millis(700);
 /// A stream that falls under k columns waits so long for a return.
 pub const RETURN: Duration = Duration::from_secs(10);
 const RETRY: Duration = Duration::from_millis(200);
@@ -71,6 +68,7 @@ pub struct Delivery {
     /// Whether R placement nodes confirmed that it is the newest.
     pub confirmed: bool,
     content: Content,
+    placement: Placement,
     codec: Arc<StripeCodec>,
     geometry: Geometry,
     /// Columns that are missing, damaged, or failed in this delivery.
@@ -96,7 +94,7 @@ impl Node {
         for (column, node) in placement.nodes().iter().enumerate() {
             // A node that did not answer may yet have its column: that is tried, unless it is known to be gone.
             let held = matches!(found.columns.get(node), Some(ColumnStatus::Ok { .. }));
-            let unknown = !found.columns.contains_key(node) && self.liveness.is_up(*node) != Some(false);
+            let unknown = !found.columns.contains_key(node) && self.peers.paths.is_up(*node) != Some(false);
             if !held && !unknown {
                 lost = lost.with(column);
             }
@@ -105,12 +103,45 @@ impl Node {
     }
 }
 
-enum Failure {
-    Peer(PeerError),
-    Local(ColumnError),
-    Silent,
-    Broken(String),
-    Damaged(Damage),
+/// A request for rows of a column.
+struct Asked {
+    column: u16,
+    rows: Range<u16>,
+    progress: Arc<Progress>,
+    /// It was not answered yet.
+    waiting: bool,
+    /// It was waited for longer than usual.
+    late: bool,
+}
+
+/// What a piece may waste on doing without late columns; what it did not waste goes back to the budget with it.
+struct Hedge<'a> {
+    node: &'a Node,
+    charged: u64,
+}
+
+impl Hedge<'_> {
+    /// Does without a late column, if enough others are left and the budget allows.
+    fn without(&mut self, gather: &mut Gather, delivery: &Delivery, piece: &Piece, column: u16) {
+        let Some(alternative) = gather.without_late(column) else { return };
+        let stripe = delivery.geometry.stripe(piece.stripes.start);
+        let blocks = stripe.block_range(piece.blocks.start).start..stripe.block_range(piece.blocks.end - 1).end;
+        let cells = alternative.rows as u64 * (piece.stripes.end - piece.stripes.start);
+        let bytes = cells * (blocks.len() + piece.blocks.len() * CHECKSUM_BYTES) as u64;
+        if self.node.hedges(|budget| budget.take(bytes)) {
+            self.charged += bytes;
+            self.node.reads.note_hedge_sent();
+            self.node.liveness.suspect(delivery.node_of(column));
+            gather.adopt(alternative);
+        }
+    }
+}
+
+impl Drop for Hedge<'_> {
+    fn drop(&mut self) {
+        // What was wasted is taken when it is known.
+        self.node.hedges(|budget| budget.give_back(self.charged));
+    }
 }
 
 impl Delivery {
@@ -127,12 +158,27 @@ impl Delivery {
         let content = manifest.content.clone().ok_or(ReadError::Absent)?;
         let codec = node.codec(&content.code)?;
         let geometry = Geometry::new(codec.code(), content.cell_bytes, content.block_bytes, content.bytes);
-        Ok(Self { node: Arc::clone(node), manifest, confirmed, content, codec, geometry, lost: Mutex::new(lost) })
+        let placement = node.placement(&manifest.title);
+        Ok(Self {
+            node: Arc::clone(node),
+            manifest,
+            confirmed,
+            content,
+            placement,
+            codec,
+            geometry,
+            lost: Mutex::new(lost),
+        })
     }
 
     /// The stripes of the version.
     pub(super) fn stripes(&self) -> impl Iterator<Item = StripeShape> {
         (0..self.geometry.stripe_count()).map(|index| self.geometry.stripe(index))
+    }
+
+    /// Where it is counted what the node's viewers read.
+    pub fn reads(&self) -> &Arc<ReadLog> {
+        &self.node.reads
     }
 
     /// What the version holds.
@@ -194,10 +240,9 @@ impl Delivery {
 
     /// Asks the placement nodes anew which columns of this version they hold.
     async fn look_again(&self) {
-        let placement = self.node.placement(&self.manifest.title);
         let mut lost = ErasurePattern::none();
         let Manifest { title, version, .. } = &self.manifest;
-        let ask = placement.nodes().iter().map(|node| self.node.column_status(*node, title, *version));
+        let ask = self.placement.nodes().iter().map(|node| self.node.column_status(*node, title, *version));
         for (column, status) in futures_util::future::join_all(ask).await.into_iter().enumerate() {
             if !matches!(status, Some(ColumnStatus::Ok { .. })) {
                 lost = lost.with(column);
@@ -216,7 +261,13 @@ impl Delivery {
                 assemble(&self.geometry, piece, &plan, &arrivals)
             };
             match assembled {
-                Ok(bytes) => return Ok(bytes),
+                Ok(bytes) => {
+                    if let Some(schedule) = plan.recovery() {
+                        let missing: BTreeSet<u16> = schedule.targets().iter().map(|cell| cell.column).collect();
+                        self.node.reads.note_decoded(missing.len(), piece.stripes.end - piece.stripes.start);
+                    }
+                    return Ok(bytes);
+                }
                 Err(damage) => tracing::error!(%damage, title = self.manifest.title, "decoding went wrong: once more"),
             }
         }
@@ -241,38 +292,67 @@ impl Delivery {
         }
     }
 
-    /// Fetches what the cells `wanted` need, replacing columns that do not come by others.
-    async fn gather(&self, piece: &Piece, wanted: &[Cell]) -> Result<(Plan, BTreeMap<u16, Arrival>), TooFewColumns> {
-        let mut plan = self.first_plan(wanted)?;
-        let mut arrivals: BTreeMap<u16, Arrival> = BTreeMap::new();
+    /// Fetches what the cells `wanted` need, replacing columns that do not come, or not soon, by others.
+    async fn gather(&self, piece: &Piece, wanted: &[Cell]) -> Result<(Plan, Arrivals), TooFewColumns> {
+        let mut gather = self.first_gather(wanted)?;
+        let mut arrivals = Arrivals::default();
         let mut failed = self.lost();
+        let mut asked: Vec<Asked> = Vec::new();
+        let mut hedge = Hedge { node: &self.node, charged: 0 };
         let mut requests = FuturesUnordered::new();
         loop {
-            while let Some((column, rows)) = plan.poll_request() {
-                let read = ColumnRead { stripes: piece.stripes.clone(), rows, blocks: piece.blocks.clone() };
-                requests.push(async move { (column, self.fetch_column(column, read).await) });
+            while let Some((column, rows)) = gather.poll_request() {
+                let read =
+                    ColumnRead { stripes: piece.stripes.clone(), rows: rows.clone(), blocks: piece.blocks.clone() };
+                let progress = Arc::new(Progress::new());
+                asked.push(Asked { column, rows, progress: Arc::clone(&progress), waiting: true, late: false });
+                let index = asked.len() - 1;
+                requests.push(async move { (index, self.fetch_column(column, read, &progress).await) });
             }
-            if plan.is_ready() {
+            if let Some(plan) = gather.ready() {
                 drop(requests);
-                return Ok((plan, arrivals));
+                self.settle(plan, &asked);
+                return Ok((plan.clone(), arrivals));
             }
-            let Some((column, arrived)) = requests.next().await else {
-                return Err(TooFewColumns { found: 0, expected: self.codec.code().data_columns() });
-            };
-            match arrived {
-                Ok(arrival) => {
-                    plan.handle_arrival(column, arrival.rows());
-                    arrivals.insert(column, arrival);
+            let patience = |asked: &Asked| asked.progress.last() + self.patience(asked.column);
+            let due = asked.iter().filter(|asked| asked.waiting && !asked.late).map(patience).min();
+            let late = async {
+                match due {
+                    Some(due) => sleep_until(due).await,
+                    None => core::future::pending().await,
                 }
-                Err(failure) => {
-                    self.note_failure(column, failure);
-                    failed = failed.with(column.into());
-                    arrivals.remove(&column);
-                    if plan.handle_loss(column).is_err() {
-                        // Those that were only suspected are tried after all.
-                        plan = Plan::new(&self.codec, wanted, failed)?;
-                        for (column, arrival) in &arrivals {
-                            plan.handle_arrival(*column, arrival.rows());
+            };
+            tokio::select! {
+                next = requests.next() => {
+                    let Some((index, arrived)) = next else {
+                        return Err(TooFewColumns { found: 0, expected: self.codec.code().data_columns() });
+                    };
+                    asked[index].waiting = false;
+                    let column = asked[index].column;
+                    match arrived {
+                        Ok(arrival) => {
+                            gather.handle_arrival(column, arrival.rows());
+                            arrivals.push(column, arrival);
+                        }
+                        Err(failure) => {
+                            self.note_failure(column, failure);
+                            failed = failed.with(column.into());
+                            arrivals.remove(column);
+                            if gather.handle_loss(column).is_err() {
+                                // Those that were only doubtful are tried after all.
+                                gather = Gather::new(&self.codec, wanted, failed)?;
+                                arrivals.iter().for_each(|(column, arrival)| gather.handle_arrival(column, arrival.rows()));
+                                let waiting = asked.iter().filter(|asked| asked.waiting && asked.column != column);
+                                waiting.for_each(|asked| gather.handle_request(asked.column, asked.rows.clone()));
+                            }
+                        }
+                    }
+                }
+                () = late => {
+                    for asked in asked.iter_mut().filter(|asked| !asked.late && patience(asked) <= Instant::now()) {
+                        asked.late = true;
+                        if asked.waiting {
+                            hedge.without(&mut gather, self, piece, asked.column);
                         }
                     }
                 }
@@ -280,47 +360,71 @@ impl Delivery {
         }
     }
 
-    /// Plans without the nodes that failed a moment ago, as long as there are enough others.
-    fn first_plan(&self, wanted: &[Cell]) -> Result<Plan, TooFewColumns> {
+    /// A column that made no progress for so long is late.
+    fn patience(&self, column: u16) -> Duration {
+        // First another path to its node is tried.
+        self.node.pace(self.node_of(column), |pace| pace.late_after()) * 2
+    }
+
+    fn node_of(&self, column: u16) -> NodeId {
+        self.placement.nodes()[usize::from(column)]
+    }
+
+    /// Closes the books on a piece: what was of use, and what was not.
+    fn settle(&self, plan: &Plan, asked: &[Asked]) {
+        let (mut useful, mut extra) = (0, 0);
+        for asked in asked {
+            let came = asked.progress.came_once();
+            *if plan.uses(asked.column, asked.rows.clone()) { &mut useful } else { &mut extra } += came;
+        }
+        let amiss = self.node.peers.paths.any_down() || self.node.liveness.any_suspected();
+        self.node.hedges(|budget| budget.earn(useful, amiss));
+        if extra > 0 {
+            self.node.note_extra(extra);
+        }
+        if asked.iter().any(|asked| asked.late && asked.waiting) {
+            self.node.reads.note_hedge_won();
+        }
+    }
+
+    /// Plans without the nodes that are doubtful, as long as there are enough others.
+    fn first_gather(&self, wanted: &[Cell]) -> Result<Gather, TooFewColumns> {
         let lost = self.lost();
-        let placement = self.node.placement(&self.manifest.title);
         let mut avoided = lost;
-        for (column, node) in placement.nodes().iter().enumerate() {
-            if *node != self.node.config.id && self.node.liveness.is_suspected(*node) {
+        for (column, node) in self.placement.nodes().iter().enumerate() {
+            if *node != self.node.config.id && self.node.is_doubtful(*node) {
                 avoided = avoided.with(column);
             }
         }
-        Plan::new(&self.codec, wanted, avoided).or_else(|_| Plan::new(&self.codec, wanted, lost))
+        Gather::new(&self.codec, wanted, avoided).or_else(|_| Gather::new(&self.codec, wanted, lost))
     }
 
-    async fn fetch_column(&self, column: u16, read: ColumnRead) -> Result<Arrival, Failure> {
-        let node = self.node.placement(&self.manifest.title).nodes()[usize::from(column)];
+    async fn fetch_column(&self, column: u16, read: ColumnRead, progress: &Progress) -> Result<Arrival, Failure> {
+        let node = self.node_of(column);
         let (title, version) = (&self.manifest.title, self.manifest.version);
         let bytes = if node == self.node.config.id {
             let own = self.node.read_own_column(title.clone(), version, column, read.clone());
-            Rope::from(own.await.map_err(Failure::Local)?)
+            let own = Rope::from(own.await.map_err(Failure::Local)?);
+            self.node.reads.note_arrival(node, None, own.len() as u64);
+            own
         } else {
-            let path = format!("/peer/v1/columns/{}/{version}/{column}?{}", title::to_segment(title), read.to_query());
-            let response = self.node.peers.request(node, Method::GET, &path, Bytes::new(), PROGRESS).await;
-            let mut body = response.map_err(Failure::Peer)?.into_body();
-            let mut rope = Rope::default();
-            while let Some(frame) = timeout(PROGRESS, body.frame()).await.map_err(|_| Failure::Silent)? {
-                let frame = frame.map_err(|error| Failure::Broken(error.to_string()))?;
-                if let Ok(data) = frame.into_data() {
-                    rope.push(data);
-                }
-                if rope.len() > COLUMN_READ_BYTES_MAX {
-                    return Err(Failure::Broken("the answer does not end".to_owned()));
-                }
-            }
-            rope
+            let segment = title::to_segment(title);
+            let stripe = self.geometry.stripe(read.stripes.start);
+            let stripes = usize::try_from(read.stripes.end - read.stripes.start).unwrap_or(usize::MAX);
+            let ask = ColumnAsk {
+                node,
+                path_and_query: format!("/peer/v1/columns/{segment}/{version}/{column}?{}", read.to_query()),
+                expected: read.stripe_bytes(&stripe).saturating_mul(stripes),
+                progress,
+            };
+            self.node.fetch_remote(&ask).await?
         };
         let seal = Seal::new(title, title_version(version), column);
         Arrival::verified(read, bytes, seal, &self.geometry).map_err(Failure::Damaged)
     }
 
     fn note_failure(&self, column: u16, failure: Failure) {
-        let node = self.node.placement(&self.manifest.title).nodes()[usize::from(column)];
+        let node = self.node_of(column);
         let (title, version) = (self.manifest.title.clone(), self.manifest.version);
         let name = self.node.name_of(node);
         metrics::counter!("rain_column_failures_total", "node" => name.to_owned()).increment(1);
@@ -346,8 +450,8 @@ impl Delivery {
                 tracing::info!(title, column, node = name, "a column stopped coming");
                 self.node.liveness.suspect(node);
             }
-            Failure::Broken(error) => {
-                tracing::info!(title, column, node = name, error, "a column broke off");
+            Failure::Length { found, expected } => {
+                tracing::info!(title, column, node = name, found, expected, "a column of another length");
                 self.node.liveness.suspect(node);
             }
         }

@@ -47,7 +47,7 @@ impl Node {
             tick.tick().await;
             let others = self.others();
             let up: BTreeSet<NodeId> =
-                others.into_iter().filter(|peer| self.liveness.is_up(*peer) == Some(true)).collect();
+                others.into_iter().filter(|peer| self.peers.paths.is_up(*peer) == Some(true)).collect();
             if !up.is_subset(&present) || asked.is_none_or(|asked| asked.elapsed() >= ASK) {
                 self.catch_up().await;
                 asked = Some(Instant::now());
@@ -56,7 +56,9 @@ impl Node {
             for manifest in self.store.lacking() {
                 let placement = self.placement(&manifest.title);
                 let Some(column) = placement.column_of(self.config.id) else { continue };
-                match self.rebuild(&manifest, &placement, column).await {
+                let rebuilt = self.rebuild(&manifest, &placement, column).await;
+                self.reads.end_rebuild(&manifest.title, u16::try_from(column).unwrap_or(u16::MAX));
+                match rebuilt {
                     Ok(()) => {
                         metrics::counter!("rain_columns_rebuilt_total").increment(1);
                         tracing::info!(title = manifest.title, column, "a column was rebuilt");
@@ -99,6 +101,7 @@ impl Node {
         let started = Instant::now();
         let name = title.clone();
         self.blocking(move |node| node.store.begin_rebuild(node.now(), &name, version, index)).await?;
+        let total = delivery.stripes().map(|stripe| stripe.record_bytes()).sum();
         let mut offset = 0;
         for stripe in delivery.stripes() {
             let cells: Vec<Cell> = (0..stripe.rows).map(|row| Cell { column: index, row }).collect();
@@ -108,6 +111,7 @@ impl Node {
             let length = record.len() as u64;
             self.blocking(move |node| node.store.append(node.now(), &name, version, offset, &record)).await?;
             offset += length;
+            self.reads.note_rebuild(title, index, offset, total);
             // As late as the rate would have it.
             let due = Duration::from_millis(offset.saturating_mul(1000) / BYTES_PER_SECOND);
             sleep(due.saturating_sub(started.elapsed())).await;

@@ -1,10 +1,11 @@
 //! A node as a process: its listeners, its tasks, and how it ends.
 
 use super::Node;
+use super::heartbeats::Heartbeats;
 use crate::config::Config;
 use crate::http::{Shutdown, serve_node};
 use crate::store::{FolderError, OpenError, SystemDisk};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -31,6 +32,9 @@ pub enum StartError {
         /// What the system said.
         error: std::io::Error,
     },
+    /// The thread of the heartbeats.
+    #[error("cannot start the heartbeats: {0}")]
+    Heartbeats(std::io::Error),
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
@@ -46,18 +50,23 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
 pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), StartError> {
     let disk = SystemDisk::take(&config.data)?;
     let players = listen(config.listen).await?;
-    let mut interfaces = Vec::new();
+    let (mut interfaces, mut sockets) = (Vec::new(), Vec::new());
     for interface in &config.interfaces {
-        interfaces.push(listen(interface.address).await?);
+        let address = interface.address;
+        interfaces.push((listen(address).await?, address));
+        sockets.push(UdpSocket::bind(address).map_err(|error| StartError::Listen { address, error })?);
     }
     let folder = config.data.display().to_string();
     let node = Node::open(config, disk).map_err(|error| StartError::Store { folder, error })?;
     let mut tasks = JoinSet::new();
-    for interface in interfaces {
-        tasks.spawn(crate::peer::server::serve(Arc::clone(&node), interface));
+    let _heartbeats = Heartbeats::start(&node, sockets).map_err(StartError::Heartbeats)?;
+    for (listener, address) in interfaces {
+        tasks.spawn(crate::peer::server::serve(Arc::clone(&node), listener, address));
     }
     tasks.spawn(Arc::clone(&node).keep_house());
-    tasks.spawn(Arc::clone(&node).greet());
+    let peers = Arc::clone(&node);
+    tasks.spawn(async move { peers.peers.close_dead_pools().await });
+    tasks.spawn(Arc::clone(&node.reads).keep_seconds());
     serve_node(node, players, shutdown).await;
     tasks.shutdown().await;
     Ok(())

@@ -3,12 +3,12 @@
 use super::Node;
 use super::drive::Drive;
 use super::read::ReadError;
+use crate::peer::PeerRequest;
 use crate::title;
 use bytes::Bytes;
 use core::time::Duration;
 use futures_util::future::join_all;
 use futures_util::{StreamExt, stream};
-use http_body_util::BodyExt;
 use hyper::Method;
 use rain_cluster::catalog::{Found, Resolution, Resolve};
 use rain_cluster::{ColumnStatus, Manifest, NodeId, Reply, Request, Version};
@@ -18,6 +18,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 const LIST: Duration = Duration::from_secs(2);
+/// Then a second path is tried beside the first.
+const LIST_HOPE: Duration = Duration::from_millis(200);
 const INSPECT: Duration = Duration::from_secs(2);
 /// To read a whole column takes its time.
 const VERIFY: Duration = Duration::from_mins(10);
@@ -99,12 +101,11 @@ impl Node {
     }
 
     async fn titles_of(&self, peer: NodeId) -> Vec<String> {
-        let exchange = async {
-            let response = self.peers.request(peer, Method::GET, "/peer/v1/titles", Bytes::new(), LIST).await.ok()?;
-            let bytes = response.into_body().collect().await.ok()?.to_bytes();
-            serde_json::from_slice(&bytes).ok()
-        };
-        tokio::time::timeout(LIST, exchange).await.ok().flatten().unwrap_or_default()
+        let path = "/peer/v1/titles".to_owned();
+        let request =
+            PeerRequest { method: Method::GET, path, body: Bytes::new(), patience: LIST, hope: Some(LIST_HOPE) };
+        let list = self.peers.ask(peer, request).await.ok();
+        list.and_then(|list| serde_json::from_slice(&list).ok()).unwrap_or_default()
     }
 
     /// One title.
@@ -162,9 +163,6 @@ impl Node {
         name: &str,
         version: Version,
     ) -> Option<ColumnStatus> {
-        if node != self.config.id && self.liveness.is_up(node) == Some(false) {
-            return None;
-        }
         let Some(Reply::State(state)) = self.ask(node, Request::Lookup { title: name.to_owned() }).await else {
             return None;
         };
@@ -183,15 +181,11 @@ impl Node {
         if node == self.config.id {
             return Some(self.inspect_own(name.to_owned(), version, look).await);
         }
-        if self.liveness.is_up(node) == Some(false) {
-            return None;
-        }
-        let patience = if look == Look::Blocks { VERIFY } else { INSPECT };
+        let (patience, hope) = if look == Look::Blocks { (VERIFY, None) } else { (INSPECT, Some(LIST_HOPE)) };
         let blocks = u8::from(look == Look::Blocks);
         let path = format!("/peer/v1/inspect/{}/{version}?blocks={blocks}", title::to_segment(name));
-        let response = self.peers.request(node, Method::POST, &path, Bytes::new(), patience).await.ok()?;
-        let bytes = response.into_body().collect().await.ok()?.to_bytes();
-        serde_json::from_slice(&bytes).ok()
+        let request = PeerRequest { method: Method::POST, path, body: Bytes::new(), patience, hope };
+        serde_json::from_slice(&self.peers.ask(node, request).await.ok()?).ok()
     }
 
     /// Looks at the node's own column.

@@ -3,6 +3,7 @@
 use super::ReadError;
 use super::drive::Drive;
 use super::{Node, random_u64, unix_time};
+use crate::peer::{PeerError, PeerRequest};
 use crate::store::{DecideError, Decision, UploadError, title_version};
 use crate::title;
 use bytes::{Bytes, BytesMut};
@@ -456,10 +457,11 @@ impl Participant {
         }
         let (segment, column, offset) = (title::to_segment(title), self.column, self.offset);
         let path = format!("/peer/v1/uploads/{segment}/{version}/{column}/{offset}");
-        let sent = node.peers.request(self.node, Method::POST, &path, batch, APPEND).await;
+        let request = PeerRequest { method: Method::POST, path, body: batch, patience: APPEND, hope: None };
+        let sent = node.peers.ask(self.node, request).await;
         sent.map(drop).map_err(|error| {
             tracing::warn!(%error, "a participant does not take the upload");
-            matches!(error, crate::peer::PeerError::Refused { status: StatusCode::INSUFFICIENT_STORAGE, .. })
+            matches!(error, PeerError::Refused { status: StatusCode::INSUFFICIENT_STORAGE, .. })
         })
     }
 }

@@ -1,9 +1,13 @@
 //! The asking side: one connection pool per path, bound to its local address.
 
 use super::auth::{AUTH_HEADER, SESSION_HEADER, Signer};
-use crate::config::{Config, Member, PathAddresses};
+use super::paths::Paths;
+use crate::config::{Config, PathAddresses};
 use bytes::Bytes;
+use core::pin::pin;
 use core::time::Duration;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::header::HeaderValue;
@@ -12,11 +16,13 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rain_cluster::NodeId;
-use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use tokio::time::timeout;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use tokio::time::{sleep, timeout};
 
 const CONNECT: Duration = Duration::from_millis(500);
+/// A path that was given up wrongly is up again after so long.
+const COME_BACK: Duration = Duration::from_millis(200);
 const IDLE_CONNECTIONS: usize = 32;
 
 /// Why a peer gave no answer.
@@ -50,127 +56,222 @@ pub enum PeerError {
     },
 }
 
-/// One way to a peer.
+type PoolClient = Client<HttpConnector, Full<Bytes>>;
+
+/// The connections of one path.
 #[derive(Debug)]
-pub struct Path {
-    /// The network it uses; `None` when it crosses several.
-    pub switch: Option<String>,
-    remote: SocketAddr,
-    client: Client<HttpConnector, Full<Bytes>>,
-    /// The last hello over it was answered.
-    up: AtomicBool,
+struct Pool {
+    addresses: PathAddresses,
+    client: Mutex<PoolClient>,
+}
+
+impl Pool {
+    fn new(addresses: PathAddresses) -> Self {
+        let client = Mutex::new(new_client(&addresses));
+        Self { addresses, client }
+    }
+
+    fn client(&self) -> PoolClient {
+        self.client.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Closes the connections that are idle; those in use are closed by whoever uses them.
+    fn close(&self) {
+        *self.client.lock().unwrap_or_else(PoisonError::into_inner) = new_client(&self.addresses);
+    }
+}
+
+fn new_client(addresses: &PathAddresses) -> PoolClient {
+    let mut connector = HttpConnector::new();
+    connector.set_nodelay(true);
+    connector.set_connect_timeout(Some(CONNECT));
+    connector.set_local_address(Some(addresses.local.ip()));
+    Client::builder(TokioExecutor::new())
+        .pool_max_idle_per_host(IDLE_CONNECTIONS)
+        .pool_idle_timeout(Duration::from_secs(30))
+        .pool_timer(TokioTimer::new())
+        .http1_max_buf_size(512 << 10)
+        .build(connector)
 }
 
 #[derive(Debug)]
 struct Peer {
     name: String,
-    paths: Vec<Path>,
-    /// The path that worked last.
-    preferred: AtomicUsize,
+    pools: Vec<Pool>,
     session: AtomicU64,
 }
 
 /// The other nodes, and the ways to them.
 #[derive(Debug)]
 pub struct Peers {
-    peers: Vec<Peer>,
+    /// What is known of the ways.
+    pub paths: Paths,
+    nodes: Vec<Peer>,
     signer: Signer,
+}
+
+/// A request to a peer.
+#[derive(Debug, Clone)]
+pub struct PeerRequest {
+    /// GET or POST.
+    pub method: Method,
+    /// The path with its query.
+    pub path: String,
+    /// The body.
+    pub body: Bytes,
+    /// An answer must have come after so long.
+    pub patience: Duration,
+    /// An answer may be hoped for so soon: when it does not come, a second path is tried beside the first. `None` for
+    /// what takes the peer a while: then only a broken path is followed by the next.
+    pub hope: Option<Duration>,
 }
 
 impl Peers {
     /// Prepares pools for the paths of a configuration; connects to nobody yet.
     pub fn new(config: &Config, boot: u64) -> Self {
-        let peer = |member: &Member| Peer {
-            name: member.name.clone(),
-            paths: paths(config, member),
-            preferred: AtomicUsize::new(0),
-            session: AtomicU64::new(0),
-        };
-        let peers = config.members.iter().map(peer).collect();
-        Self { peers, signer: Signer::new(config.key, &config.me().name, boot) }
+        let paths = Paths::new(config);
+        let nodes = config
+            .members
+            .iter()
+            .map(|member| Peer {
+                name: member.name.clone(),
+                pools: paths.to(member.id).iter().map(|path| Pool::new(path.addresses.clone())).collect(),
+                session: AtomicU64::new(0),
+            })
+            .collect();
+        Self { paths, nodes, signer: Signer::new(config.key, &config.me().name, boot) }
     }
 
-    /// The paths to a node, in the order of the configuration.
-    pub fn paths(&self, to: NodeId) -> &[Path] {
-        &self.peers[to.0 as usize].paths
-    }
-
-    /// Notes whether a hello over a path was answered.
-    pub fn note_path(&self, to: NodeId, path_index: usize, up: bool) {
-        self.peers[to.0 as usize].paths[path_index].up.store(up, Ordering::Relaxed);
-    }
-
-    /// Sends a request over the path that worked last, then over the others, those that are up first. The answer's head
-    /// must come within `patience` in all; its body is the caller's to read.
+    /// Closes the idle connections of every path that goes down, until the task is aborted.
     ///
-    /// # Errors
-    /// [`PeerError`]; the peer may have acted on the request all the same.
-    ///
-    /// Cancel safety: dropping it gives the request up; the peer may have acted on it.
-    pub async fn request(
-        &self,
-        to: NodeId,
-        method: Method,
-        path: &str,
-        body: Bytes,
-        patience: Duration,
-    ) -> Result<Response<Incoming>, PeerError> {
-        let peer = &self.peers[to.0 as usize];
-        let count = peer.paths.len();
-        let preferred = peer.preferred.load(Ordering::Relaxed);
-        let mut last = PeerError::Unreachable { peer: peer.name.clone(), why: "there is no path to it".to_owned() };
-        let mut order: Vec<usize> = (0..count).map(|turn| (preferred + turn) % count).collect();
-        order.sort_by_key(|index| !peer.paths[*index].up.load(Ordering::Relaxed));
-        // Each path gets its share of the time: one that is mute must not use up what the next one needs.
-        let patience = patience / u32::try_from(count.max(1)).unwrap_or(1);
-        for index in order {
-            match self.request_by(to, index, method.clone(), path, body.clone(), patience).await {
-                Ok(response) => {
-                    peer.preferred.store(index, Ordering::Relaxed);
-                    return Ok(response);
+    /// Cancel safety: nothing is lost.
+    pub async fn close_dead_pools(&self) {
+        let mut table = self.paths.watch();
+        let mut seen = table.borrow().clone();
+        while table.changed().await.is_ok() {
+            let now = table.borrow_and_update().clone();
+            for (node, peer) in (0..).map(NodeId).zip(&self.nodes) {
+                for ((pool, before), after) in peer.pools.iter().zip(seen.paths(node)).zip(now.paths(node)) {
+                    if after.downs > before.downs {
+                        pool.close();
+                    }
                 }
-                Err(error @ PeerError::Refused { .. }) => return Err(error),
-                Err(error) => last = error,
             }
+            seen = now;
         }
-        Err(last)
     }
 
-    /// Sends a request over one path.
+    /// Sends a request over the best path, and over others when that one is down, breaks, or lets hope. The whole answer.
     ///
     /// # Errors
-    /// [`PeerError`]; the peer may have acted on the request all the same.
+    /// [`PeerError`]; the peer may have acted on the request all the same, and more than once.
     ///
     /// Cancel safety: dropping it gives the request up; the peer may have acted on it.
-    pub async fn request_by(
+    pub async fn ask(&self, to: NodeId, request: PeerRequest) -> Result<Bytes, PeerError> {
+        let request = &request;
+        let attempts = async {
+            let mut tried = Vec::new();
+            let mut under_way = FuturesUnordered::new();
+            let mut last = PeerError::Unreachable {
+                peer: self.nodes[to.0 as usize].name.clone(),
+                why: "no path to it is up".to_owned(),
+            };
+            loop {
+                if let Some(path) = self.paths.choose(to, &tried) {
+                    tried.push(path);
+                    under_way.push(self.ask_by(to, path, request));
+                } else if under_way.is_empty() && request.hope.is_none() && self.comes_back(to).await {
+                    tried.clear();
+                    continue;
+                }
+                let more = tried.len() < self.paths.to(to).len();
+                let hope = async {
+                    match request.hope {
+                        Some(hope) if more => sleep(hope).await,
+                        _ => core::future::pending().await,
+                    }
+                };
+                tokio::select! {
+                    answer = under_way.next() => match answer {
+                        Some(Err(PeerError::Unreachable { peer, why })) => last = PeerError::Unreachable { peer, why },
+                        Some(answer) => return answer,
+                        None => return Err(last),
+                    },
+                    () = hope => {}
+                }
+            }
+        };
+        let silent = || PeerError::Silent { peer: self.nodes[to.0 as usize].name.clone(), after: request.patience };
+        timeout(request.patience, attempts).await.unwrap_or_else(|_| Err(silent()))
+    }
+
+    /// A verdict may be wrong: then a path comes up again at once. Waiting for that is cheaper than doing without the
+    /// peer in something that took a while already.
+    async fn comes_back(&self, to: NodeId) -> bool {
+        let mut table = self.paths.watch();
+        let up = table.wait_for(|table| table.is_up(to) != Some(false));
+        timeout(COME_BACK, up).await.is_ok()
+    }
+
+    async fn ask_by(&self, to: NodeId, path: usize, request: &PeerRequest) -> Result<Bytes, PeerError> {
+        let response = self.send_by(to, path, request.method.clone(), &request.path, request.body.clone()).await?;
+        let mut down = pin!(self.paths.went_down(to, path));
+        tokio::select! {
+            body = response.into_body().collect() => {
+                body.map(http_body_util::Collected::to_bytes).map_err(|error| self.broke(to, path, &error))
+            }
+            () = &mut down => Err(self.broke(to, path, &"the path went down")),
+        }
+    }
+
+    fn broke(&self, to: NodeId, path: usize, why: &dyn core::fmt::Display) -> PeerError {
+        let peer = &self.nodes[to.0 as usize];
+        let why = format!("{}: {why}", peer.pools[path].addresses);
+        PeerError::Unreachable { peer: peer.name.clone(), why }
+    }
+
+    /// Sends a request over one path; ends when that goes down. The body of the answer is the caller's to read.
+    ///
+    /// # Errors
+    /// [`PeerError::Unreachable`], [`PeerError::Refused`]; the peer may have acted on the request all the same.
+    ///
+    /// Cancel safety: dropping it gives the request up; the peer may have acted on it.
+    pub async fn send_by(
         &self,
         to: NodeId,
-        path_index: usize,
+        path: usize,
         method: Method,
-        path: &str,
+        path_and_query: &str,
         body: Bytes,
-        patience: Duration,
     ) -> Result<Response<Incoming>, PeerError> {
-        let peer = &self.peers[to.0 as usize];
+        let mut down = pin!(self.paths.went_down(to, path));
+        tokio::select! {
+            response = self.send(to, path, method, path_and_query, body) => response,
+            () = &mut down => Err(self.broke(to, path, &"the path went down")),
+        }
+    }
+
+    async fn send(
+        &self,
+        to: NodeId,
+        path: usize,
+        method: Method,
+        path_and_query: &str,
+        body: Bytes,
+    ) -> Result<Response<Incoming>, PeerError> {
+        let peer = &self.nodes[to.0 as usize];
+        let pool = &peer.pools[path];
         // A second try, once the peer has told its session: this happens at its first request and after its restart.
         for _ in 0..2 {
             let session = peer.session.load(Ordering::Relaxed);
-            let auth = self.signer.sign(method.as_str(), path, session, &body);
-            let way = &peer.paths[path_index];
+            let auth = self.signer.sign(method.as_str(), path_and_query, session, &body);
             let request = Request::builder()
                 .method(method.clone())
-                .uri(format!("http://{}{path}", way.remote))
+                .uri(format!("http://{}{path_and_query}", pool.addresses.remote))
                 .header(AUTH_HEADER, auth)
                 .body(Full::new(body.clone()))
-                .map_err(|error| PeerError::Unreachable { peer: peer.name.clone(), why: error.to_string() })?;
-            let response = match timeout(patience, way.client.request(request)).await {
-                Err(_) => return Err(PeerError::Silent { peer: peer.name.clone(), after: patience }),
-                Ok(Err(error)) => {
-                    let why = format!("{}: {error}", way.remote);
-                    return Err(PeerError::Unreachable { peer: peer.name.clone(), why });
-                }
-                Ok(Ok(response)) => response,
-            };
+                .map_err(|error| self.broke(to, path, &error))?;
+            let response = pool.client().request(request).await.map_err(|error| self.broke(to, path, &error))?;
             let told = session_of(response.headers().get(SESSION_HEADER));
             match told {
                 Some(told) if response.status() == StatusCode::UNAUTHORIZED && told != session => {
@@ -185,27 +286,10 @@ impl Peers {
                 }
             }
         }
-        Err(PeerError::Unreachable { peer: peer.name.clone(), why: "it changes its session all the time".to_owned() })
+        Err(self.broke(to, path, &"it changes its session all the time"))
     }
 }
 
 fn session_of(header: Option<&HeaderValue>) -> Option<u64> {
     header?.to_str().ok()?.parse().ok()
-}
-
-fn paths(config: &Config, member: &Member) -> Vec<Path> {
-    let path = |PathAddresses { switch, local, remote }| {
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(CONNECT));
-        connector.set_local_address(Some(local.ip()));
-        let client = Client::builder(TokioExecutor::new())
-            .pool_max_idle_per_host(IDLE_CONNECTIONS)
-            .pool_idle_timeout(Duration::from_secs(30))
-            .pool_timer(TokioTimer::new())
-            .http1_max_buf_size(512 << 10)
-            .build(connector);
-        Path { switch, remote, client, up: AtomicBool::new(true) }
-    };
-    config.paths_to(member).into_iter().map(path).collect()
 }

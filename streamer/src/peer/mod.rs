@@ -1,30 +1,22 @@
-//! How nodes talk to each other: HTTP/1.1 on a listener of its own per interface, every request under a keyed MAC.
+//! How nodes talk to each other: HTTP/1.1 on a listener of its own per interface, every request under a keyed MAC;
+//! and heartbeats in datagrams on the same addresses, under another.
 //!
 //! | request | what |
 //! |---|---|
-//! | `GET /peer/v1/hello` | who are you, are you there |
 //! | `POST /peer/v1/ask` | a [`rain_cluster::Request`] in JSON; the answer a [`rain_cluster::Reply`] |
 //! | `POST /peer/v1/uploads/TITLE/VERSION/COLUMN/OFFSET` | records of a column on its way in; offset 0 begins anew |
-//! | `GET /peer/v1/columns/TITLE/VERSION/COLUMN?stripes=&rows=&blocks=` | blocks of a column, with their checksums |
+//! | `GET /peer/v1/columns/TITLE/VERSION/COLUMN?stripes=&rows=&blocks=&from=` | blocks of a column, with their checksums; from a byte of the answer on, when another path broke there |
 //! | `POST /peer/v1/inspect/TITLE/VERSION?blocks=` | look at your column, its header or every block of it |
 //! | `GET /peer/v1/titles` | the names of all titles with a marked version, in JSON |
 
 pub mod auth;
 pub mod client;
+pub mod datagram;
+pub mod paths;
 pub mod server;
 
-pub use client::{PeerError, Peers};
-
-use serde::{Deserialize, Serialize};
+pub use client::{PeerError, PeerRequest, Peers};
+pub use paths::{PathReport, Paths};
 
 /// Longest body of a peer's request.
 pub const PEER_BODY_BYTES_MAX: usize = 8 << 20;
-
-/// The answer to a hello.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Hello {
-    /// The node's name.
-    pub node: String,
-    /// Its store has not yet learnt what it must know.
-    pub blank: bool,
-}

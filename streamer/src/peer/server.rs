@@ -1,12 +1,13 @@
 //! The answering side.
 
+use super::PEER_BODY_BYTES_MAX;
 use super::auth::{AUTH_HEADER, AuthError, SESSION_HEADER};
-use super::{Hello, PEER_BODY_BYTES_MAX};
 use crate::column_read::ColumnRead;
 use crate::node::{Look, Node};
 use crate::store::{ColumnError, UploadError};
 use crate::title;
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::header::CONTENT_TYPE;
@@ -18,6 +19,7 @@ use rain_cluster::Version;
 use serde::Serialize;
 use std::convert::Infallible;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -45,28 +47,36 @@ impl From<io::Error> for Refusal {
 /// Serves peers on one interface until the task is aborted.
 ///
 /// Cancel safety: dropping it closes every connection.
-pub async fn serve(node: Arc<Node>, listener: TcpListener) {
+pub async fn serve(node: Arc<Node>, listener: TcpListener, interface: SocketAddr) {
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             Some(_) = connections.join_next() => continue,
         };
-        let Ok((stream, _)) = accepted else {
+        let Ok((stream, remote)) = accepted else {
             // Out of descriptors, or a connection that broke at once: the next one may do better.
             tokio::time::sleep(core::time::Duration::from_millis(10)).await;
             continue;
         };
         let _ = stream.set_nodelay(true);
         let node = Arc::clone(&node);
+        let path = node.peers.paths.find(interface, remote);
         connections.spawn(async move {
+            let down: BoxFuture<'_, ()> = match path {
+                Some((peer, path)) => Box::pin(node.peers.paths.went_down(peer, path)),
+                None => Box::pin(core::future::pending()),
+            };
             let service = service_fn(move |request| answer(Arc::clone(&node), request));
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())
                 .max_buf_size(1 << 20)
                 .serve_connection(TokioIo::new(stream), service);
-            // A peer that goes away in the middle is its own affair.
-            let _ = connection.await;
+            // A peer that goes away in the middle is its own affair; one whose path went down asks again elsewhere.
+            tokio::select! {
+                _ = connection => {}
+                () = down => {}
+            }
         });
     }
 }
@@ -89,9 +99,6 @@ async fn answer(node: Arc<Node>, request: Request<Incoming>) -> Result<Response<
     let segments: Vec<_> = parts.uri.path().split('/').skip(1).collect();
     let query = parts.uri.query().unwrap_or_default();
     let answered = match (&parts.method, &segments[..]) {
-        (&Method::GET, ["peer", "v1", "hello"]) => {
-            Ok(json(&Hello { node: node.config.me().name.clone(), blank: node.store.is_blank() }))
-        }
         (&Method::GET, ["peer", "v1", "titles"]) => Ok(json(&node.store.titles())),
         (&Method::POST, ["peer", "v1", "ask"]) => ask(&node, &body).await,
         (&Method::POST, ["peer", "v1", "uploads", title, version, column, offset]) => {
@@ -136,6 +143,8 @@ async fn columns(node: &Arc<Node>, segments: [&str; 3], query: &str) -> Result<R
     let [title, version, column] = segments;
     let (title, version) = title_and_version(title, version)?;
     let column = column.parse().map_err(|_| Refusal::bad("the column is not a number"))?;
+    let (query, from) = query.split_once("&from=").unwrap_or((query, "0"));
+    let from: usize = from.parse().map_err(|_| Refusal::bad("`from` is not a number"))?;
     let read =
         ColumnRead::from_query(query).ok_or_else(|| Refusal::bad("the query is not stripes, rows and blocks"))?;
     let bytes = node.read_own_column(title, version, column, read).await.map_err(|error| match error {
@@ -147,7 +156,10 @@ async fn columns(node: &Arc<Node>, segments: [&str; 3], query: &str) -> Result<R
         | ColumnError::Block { .. }
         | ColumnError::OutOfRange => Refusal(StatusCode::CONFLICT, error.to_string()),
     })?;
-    Ok(Response::new(Full::new(bytes)))
+    if from > bytes.len() {
+        return Err(Refusal::bad("`from` is behind the end of the answer"));
+    }
+    Ok(Response::new(Full::new(bytes.slice(from..))))
 }
 
 fn title_and_version(title: &str, version: &str) -> Result<(String, Version), Refusal> {

@@ -1,0 +1,186 @@
+//! The table of paths: one of the two values by which the control plane guides the data plane.
+
+use crate::time::Time;
+use crate::version::NodeId;
+use core::time::Duration;
+
+/// After a path came up it gets its whole share only after so long.
+const WARM_UP: Duration = Duration::from_secs(1);
+/// A path that let a reader wait gets less for so long.
+const REMORSE: Duration = Duration::from_secs(2);
+/// How much less.
+const LATE_PENALTY: u64 = 8;
+/// An idle path is not infinitely better than one with a few bytes under way.
+const IDLE_BYTES: u64 = 64 << 10;
+
+/// The state of a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PathState {
+    /// It was not tried for long enough.
+    #[default]
+    Unknown,
+    /// Both directions work.
+    Up,
+    /// They do not.
+    Down,
+}
+
+/// What is known of a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PathStatus {
+    /// Its state.
+    pub state: PathState,
+    /// Since when it is in this state.
+    pub since: Time,
+    /// The smoothed round trip of its heartbeats.
+    pub round_trip: Duration,
+    /// How often it went down: whoever uses it can tell whether it did since.
+    pub downs: u64,
+}
+
+/// The paths to all nodes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PathTable {
+    peers: Vec<Vec<PathStatus>>,
+}
+
+impl PathTable {
+    /// Nothing is known yet; `paths` says how many lead to each node.
+    pub fn new(paths: impl IntoIterator<Item = usize>) -> Self {
+        Self { peers: paths.into_iter().map(|count| vec![PathStatus::default(); count]).collect() }
+    }
+
+    /// The paths to a node.
+    pub fn paths(&self, to: NodeId) -> &[PathStatus] {
+        &self.peers[to.0 as usize]
+    }
+
+    /// Notes the state of a path.
+    pub fn set_state(&mut self, now: Time, to: NodeId, path: usize, state: PathState) {
+        let status = &mut self.peers[to.0 as usize][path];
+        if status.state != state {
+            status.downs += u64::from(state == PathState::Down);
+            (status.state, status.since) = (state, now);
+        }
+    }
+
+    /// Notes the round trip of a path.
+    pub fn set_round_trip(&mut self, to: NodeId, path: usize, round_trip: Duration) {
+        self.peers[to.0 as usize][path].round_trip = round_trip;
+    }
+
+    /// `Some(true)` when a path to the node is up, `Some(false)` when all are down, `None` while that is not known.
+    pub fn is_up(&self, node: NodeId) -> Option<bool> {
+        let paths = self.paths(node);
+        if paths.iter().any(|path| path.state == PathState::Up) {
+            return Some(true);
+        }
+        paths.iter().all(|path| path.state == PathState::Down).then_some(false)
+    }
+
+    /// Whether any path is down.
+    pub fn any_down(&self) -> bool {
+        self.peers.iter().flatten().any(|path| path.state == PathState::Down)
+    }
+}
+
+/// A path that may be chosen.
+#[derive(Debug, Clone, Copy)]
+pub struct Candidate {
+    /// Which.
+    pub path: usize,
+    /// What is known of it.
+    pub status: PathStatus,
+    /// Bytes that were asked for over it and have not come.
+    pub outstanding: u64,
+    /// When it last let a reader wait.
+    pub late: Option<Time>,
+}
+
+/// Which path the next request takes: among those that are up the one with the least to do for what it can take; one
+/// that is not known to be up only when none is; one that is down never.
+pub fn choose(now: Time, candidates: impl IntoIterator<Item = Candidate>) -> Option<usize> {
+    let usable = candidates.into_iter().filter(|candidate| candidate.status.state != PathState::Down);
+    let score = |candidate: &Candidate| {
+        let Candidate { status, outstanding, late, .. } = candidate;
+        let warm = now.since(status.since).min(WARM_UP).as_micros();
+        let whole = WARM_UP.as_micros();
+        // From a tenth to the whole share.
+        let share = u64::try_from((whole / 10 + warm * 9 / 10) * 1000 / whole).unwrap_or(1000).max(1);
+        let penalty = if late.is_some_and(|late| now.since(late) < REMORSE) { LATE_PENALTY } else { 1 };
+        (status.state != PathState::Up, (outstanding + IDLE_BYTES).saturating_mul(penalty) * 1000 / share)
+    };
+    usable.min_by_key(|candidate| (score(candidate), candidate.path)).map(|candidate| candidate.path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn second(second: u64) -> Time {
+        Time::from_micros(second * 1_000_000)
+    }
+
+    fn candidate(path: usize, state: PathState, outstanding: u64) -> Candidate {
+        let status = PathStatus { state, since: Time::default(), ..PathStatus::default() };
+        Candidate { path, status, outstanding, late: None }
+    }
+
+    use PathState::{Down, Unknown, Up};
+
+    #[test]
+    fn up_before_unknown_and_never_down() {
+        let chosen = |states: &[PathState]| {
+            let candidates = states.iter().enumerate().map(|(path, state)| candidate(path, *state, 0));
+            choose(second(9), candidates)
+        };
+        assert_eq!(chosen(&[Down, Unknown, Up]), Some(2));
+        assert_eq!(chosen(&[Down, Unknown, Down]), Some(1));
+        assert_eq!(chosen(&[Down, Down]), None);
+        assert_eq!(chosen(&[]), None);
+    }
+
+    #[test]
+    fn all_healthy_paths_are_used_in_turn() {
+        let mut outstanding = [0; 3];
+        let mut chosen = Vec::new();
+        for _ in 0..9 {
+            let candidates = (0..3).map(|path| candidate(path, Up, outstanding[path]));
+            let path = choose(second(9), candidates).unwrap();
+            outstanding[path] += 256 << 10;
+            chosen.push(path);
+        }
+        assert_eq!(chosen, [0, 1, 2, 0, 1, 2, 0, 1, 2]);
+    }
+
+    #[test]
+    fn traffic_returns_gradually_and_late_paths_get_less() {
+        let fresh = Candidate {
+            status: PathStatus { state: Up, since: second(9), ..PathStatus::default() },
+            ..candidate(0, Up, 0)
+        };
+        let busy = candidate(1, Up, 512 << 10);
+        assert_eq!(choose(second(9), [fresh, busy]), Some(1), "a tenth of the share: 640 KiB count as 576");
+        assert_eq!(choose(second(10), [fresh, busy]), Some(0));
+        let late = Candidate { late: Some(second(20)), ..candidate(0, Up, 0) };
+        let busy = candidate(1, Up, 400 << 10);
+        assert_eq!(choose(second(21), [late, busy]), Some(1));
+        assert_eq!(choose(second(22), [late, busy]), Some(0));
+    }
+
+    #[test]
+    fn a_node_is_down_when_all_its_paths_are() {
+        let mut table = PathTable::new([0, 2]);
+        let node = NodeId(1);
+        assert_eq!(table.is_up(node), None);
+        table.set_state(second(1), node, 0, Down);
+        assert_eq!((table.is_up(node), table.any_down()), (None, true));
+        table.set_state(second(2), node, 1, Down);
+        assert_eq!(table.is_up(node), Some(false));
+        table.set_state(second(3), node, 1, Up);
+        table.set_state(second(4), node, 1, Up);
+        assert_eq!(table.is_up(node), Some(true));
+        assert_eq!(table.paths(node)[1].since, second(3));
+        assert_eq!((table.paths(node)[0].downs, table.paths(node)[1].downs), (1, 1));
+    }
+}

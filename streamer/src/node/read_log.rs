@@ -1,0 +1,533 @@
+//! What viewers' reads cost and what they were read from: counted as it happens, told as metrics and second by second.
+//!
+//! Every count is an atomic that only grows. Metrics are those counts; a second is the difference of two looks at them.
+
+use crate::config::Config;
+use core::time::Duration;
+use rain_cluster::NodeId;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::watch;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+/// How often what was read is summed up.
+const SECOND: Duration = Duration::from_secs(1);
+/// Shorter waits for bytes are no stall.
+const STALL: Duration = Duration::from_millis(50);
+/// Decodes are counted by how many columns were missing, up to this number; more are counted with it.
+const MISSING_MAX: usize = 15;
+/// The label of paths that cross several switches.
+const SEVERAL: &str = "several";
+
+/// What one place has delivered.
+#[derive(Debug)]
+struct Source {
+    node: String,
+    /// The network; `None` for the own column, and for paths that cross several switches.
+    switch: Option<String>,
+    bytes: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    served: AtomicU64,
+    extra: AtomicU64,
+    hedges_sent: AtomicU64,
+    hedges_won: AtomicU64,
+    decoded: [AtomicU64; MISSING_MAX + 1],
+    path_switches: AtomicU64,
+    stalls: AtomicU64,
+    rebuilt: AtomicU64,
+}
+
+/// A look at every count.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Totals {
+    served: u64,
+    extra: u64,
+    hedges_sent: u64,
+    hedges_won: u64,
+    decoded: u64,
+    path_switches: u64,
+    /// By source.
+    sources: Vec<u64>,
+}
+
+/// The last look, and what was told of it.
+#[derive(Debug, Default)]
+struct Book {
+    totals: Totals,
+    /// The streams of the last second that was told; `None` when that was not a quiet one.
+    quiet: Option<u64>,
+}
+
+/// What one second of reading took.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ReadSecond {
+    /// The node that read.
+    pub node: String,
+    /// How long it lasted, in seconds.
+    pub seconds: f64,
+    /// Streams to viewers that are open at its end.
+    pub streams: u64,
+    /// Verified bytes handed to viewers.
+    pub served_bytes: u64,
+    /// Bytes of columns from peers.
+    pub peer_bytes: u64,
+    /// Those of them that turned out to be of no use.
+    pub extra_bytes: u64,
+    /// Stripes decoded.
+    pub decoded_stripes: u64,
+    /// Requests sent because another one was late.
+    pub hedges_sent: u64,
+    /// Those that were there first.
+    pub hedges_won: u64,
+    /// Requests that left a path for another one.
+    pub path_switches: u64,
+    /// The longest that a stream waited for bytes.
+    pub stall_seconds: f64,
+    /// Where the bytes came from.
+    pub sources: Vec<ReadSource>,
+}
+
+/// Bytes that came from one place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ReadSource {
+    /// The node; the reading one's own name for its own column.
+    pub node: String,
+    /// The network; null for the own column, and for paths that cross several switches.
+    pub switch: Option<String>,
+    /// How many bytes.
+    pub bytes: u64,
+}
+
+/// A column on its way back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Rebuild {
+    /// The title.
+    pub title: String,
+    /// Which column.
+    pub column: u16,
+    /// Bytes rebuilt.
+    pub done_bytes: u64,
+    /// Bytes that it will have.
+    pub bytes: u64,
+}
+
+/// What viewers' reads cost, and what they were read from.
+#[derive(Debug)]
+pub struct ReadLog {
+    counts: Counts,
+    /// The first is the own column.
+    sources: Vec<Source>,
+    /// The sources of each member, by path.
+    by_path: Vec<Vec<usize>>,
+    streams: AtomicU64,
+    stall_us: AtomicU64,
+    stall_us_of_second: AtomicU64,
+    book: Mutex<Book>,
+    latest: watch::Sender<Option<ReadSecond>>,
+    rebuilds: Mutex<BTreeMap<(String, u16), (u64, u64)>>,
+    rebuilds_changed: watch::Sender<()>,
+}
+
+/// A viewer's stream, counted until it is dropped.
+#[derive(Debug)]
+pub struct StreamGuard(Arc<ReadLog>);
+
+impl Drop for StreamGuard {
+    fn drop(&mut self) {
+        self.0.streams.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn add(count: &AtomicU64, number: u64) {
+    count.fetch_add(number, Ordering::Relaxed);
+}
+
+fn get(count: &AtomicU64) -> u64 {
+    count.load(Ordering::Relaxed)
+}
+
+impl ReadLog {
+    /// Nothing has been read yet.
+    pub fn new(config: &Config) -> Self {
+        let source = |node: &str, switch| Source { node: node.to_owned(), switch, bytes: AtomicU64::new(0) };
+        let mut sources = vec![source(&config.me().name, None)];
+        let mut by_path = Vec::new();
+        for member in &config.members {
+            let first = sources.len();
+            let mut paths = Vec::new();
+            for path in config.paths_to(member) {
+                let known = sources[first..].iter().position(|known| known.switch == path.switch);
+                paths.push(first + known.unwrap_or(sources.len() - first));
+                if known.is_none() {
+                    sources.push(source(&member.name, path.switch));
+                }
+            }
+            by_path.push(paths);
+        }
+        let book = Book { totals: Totals { sources: vec![0; sources.len()], ..Totals::default() }, quiet: Some(0) };
+        Self {
+            counts: Counts::default(),
+            sources,
+            by_path,
+            streams: AtomicU64::new(0),
+            stall_us: AtomicU64::new(0),
+            stall_us_of_second: AtomicU64::new(0),
+            book: Mutex::new(book),
+            latest: watch::Sender::new(None),
+            rebuilds: Mutex::default(),
+            rebuilds_changed: watch::Sender::new(()),
+        }
+    }
+
+    /// Counts a viewer's stream until the guard is dropped.
+    pub fn open_stream(self: &Arc<Self>) -> StreamGuard {
+        add(&self.streams, 1);
+        StreamGuard(Arc::clone(self))
+    }
+
+    /// Notes verified bytes handed to a viewer.
+    pub fn note_served(&self, bytes: u64) {
+        add(&self.counts.served, bytes);
+    }
+
+    /// Notes bytes of a column, from a peer by the path with this index in `config.paths_to(peer)`; `None` for the own
+    /// column.
+    ///
+    /// # Panics
+    /// When the configuration has no such path.
+    pub fn note_arrival(&self, from: NodeId, path: Option<usize>, bytes: u64) {
+        let source = path.map_or(0, |path| self.by_path[from.0 as usize][path]);
+        add(&self.sources[source].bytes, bytes);
+    }
+
+    /// Notes bytes from peers that turned out to be of no use.
+    pub fn note_extra(&self, bytes: u64) {
+        add(&self.counts.extra, bytes);
+    }
+
+    /// Notes a request sent because another one was late.
+    pub fn note_hedge_sent(&self) {
+        add(&self.counts.hedges_sent, 1);
+    }
+
+    /// Notes that such a request was there first.
+    pub fn note_hedge_won(&self) {
+        add(&self.counts.hedges_won, 1);
+    }
+
+    /// Notes stripes decoded, with how many columns missing.
+    pub fn note_decoded(&self, missing: usize, stripes: u64) {
+        add(&self.counts.decoded[missing.min(MISSING_MAX)], stripes);
+    }
+
+    /// Notes that a request left its path for another one.
+    pub fn note_path_switch(&self) {
+        add(&self.counts.path_switches, 1);
+    }
+
+    /// Notes that a stream had credit and no verified bytes for so long.
+    pub fn note_stall(&self, stalled: Duration) {
+        let stalled_us = u64::try_from(stalled.as_micros()).unwrap_or(u64::MAX);
+        self.stall_us.fetch_max(stalled_us, Ordering::Relaxed);
+        self.stall_us_of_second.fetch_max(stalled_us, Ordering::Relaxed);
+        if stalled > STALL {
+            add(&self.counts.stalls, 1);
+        }
+    }
+
+    fn rebuilds_held(&self) -> MutexGuard<'_, BTreeMap<(String, u16), (u64, u64)>> {
+        self.rebuilds.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes how far the rebuilding of a column is.
+    pub fn note_rebuild(&self, title: &str, column: u16, done: u64, total: u64) {
+        let before = self.rebuilds_held().insert((title.to_owned(), column), (done, total));
+        add(&self.counts.rebuilt, done.saturating_sub(before.map_or(0, |(done, _)| done)));
+        self.rebuilds_changed.send_replace(());
+    }
+
+    /// Notes that the rebuilding of a column is over, whether done or given up.
+    pub fn end_rebuild(&self, title: &str, column: u16) {
+        self.rebuilds_held().remove(&(title.to_owned(), column));
+        self.rebuilds_changed.send_replace(());
+    }
+
+    /// The columns that are being rebuilt.
+    pub fn rebuilds(&self) -> Vec<Rebuild> {
+        let rebuild = |((title, column), (done, total)): (&(String, u16), &(u64, u64))| Rebuild {
+            title: title.clone(),
+            column: *column,
+            done_bytes: *done,
+            bytes: *total,
+        };
+        self.rebuilds_held().iter().map(rebuild).collect()
+    }
+
+    /// Tells of every change of [`Self::rebuilds`].
+    pub fn watch_rebuilds(&self) -> watch::Receiver<()> {
+        self.rebuilds_changed.subscribe()
+    }
+
+    /// The seconds in which something was read, and the first quiet one after each.
+    pub fn watch_seconds(&self) -> watch::Receiver<Option<ReadSecond>> {
+        self.latest.subscribe()
+    }
+
+    /// Sums up every second until the task is aborted.
+    ///
+    /// Cancel safety: nothing is lost.
+    pub async fn keep_seconds(self: Arc<Self>) {
+        let mut tick = interval(SECOND);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut last = Instant::now();
+        loop {
+            let now = tick.tick().await;
+            if let Some(second) = self.close_second(now.duration_since(last)) {
+                self.latest.send_replace(Some(second));
+            }
+            self.publish();
+            last = now;
+        }
+    }
+
+    fn totals(&self) -> Totals {
+        Totals {
+            served: get(&self.counts.served),
+            extra: get(&self.counts.extra),
+            hedges_sent: get(&self.counts.hedges_sent),
+            hedges_won: get(&self.counts.hedges_won),
+            decoded: self.counts.decoded.iter().map(get).sum(),
+            path_switches: get(&self.counts.path_switches),
+            sources: self.sources.iter().map(|source| get(&source.bytes)).collect(),
+        }
+    }
+
+    /// What came since the last call; `None` when that was nothing and has been told.
+    fn close_second(&self, elapsed: Duration) -> Option<ReadSecond> {
+        let now = self.totals();
+        let streams = get(&self.streams);
+        let stall_us = self.stall_us_of_second.swap(0, Ordering::Relaxed);
+        let mut book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
+        let quiet = (now == book.totals && stall_us == 0).then_some(streams);
+        let told = quiet.is_some() && quiet == book.quiet;
+        let before = core::mem::replace(&mut *book, Book { totals: now.clone(), quiet }).totals;
+        drop(book);
+        if told {
+            return None;
+        }
+        let arrived = now.sources.iter().zip(&before.sources).map(|(now, before)| now - before);
+        let sources: Vec<_> = self
+            .sources
+            .iter()
+            .zip(arrived)
+            .filter(|(_, bytes)| *bytes > 0)
+            .map(|(source, bytes)| ReadSource { node: source.node.clone(), switch: source.switch.clone(), bytes })
+            .collect();
+        let own = now.sources[0] - before.sources[0];
+        Some(ReadSecond {
+            node: self.sources[0].node.clone(),
+            seconds: elapsed.as_secs_f64(),
+            streams,
+            served_bytes: now.served - before.served,
+            peer_bytes: sources.iter().map(|source| source.bytes).sum::<u64>() - own,
+            extra_bytes: now.extra - before.extra,
+            decoded_stripes: now.decoded - before.decoded,
+            hedges_sent: now.hedges_sent - before.hedges_sent,
+            hedges_won: now.hedges_won - before.hedges_won,
+            path_switches: now.path_switches - before.path_switches,
+            stall_seconds: seconds(stall_us),
+            sources,
+        })
+    }
+
+    /// Peer bytes for each served byte, since the node was started; 0 before the first.
+    #[expect(clippy::cast_precision_loss, reason = "a ratio for people")]
+    pub fn peer_bytes_per_served_byte(&self) -> f64 {
+        let peer: u64 = self.sources[1..].iter().map(|source| get(&source.bytes)).sum();
+        let served = get(&self.counts.served);
+        if served == 0 { 0.0 } else { peer as f64 / served as f64 }
+    }
+
+    /// Sets the metrics to what was counted.
+    #[expect(clippy::cast_precision_loss, reason = "gauges are floats")]
+    pub fn publish(&self) {
+        let counts = &self.counts;
+        metrics::counter!("rain_served_bytes_total").absolute(get(&counts.served));
+        metrics::counter!("rain_extra_peer_bytes_total").absolute(get(&counts.extra));
+        metrics::counter!("rain_hedges_sent_total").absolute(get(&counts.hedges_sent));
+        metrics::counter!("rain_hedges_won_total").absolute(get(&counts.hedges_won));
+        metrics::counter!("rain_path_switches_total").absolute(get(&counts.path_switches));
+        metrics::counter!("rain_stalls_total").absolute(get(&counts.stalls));
+        metrics::counter!("rain_rebuild_bytes_total").absolute(get(&counts.rebuilt));
+        for source in &self.sources[1..] {
+            let switch = source.switch.clone().unwrap_or_else(|| SEVERAL.to_owned());
+            let counter = metrics::counter!("rain_peer_bytes_total", "peer" => source.node.clone(), "switch" => switch);
+            counter.absolute(get(&source.bytes));
+        }
+        for (missing, stripes) in counts.decoded.iter().enumerate() {
+            // One and two missing columns are always told; of others there may be none ever.
+            if matches!(missing, 1 | 2) || get(stripes) > 0 {
+                let counter = metrics::counter!("rain_decoded_stripes_total", "missing" => missing.to_string());
+                counter.absolute(get(stripes));
+            }
+        }
+        metrics::gauge!("rain_stall_seconds").set(seconds(get(&self.stall_us)));
+        metrics::gauge!("rain_streams").set(get(&self.streams) as f64);
+        metrics::gauge!("rain_peer_bytes_per_served_byte").set(self.peer_bytes_per_served_byte());
+    }
+}
+
+fn seconds(micros: u64) -> f64 {
+    Duration::from_micros(micros).as_secs_f64()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use metrics_exporter_prometheus::PrometheusBuilder;
+
+    const CONFIG: &str = r#"
+        node = "B"
+        data = ["/x"]
+        listen = "127.0.0.1:8080"
+        interfaces = [
+            { switch = "s1", address = "127.0.0.1:9001" },
+            { switch = "s2", address = "127.0.1.1:9001" },
+        ]
+        peers = [
+            { name = "A", http = "http://a", addresses = { s1 = "127.0.0.2:9001", s2 = "127.0.1.2:9001" } },
+            { name = "C", http = "http://c", addresses = { s1 = "127.0.0.3:9001", s2 = "127.0.1.3:9001" } },
+            { name = "D", http = "http://d", addresses = { s1 = "127.0.0.4:9001", s2 = "127.0.1.4:9001" } },
+        ]
+    "#;
+
+    fn log(joined: bool) -> Arc<ReadLog> {
+        let folder = std::env::temp_dir();
+        let path = folder.join(format!("rain-read-log-{}-{:x}.toml", std::process::id(), crate::node::random_u64()));
+        std::fs::write(&path, format!("joined = {joined}\n{CONFIG}")).unwrap();
+        let config = Config::read(&path);
+        std::fs::remove_file(&path).unwrap();
+        Arc::new(ReadLog::new(&config.unwrap()))
+    }
+
+    fn source(node: &str, switch: Option<&str>, bytes: u64) -> ReadSource {
+        ReadSource { node: node.to_owned(), switch: switch.map(str::to_owned), bytes }
+    }
+
+    #[test]
+    fn a_second_is_what_came_since_the_one_before() {
+        let log = log(false);
+        assert_eq!(log.close_second(SECOND), None, "nothing was read");
+        let stream = log.open_stream();
+        for _ in 0..2 {
+            log.note_served(100);
+            log.note_arrival(NodeId(1), None, 50);
+            log.note_arrival(NodeId(0), Some(0), 20);
+            log.note_arrival(NodeId(0), Some(1), 10);
+            log.note_arrival(NodeId(3), Some(1), 30);
+            log.note_extra(7);
+            log.note_hedge_sent();
+            log.note_hedge_sent();
+            log.note_hedge_won();
+            log.note_decoded(1, 3);
+            log.note_decoded(2, 4);
+            log.note_path_switch();
+            log.note_stall(Duration::from_millis(60));
+            log.note_stall(Duration::from_millis(20));
+            let expected = ReadSecond {
+                node: "B".to_owned(),
+                seconds: 1.0,
+                streams: 1,
+                served_bytes: 100,
+                peer_bytes: 60,
+                extra_bytes: 7,
+                decoded_stripes: 7,
+                hedges_sent: 2,
+                hedges_won: 1,
+                path_switches: 1,
+                stall_seconds: 0.06,
+                sources: vec![
+                    source("B", None, 50),
+                    source("A", Some("s1"), 20),
+                    source("A", Some("s2"), 10),
+                    source("D", Some("s2"), 30),
+                ],
+            };
+            assert_eq!(log.close_second(SECOND), Some(expected));
+        }
+        let quiet = log.close_second(SECOND).expect("a quiet second, once");
+        assert_eq!((quiet.streams, quiet.served_bytes, quiet.sources.len()), (1, 0, 0));
+        assert_eq!(log.close_second(SECOND), None);
+        drop(stream);
+        assert_eq!(log.close_second(SECOND).map(|second| second.streams), Some(0), "the stream's end is told");
+        assert_eq!(log.close_second(SECOND), None);
+    }
+
+    #[test]
+    fn paths_across_switches_are_one_source() {
+        let log = log(true);
+        for path in 0..4 {
+            log.note_arrival(NodeId(2), Some(path), 1 << path);
+        }
+        let second = log.close_second(SECOND).unwrap();
+        let across = [source("C", Some("s1"), 1), source("C", Some("s2"), 2), source("C", None, 12)];
+        assert_eq!((second.peer_bytes, second.sources.as_slice()), (15, across.as_slice()));
+    }
+
+    #[test]
+    fn metrics_are_the_counts() {
+        let log = log(false);
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let handle = recorder.handle();
+        let _stream = log.open_stream();
+        log.note_served(200);
+        log.note_arrival(NodeId(1), None, 100);
+        log.note_arrival(NodeId(2), Some(1), 50);
+        log.note_decoded(2, 9);
+        log.note_stall(Duration::from_millis(1500));
+        log.note_stall(Duration::from_millis(40));
+        log.note_rebuild("film", 3, 10, 40);
+        log.note_rebuild("film", 3, 25, 40);
+        metrics::with_local_recorder(&recorder, || log.publish());
+        metrics::with_local_recorder(&recorder, || log.publish());
+        let text = handle.render();
+        for line in [
+            "rain_served_bytes_total 200",
+            "rain_peer_bytes_total{peer=\"C\",switch=\"s2\"} 50",
+            "rain_peer_bytes_total{peer=\"A\",switch=\"s1\"} 0",
+            "rain_extra_peer_bytes_total 0",
+            "rain_hedges_sent_total 0",
+            "rain_hedges_won_total 0",
+            "rain_decoded_stripes_total{missing=\"1\"} 0",
+            "rain_decoded_stripes_total{missing=\"2\"} 9",
+            "rain_path_switches_total 0",
+            "rain_stall_seconds 1.5",
+            "rain_stalls_total 1",
+            "rain_streams 1",
+            "rain_rebuild_bytes_total 25",
+            "rain_peer_bytes_per_served_byte 0.25",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
+        }
+        assert!(!text.contains("peer=\"B\""), "the own column is no peer's");
+    }
+
+    #[test]
+    fn rebuilds_are_told_until_they_end() {
+        let log = log(false);
+        let mut changed = log.watch_rebuilds();
+        log.note_rebuild("film", 3, 10, 40);
+        assert!(changed.has_changed().unwrap());
+        changed.mark_unchanged();
+        let expected = Rebuild { title: "film".to_owned(), column: 3, done_bytes: 10, bytes: 40 };
+        assert_eq!(log.rebuilds(), [expected]);
+        log.end_rebuild("film", 3);
+        assert!(changed.has_changed().unwrap());
+        assert_eq!(log.rebuilds(), []);
+    }
+}

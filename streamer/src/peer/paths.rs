@@ -1,0 +1,185 @@
+//! What is known of the paths to the peers, shared by the heartbeats, which write it, and everything that asks peers.
+
+use crate::config::{Config, PathAddresses};
+use core::time::Duration;
+use rain_cluster::path::{Candidate, PathState, PathTable, choose};
+use rain_cluster::{NodeId, Time};
+use serde::Serialize;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+use tokio::sync::watch;
+
+/// What this node knows of one of its paths.
+#[derive(Debug, Clone, Serialize)]
+pub struct PathReport {
+    /// The node it leads to.
+    pub to: String,
+    /// The network it uses; null when it crosses several.
+    pub switch: Option<String>,
+    /// `up`, `down` or `unknown`.
+    pub state: &'static str,
+    /// The smoothed round trip of its heartbeats in microseconds.
+    pub rtt_us: u64,
+}
+
+/// One path.
+#[derive(Debug)]
+pub struct Path {
+    /// Where it leads from and to.
+    pub addresses: PathAddresses,
+    /// Bytes that were asked for over it and have not come.
+    outstanding: AtomicU64,
+    /// When it last let a reader wait, in microseconds since the start, plus one; 0 before it ever did.
+    late: AtomicU64,
+}
+
+/// The paths to all nodes.
+#[derive(Debug)]
+pub struct Paths {
+    names: Vec<String>,
+    peers: Vec<Vec<Path>>,
+    table: watch::Sender<PathTable>,
+    started: Instant,
+}
+
+/// Bytes that were asked for over a path; what has not come is forgotten when the value goes.
+#[derive(Debug)]
+pub struct Outstanding<'a> {
+    path: &'a Path,
+    bytes: u64,
+}
+
+impl Outstanding<'_> {
+    /// Notes that some have come.
+    pub fn came(&mut self, bytes: u64) {
+        let bytes = bytes.min(self.bytes);
+        self.bytes -= bytes;
+        self.path.outstanding.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Outstanding<'_> {
+    fn drop(&mut self) {
+        self.path.outstanding.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+impl Paths {
+    /// The paths of a configuration, none of them tried.
+    pub fn new(config: &Config) -> Self {
+        let path = |addresses| Path { addresses, outstanding: AtomicU64::new(0), late: AtomicU64::new(0) };
+        let peers: Vec<Vec<_>> =
+            config.members.iter().map(|member| config.paths_to(member).into_iter().map(path).collect()).collect();
+        let table = PathTable::new(peers.iter().map(Vec::len));
+        let names = config.members.iter().map(|member| member.name.clone()).collect();
+        Self { names, peers, table: watch::Sender::new(table), started: Instant::now() }
+    }
+
+    /// The time that the table counts in.
+    pub fn now(&self) -> Time {
+        Time::default() + self.started.elapsed()
+    }
+
+    /// The paths to a node, in the order of the configuration.
+    pub fn to(&self, node: NodeId) -> &[Path] {
+        &self.peers[node.0 as usize]
+    }
+
+    /// The path that a peer's connection or datagram came by.
+    pub fn find(&self, local: SocketAddr, remote: SocketAddr) -> Option<(NodeId, usize)> {
+        (0..).zip(&self.peers).find_map(|(node, paths)| {
+            let same = |path: &Path| path.addresses.local == local && path.addresses.remote.ip() == remote.ip();
+            paths.iter().position(same).map(|path| (NodeId(node), path))
+        })
+    }
+
+    /// The table as it is, and as it changes.
+    pub fn watch(&self) -> watch::Receiver<PathTable> {
+        self.table.subscribe()
+    }
+
+    /// Notes a verdict.
+    pub fn set_state(&self, node: NodeId, path: usize, state: PathState) {
+        let now = self.now();
+        self.table.send_modify(|table| table.set_state(now, node, path, state));
+        let addresses = &self.to(node)[path].addresses;
+        let (peer, name) = (self.names[node.0 as usize].clone(), addresses.to_string());
+        metrics::gauge!("rain_path_up", "peer" => peer.clone(), "path" => name)
+            .set(f64::from(u8::from(state == PathState::Up)));
+        tracing::info!(peer, path = %addresses, ?state, "a path");
+    }
+
+    /// Notes a round trip; nobody is woken by it.
+    pub fn set_round_trip(&self, node: NodeId, path: usize, round_trip: Duration) {
+        self.table.send_if_modified(|table| {
+            table.set_round_trip(node, path, round_trip);
+            false
+        });
+    }
+
+    /// Notes that a reader did not wait for this path any longer.
+    pub fn note_late(&self, node: NodeId, path: usize) {
+        self.to(node)[path].late.store(self.now().micros() + 1, Ordering::Relaxed);
+    }
+
+    /// Notes that `bytes` are asked for over a path.
+    pub fn ask(&self, node: NodeId, path: usize, bytes: u64) -> Outstanding<'_> {
+        let path = &self.to(node)[path];
+        path.outstanding.fetch_add(bytes, Ordering::Relaxed);
+        Outstanding { path, bytes }
+    }
+
+    /// The path that the next request to a node takes, none of `without`.
+    pub fn choose(&self, node: NodeId, without: &[usize]) -> Option<usize> {
+        let table = self.table.borrow();
+        let candidates = self.to(node).iter().zip(table.paths(node)).enumerate().map(|(index, (path, status))| {
+            let late = path.late.load(Ordering::Relaxed).checked_sub(1).map(Time::from_micros);
+            Candidate { path: index, status: *status, outstanding: path.outstanding.load(Ordering::Relaxed), late }
+        });
+        choose(self.now(), candidates.filter(|candidate| !without.contains(&candidate.path)))
+    }
+
+    /// `Some(true)` when a path to the node is up, `Some(false)` when all are down, `None` while that is not known.
+    pub fn is_up(&self, node: NodeId) -> Option<bool> {
+        self.table.borrow().is_up(node)
+    }
+
+    /// Whether any path is down.
+    pub fn any_down(&self) -> bool {
+        self.table.borrow().any_down()
+    }
+
+    /// Waits until a path goes down; one that is down already must go down once more.
+    ///
+    /// Cancel safety: nothing is lost.
+    pub fn went_down(&self, node: NodeId, path: usize) -> impl Future<Output = ()> + Send + 'static {
+        let mut table = self.table.subscribe();
+        let before = table.borrow().paths(node)[path].downs;
+        async move {
+            if table.wait_for(|table| table.paths(node)[path].downs > before).await.is_err() {
+                core::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// What is known of all paths.
+    pub fn reports(&self) -> Vec<PathReport> {
+        let table = self.table.borrow();
+        let nodes = (0..).map(NodeId).zip(&self.names).zip(&self.peers);
+        nodes
+            .flat_map(|((node, name), paths)| {
+                paths.iter().zip(table.paths(node)).map(move |(path, status)| PathReport {
+                    to: name.clone(),
+                    switch: path.addresses.switch.clone(),
+                    state: match status.state {
+                        PathState::Unknown => "unknown",
+                        PathState::Up => "up",
+                        PathState::Down => "down",
+                    },
+                    rtt_us: u64::try_from(status.round_trip.as_micros()).unwrap_or(u64::MAX),
+                })
+            })
+            .collect()
+    }
+}
