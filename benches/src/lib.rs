@@ -1,12 +1,19 @@
-//! What the benches and measurements share: aligned buffers, the machine's name, medians, and records of results.
+//! What the benches and measurements share: aligned buffers, the machine's name, medians, records of results, and a demo
+//! cluster with a client.
 #![forbid(unsafe_code)]
 
 mod buffer;
+mod client;
+mod demo;
 mod machine;
+mod process;
 mod record;
 mod sample;
 
 pub use buffer::AlignedBuffer;
+pub use client::{Head, Transfer, ask, content, get, get_within, post, put_content};
+pub use demo::{Demo, MemoryWatch, free_ports, rain_program};
 pub use machine::Machine;
-pub use record::{Results, write_record};
+pub use process::{Running, TemporaryFolder, clean_up_on_signals};
+pub use record::{Results, Trace, write_record};
 pub use sample::{median, noise};

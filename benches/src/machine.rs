@@ -42,7 +42,8 @@ impl Machine {
         words.map(str::to_ascii_lowercase).collect::<Vec<_>>().join("-")
     }
 
-    pub(crate) fn to_json(&self) -> Value {
+    /// Gives it as a record has it.
+    pub fn to_json(&self) -> Value {
         json!({
             "cpu": self.cpu,
             "instruction_set": self.instruction_set,

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{self, Child, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
@@ -26,21 +26,32 @@ const PORTS: u16 = 5;
 
 /// Starts a demo and lets a browser look at it.
 pub(crate) fn run(workspace: &Workspace) -> Result<Outcome> {
-    let folder = workspace.root.join("xtask/browser");
-    if let Some(missing) = tools::ensure(&BROWSER)? {
+    if let Some(missing) = prepare(workspace)? {
         return Ok(Outcome::Skipped(missing));
     }
-    tools::run(Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(&folder))?;
     tools::run(&mut workspace.cargo(&["build", "--release"]))?;
     let demo = Demo::start(&workspace.target.join("release/rain"))?;
     let chromium = tools::find("chromium").context("chromium was found before")?;
     let mut drive = Command::new("node");
     drive.arg("console.mjs").arg(&demo.url).arg(workspace.target.join("browser"));
-    let driven = tools::run(drive.current_dir(&folder).env("CHROMIUM", chromium));
+    let driven = tools::run(drive.current_dir(folder(workspace)).env("CHROMIUM", chromium));
     let ended = demo.end();
     driven?;
     ended?;
     Ok(Outcome::Passed)
+}
+
+fn folder(workspace: &Workspace) -> PathBuf {
+    workspace.root.join("xtask/browser")
+}
+
+/// Makes sure of the browser and of what drives it. Gives what is missing.
+pub(crate) fn prepare(workspace: &Workspace) -> Result<Option<String>> {
+    if let Some(missing) = tools::ensure(&BROWSER)? {
+        return Ok(Some(missing));
+    }
+    tools::run(Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(folder(workspace)))?;
+    Ok(None)
 }
 
 /// A running demo; it ends with this value at the latest.

@@ -1,8 +1,9 @@
-//! Developer commands: `cargo xtask test` and its stages.
+//! Developer commands: `cargo xtask test` and its stages, `cargo xtask measure`.
 #![forbid(unsafe_code)]
 
 mod browser;
 mod fuzz;
+mod measure;
 mod stages;
 mod tools;
 
@@ -10,7 +11,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use stages::Stage;
+use measure::What;
+use stages::{Outcome, Stage};
+use tools::Workspace;
 
 /// Developer commands.
 #[derive(Debug, Parser)]
@@ -31,10 +34,36 @@ enum Command {
         #[arg(long = "stage", value_name = "STAGE")]
         stages: Vec<Stage>,
     },
+    /// Measures what viewers notice when parts of a cluster fail, and writes it to docs/playback.md and benches/record.
+    ///
+    /// What follows is handed on; `cargo xtask measure playback --help` names it.
+    #[command(disable_help_flag = true)]
+    Measure {
+        /// What to measure.
+        what: What,
+        /// Options of the measurement.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        options: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
-    let Command::Test { stages } = Arguments::parse().command;
+    match Arguments::parse().command {
+        Command::Test { stages } => test(&stages),
+        Command::Measure { what, options } => measure(what, &options),
+    }
+}
+
+fn measure(what: What, options: &[String]) -> ExitCode {
+    match Workspace::find().and_then(|workspace| measure::run(&workspace, what, options)) {
+        Ok(Outcome::Passed) => return ExitCode::SUCCESS,
+        Ok(Outcome::Skipped(reason)) => eprintln!("not measured: {reason}"),
+        Err(error) => eprintln!("{error:#}"),
+    }
+    ExitCode::FAILURE
+}
+
+fn test(stages: &[Stage]) -> ExitCode {
     let all = stages::ALL.iter().copied();
     let wanted: Vec<Stage> = all.filter(|stage| stages.is_empty() || stages.contains(stage)).collect();
     let tally = stages::run(&wanted);

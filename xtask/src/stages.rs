@@ -6,6 +6,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 
+use crate::measure::{self, What};
 use crate::tools::{self, Need, Workspace};
 use crate::{browser, fuzz};
 
@@ -22,12 +23,15 @@ pub(crate) enum Stage {
     Fuzz,
     /// The program itself, over sockets and processes.
     E2e,
-    /// The console of a demo, in a real browser.
+    /// Viewers of a demo whose parts fail: every byte right, no stream broken.
+    Playback,
+    /// The console of a demo and a player under faults, in a real browser.
     Browser,
 }
 
 /// All stages, in the order in which they run.
-pub(crate) const ALL: [Stage; 6] = [Stage::Lint, Stage::Unit, Stage::Sim, Stage::Fuzz, Stage::E2e, Stage::Browser];
+pub(crate) const ALL: [Stage; 7] =
+    [Stage::Lint, Stage::Unit, Stage::Sim, Stage::Fuzz, Stage::E2e, Stage::Playback, Stage::Browser];
 
 /// How a stage ended that did not fail.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,9 +101,20 @@ impl Stage {
             Stage::Sim => sim(workspace),
             Stage::Fuzz => fuzz::run(workspace),
             Stage::E2e => end_to_end(workspace),
-            Stage::Browser => browser::run(workspace),
+            Stage::Playback => measure::run(workspace, What::Playback, &["--correctness-only".to_owned()]),
+            Stage::Browser => in_browser(workspace),
         }
     }
+}
+
+/// The console first, then one short run of the player under faults.
+fn in_browser(workspace: &Workspace) -> Result<Outcome> {
+    let console = browser::run(workspace)?;
+    if console != Outcome::Passed {
+        return Ok(console);
+    }
+    let short = ["--correctness-only", "--seeds", "1", "--seconds", "30"].map(str::to_owned);
+    measure::run(workspace, What::Rebuffer, &short)
 }
 
 fn lint(workspace: &Workspace) -> Result<Outcome> {
@@ -187,6 +202,6 @@ mod tests {
     #[test]
     fn every_stage_runs_when_none_is_named() {
         assert_eq!(ALL, Stage::value_variants());
-        assert_eq!(ALL.map(|stage| stage.to_string()), ["lint", "unit", "sim", "fuzz", "e2e", "browser"]);
+        assert_eq!(ALL.map(|stage| stage.to_string()), ["lint", "unit", "sim", "fuzz", "e2e", "playback", "browser"]);
     }
 }

@@ -4,23 +4,22 @@
 //!
 //! `cargo run --release -p rain-benches --bin serve -- [--large GIB]`, after `cargo build --release`. Needs nginx.
 
-mod client;
-mod cluster;
-
 use std::io::Write;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 use std::{env, fs, io};
 
-use client::{get, put_random};
-use cluster::{Demo, port};
-use rain_benches::{Machine, Results, median, write_record};
+use rain_benches::{
+    Demo, Machine, Results, Running, TemporaryFolder, clean_up_on_signals, get, median, put_content, write_record,
+};
 use serde_json::{Value, json};
 
 const TITLE_BYTES: u64 = 250_000_000;
 const ROUNDS: usize = 11;
+const PORT: u16 = 17_100;
+const SEED: u64 = 1;
 const NGINX_PORT: u16 = 17_171;
 
 fn main() -> io::Result<()> {
@@ -30,22 +29,20 @@ fn main() -> io::Result<()> {
         (Some("--large"), Some(gib)) => gib.parse().map_err(io::Error::other)?,
         (Some(other), _) => return Err(io::Error::other(format!("found `{other}`, expected --large GIB"))),
     };
-    let folder = env::temp_dir().join(format!("rain-serve-{}", std::process::id()));
-    fs::create_dir_all(&folder)?;
-    let measured = measure(&folder, large);
-    fs::remove_dir_all(&folder)?;
-    let results = measured?;
+    clean_up_on_signals()?;
+    let folder = TemporaryFolder::new("serve")?;
+    let results = measure(folder.path(), large)?;
     let machine = Machine::detect();
     println!("benches/record/{}", write_record(&machine, "serve", &results)?.display());
     Ok(())
 }
 
 fn measure(folder: &Path, large: u64) -> io::Result<Results> {
-    let demo = Demo::start()?;
-    put_random(port(0), "title", TITLE_BYTES)?;
+    let demo = Demo::start(PORT, &[])?;
+    put_content(PORT, "title", TITLE_BYTES, SEED)?;
     let file = folder.join("title");
     let mut sink = fs::File::create(&file)?;
-    get(port(0), "/v/title", |bytes| sink.write_all(bytes))?;
+    get(PORT, "/v/title", |bytes| sink.write_all(bytes))?;
     let nginx = Nginx::start(folder)?;
     let mut rows = Vec::new();
     rows.extend(read_rounds("healthy")?);
@@ -56,7 +53,7 @@ fn measure(folder: &Path, large: u64) -> io::Result<Results> {
     demo.kill(1);
     demo.kill(2);
     // The others take note of it before the clock runs.
-    get(port(0), "/v/title", |_| Ok(()))?;
+    get(PORT, "/v/title", |_| Ok(()))?;
     rows.extend(read_rounds("two nodes dead")?);
     drop(nginx);
     results.push(("reads".to_owned(), rows));
@@ -67,7 +64,7 @@ fn measure(folder: &Path, large: u64) -> io::Result<Results> {
 fn read_rounds(state: &str) -> io::Result<Vec<Value>> {
     let (mut ours, mut theirs, mut first) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        let own = get(port(0), "/v/title", |_| Ok(()))?;
+        let own = get(PORT, "/v/title", |_| Ok(()))?;
         ours.push(own.gb_per_s());
         first.push(own.first_byte.as_secs_f64() * 1e3);
         theirs.push(get(NGINX_PORT, "/title", |_| Ok(()))?.gb_per_s());
@@ -83,8 +80,8 @@ fn read_rounds(state: &str) -> io::Result<Vec<Value>> {
 /// A large title up and down; the most that each process kept in memory of its own meanwhile.
 fn large_title(demo: &Demo, bytes: u64) -> io::Result<Vec<Value>> {
     let watch = demo.watch_memory();
-    let up = put_random(port(0), "large", bytes)?;
-    let down = get(port(3), "/v/large", |_| Ok(()))?;
+    let up = put_content(PORT, "large", bytes, SEED)?;
+    let down = get(demo.port(3), "/v/large", |_| Ok(()))?;
     let peaks = watch.stop();
     let (up_rate, down_rate) = (up.gb_per_s(), down.gb_per_s());
     println!("{bytes} bytes up at {up_rate:.2} GB/s, down at {down_rate:.2} GB/s");
@@ -96,7 +93,9 @@ fn large_title(demo: &Demo, bytes: u64) -> io::Result<Vec<Value>> {
     Ok(rows)
 }
 
-struct Nginx(Child);
+struct Nginx {
+    _running: Running,
+}
 
 impl Nginx {
     fn start(folder: &Path) -> io::Result<Self> {
@@ -110,8 +109,9 @@ impl Nginx {
                  http {{ access_log off; sendfile on; tcp_nodelay on; server {{ listen 127.0.0.1:{NGINX_PORT}; root {root}; }} }}\n"
             ),
         )?;
-        let child = Command::new("nginx").arg("-c").arg(&config).arg("-p").arg(folder).stderr(Stdio::null()).spawn();
-        let nginx = Self(child.map_err(|error| io::Error::other(format!("nginx does not start: {error}")))?);
+        let mut command = Command::new("nginx");
+        command.arg("-c").arg(&config).arg("-p").arg(folder).stderr(Stdio::null());
+        let nginx = Self { _running: Running::start(&mut command)? };
         for _ in 0..100 {
             if get(NGINX_PORT, "/title", |_| Ok(())).is_ok() {
                 return Ok(nginx);
@@ -119,11 +119,5 @@ impl Nginx {
             sleep(Duration::from_millis(50));
         }
         Err(io::Error::other("nginx does not serve"))
-    }
-}
-
-impl Drop for Nginx {
-    fn drop(&mut self) {
-        cluster::terminate(&mut self.0);
     }
 }

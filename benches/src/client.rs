@@ -1,0 +1,196 @@
+//! A plain blocking HTTP client: one request, one connection.
+
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+const BUFFER_BYTES: usize = 1 << 20;
+/// A head is never longer; more is not HTTP.
+const HEAD_BYTES_MAX: usize = 64 << 10;
+/// What is asked in between is answered within this time.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How one transfer went.
+#[derive(Clone, Copy, Debug)]
+pub struct Transfer {
+    /// Bytes of the body.
+    pub bytes: u64,
+    /// From the start to the first byte of the body.
+    pub first_byte: Duration,
+    /// From the start to the end.
+    pub whole: Duration,
+}
+
+impl Transfer {
+    /// The speed over the whole of it; GB are 1e9 bytes.
+    pub fn gb_per_s(&self) -> f64 {
+        let bytes = Duration::from_nanos(self.bytes);
+        // A nanosecond for a byte: GB are counted as seconds are.
+        bytes.as_secs_f64() / self.whole.as_secs_f64()
+    }
+}
+
+/// The head of an answer.
+#[derive(Clone, Debug)]
+pub struct Head(String);
+
+impl Head {
+    /// Reads a head, and nothing of the body behind it.
+    ///
+    /// # Errors
+    /// The connection's; a head without an end.
+    pub fn read(stream: &mut impl Read) -> io::Result<Self> {
+        let mut head = Vec::new();
+        let mut byte = [0];
+        while !head.ends_with(b"\r\n\r\n") {
+            stream.read_exact(&mut byte)?;
+            head.push(byte[0]);
+            if head.len() > HEAD_BYTES_MAX {
+                return Err(io::Error::other("a head of more than 64 KiB"));
+            }
+        }
+        Ok(Self(String::from_utf8_lossy(&head).into_owned()))
+    }
+
+    /// The status; 0 where there is none.
+    pub fn status(&self) -> u16 {
+        self.0.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0)
+    }
+
+    /// The body's length.
+    ///
+    /// # Errors
+    /// The answer does not tell it.
+    pub fn length(&self) -> io::Result<u64> {
+        let mut lines = self.0.lines().map(str::to_ascii_lowercase);
+        let length = lines.find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok());
+        length.ok_or_else(|| io::Error::other(format!("no Content-Length in {}", self.0.trim_end())))
+    }
+
+    /// Checks the status.
+    ///
+    /// # Errors
+    /// It is another one.
+    pub fn expect(&self, good: &[u16]) -> io::Result<()> {
+        if good.contains(&self.status()) {
+            return Ok(());
+        }
+        Err(io::Error::other(format!("found {}, expected one of {good:?}", self.0.lines().next().unwrap_or_default())))
+    }
+}
+
+/// Reads a whole body and hands it on.
+///
+/// # Errors
+/// The connection's, the sink's; another status than 200; a body that ends early.
+pub fn get(port: u16, path: &str, sink: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<Transfer> {
+    get_within(port, path, None, sink)
+}
+
+/// Reads a whole body, with a limit to how long nothing may come.
+///
+/// # Errors
+/// Those of [`get`], and a silence that is too long.
+pub fn get_within(
+    port: u16,
+    path: &str,
+    silence_max: Option<Duration>,
+    mut sink: impl FnMut(&[u8]) -> io::Result<()>,
+) -> io::Result<Transfer> {
+    let started = Instant::now();
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(silence_max)?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n")?;
+    let head = Head::read(&mut stream)?;
+    head.expect(&[200])?;
+    let length = head.length()?;
+    let mut buffer = vec![0; BUFFER_BYTES];
+    let (mut bytes, mut first_byte) = (0, started.elapsed());
+    while bytes < length {
+        let count = stream.read(&mut buffer)?;
+        if count == 0 {
+            return Err(io::Error::other(format!("{bytes} bytes, expected {length}")));
+        }
+        if bytes == 0 {
+            first_byte = started.elapsed();
+        }
+        bytes += count as u64;
+        sink(&buffer[..count])?;
+    }
+    Ok(Transfer { bytes, first_byte, whole: started.elapsed() })
+}
+
+/// Asks for something short.
+///
+/// # Errors
+/// Those of [`get`]; no answer within 5 s.
+pub fn ask(port: u16, path: &str) -> io::Result<Vec<u8>> {
+    let mut body = Vec::new();
+    get_within(port, path, Some(PATIENCE), |bytes| {
+        body.extend_from_slice(bytes);
+        Ok(())
+    })?;
+    Ok(body)
+}
+
+/// Posts a JSON object.
+///
+/// # Errors
+/// The connection's; another status than 200; no answer within 5 s.
+pub fn post(port: u16, path: &str, object: &Value) -> io::Result<()> {
+    let body = object.to_string();
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    let request = format!(
+        "POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(request.as_bytes())?;
+    let head = Head::read(&mut stream)?;
+    head.expect(&[200]).map_err(|error| io::Error::other(format!("POST {path} {body}: {error}")))
+}
+
+/// Gives bytes that nothing can compress, the same for the same seed, from any place on.
+pub fn content(seed: u64) -> blake3::OutputReader {
+    blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof()
+}
+
+/// Stores so many bytes of [`content`].
+///
+/// # Errors
+/// The connection's; the title is refused.
+pub fn put_content(port: u16, title: &str, bytes: u64, seed: u64) -> io::Result<Transfer> {
+    let started = Instant::now();
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+    stream.set_nodelay(true)?;
+    write!(stream, "PUT /v/{title} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Length: {bytes}\r\n\r\n")?;
+    let mut buffer = vec![0; BUFFER_BYTES];
+    let mut random = content(seed);
+    let mut left = bytes;
+    while left > 0 {
+        random.fill(&mut buffer);
+        let count = usize::try_from(left).unwrap_or(usize::MAX).min(BUFFER_BYTES);
+        stream.write_all(&buffer[..count])?;
+        left -= count as u64;
+    }
+    Head::read(&mut stream)?.expect(&[201, 204])?;
+    Ok(Transfer { bytes, first_byte: started.elapsed(), whole: started.elapsed() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_ends_where_the_body_begins() {
+        let mut answer: &[u8] = b"HTTP/1.1 206 Partial Content\r\ncontent-Length: 12\r\n\r\nbody";
+        let head = Head::read(&mut answer).unwrap();
+        assert_eq!((head.status(), head.length().unwrap(), answer), (206, 12, &b"body"[..]));
+        assert!(head.expect(&[200]).unwrap_err().to_string().contains("206 Partial Content"));
+    }
+}

@@ -1,0 +1,179 @@
+//! A demo cluster, what happens to its parts, and what its processes keep in memory.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufRead, BufReader};
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle, sleep};
+use std::time::Duration;
+use std::{env, fs};
+
+use serde_json::{Value, json};
+
+use crate::client::{ask, post};
+use crate::process::{Running, TemporaryFolder};
+
+/// So many of the last lines are shown of what the nodes said.
+const LOG_LINES: usize = 15;
+
+/// A running `rain demo` in a folder of its own, ended with the value.
+#[derive(Debug)]
+pub struct Demo {
+    /// Ended before the folder goes: fields are dropped in this order.
+    running: Running,
+    folder: TemporaryFolder,
+    port: u16,
+    /// Process ids of the nodes at the start.
+    nodes: Vec<u32>,
+}
+
+/// Finds the program `rain`, which cargo builds beside this one.
+///
+/// # Errors
+/// It is not there.
+pub fn rain_program() -> io::Result<PathBuf> {
+    let program = env::current_exe()?.with_file_name("rain");
+    if program.is_file() {
+        return Ok(program);
+    }
+    Err(io::Error::other(format!("{} is not there; build it first: cargo build --release", program.display())))
+}
+
+/// Finds consecutive ports of the loopback that are free now, from `first` on.
+///
+/// # Errors
+/// There are none among the next thousand.
+pub fn free_ports(first: u16, count: u16) -> io::Result<u16> {
+    let is_free = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
+    let mut firsts = (first..first.saturating_add(1000)).step_by(usize::from(count.max(1)));
+    let found = firsts.find(|first| (*first..first.saturating_add(count)).all(is_free));
+    found.ok_or_else(|| io::Error::other(format!("no {count} consecutive free ports from {first} on")))
+}
+
+impl Demo {
+    /// Starts a demo at `port`, and waits until all its nodes serve.
+    ///
+    /// # Errors
+    /// It does not start; what it said is in the message.
+    pub fn start(port: u16, arguments: &[&str]) -> io::Result<Self> {
+        let folder = TemporaryFolder::new("measure")?;
+        let log = fs::File::create(folder.path().join("log"))?;
+        let mut command = Command::new(rain_program()?);
+        command.args(["demo", "--port", &port.to_string()]).args(arguments).env("TMPDIR", folder.path());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
+        let running = Running::start(&mut command)?;
+        let stdout = running.take_stdout().ok_or_else(|| io::Error::other("the demo's output is a pipe"))?;
+        let mut lines = BufReader::new(stdout).lines();
+        let url = lines.next().transpose()?.unwrap_or_default();
+        // Read to the end, so that the demo never waits for a full pipe; ends with it.
+        thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
+        let mut demo = Self { running, folder, port, nodes: Vec::new() };
+        if !url.starts_with("http://") {
+            return Err(io::Error::other(format!("the demo printed {url:?}, expected its URL; {}", demo.log())));
+        }
+        let supervisor = url.trim_end_matches('/').rsplit(':').next().and_then(|port| port.parse::<u16>().ok());
+        let supervisor = supervisor.ok_or_else(|| io::Error::other(format!("no port in {url:?}")))?;
+        let cluster: Value = serde_json::from_slice(&ask(supervisor, "/api/v1/cluster")?)?;
+        let nodes = cluster["nodes"].as_array().into_iter().flatten();
+        demo.nodes = nodes.map(|node| node["pid"].as_u64().and_then(|pid| pid.try_into().ok()).unwrap_or(0)).collect();
+        Ok(demo)
+    }
+
+    /// How many nodes it has.
+    pub fn node_count(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// The player port of a node, or, behind the last one, of the supervisor.
+    ///
+    /// # Panics
+    /// When there are more nodes than ports.
+    pub fn port(&self, node: usize) -> u16 {
+        self.port + u16::try_from(node).expect("a number of nodes")
+    }
+
+    /// The supervisor's port.
+    pub fn supervisor(&self) -> u16 {
+        self.port(self.nodes.len())
+    }
+
+    /// What the supervisor says of the cluster.
+    ///
+    /// # Errors
+    /// The connection's.
+    pub fn cluster(&self) -> io::Result<Value> {
+        Ok(serde_json::from_slice(&ask(self.supervisor(), "/api/v1/cluster")?)?)
+    }
+
+    /// Cuts, hangs or heals a part.
+    ///
+    /// # Errors
+    /// The supervisor refuses.
+    pub fn fault(&self, kind: &str, name: &str, action: &str) -> io::Result<()> {
+        post(self.supervisor(), "/api/v1/faults", &json!({ "kind": kind, "name": name, "action": action }))
+    }
+
+    /// The last lines of what its processes said on standard error.
+    pub fn log(&self) -> String {
+        let log = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(LOG_LINES)..].join("\n")
+    }
+
+    /// Kills a node, as a crash would, without the supervisor's doing.
+    pub fn kill(&self, node: usize) {
+        let pid = i32::try_from(self.nodes[node]).ok().and_then(rustix::process::Pid::from_raw);
+        if let Some(pid) = pid {
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+        }
+    }
+
+    /// Watches what the processes keep in memory of their own.
+    pub fn watch_memory(&self) -> MemoryWatch {
+        let names = (0..).map(|node: u8| format!("node {}", char::from(b'A' + node)));
+        let mut processes: Vec<(String, u32)> = names.zip(self.nodes.iter().copied()).collect();
+        processes.push(("supervisor".to_owned(), self.running.id()));
+        let stop = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&stop);
+        let thread = thread::spawn(move || {
+            let mut peaks = BTreeMap::new();
+            while !told.load(Ordering::Relaxed) {
+                for (name, pid) in &processes {
+                    let peak = peaks.entry(name.clone()).or_insert(0);
+                    *peak = own_memory(*pid).max(*peak);
+                }
+                sleep(Duration::from_millis(20));
+            }
+            peaks
+        });
+        MemoryWatch { stop, thread }
+    }
+}
+
+/// A watch over the memory of processes.
+#[derive(Debug)]
+pub struct MemoryWatch {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<BTreeMap<String, u64>>,
+}
+
+impl MemoryWatch {
+    /// Ends it; the peaks in bytes, by process.
+    pub fn stop(self) -> BTreeMap<String, u64> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join().unwrap_or_default()
+    }
+}
+
+/// `RssAnon` + `RssShmem` of a process, in bytes.
+fn own_memory(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let kib = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        line.and_then(|rest| rest.trim_start_matches(':').trim().split(' ').next()?.parse::<u64>().ok()).unwrap_or(0)
+    };
+    (kib("RssAnon") + kib("RssShmem")) << 10
+}

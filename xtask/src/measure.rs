@@ -1,0 +1,61 @@
+//! `cargo xtask measure`: playback under faults, in numbers. The measuring itself is `benches/src/bin/playback`.
+
+use std::process::Command;
+
+use anyhow::Result;
+use clap::ValueEnum;
+
+use crate::browser;
+use crate::stages::Outcome;
+use crate::tools::{self, Need, Workspace};
+
+/// What can be measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum What {
+    /// Gaps of a paced viewer, by kind of fault.
+    Playback,
+    /// Rebuffers of a player in Chromium.
+    Rebuffer,
+}
+
+const FFMPEG: Need = Need { tools: &["ffmpeg"], packages: &["ffmpeg"] };
+
+/// Builds the program and its measurement, and measures.
+///
+/// # Errors
+/// A viewer saw a wrong byte or a broken stream, or a picture waited; it could not be measured.
+pub(crate) fn run(workspace: &Workspace, what: What, arguments: &[String]) -> Result<Outcome> {
+    let mut measure = match what {
+        What::Playback => {
+            build(workspace)?;
+            program(workspace, "faults")
+        }
+        What::Rebuffer => {
+            if let Some(missing) = tools::ensure(&FFMPEG)? {
+                return Ok(Outcome::Skipped(missing));
+            }
+            if let Some(missing) = browser::prepare(workspace)? {
+                return Ok(Outcome::Skipped(missing));
+            }
+            build(workspace)?;
+            let mut rebuffer = program(workspace, "rebuffer");
+            rebuffer.envs(tools::find("chromium").map(|chromium| ("CHROMIUM", chromium)));
+            rebuffer
+        }
+    };
+    tools::run(measure.args(arguments).current_dir(&workspace.root))?;
+    Ok(Outcome::Passed)
+}
+
+/// Both are built at once, into the same folder.
+fn build(workspace: &Workspace) -> Result<()> {
+    let packages = ["-p", "rain-streamer", "-p", "rain-benches"];
+    let programs = ["--bin", "rain", "--bin", "playback"];
+    tools::run(workspace.cargo(&["build", "--release"]).args(packages).args(programs))
+}
+
+fn program(workspace: &Workspace, command: &str) -> Command {
+    let mut program = Command::new(workspace.target.join("release/playback"));
+    program.arg(command);
+    program
+}
