@@ -123,7 +123,8 @@ function drawChart(width) {
   const step = (width - LEFT - RIGHT) / SECONDS;
   const bar = Math.max(step - 2, 1.5);
   const x = (second) => LEFT + (SECONDS - 1 - (last - second)) * step + (step - bar) / 2;
-  const shown = [...history].filter(([second]) => second <= last && second > last - SECONDS);
+  const shown = [...history].filter(([second]) => second <= last && second > last - SECONDS)
+    .sort(([left], [right]) => left - right);
   const sumOf = (sum) => [...sum.sources.values()].reduce((left, right) => left + right, 0);
   const most = scaleOf(shown.map(([, sum]) => sumOf(sum)));
   const parts = [];
@@ -132,6 +133,7 @@ function drawChart(width) {
     parts.push(draw("line", { class: "grid", x1: LEFT, x2: width - RIGHT, y1: y, y2: y }));
     parts.push(axisText(LEFT - 10, y, "end", rateText(most * share)));
   }
+  let labelled = -Infinity;
   for (const [second, sum] of shown) {
     const stack = [...sum.sources].map(([key, bytes]) => ({ ...place(key), bytes }))
       .sort((left, right) => left.order - right.order);
@@ -148,7 +150,11 @@ function drawChart(width) {
     // A bar too tall for the scale is broken, and says how tall it is.
     if (whole > most) {
       parts.push(draw("rect", { class: "break", x: x(second) - 2, y: TOP + 22, width: bar + 4, height: 4 }));
-      parts.push(axisText(x(second) + bar + 4, TOP + 5, "start", rateText(whole)));
+      const label = x(second) - labelled > 62 && x(second) < width - 66;
+      if (label) {
+        parts.push(axisText(x(second) + bar + 4, TOP + 5, "start", rateText(whole)));
+        labelled = x(second);
+      }
     }
   }
   LANES.forEach((lane, index) => {

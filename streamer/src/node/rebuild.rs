@@ -2,7 +2,8 @@
 //! any k others.
 
 use super::Node;
-use super::read::Delivery;
+use super::ReadError;
+use super::read::{Delivery, RETURN};
 use crate::fetch::Piece;
 use crate::store::title_version;
 use core::time::Duration;
@@ -18,6 +19,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 const LOOK: Duration = Duration::from_secs(2);
 /// How often it asks all others what is committed; besides, whenever one of them comes back.
 const ASK: Duration = Duration::from_secs(10);
+/// When too few columns can be had, they are asked for again after so long.
+const RETRY: Duration = Duration::from_millis(200);
 /// A column is rebuilt at this rate at most, so that viewers keep the disks and networks.
 const BYTES_PER_SECOND: u64 = 128 << 20;
 
@@ -25,7 +28,7 @@ const BYTES_PER_SECOND: u64 = 128 << 20;
 #[derive(Debug, thiserror::Error)]
 enum RebuildError {
     #[error(transparent)]
-    Read(#[from] super::ReadError),
+    Read(#[from] ReadError),
     #[error(transparent)]
     Upload(#[from] crate::store::UploadError),
     #[error("the store refused the column")]
@@ -96,6 +99,7 @@ impl Node {
     ) -> Result<(), RebuildError> {
         let (title, version) = (&manifest.title, manifest.version);
         let delivery = self.deliver(manifest, placement, column).await?;
+        let mut source = self.deliver(manifest, placement, column).await?;
         let index = u16::try_from(column).unwrap_or(u16::MAX);
         let seal = Seal::new(title, title_version(version), index);
         let started = Instant::now();
@@ -105,8 +109,21 @@ impl Node {
         let mut offset = 0;
         for stripe in delivery.stripes() {
             let cells: Vec<Cell> = (0..stripe.rows).map(|row| Cell { column: index, row }).collect();
-            let fetched = delivery.fetch_lost(&whole(&stripe), &cells).await;
-            let bytes = fetched.inspect_err(|_| self.store.drop_upload(title, version))?;
+            let until = Instant::now() + RETURN;
+            let bytes = loop {
+                match source.fetch_lost(&whole(&stripe), &cells).await {
+                    Ok(bytes) => break bytes,
+                    // What is there already is not thrown away for a moment without enough columns.
+                    Err(ReadError::TooFewColumns { .. }) if Instant::now() < until => {
+                        sleep(RETRY).await;
+                        source = self.deliver(manifest, placement, column).await?;
+                    }
+                    Err(error) => {
+                        self.store.drop_upload(title, version);
+                        return Err(error.into());
+                    }
+                }
+            };
             let (record, name) = (record(&stripe, seal, &bytes), title.clone());
             let length = record.len() as u64;
             self.blocking(move |node| node.store.append(node.now(), &name, version, offset, &record)).await?;
@@ -126,7 +143,7 @@ impl Node {
         manifest: &Manifest,
         placement: &Placement,
         own: usize,
-    ) -> Result<Delivery, super::ReadError> {
+    ) -> Result<Delivery, ReadError> {
         let ask = placement.nodes().iter().map(|node| self.column_status(*node, &manifest.title, manifest.version));
         let mut lost = ErasurePattern::of(&[own]);
         for (column, status) in join_all(ask).await.into_iter().enumerate() {
