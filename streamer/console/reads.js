@@ -133,6 +133,7 @@ function drawChart(width) {
     parts.push(draw("line", { class: "grid", x1: LEFT, x2: width - RIGHT, y1: y, y2: y }));
     parts.push(axisText(LEFT - 10, y, "end", rateText(most * share)));
   }
+  const labels = [];
   let labelled = -Infinity;
   for (const [second, sum] of shown) {
     const stack = [...sum.sources].map(([key, bytes]) => ({ ...place(key), bytes }))
@@ -152,7 +153,7 @@ function drawChart(width) {
       parts.push(draw("rect", { class: "break", x: x(second) - 2, y: TOP + 22, width: bar + 4, height: 4 }));
       const label = x(second) - labelled > 62 && x(second) < width - 66;
       if (label) {
-        parts.push(axisText(x(second) + bar + 4, TOP + 5, "start", rateText(whole)));
+        labels.push(axisText(x(second) + bar + 4, TOP + 5, "start", rateText(whole)));
         labelled = x(second);
       }
     }
@@ -180,7 +181,7 @@ function drawChart(width) {
     const text = ago === 0 ? "now" : `${ago} s ago`;
     parts.push(axisText(LEFT + (SECONDS - ago) * step, y, where, text));
   }
-  svg.replaceChildren(...parts);
+  svg.replaceChildren(...parts, ...labels);
   const sums = shown.map(([, sum]) => sum);
   const total = (value) => sums.reduce((left, sum) => left + value(sum), 0);
   const served = total((sum) => sum.served);
