@@ -218,13 +218,20 @@ fn nobody_there_is_told_by_a_reset_and_during_a_cut_by_nothing() {
     assert_eq!(listener.accept().expect_err("the other gave up").kind(), ErrorKind::WouldBlock);
 }
 
+/// The next datagram that is no heartbeat of the nodes that live.
 fn datagram_from(socket: &UdpSocket) -> Option<(Vec<u8>, SocketAddr)> {
     let mut buffer = [0; 2048];
-    match socket.recv_from(&mut buffer) {
-        Ok((length, from)) => Some((buffer[..length].to_vec(), from)),
-        Err(error) if error.kind() == ErrorKind::WouldBlock => None,
-        Err(error) => panic!("{error}"),
+    let patience = socket.read_timeout().expect("a socket").unwrap_or(SOON);
+    let until = Instant::now() + patience;
+    while Instant::now() < until {
+        match socket.recv_from(&mut buffer) {
+            Ok((80, _)) if buffer.starts_with(b"RN") => {}
+            Ok((length, from)) => return Some((buffer[..length].to_vec(), from)),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return None,
+            Err(error) => panic!("{error}"),
+        }
     }
+    None
 }
 
 fn udp(address: SocketAddr, patience: Duration) -> UdpSocket {
