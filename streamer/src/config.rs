@@ -422,7 +422,7 @@ mod tests {
         let path = |switch: Option<&str>, local: &str, remote: &str| {
             (switch.map(str::to_owned), local.parse::<SocketAddr>().unwrap(), remote.parse::<SocketAddr>().unwrap())
         };
-        let within = vec![
+        let within = [
             path(Some("s2"), "127.0.1.1:9001", "127.0.1.2:9001"),
             path(Some("s1"), "127.0.0.1:9001", "127.0.0.2:9001"),
         ];
