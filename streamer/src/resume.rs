@@ -429,7 +429,9 @@ mod tests {
                             stream.write_all(&body[..bytes.min(body.len())]).await?;
                             core::future::pending().await
                         }
-                        _ => stream.write_all(body).await,
+                        Manner::Good | Manner::Mute | Manner::Replaced | Manner::Refuses => {
+                            stream.write_all(body).await
+                        }
                     }
                 });
             }
