@@ -362,6 +362,7 @@ fn resume(ask: &Ask, head: &Parts, body: &Incoming) -> Option<Resume> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use core::fmt::Write as _;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 
@@ -397,19 +398,19 @@ mod tests {
                     continue;
                 }
                 tokio::spawn(async move {
-                    let mut head = Vec::new();
-                    while !head.ends_with(b"\r\n\r\n") {
-                        head.push(stream.read_u8().await?);
+                    let mut asked = Vec::new();
+                    while !asked.ends_with(b"\r\n\r\n") {
+                        asked.push(stream.read_u8().await?);
                     }
-                    let head = String::from_utf8_lossy(&head).to_lowercase();
-                    let range = head.lines().find_map(|line| line.strip_prefix("range: bytes="));
+                    let asked = String::from_utf8_lossy(&asked).to_lowercase();
+                    let range = asked.lines().find_map(|line| line.strip_prefix("range: bytes="));
                     let all = content();
                     let (start, end) = range.map_or((0, all.len() - 1), |range| {
                         let (start, end) = range.split_once('-').unwrap();
                         (start.parse().unwrap(), end.parse().unwrap_or(all.len() - 1))
                     });
                     let etag = if manner == Manner::Replaced { "\"new\"" } else { "\"old\"" };
-                    let if_range = head.lines().find_map(|line| line.strip_prefix("if-range: "));
+                    let if_range = asked.lines().find_map(|line| line.strip_prefix("if-range: "));
                     let whole = range.is_none() || if_range.is_some_and(|tag| tag != etag);
                     let body = if whole { &all[..] } else { &all[start..=end] };
                     let status = match (manner, whole) {
@@ -419,7 +420,7 @@ mod tests {
                     };
                     let mut text = format!("HTTP/1.1 {status}\r\netag: {etag}\r\ncontent-length: {}\r\n", body.len());
                     if !whole {
-                        text += &format!("content-range: bytes {start}-{end}/{}\r\n", all.len());
+                        let _ = write!(text, "content-range: bytes {start}-{end}/{}\r\n", all.len());
                     }
                     stream.write_all((text + "\r\n").as_bytes()).await?;
                     match manner {
@@ -428,7 +429,9 @@ mod tests {
                             stream.write_all(&body[..bytes.min(body.len())]).await?;
                             core::future::pending().await
                         }
-                        _ => stream.write_all(body).await,
+                        Manner::Good | Manner::Mute | Manner::Replaced | Manner::Refuses => {
+                            stream.write_all(body).await
+                        }
                     }
                 });
             }

@@ -19,8 +19,31 @@ const REMEMBERED: usize = 64;
 pub struct PathTiming {
     /// Between two heartbeats.
     pub period: Duration,
-    /// A path is down when the newest heartbeat that was echoed was sent longer ago.
+    /// A path is down when the newest heartbeat that was echoed was sent longer ago: this at least, more where echoes
+    /// usually come rarely or at very different times.
     pub timeout: Duration,
+    /// And this at most.
+    pub timeout_max: Duration,
+}
+
+/// How old the evidence usually gets before the next echo comes.
+/// Source: Jacobson, "Congestion avoidance and control" (SIGCOMM 1988), with his gains of 1/8 and 1/4.
+#[derive(Debug, Clone, Copy, Default)]
+struct EvidenceAge {
+    mean_us: u64,
+    deviation_us: u64,
+}
+
+impl EvidenceAge {
+    fn note(&mut self, age: Duration) {
+        let age = u64::try_from(age.as_micros()).unwrap_or(u64::MAX).min(1_000_000);
+        self.deviation_us = (self.deviation_us * 3 + age.abs_diff(self.mean_us)) / 4;
+        self.mean_us = (self.mean_us * 7 + age) / 8;
+    }
+
+    fn unusual(&self) -> Duration {
+        Duration::from_micros(2 * self.mean_us + 4 * self.deviation_us)
+    }
 }
 
 /// What a monitor says of its path.
@@ -49,6 +72,7 @@ pub struct PathMonitor {
     last_ok: Time,
     echo_came: Time,
     echoes: u32,
+    evidence_age: EvidenceAge,
     round_trip: Duration,
     due: Time,
     outbox: Option<Heartbeat>,
@@ -73,6 +97,7 @@ impl PathMonitor {
             last_ok: now,
             echo_came: now,
             echoes: 0,
+            evidence_age: EvidenceAge::default(),
             round_trip: Duration::ZERO,
             due: now,
             outbox: None,
@@ -120,8 +145,11 @@ impl PathMonitor {
             return;
         }
         self.newest_echo = Some(beat.echoed);
-        let fresh = now.since(sent) < self.timing.timeout;
-        let in_a_row = now.since(self.echo_came) < self.timing.timeout;
+        if self.verdict == Some(Verdict::Up) {
+            self.evidence_age.note(now.since(self.last_ok));
+        }
+        let fresh = now.since(sent) < self.timeout();
+        let in_a_row = now.since(self.echo_came) < self.timeout();
         self.echoes = if fresh && in_a_row { self.echoes + 1 } else { u32::from(fresh) };
         self.echo_came = now;
         self.last_ok = self.last_ok.max(sent);
@@ -135,17 +163,21 @@ impl PathMonitor {
     /// Looks at the time: sends what is due, and gives the path up when no echo came for too long.
     pub fn handle_timeout(&mut self, now: Time) {
         let late = now.since(self.due);
-        if late > self.timing.timeout / 2 {
+        if late > self.timeout() / 2 {
             // This process was held up itself: what it did not hear in that time says nothing of the path.
-            self.last_ok = self.last_ok.max(now - late.min(self.timing.timeout / 2));
+            self.last_ok = self.last_ok.max(now - late.min(self.timeout() / 2));
         }
-        if self.verdict != Some(Verdict::Down) && now.since(self.last_ok) > self.timing.timeout {
+        if self.verdict != Some(Verdict::Down) && now.since(self.last_ok) > self.timeout() {
             self.decide(now, Verdict::Down);
         }
         if now >= self.due {
             self.due = if late > self.timing.period { now + self.timing.period } else { self.due + self.timing.period };
             self.beat(now);
         }
+    }
+
+    fn timeout(&self) -> Duration {
+        self.evidence_age.unusual().clamp(self.timing.timeout, self.timing.timeout_max)
     }
 
     /// Takes somebody's word that the path is down. It may be wrong: the path comes up again by its echoes.
@@ -208,7 +240,11 @@ fn is_after(number: u32, other: u32) -> bool {
 mod tests {
     use super::*;
 
-    const TIMING: PathTiming = PathTiming { period: Duration::from_millis(20), timeout: Duration::from_millis(100) };
+    const TIMING: PathTiming = PathTiming {
+        period: Duration::from_millis(20),
+        timeout: Duration::from_millis(100),
+        timeout_max: Duration::from_millis(500),
+    };
 
     fn at(milliseconds: u64) -> Time {
         Time::from_micros(milliseconds * 1000)
@@ -221,6 +257,8 @@ mod tests {
         under_way: Vec<(u64, usize, Heartbeat)>,
         /// Which directions work: from end 0, from end 1.
         works: [bool; 2],
+        /// For so long end 1 does nothing, time and again: its machine is busy.
+        busy: u64,
         verdicts: [Vec<(u64, Verdict)>; 2],
     }
 
@@ -232,6 +270,7 @@ mod tests {
                 ends: [end(0, u32::MAX - 3), end(1, 77)],
                 under_way: Vec::new(),
                 works: [true; 2],
+                busy: 0,
                 verdicts: [Vec::new(), Vec::new()],
             }
         }
@@ -239,11 +278,13 @@ mod tests {
         fn run(&mut self, milliseconds: u64) {
             for _ in 0..milliseconds {
                 self.now += 1;
-                for (_, to, beat) in self.under_way.extract_if(.., |(due, ..)| *due <= self.now) {
+                let (now, is_busy) = (self.now, self.now % (self.busy + 20) < self.busy);
+                for (_, to, beat) in self.under_way.extract_if(.., |(due, to, _)| *due <= now && !(is_busy && *to == 1))
+                {
                     self.ends[to].handle_heartbeat(at(self.now), &beat);
                 }
                 for (index, end) in self.ends.iter_mut().enumerate() {
-                    if end.poll_timeout() <= at(self.now) {
+                    if end.poll_timeout() <= at(self.now) && !(is_busy && index == 1) {
                         end.handle_timeout(at(self.now));
                     }
                     if let Some(beat) = end.poll_transmit()
@@ -336,6 +377,23 @@ mod tests {
         held_up.handle_timeout(at(pair.now + 360));
         held_up.handle_timeout(at(pair.now + 380));
         assert_eq!(held_up.poll_verdict(), Some(Verdict::Down), "but silence goes on counting");
+    }
+
+    /// A machine that gets ever busier is not down: the time-out grows with the time between its echoes.
+    #[test]
+    fn a_busy_peer_is_not_down() {
+        let mut pair = Pair::new();
+        pair.run(500);
+        for busy in [30, 50, 70, 90, 110, 130, 150] {
+            pair.busy = busy;
+            pair.run(2000);
+        }
+        assert_eq!(pair.verdicts[0].len(), 1, "{:?}", pair.verdicts[0]);
+        // And dead is dead all the same, within the longest time-out.
+        let dead = pair.now;
+        pair.works = [false; 2];
+        pair.run(700);
+        assert!(matches!(pair.verdicts[0][..], [_, (down, Verdict::Down)] if down < dead + 560));
     }
 
     #[test]

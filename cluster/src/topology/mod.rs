@@ -2,7 +2,7 @@
 //!
 //! Switches, nodes and links are numbered from 0, each kind by itself.
 //!
-//! LeMahieu, Bohossian, Bruck, "Fault-Tolerant Switched Local Area Networks" (IPPS 1998).
+//! `LeMahieu`, Bohossian, Bruck, "Fault-Tolerant Switched Local Area Networks" (IPPS 1998).
 
 mod routes;
 

@@ -202,7 +202,9 @@ mod tests {
     fn most_stranded(topology: &Topology, parts: usize) -> usize {
         let stranded = triples(parts).map(|triple| {
             let mut living = Living::all(topology);
-            triple.into_iter().for_each(|part| cut(&mut living, part));
+            for part in triple {
+                cut(&mut living, part);
+            }
             check_against_pieces(topology, &living)
         });
         stranded.max().unwrap_or_default()

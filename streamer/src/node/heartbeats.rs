@@ -18,8 +18,8 @@ use tokio::time::{Instant, sleep_until};
 const PERIOD: Duration = Duration::from_millis(20);
 /// With many paths they are rarer: a node sends one in this time at most.
 const SPACING: Duration = Duration::from_micros(700);
-/// A path is down when the newest heartbeat that was echoed was sent so many periods ago.
-const PERIODS: u32 = 5;
+/// A path is down when the newest heartbeat that was echoed was sent so many periods ago: at least, and at most.
+const PERIODS: [u32; 2] = [5, 25];
 
 /// So many datagrams are taken from one socket before the next look at the time.
 const AT_ONCE: usize = 64;
@@ -116,7 +116,7 @@ fn monitors(node: &Node, key: &DatagramKey, paths: &Paths) -> Vec<Monitored> {
     let others = node.others();
     let count: usize = others.iter().map(|peer| paths.to(*peer).len()).sum();
     let period = PERIOD.max(SPACING * u32::try_from(count).unwrap_or(u32::MAX));
-    let timing = PathTiming { period, timeout: period * PERIODS };
+    let timing = PathTiming { period, timeout: period * PERIODS[0], timeout_max: period * PERIODS[1] };
     let mut monitored = Vec::new();
     for peer in others {
         for (index, path) in paths.to(peer).iter().enumerate() {

@@ -92,10 +92,8 @@ impl Node {
         };
         let mut lost = ErasurePattern::none();
         for (column, node) in placement.nodes().iter().enumerate() {
-            // A node that did not answer may yet have its column: that is tried, unless it is known to be gone.
-            let held = matches!(found.columns.get(node), Some(ColumnStatus::Ok { .. }));
-            let unknown = !found.columns.contains_key(node) && self.peers.paths.is_up(*node) != Some(false);
-            if !held && !unknown {
+            // A node that did not answer may yet have its column: that is tried, if others are not enough.
+            if !matches!(found.columns.get(node), None | Some(ColumnStatus::Ok { .. })) {
                 lost = lost.with(column);
             }
         }

@@ -54,14 +54,20 @@ impl Ends {
         listener.bind(&self.own(4, 1).into()).expect("the address of a dead node");
         listener.listen(1).expect("a listener");
         let listener = TcpListener::from(listener);
-        let caller = self.call();
-        let (callee, from) = listener.accept().expect("a connection");
-        assert_eq!(from.ip(), self.seen(3, 1).ip(), "the caller's address as others see it");
-        for stream in [&caller, &callee] {
+        let from_c = self.call();
+        let at_d = wait_for("the call", PATIENCE, || self.accept(&listener));
+        for stream in [&from_c, &at_d] {
             stream.set_nodelay(true).expect("an open connection");
             stream.set_read_timeout(Some(PATIENCE)).expect("an open connection");
         }
-        (caller, callee)
+        (from_c, at_d)
+    }
+
+    /// The next connection, if it is from C as D sees it: the living nodes call as well.
+    fn accept(&self, listener: &TcpListener) -> Option<TcpStream> {
+        let (at_d, from) = listener.accept().ok()?;
+        at_d.set_nonblocking(false).expect("an open connection");
+        (from.ip() == self.seen(3, 1).ip()).then_some(at_d)
     }
 
     fn call(&self) -> TcpStream {
@@ -114,21 +120,23 @@ fn hear(mut stream: &TcpStream, salt: u64, heard: &AtomicU64) {
 }
 
 /// Lets both ends tell and hear while `meanwhile` runs; returns how much went there and back.
-fn converse(caller: &TcpStream, callee: &TcpStream, meanwhile: impl FnOnce(&[AtomicU64; 2])) -> [u64; 2] {
+fn converse(from_c: &TcpStream, at_d: &TcpStream, meanwhile: impl FnOnce(&[AtomicU64; 2])) -> [u64; 2] {
     let (stop, heard) = (AtomicBool::new(false), [AtomicU64::new(0), AtomicU64::new(0)]);
     let told = thread::scope(|scope| {
-        let telling = [scope.spawn(|| tell(caller, 1, &stop)), scope.spawn(|| tell(callee, 2, &stop))];
-        let hearing = [scope.spawn(|| hear(callee, 1, &heard[0])), scope.spawn(|| hear(caller, 2, &heard[1]))];
+        let telling = [scope.spawn(|| tell(from_c, 1, &stop)), scope.spawn(|| tell(at_d, 2, &stop))];
+        let hearing = [scope.spawn(|| hear(at_d, 1, &heard[0])), scope.spawn(|| hear(from_c, 2, &heard[1]))];
         let ended = catch_unwind(AssertUnwindSafe(|| meanwhile(&heard)));
         stop.store(true, Ordering::Relaxed);
         if let Err(panic) = ended {
             // The others would wait for ever.
-            for stream in [caller, callee] {
+            for stream in [from_c, at_d] {
                 let _ = stream.shutdown(Shutdown::Both);
             }
             resume_unwind(panic);
         }
-        hearing.into_iter().for_each(|hearing| hearing.join().expect("every byte"));
+        for hearing in hearing {
+            hearing.join().expect("every byte");
+        }
         telling.map(|telling| telling.join().expect("every byte"))
     });
     assert_eq!(heard.map(AtomicU64::into_inner), told, "nothing was lost, nothing came twice");
@@ -138,8 +146,8 @@ fn converse(caller: &TcpStream, callee: &TcpStream, meanwhile: impl FnOnce(&[Ato
 #[test]
 fn a_stream_that_is_cut_and_healed_many_times_loses_and_repeats_nothing() {
     let ends = Ends::of(&[]);
-    let (caller, callee) = ends.connection();
-    let told = converse(&caller, &callee, |heard| {
+    let (from_c, at_d) = ends.connection();
+    let told = converse(&from_c, &at_d, |heard| {
         let count = || heard.each_ref().map(|heard| heard.load(Ordering::Relaxed));
         for turn in 0..30 {
             let (kind, name) = [("switch", "s1"), ("link", "C-s1"), ("link", "D-s1")][turn % 3];
@@ -165,27 +173,27 @@ fn a_stream_that_is_cut_and_healed_many_times_loses_and_repeats_nothing() {
 fn the_end_of_a_stream_and_its_breaking_wait_for_the_healing() {
     let ends = Ends::of(&[]);
     for breaks in [false, true] {
-        let (mut caller, mut callee) = ends.connection();
-        callee.write_all(b"before").expect("an open connection");
+        let (mut from_c, mut at_d) = ends.connection();
+        at_d.write_all(b"before").expect("an open connection");
         let mut found = [0; 6];
-        caller.read_exact(&mut found).expect("what was sent");
+        from_c.read_exact(&mut found).expect("what was sent");
         ends.fault("switch", "s1", "cut");
         if breaks {
-            SockRef::from(&callee).set_linger(Some(Duration::ZERO)).expect("an open connection");
+            SockRef::from(&at_d).set_linger(Some(Duration::ZERO)).expect("an open connection");
         } else {
-            callee.write_all(b"after!").expect("an open connection");
+            at_d.write_all(b"after!").expect("an open connection");
         }
-        drop(callee);
-        caller.set_read_timeout(Some(WHILE)).expect("an open connection");
-        let nothing = caller.read(&mut found).expect_err("nothing passes a switch that is cut");
+        drop(at_d);
+        from_c.set_read_timeout(Some(WHILE)).expect("an open connection");
+        let nothing = from_c.read(&mut found).expect_err("nothing passes a switch that is cut");
         assert_eq!(nothing.kind(), ErrorKind::WouldBlock);
         ends.fault("switch", "s1", "heal");
-        caller.set_read_timeout(Some(SOON)).expect("an open connection");
+        from_c.set_read_timeout(Some(SOON)).expect("an open connection");
         if breaks {
-            assert_eq!(caller.read(&mut found).expect_err("a reset").kind(), ErrorKind::ConnectionReset);
+            assert_eq!(from_c.read(&mut found).expect_err("a reset").kind(), ErrorKind::ConnectionReset);
         } else {
-            caller.read_exact(&mut found).expect("what was sent");
-            assert_eq!((&found, caller.read(&mut [0]).expect("the end")), (b"after!", 0));
+            from_c.read_exact(&mut found).expect("what was sent");
+            assert_eq!((&found, from_c.read(&mut [0]).expect("the end")), (b"after!", 0));
         }
     }
 }
@@ -208,23 +216,32 @@ fn nobody_there_is_told_by_a_reset_and_during_a_cut_by_nothing() {
     drop(ends.call());
     sleep(Duration::from_millis(600));
     ends.fault("link", "D-s1", "heal");
-    let (mut callee, _) = wait_for("the call", SOON, || listener.accept().ok());
-    callee.set_nonblocking(false).expect("an open connection");
-    callee.set_read_timeout(Some(SOON)).expect("an open connection");
+    let mut at_d = wait_for("the call", SOON, || ends.accept(&listener));
+    at_d.set_read_timeout(Some(SOON)).expect("an open connection");
     let mut found = [0; 5];
-    callee.read_exact(&mut found).expect("what waited");
+    at_d.read_exact(&mut found).expect("what waited");
     assert_eq!(&found, b"hello");
-    sleep(WHILE);
-    assert_eq!(listener.accept().expect_err("the other gave up").kind(), ErrorKind::WouldBlock);
+    let until = Instant::now() + WHILE;
+    while Instant::now() < until {
+        assert!(ends.accept(&listener).is_none(), "the other gave up");
+        sleep(Duration::from_millis(5));
+    }
 }
 
+/// The next datagram that is no heartbeat of the nodes that live.
 fn datagram_from(socket: &UdpSocket) -> Option<(Vec<u8>, SocketAddr)> {
     let mut buffer = [0; 2048];
-    match socket.recv_from(&mut buffer) {
-        Ok((length, from)) => Some((buffer[..length].to_vec(), from)),
-        Err(error) if error.kind() == ErrorKind::WouldBlock => None,
-        Err(error) => panic!("{error}"),
+    let patience = socket.read_timeout().expect("a socket").unwrap_or(SOON);
+    let until = Instant::now() + patience;
+    while Instant::now() < until {
+        match socket.recv_from(&mut buffer) {
+            Ok((80, _)) if buffer.starts_with(b"RN") => {}
+            Ok((length, from)) => return Some((buffer[..length].to_vec(), from)),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return None,
+            Err(error) => panic!("{error}"),
+        }
     }
+    None
 }
 
 fn udp(address: SocketAddr, patience: Duration) -> UdpSocket {
@@ -292,17 +309,17 @@ fn delay_loss_and_reordering_are_as_asked_for_and_streams_keep_their_order() {
     let overtaken = arrived.windows(2).filter(|pair| pair[0].0 > pair[1].0).count();
     assert!((40..200).contains(&overtaken), "{overtaken} of {count} overtaken, 100 held back");
 
-    let (mut caller, mut callee) = ends.connection();
+    let (mut from_c, mut at_d) = ends.connection();
     let mut times = Vec::new();
     for _ in 0..60 {
         let start = Instant::now();
-        caller.write_all(b"x").expect("an open connection");
-        callee.read_exact(&mut [0]).expect("a byte");
+        from_c.write_all(b"x").expect("an open connection");
+        at_d.read_exact(&mut [0]).expect("a byte");
         times.push(start.elapsed());
     }
     assert!(times.iter().all(|time| *time >= Duration::from_millis(25)), "{times:?}");
     assert!(times.iter().any(|time| *time >= Duration::from_millis(225)), "a retransmission in {times:?}");
     times.sort_unstable();
     assert!(times[30] < Duration::from_millis(200), "{times:?}");
-    converse(&caller, &callee, |_| sleep(Duration::from_secs(2)));
+    converse(&from_c, &at_d, |_| sleep(Duration::from_secs(2)));
 }

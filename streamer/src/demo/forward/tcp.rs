@@ -26,7 +26,7 @@ const SMALL_PIECE_BYTES: usize = 64 << 10;
 const UNDER_WAY_MAX: usize = 64;
 /// A connection that one end has closed is given up after so long, as kernels do: the other end may hang for ever.
 const HALF_CLOSED: Duration = Duration::from_mins(1);
-/// How often a connection that waits for a way is looked at: its caller may have given up.
+/// How often a connection that waits for a way is looked at: who called may have given up.
 const GIVEN_UP: Duration = Duration::from_millis(250);
 
 /// Carries on what is connected to the cable `to`, until the task is aborted.
@@ -38,7 +38,7 @@ pub(super) async fn serve(listener: TcpListener, to: usize, ways: Arc<Ways>) {
             accepted = listener.accept() => accepted,
             Some(_) = connections.join_next() => continue,
         };
-        let Ok((caller, address)) = accepted else {
+        let Ok((near, address)) = accepted else {
             // Out of descriptors, or a connection that broke at once: the next one may do better.
             sleep(Duration::from_millis(10)).await;
             continue;
@@ -47,58 +47,58 @@ pub(super) async fn serve(listener: TcpListener, to: usize, ways: Arc<Ways>) {
             tracing::warn!(%address, "a connection from outside the demo was refused");
             continue;
         };
-        connections.spawn(carry_on(caller, from, to, count, Arc::clone(&ways)));
+        connections.spawn(carry_on(near, from, to, count, Arc::clone(&ways)));
         count += 1;
     }
 }
 
-async fn carry_on(caller: TcpStream, from: usize, to: usize, count: u64, ways: Arc<Ways>) {
+async fn carry_on(near: TcpStream, from: usize, to: usize, count: u64, ways: Arc<Ways>) {
     let (mut there, mut back) = (ways.network.flow(from, to), ways.network.flow(to, from));
     tokio::select! {
         _ = there.passing() => {}
-        () = given_up(&caller) => return,
+        () = given_up(&near) => return,
     }
     let seen = ways.addresses.seen(ways.network.topology().attachments[from]);
     let own = ways.addresses.own(ways.network.topology().attachments[to]);
-    let callee = match connect(SocketAddr::new(seen.ip(), 0), own).await {
-        Ok(callee) => callee,
+    let far = match connect(SocketAddr::new(seen.ip(), 0), own).await {
+        Ok(far) => far,
         Err(error) => {
             tracing::debug!(%own, %error, "a connection was refused");
             back.passing().await;
-            let _ = caller.set_zero_linger();
+            let _ = near.set_zero_linger();
             return;
         }
     };
-    let _ = caller.set_nodelay(true);
-    let fair = ways.weather.is_fair();
-    let chances = |from, to| (!fair).then(|| ways.weather.chances(from, to, count + 1));
-    let mut calling = pin!(carry(&caller, &callee, there, chances(from, to)));
-    let mut answering = pin!(carry(&callee, &caller, back, chances(to, from)));
+    let _ = near.set_nodelay(true);
+    let weather = ways.weather;
+    let chances = |from, to| (!weather.is_fair()).then(|| weather.chances(from, to, count + 1));
+    let mut outward = pin!(carry(&near, &far, there, chances(from, to)));
+    let mut homeward = pin!(carry(&far, &near, back, chances(to, from)));
     let ended = tokio::select! {
-        called = &mut calling => match called {
-            Ok(()) => timeout(HALF_CLOSED, answering).await.unwrap_or_else(|late| Err(late.into())),
+        ended = &mut outward => match ended {
+            Ok(()) => timeout(HALF_CLOSED, homeward).await.unwrap_or_else(|late| Err(late.into())),
             Err(error) => Err(error),
         },
-        answered = &mut answering => match answered {
-            Ok(()) => timeout(HALF_CLOSED, calling).await.unwrap_or_else(|late| Err(late.into())),
+        ended = &mut homeward => match ended {
+            Ok(()) => timeout(HALF_CLOSED, outward).await.unwrap_or_else(|late| Err(late.into())),
             Err(error) => Err(error),
         },
     };
     if let Err(error) = ended {
         tracing::debug!(%own, %error, "a connection broke");
         // Both ends learn it by a reset.
-        let _ = caller.set_zero_linger();
-        let _ = callee.set_zero_linger();
+        let _ = near.set_zero_linger();
+        let _ = far.set_zero_linger();
     }
 }
 
-/// Returns when the caller has closed its connection.
-async fn given_up(caller: &TcpStream) {
+/// Returns when the near end has closed its connection.
+async fn given_up(near: &TcpStream) {
     let mut tick = interval(GIVEN_UP);
     loop {
         tick.tick().await;
         // Bytes that nobody reads keep it ready: waiting for that would not wait.
-        if let Some(Ok(ready)) = caller.ready(Interest::READABLE).now_or_never()
+        if let Some(Ok(ready)) = near.ready(Interest::READABLE).now_or_never()
             && ready.is_read_closed()
         {
             return;
