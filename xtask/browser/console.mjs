@@ -136,6 +136,10 @@ async function checkFaults(page, directory) {
   await page.getByRole("button", { name: `Play ${SAMPLE}` }).click();
   await until(page, "it plays from its start, with a switch and a node cut", 10, () =>
     window.seenByTest.playing > 0 && document.querySelector("video").currentTime > 1);
+  // The player may have had it all in its cache.
+  const bytes = await page.evaluate(async (title) =>
+    (await (await fetch(`/v/${title}`, { cache: "no-store" })).arrayBuffer()).byteLength, SAMPLE);
+  check(bytes > 1_000_000, "it is read whole", bytes);
   await until(page, "what is decoded is told", 10, () =>
     document.querySelectorAll("#reads-chart .decoded").length > 0);
   await page.screenshot({ path: join(directory, "faults.png"), fullPage: true });
