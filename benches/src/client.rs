@@ -9,6 +9,8 @@ use serde_json::Value;
 const BUFFER_BYTES: usize = 1 << 20;
 /// A head is never longer; more is not HTTP.
 const HEAD_BYTES_MAX: usize = 64 << 10;
+/// So much is told of why a request was refused.
+const REASON_BYTES_MAX: u64 = 400;
 /// What is asked in between is answered within this time.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -105,7 +107,7 @@ pub fn get_within(
     stream.set_read_timeout(silence_max)?;
     write!(stream, "GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n")?;
     let head = Head::read(&mut stream)?;
-    head.expect(&[200])?;
+    head.expect(&[200]).map_err(|error| with_reason(&error, &mut stream))?;
     let length = head.length()?;
     let mut buffer = vec![0; BUFFER_BYTES];
     let (mut bytes, mut first_byte) = (0, started.elapsed());
@@ -121,6 +123,14 @@ pub fn get_within(
         sink(&buffer[..count])?;
     }
     Ok(Transfer { bytes, first_byte, whole: started.elapsed() })
+}
+
+/// Adds what the body of a refusal says.
+fn with_reason(error: &io::Error, stream: &mut TcpStream) -> io::Error {
+    let mut reason = Vec::new();
+    // A body that cannot be read says nothing; the status is told anyway.
+    let _ = stream.take(REASON_BYTES_MAX).read_to_end(&mut reason);
+    io::Error::other(format!("{error}: {}", String::from_utf8_lossy(&reason)))
 }
 
 /// Asks for something short.
@@ -152,7 +162,8 @@ pub fn post(port: u16, path: &str, object: &Value) -> io::Result<()> {
     );
     stream.write_all(request.as_bytes())?;
     let head = Head::read(&mut stream)?;
-    head.expect(&[200]).map_err(|error| io::Error::other(format!("POST {path} {body}: {error}")))
+    let refused = head.expect(&[200]).map_err(|error| with_reason(&error, &mut stream));
+    refused.map_err(|error| io::Error::other(format!("POST {path} {body}: {error}")))
 }
 
 /// Gives bytes that nothing can compress, the same for the same seed, from any place on.

@@ -110,7 +110,9 @@ async function play({ path, codecs, aheadSeconds }) {
     try {
       const headers = seen.bytes > 0 ? { range: `bytes=${seen.bytes}-`, "if-range": etag } : {};
       const response = await fetch(path, { headers, cache: "no-store" });
-      if (response.status !== (seen.bytes > 0 ? 206 : 200)) throw new Error(`status ${response.status}`);
+      if (response.status !== (seen.bytes > 0 ? 206 : 200)) {
+        throw new Error(`status ${response.status}: ${(await response.text()).slice(0, 200)}`);
+      }
       etag = response.headers.get("etag");
       seen.total ??= Number(response.headers.get("content-length"));
       const reader = response.body.getReader();
