@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::thread;
+use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
 use rain_benches::{Demo, Trace, free_ports, get_within, put_content};
@@ -19,9 +19,14 @@ use crate::viewer::wrong_bytes;
 const SIZE: usize = 8;
 /// Columns that give a title back: `b-code:8` is read while any six are left.
 const ENOUGH: usize = 6;
-const TITLE: &str = "ring";
-const TITLE_BYTES: u64 = 4_000_000;
-/// A viewer that can read has read everything after so long.
+/// What is being read when the switches are cut: three times what a node reads ahead.
+const LONG: (&str, u64) = ("ring-long", 24_000_000);
+/// What is asked for afterwards.
+const SHORT: (&str, u64) = ("ring-short", 4_000_000);
+/// The switches are cut when the long title has been read for so long, and up to so much longer.
+const CUT_MS: u64 = 30;
+const CUT_MORE_MS: u64 = 150;
+/// A viewer that can read has read everything after so long, and never waits longer than that for a byte.
 const DEADLINE: Duration = Duration::from_secs(5);
 const HEAL_PATIENCE: Duration = Duration::from_secs(20);
 const TRIPLES_FEW: usize = 8;
@@ -68,25 +73,32 @@ pub(crate) fn run(settings: &Settings, trace: &mut Trace) -> io::Result<Vec<Stri
     if let Err(other) = is_drawn(&demo.cluster()?) {
         complaints.push(other);
     }
-    put_content(demo.port(0), TITLE, TITLE_BYTES, settings.seed)?;
+    for (title, bytes) in [LONG, SHORT] {
+        put_content(demo.port(0), title, bytes, settings.seed)?;
+    }
     let everyone: Vec<usize> = (0..SIZE).collect();
     wait_until_up(&demo, &everyone, HEAL_PATIENCE);
+    let mut random = Random::new(settings.seed);
     let mut triples = triples();
     if settings.correctness_only {
-        triples = Random::new(settings.seed).shuffled(triples);
+        triples = random.shuffled(triples);
         triples.truncate(TRIPLES_FEW);
     }
     for cut in triples {
         let names = cut.map(|switch| format!("s{}", switch + 1));
-        let injected = names.iter().try_for_each(|name| demo.fault("switch", name, "cut"));
-        let reads = read_everywhere(&demo, settings.seed);
+        let moment = Duration::from_millis(CUT_MS + random.below(CUT_MORE_MS));
+        let (injected, streamed) = read_everywhere(&demo, LONG, settings.seed, || {
+            sleep(moment);
+            names.iter().try_for_each(|name| demo.fault("switch", name, "cut"))
+        });
+        let ((), asked) = read_everywhere(&demo, SHORT, settings.seed, || ());
         let healed = names.iter().map(|name| demo.fault("switch", name, "heal")).fold(Ok(()), io::Result::and);
         injected.and(healed)?;
         let up = wait_until_up(&demo, &everyone, HEAL_PATIENCE);
         let components = components(&cut);
         let must = |node: usize| components.iter().any(|members| members.contains(&node) && members.len() >= ENOUGH);
         let mut missed = Vec::new();
-        for (node, read) in reads.iter().enumerate() {
+        for (node, read) in streamed.iter().enumerate().chain(asked.iter().enumerate()) {
             if read.wrong_bytes > 0 {
                 complaints.push(format!("{names:?} cut: {} wrong bytes at {}", read.wrong_bytes, node_name(node)));
             }
@@ -99,14 +111,15 @@ pub(crate) fn run(settings: &Settings, trace: &mut Trace) -> io::Result<Vec<Stri
             complaints.push(format!("{names:?} healed: not everything came up again"));
         }
         let members = components.iter().map(|nodes| nodes.iter().copied().map(node_name).collect::<String>());
-        let read = |(node, read): (usize, &Read)| {
-            let after = read.whole.as_ref().ok().map(|time| ms(*time));
-            json!({ "node": node_name(node), "must": must(node), "read_ms": after })
+        let read = |(node, (streamed, asked)): (usize, (&Read, &Read))| {
+            let after = |read: &Read| read.whole.as_ref().ok().map(|time| ms(*time));
+            json!({ "node": node_name(node), "must": must(node), "stream_ms": after(streamed), "read_ms": after(asked) })
         };
         let line = json!({
-            "kind": RING, "cut": names, "components": members.collect::<Vec<_>>(),
-            "reads": reads.iter().enumerate().map(read).collect::<Vec<_>>(), "missed": missed,
-            "wrong_bytes": reads.iter().map(|read| read.wrong_bytes).sum::<u64>(), "up_after_ms": up.map(ms),
+            "kind": RING, "cut": names, "cut_after_ms": ms(moment), "components": members.collect::<Vec<_>>(),
+            "reads": streamed.iter().zip(&asked).enumerate().map(read).collect::<Vec<_>>(), "missed": missed,
+            "wrong_bytes": streamed.iter().chain(&asked).map(|read| read.wrong_bytes).sum::<u64>(),
+            "up_after_ms": up.map(ms),
         });
         println!("   {line}");
         trace.push(line)?;
@@ -140,27 +153,29 @@ struct Read {
     wrong_bytes: u64,
 }
 
-/// A viewer on every node reads the title, all at once.
-fn read_everywhere(demo: &Demo, seed: u64) -> Vec<Read> {
+/// A viewer on every node reads a title, all at once; meanwhile something is done.
+fn read_everywhere<T>(demo: &Demo, title: (&str, u64), seed: u64, meanwhile: impl FnOnce() -> T) -> (T, Vec<Read>) {
     let ports: Vec<u16> = (0..SIZE).map(|node| demo.port(node)).collect();
     thread::scope(|scope| {
-        let readers: Vec<_> = ports.iter().map(|port| scope.spawn(move || read(*port, seed))).collect();
+        let readers: Vec<_> = ports.iter().map(|port| scope.spawn(move || read(*port, title, seed))).collect();
+        let done = meanwhile();
         let panicked = |_| Read { whole: Err(io::Error::other("the viewer panicked")), wrong_bytes: 0 };
-        readers.into_iter().map(|reader| reader.join().unwrap_or_else(panicked)).collect()
+        (done, readers.into_iter().map(|reader| reader.join().unwrap_or_else(panicked)).collect())
     })
 }
 
-fn read(port: u16, seed: u64) -> Read {
+fn read(port: u16, (title, bytes): (&str, u64), seed: u64) -> Read {
     let (began, mut position, mut wrong, mut scratch) = (Instant::now(), 0, 0, Vec::new());
-    let transfer = get_within(port, &format!("/v/{TITLE}"), Some(DEADLINE), |bytes| {
-        scratch.resize(bytes.len(), 0);
-        wrong += wrong_bytes(seed, position, bytes, &mut scratch);
-        position += bytes.len() as u64;
+    let transfer = get_within(port, &format!("/v/{title}"), Some(DEADLINE), |piece| {
+        scratch.resize(piece.len(), 0);
+        wrong += wrong_bytes(seed, position, piece, &mut scratch);
+        position += piece.len() as u64;
         if began.elapsed() > DEADLINE { Err(io::Error::other("not within the deadline")) } else { Ok(()) }
     });
-    let whole = transfer.and_then(|transfer| {
-        let is_whole = transfer.bytes == TITLE_BYTES && transfer.whole <= DEADLINE;
-        let late = || io::Error::other(format!("{} bytes after {:?}", transfer.bytes, transfer.whole));
+    let whole = transfer.map_err(|error| io::Error::other(format!("{title}, at byte {position}: {error}")));
+    let whole = whole.and_then(|transfer| {
+        let is_whole = transfer.bytes == bytes && transfer.whole <= DEADLINE;
+        let late = || io::Error::other(format!("{title}: {} bytes after {:?}", transfer.bytes, transfer.whole));
         if is_whole { Ok(transfer.whole) } else { Err(late()) }
     });
     Read { whole, wrong_bytes: wrong }
