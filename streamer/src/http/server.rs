@@ -22,7 +22,7 @@ const DRAIN: Duration = Duration::from_secs(10);
 const HEAD: Duration = Duration::from_secs(30);
 
 /// So much may wait in the system's buffer of a connection besides what is on its way.
-const NOT_SENT_BYTES: u32 = 256 << 10;
+const NOT_SENT_BYTES: u32 = 512 << 10;
 
 /// Tells listeners to drain.
 pub type Shutdown = watch::Receiver<bool>;

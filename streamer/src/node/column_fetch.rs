@@ -6,6 +6,7 @@ use crate::fetch::{Damage, Rope};
 use crate::peer::PeerError;
 use crate::store::ColumnError;
 use bytes::Bytes;
+use core::pin::pin;
 use core::time::Duration;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
@@ -164,7 +165,10 @@ impl ColumnFetch<'_> {
             return Err(Failure::Peer(PeerError::Unreachable { peer, why }));
         };
         self.begin(first, 0);
-        let mut hope = progress.last() + self.me.pace(node, |pace| pace.late_after());
+        let late_after = self.me.pace(node, |pace| pace.late_after());
+        // Set anew only when it rings: a timer for each frame costs more than the frame.
+        let mut alarm = pin!(sleep_until(progress.last() + late_after));
+        let mut noted = None;
         loop {
             tokio::select! {
                 part = self.parts.next() => match part {
@@ -175,7 +179,6 @@ impl ColumnFetch<'_> {
                         if self.rope.len() == expected {
                             return Ok(());
                         }
-                        hope = Instant::now() + self.me.pace(node, |pace| pace.late_after());
                     }
                     Some((_, Err(PeerError::Refused { peer, status, message }))) => {
                         return Err(Failure::Peer(PeerError::Refused { peer, status, message }));
@@ -183,11 +186,18 @@ impl ColumnFetch<'_> {
                     Some((path, Err(error))) => self.leave(path, error)?,
                     None => return Err(Failure::Length { found: self.rope.len(), expected }),
                 },
-                () = sleep_until(hope) => {
-                    hope = Instant::now() + PROGRESS;
-                    self.hedge_late();
+                () = &mut alarm => {
+                    let (now, last) = (Instant::now(), progress.last());
+                    if now >= last + PROGRESS {
+                        return Err(Failure::Silent);
+                    }
+                    if now >= last + late_after && noted != Some(last) {
+                        noted = Some(last);
+                        self.hedge_late();
+                    }
+                    let next = if noted == Some(last) { PROGRESS } else { late_after };
+                    alarm.as_mut().reset(last + next);
                 }
-                () = sleep_until(progress.last() + PROGRESS) => return Err(Failure::Silent),
             }
         }
     }

@@ -10,6 +10,7 @@ use crate::store::title_version;
 use crate::title;
 use bytes::Bytes;
 use core::ops::Range;
+use core::pin::pin;
 use core::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -20,7 +21,7 @@ use rain_codec::{Cell, CodeError, ErasurePattern, StripeCodec};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::task::block_in_place;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep};
 
 /// A piece is about so long: a request for its part of one column is at least 256 KiB then.
 const PIECE_BYTES: u64 = 2 << 20;
@@ -28,6 +29,8 @@ const PIECE_BYTES: u64 = 2 << 20;
 pub const READ_AHEAD_BYTES: u64 = 8 << 20;
 /// A stream that falls under k columns waits so long for a return.
 pub const RETURN: Duration = Duration::from_secs(10);
+/// How often columns are looked at that may be late.
+const LATE_LOOK: Duration = Duration::from_millis(10);
 const RETRY: Duration = Duration::from_millis(200);
 
 /// Why a title cannot be read.
@@ -298,6 +301,8 @@ impl Delivery {
         let mut asked: Vec<Asked> = Vec::new();
         let mut hedge = Hedge { node: &self.node, charged: 0 };
         let mut requests = FuturesUnordered::new();
+        // Set anew only when it rings.
+        let mut alarm = pin!(sleep(LATE_LOOK));
         loop {
             while let Some((column, rows)) = gather.poll_request() {
                 let read =
@@ -312,14 +317,6 @@ impl Delivery {
                 self.settle(plan, &asked);
                 return Ok((plan.clone(), arrivals));
             }
-            let patience = |asked: &Asked| asked.progress.last() + self.patience(asked.column);
-            let due = asked.iter().filter(|asked| asked.waiting && !asked.late).map(patience).min();
-            let late = async {
-                match due {
-                    Some(due) => sleep_until(due).await,
-                    None => core::future::pending().await,
-                }
-            };
             tokio::select! {
                 next = requests.next() => {
                     let Some((index, arrived)) = next else {
@@ -346,13 +343,14 @@ impl Delivery {
                         }
                     }
                 }
-                () = late => {
-                    for asked in asked.iter_mut().filter(|asked| !asked.late && patience(asked) <= Instant::now()) {
-                        asked.late = true;
-                        if asked.waiting {
+                () = &mut alarm => {
+                    for asked in asked.iter_mut().filter(|asked| asked.waiting && !asked.late) {
+                        asked.late = asked.progress.last().elapsed() >= self.patience(asked.column);
+                        if asked.late {
                             hedge.without(&mut gather, self, piece, asked.column);
                         }
                     }
+                    alarm.as_mut().reset(Instant::now() + LATE_LOOK);
                 }
             }
         }

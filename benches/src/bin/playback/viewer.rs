@@ -145,6 +145,7 @@ impl Source for GetSource {
         let program: PathBuf = rain_program()?;
         let mut command = Command::new(program);
         command.args(["get", title.name, "-o", "-", "--server", &self.servers]);
+        command.args(["--receive-buffer", &BUFFER_BYTES.to_string()]);
         let running = Running::start(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit()))?;
         let stdout = running.take_stdout().ok_or_else(closed)?;
         fcntl_setpipe_size(&stdout, BUFFER_BYTES)?;
