@@ -1,14 +1,10 @@
-//! A demo cluster, what happens to its parts, and what its processes keep in memory.
+//! A demo cluster, and what happens to its parts.
 
-use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle, sleep};
-use std::time::Duration;
+use std::thread;
 use std::{env, fs};
 
 use serde_json::{Value, json};
@@ -23,7 +19,7 @@ const LOG_LINES: usize = 15;
 #[derive(Debug)]
 pub struct Demo {
     /// Ended before the folder goes: fields are dropped in this order.
-    running: Running,
+    _running: Running,
     folder: TemporaryFolder,
     port: u16,
     /// Process ids of the nodes at the start.
@@ -70,7 +66,7 @@ impl Demo {
         let url = lines.next().transpose()?.unwrap_or_default();
         // Read to the end, so that the demo never waits for a full pipe; ends with it.
         thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
-        let mut demo = Self { running, folder, port, nodes: Vec::new() };
+        let mut demo = Self { _running: running, folder, port, nodes: Vec::new() };
         if !url.starts_with("http://") {
             return Err(io::Error::other(format!("the demo printed {url:?}, expected its URL; {}", demo.log())));
         }
@@ -122,58 +118,4 @@ impl Demo {
         let lines: Vec<&str> = log.lines().collect();
         lines[lines.len().saturating_sub(LOG_LINES)..].join("\n")
     }
-
-    /// Kills a node, as a crash would, without the supervisor's doing.
-    pub fn kill(&self, node: usize) {
-        let pid = i32::try_from(self.nodes[node]).ok().and_then(rustix::process::Pid::from_raw);
-        if let Some(pid) = pid {
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
-        }
-    }
-
-    /// Watches what the processes keep in memory of their own.
-    pub fn watch_memory(&self) -> MemoryWatch {
-        let names = (0..).map(|node: u8| format!("node {}", char::from(b'A' + node)));
-        let mut processes: Vec<(String, u32)> = names.zip(self.nodes.iter().copied()).collect();
-        processes.push(("supervisor".to_owned(), self.running.id()));
-        let stop = Arc::new(AtomicBool::new(false));
-        let told = Arc::clone(&stop);
-        let thread = thread::spawn(move || {
-            let mut peaks = BTreeMap::new();
-            while !told.load(Ordering::Relaxed) {
-                for (name, pid) in &processes {
-                    let peak = peaks.entry(name.clone()).or_insert(0);
-                    *peak = own_memory(*pid).max(*peak);
-                }
-                sleep(Duration::from_millis(20));
-            }
-            peaks
-        });
-        MemoryWatch { stop, thread }
-    }
-}
-
-/// A watch over the memory of processes.
-#[derive(Debug)]
-pub struct MemoryWatch {
-    stop: Arc<AtomicBool>,
-    thread: JoinHandle<BTreeMap<String, u64>>,
-}
-
-impl MemoryWatch {
-    /// Ends it; the peaks in bytes, by process.
-    pub fn stop(self) -> BTreeMap<String, u64> {
-        self.stop.store(true, Ordering::Relaxed);
-        self.thread.join().unwrap_or_default()
-    }
-}
-
-/// `RssAnon` + `RssShmem` of a process, in bytes.
-fn own_memory(pid: u32) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let kib = |name: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(name));
-        line.and_then(|rest| rest.trim_start_matches(':').trim().split(' ').next()?.parse::<u64>().ok()).unwrap_or(0)
-    };
-    (kib("RssAnon") + kib("RssShmem")) << 10
 }

@@ -83,18 +83,26 @@ pub async fn serve(node: Arc<Node>, listener: TcpListener, interface: SocketAddr
 
 async fn answer(node: Arc<Node>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     let (parts, body) = request.into_parts();
+    let path = parts.uri.path_and_query().map_or("", |path| path.as_str()).to_owned();
+    let header = parts.headers.get(AUTH_HEADER).and_then(|value| value.to_str().ok());
+    // Nothing of the body of a stranger is kept.
+    let verified = match node.verifier.verify(parts.method.as_str(), &path, header) {
+        Ok(verified) => verified,
+        Err(error @ AuthError::Session { .. }) => {
+            // A peer that does not know yet that this node started anew: it is read to the end, so that it hears that.
+            let _ = Limited::new(body, PEER_BODY_BYTES_MAX).collect().await;
+            let mut response = text(StatusCode::UNAUTHORIZED, error.to_string());
+            response.headers_mut().insert(SESSION_HEADER, node.verifier.session().into());
+            return Ok(response);
+        }
+        Err(error) => return Ok(text(StatusCode::UNAUTHORIZED, error.to_string())),
+    };
     let body = match Limited::new(body, PEER_BODY_BYTES_MAX).collect().await {
         Ok(body) => body.to_bytes(),
         Err(error) => return Ok(text(StatusCode::BAD_REQUEST, error.to_string())),
     };
-    let path = parts.uri.path_and_query().map_or("", |path| path.as_str()).to_owned();
-    let header = parts.headers.get(AUTH_HEADER).and_then(|value| value.to_str().ok());
-    if let Err(error) = node.verifier.verify(parts.method.as_str(), &path, header, &body) {
-        let mut response = text(StatusCode::UNAUTHORIZED, error.to_string());
-        if matches!(error, AuthError::Session { .. }) {
-            response.headers_mut().insert(SESSION_HEADER, node.verifier.session().into());
-        }
-        return Ok(response);
+    if let Err(error) = verified.verify_body(&body) {
+        return Ok(text(StatusCode::UNAUTHORIZED, error.to_string()));
     }
     let segments: Vec<_> = parts.uri.path().split('/').skip(1).collect();
     let query = parts.uri.query().unwrap_or_default();

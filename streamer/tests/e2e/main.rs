@@ -16,6 +16,7 @@ mod events;
 mod faults;
 mod folders;
 mod harness;
+mod hedges;
 mod names;
 mod network;
 mod ranges;

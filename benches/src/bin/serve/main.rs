@@ -1,4 +1,4 @@
-//! Measures what a viewer gets: a title read from start to end through one node of a demo cluster, healthy and with two
+//! Measures what a viewer gets: a title read from start to end through one of four `rain node` processes, healthy and with two
 //! nodes dead, beside nginx serving the same file, in turns; then a large title up and down, and what the processes
 //! keep in memory meanwhile.
 //!
@@ -12,11 +12,12 @@ use std::time::Duration;
 use std::{env, fs, io};
 
 use rain_benches::{
-    Demo, Machine, Results, Running, TemporaryFolder, clean_up_on_signals, get, median, put_content, write_record,
+    Machine, Nodes, Results, Running, TemporaryFolder, clean_up_on_signals, get, median, put_content, write_record,
 };
 use serde_json::{Value, json};
 
 const TITLE_BYTES: u64 = 250_000_000;
+const NODES: u16 = 4;
 const ROUNDS: usize = 11;
 const PORT: u16 = 17_100;
 const SEED: u64 = 1;
@@ -38,7 +39,7 @@ fn main() -> io::Result<()> {
 }
 
 fn measure(folder: &Path, large: u64) -> io::Result<Results> {
-    let demo = Demo::start(PORT, &[])?;
+    let nodes = Nodes::start(PORT, NODES)?;
     put_content(PORT, "title", TITLE_BYTES, SEED)?;
     let file = folder.join("title");
     let mut sink = fs::File::create(&file)?;
@@ -48,10 +49,10 @@ fn measure(folder: &Path, large: u64) -> io::Result<Results> {
     rows.extend(read_rounds("healthy")?);
     let mut results = Results::new();
     if large > 0 {
-        results.push(("memory".to_owned(), large_title(&demo, large << 30)?));
+        results.push(("memory".to_owned(), large_title(&nodes, large << 30)?));
     }
-    demo.kill(1);
-    demo.kill(2);
+    nodes.kill(1);
+    nodes.kill(2);
     // The others take note of it before the clock runs.
     get(PORT, "/v/title", |_| Ok(()))?;
     rows.extend(read_rounds("two nodes dead")?);
@@ -78,10 +79,10 @@ fn read_rounds(state: &str) -> io::Result<Vec<Value>> {
 }
 
 /// A large title up and down; the most that each process kept in memory of its own meanwhile.
-fn large_title(demo: &Demo, bytes: u64) -> io::Result<Vec<Value>> {
-    let watch = demo.watch_memory();
+fn large_title(nodes: &Nodes, bytes: u64) -> io::Result<Vec<Value>> {
+    let watch = nodes.watch_memory();
     let up = put_content(PORT, "large", bytes, SEED)?;
-    let down = get(demo.port(3), "/v/large", |_| Ok(()))?;
+    let down = get(nodes.port(3), "/v/large", |_| Ok(()))?;
     let peaks = watch.stop();
     let (up_rate, down_rate) = (up.gb_per_s(), down.gb_per_s());
     println!("{bytes} bytes up at {up_rate:.2} GB/s, down at {down_rate:.2} GB/s");

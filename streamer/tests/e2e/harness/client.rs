@@ -233,7 +233,8 @@ impl Connection {
         Ok(chunk)
     }
 
-    fn receive_exactly(&mut self, length: u64, into: &mut Vec<u8>) -> io::Result<()> {
+    /// So many bytes of a body.
+    pub(crate) fn receive_exactly(&mut self, length: u64, into: &mut Vec<u8>) -> io::Result<()> {
         if (&mut self.stream).take(length).read_to_end(into)? as u64 == length {
             return Ok(());
         }

@@ -1,0 +1,102 @@
+//! A cluster of `rain node` processes on this machine, without the user-space switches of a demo.
+
+use std::fmt::Write as _;
+use std::io;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use crate::client::get;
+use crate::demo::rain_program;
+use crate::memory::MemoryWatch;
+use crate::process::{Running, TemporaryFolder};
+
+const SWITCHES: u16 = 2;
+const START: Duration = Duration::from_secs(30);
+
+/// Running nodes in a folder of their own, ended with the value.
+#[derive(Debug)]
+pub struct Nodes {
+    /// Ended before the folder goes: fields are dropped in this order.
+    running: Vec<Running>,
+    folder: TemporaryFolder,
+    port: u16,
+}
+
+impl Nodes {
+    /// Starts `count` nodes, their player ports from `port` on, with a column of `b-code:COUNT` each, and waits until all
+    /// serve.
+    ///
+    /// # Errors
+    /// They do not start.
+    pub fn start(port: u16, count: u16) -> io::Result<Self> {
+        let folder = TemporaryFolder::new("nodes")?;
+        let mut nodes = Self { running: Vec::new(), folder, port };
+        for node in 0..count {
+            let config = nodes.write_config(node, count)?;
+            let mut command = Command::new(rain_program()?);
+            command.arg("node").arg("--config").arg(config).env("RAIN_LOG", "error");
+            nodes.running.push(Running::start(command.stdin(Stdio::null()).stdout(Stdio::null()))?);
+        }
+        for node in 0..count {
+            let until = Instant::now() + START;
+            while get(port + node, "/readyz", |_| Ok(())).is_err() {
+                if Instant::now() > until {
+                    return Err(io::Error::other(format!("node {node} is not ready after {START:?}")));
+                }
+                sleep(Duration::from_millis(50));
+            }
+        }
+        Ok(nodes)
+    }
+
+    fn write_config(&self, node: u16, count: u16) -> io::Result<PathBuf> {
+        let name = |node: u16| char::from(b'A' + u8::try_from(node).unwrap_or(u8::MAX));
+        let address = |node: u16, switch: u16| format!("127.{switch}.{}.3:{}", node + 1, self.port);
+        let data = self.folder.path().join(name(node).to_string());
+        std::fs::create_dir(&data)?;
+        let (port, data) = (self.port + node, data.display());
+        let mut text = format!(
+            "node = \"{}\"\ndata = [\"{data}\"]\ncode = \"b-code:{count}\"\nlisten = \"127.0.0.1:{port}\"\n",
+            name(node)
+        );
+        // Writing to a string cannot fail, here and below.
+        for switch in 1..=SWITCHES {
+            let _ = write!(text, "[[interfaces]]\nswitch = \"s{switch}\"\naddress = \"{}\"\n", address(node, switch));
+        }
+        for peer in (0..count).filter(|peer| *peer != node) {
+            let (name, port) = (name(peer), self.port + peer);
+            let _ =
+                write!(text, "[[peers]]\nname = \"{name}\"\nhttp = \"http://127.0.0.1:{port}\"\n[peers.addresses]\n");
+            for switch in 1..=SWITCHES {
+                let _ = writeln!(text, "s{switch} = \"{}\"", address(peer, switch));
+            }
+        }
+        let path = self.folder.path().join(format!("{}.toml", name(node)));
+        std::fs::write(&path, text)?;
+        Ok(path)
+    }
+
+    /// The player port of a node.
+    ///
+    /// # Panics
+    /// When there are more nodes than ports.
+    pub fn port(&self, node: usize) -> u16 {
+        self.port + u16::try_from(node).expect("a number of nodes")
+    }
+
+    /// Kills a node, as a crash would.
+    pub fn kill(&self, node: usize) {
+        let pid = i32::try_from(self.running[node].id()).ok().and_then(rustix::process::Pid::from_raw);
+        if let Some(pid) = pid {
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+        }
+    }
+
+    /// Watches what the processes keep in memory of their own.
+    pub fn watch_memory(&self) -> MemoryWatch {
+        let names = (0..).map(|node: u8| format!("node {}", char::from(b'A' + node)));
+        MemoryWatch::of(names.zip(self.running.iter().map(Running::id)).collect())
+    }
+}
