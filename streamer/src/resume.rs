@@ -11,15 +11,19 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use http_body_util::{BodyExt, Empty};
 use hyper::body::{Body, Incoming};
-use hyper::header::{CONTENT_RANGE, ETAG, HOST, HeaderMap, HeaderValue, IF_RANGE, RANGE};
+use hyper::header::{
+    CONTENT_RANGE, ETAG, HOST, HeaderMap, HeaderValue, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE,
+    IF_UNMODIFIED_SINCE, RANGE,
+};
 use hyper::http::response::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 /// The head of an answer is expected so soon; then the next node is asked besides.
 const HEAD: Duration = Duration::from_millis(100);
@@ -29,9 +33,10 @@ const SILENCE: Duration = Duration::from_millis(40);
 const SILENCE_MAX: Duration = Duration::from_secs(1);
 /// Between one node that is asked besides and the next.
 const NEXT: Duration = Duration::from_millis(100);
-/// When no node can go on, all are tried again for so long: one may return.
+/// When no node can go on, all are tried again and again for so long: one may return.
 const RETURN: Duration = Duration::from_secs(10);
-const ROUND: Duration = Duration::from_millis(100);
+/// An error that a node told is passed on when the others have said nothing for so long.
+const TOLD: Duration = Duration::from_secs(1);
 const CONNECT: Duration = Duration::from_secs(2);
 
 /// Why no node answered.
@@ -110,14 +115,18 @@ impl Source {
         let mut waiting = order.iter().copied();
         let mut under_way = FuturesUnordered::new();
         let mut last: Result<(usize, Response<Incoming>), Unanswered> =
-            Err(Unanswered { server: String::new(), why: "no node was named".to_owned() });
+            Err(Unanswered { server: String::new(), why: "no node answers".to_owned() });
+        let give_up = Instant::now() + RETURN;
         loop {
             if let Some(server) = waiting.next() {
                 let ask = &ask;
                 under_way.push(async move { (server, self.send(server, ask).await) });
             }
-            let more = waiting.len() > 0;
-            let hope = async { if more { sleep(HEAD).await } else { core::future::pending().await } };
+            let due = match (waiting.len(), &last) {
+                (0, Ok(_)) => Instant::now() + TOLD,
+                (0, Err(_)) => give_up,
+                _ => Instant::now() + HEAD,
+            };
             tokio::select! {
                 answer = under_way.next() => match answer {
                     Some((server, Ok(response))) if response.status().is_server_error() => {
@@ -131,7 +140,9 @@ impl Source {
                     Some((_, Err(error))) => last = last.or(Err(error)),
                     None => break,
                 },
-                () = hope => {}
+                () = sleep_until(due.min(give_up)) => if waiting.len() == 0 || Instant::now() >= give_up {
+                    break;
+                },
             }
         }
         drop(under_way);
@@ -144,16 +155,15 @@ impl Source {
 
 /// The first bytes of the rest of a title at another node.
 struct Rest {
-    server: usize,
     body: Incoming,
     bytes: Bytes,
 }
 
 /// Why a node cannot go on.
 enum NoRest {
-    /// Another may.
+    /// It may yet, or another.
     Failed(Unanswered),
-    /// The title is another one by now.
+    /// There the title is another one.
     Replaced,
 }
 
@@ -166,7 +176,9 @@ pub struct ResumingBody {
     current: Option<Incoming>,
     /// What another node is asked for; `None` when the answer is not one that can be gone on with.
     resume: Option<Resume>,
-    challengers: FuturesUnordered<BoxFuture<'static, Result<Rest, NoRest>>>,
+    challengers: FuturesUnordered<BoxFuture<'static, (usize, Result<Rest, NoRest>)>>,
+    /// Whom they ask.
+    asked: Vec<usize>,
     silence: Duration,
     switches: u64,
 }
@@ -200,6 +212,7 @@ impl ResumingBody {
             current: Some(body),
             resume,
             challengers: FuturesUnordered::new(),
+            asked: Vec::new(),
             silence: SILENCE,
             switches: 0,
         }
@@ -223,7 +236,9 @@ impl ResumingBody {
     /// Cancel safety: nothing is lost.
     pub async fn next(&mut self) -> Option<io::Result<Bytes>> {
         let Some(Resume { next, end, .. }) = self.resume else {
-            return data(self.current.as_mut()?).await.transpose().map(|bytes| bytes.map_err(io::Error::other));
+            let silent = || Err(format!("nothing came for {} s", RETURN.as_secs()));
+            let data = timeout(RETURN, data(self.current.as_mut()?)).await.unwrap_or_else(|_| silent());
+            return data.transpose().map(|bytes| bytes.map_err(io::Error::other));
         };
         if next == end {
             return None;
@@ -241,22 +256,13 @@ impl ResumingBody {
     /// Waits for the next bytes, from whichever node.
     async fn wait(&mut self) -> io::Result<Bytes> {
         let give_up = Instant::now() + RETURN;
-        let mut besides = self.others().into_iter();
         let mut due = Instant::now() + self.silence;
-        let mut why = "the node fell silent".to_owned();
+        let mut besides = self.others().into_iter();
+        let mut replaced = BTreeSet::new();
+        let mut why = "the nodes fell silent".to_owned();
         loop {
             if self.current.is_none() && self.challengers.is_empty() {
-                let Some(server) = besides.next() else {
-                    if Instant::now() >= give_up {
-                        return Err(io::Error::other(why));
-                    }
-                    // All have failed: the next round begins after a moment.
-                    sleep(ROUND).await;
-                    besides = self.others().into_iter().chain([self.server]).collect::<Vec<_>>().into_iter();
-                    continue;
-                };
-                self.challenge(server);
-                due = Instant::now() + NEXT;
+                due = due.min(Instant::now());
             }
             let current = async {
                 match &mut self.current {
@@ -267,39 +273,59 @@ impl ResumingBody {
             tokio::select! {
                 came = current => match came {
                     Ok(Some(bytes)) => {
-                        if !self.challengers.is_empty() {
-                            // It was slow, not dead.
-                            self.challengers.clear();
-                            self.silence = (self.silence * 2).min(SILENCE_MAX);
-                        }
+                        // One that was slow, and not dead, is given more time; one that is quick, in time less again.
+                        self.silence = if self.challengers.is_empty() { self.silence * 63 / 64 } else { self.silence * 2 };
+                        self.silence = self.silence.clamp(SILENCE, SILENCE_MAX);
+                        self.settle();
                         return Ok(bytes);
                     }
                     Ok(None) => (self.current, why) = (None, "the node ended early".to_owned()),
                     Err(error) => (self.current, why) = (None, error),
                 },
-                Some(challenged) = self.challengers.next() => match challenged {
-                    Ok(Rest { server, body, bytes }) => {
-                        self.challengers.clear();
-                        (self.server, self.current) = (server, Some(body));
-                        self.switches += 1;
-                        return Ok(bytes);
+                Some((server, challenged)) = self.challengers.next() => {
+                    self.asked.retain(|asked| *asked != server);
+                    match challenged {
+                        Ok(Rest { body, bytes }) => {
+                            self.settle();
+                            (self.server, self.current, self.silence) = (server, Some(body), SILENCE);
+                            self.switches += 1;
+                            return Ok(bytes);
+                        }
+                        Err(NoRest::Replaced) => {
+                            replaced.insert(server);
+                            if self.others().iter().all(|other| replaced.contains(other)) && self.current.is_none() {
+                                return Err(io::Error::other("the title was replaced while it was being read"));
+                            }
+                        }
+                        Err(NoRest::Failed(error)) => why = error.to_string(),
                     }
-                    Err(NoRest::Replaced) => {
-                        return Err(io::Error::other("the title was replaced while it was being read"));
-                    }
-                    Err(NoRest::Failed(error)) => why = error.to_string(),
-                },
+                    // The next one is asked at once, after a whole round in a moment.
+                    due = due.min(Instant::now() + if besides.len() > 0 { Duration::ZERO } else { NEXT });
+                }
                 () = sleep_until(due) => {
                     if Instant::now() >= give_up {
                         return Err(io::Error::other(why));
                     }
-                    if let Some(server) = besides.next() {
-                        self.challenge(server);
-                    }
                     due = Instant::now() + NEXT;
+                    match besides.next() {
+                        Some(server) => self.challenge(server),
+                        // A new round: who failed may be well by now, also the one that was read from.
+                        None => besides = self.others().into_iter().chain(self.lost()).collect::<Vec<_>>().into_iter(),
+                    }
                 }
             }
         }
+    }
+
+    /// Nobody else is needed.
+    fn settle(&mut self) {
+        self.challengers.clear();
+        self.asked.clear();
+    }
+
+    /// The present node, when its answer is over: it may be asked like the others.
+    fn lost(&self) -> Option<usize> {
+        self.current.is_none().then_some(self.server)
     }
 
     /// The nodes behind the present one in the order, then those before it.
@@ -310,28 +336,49 @@ impl ResumingBody {
     }
 
     fn challenge(&mut self, server: usize) {
-        let Some(Resume { mut ask, etag, next, end }) = self.resume.clone() else { return };
-        let range = HeaderValue::from_str(&format!("bytes={next}-{}", end - 1));
-        ask.headers.insert(RANGE, range.unwrap_or_else(|_| HeaderValue::from_static("")));
-        ask.headers.insert(IF_RANGE, etag.clone());
+        if self.asked.contains(&server) {
+            return;
+        }
+        let Some(resume) = self.resume.clone() else { return };
         let source = Arc::clone(&self.source);
-        self.challengers.push(Box::pin(async move {
-            let failed = |why: String| NoRest::Failed(Unanswered { server: source.servers[server].clone(), why });
-            let response = source.send(server, &ask).await.map_err(NoRest::Failed)?;
-            let same = response.headers().get(ETAG) == Some(&etag);
-            match response.status() {
-                StatusCode::PARTIAL_CONTENT if same => {}
-                StatusCode::OK | StatusCode::PARTIAL_CONTENT | StatusCode::NOT_FOUND => return Err(NoRest::Replaced),
-                status => return Err(failed(status.to_string())),
-            }
-            let mut body = response.into_body();
-            match data(&mut body).await {
-                Ok(Some(bytes)) => Ok(Rest { server, body, bytes }),
-                Ok(None) => Err(failed("it sent nothing".to_owned())),
-                Err(error) => Err(failed(error)),
-            }
-        }));
+        self.asked.push(server);
+        self.challengers.push(Box::pin(async move { (server, rest(&source, server, resume).await) }));
     }
+}
+
+/// Asks a node for the rest of a title.
+async fn rest(source: &Source, server: usize, resume: Resume) -> Result<Rest, NoRest> {
+    let Resume { mut ask, etag, next, end } = resume;
+    for condition in [IF_MATCH, IF_NONE_MATCH, IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE] {
+        ask.headers.remove(condition);
+    }
+    let range = HeaderValue::from_str(&format!("bytes={next}-{}", end - 1));
+    ask.headers.insert(RANGE, range.unwrap_or_else(|_| HeaderValue::from_static("")));
+    ask.headers.insert(IF_RANGE, etag.clone());
+    let failed = |why: String| NoRest::Failed(Unanswered { server: source.servers[server].clone(), why });
+    let response = source.send(server, &ask).await.map_err(NoRest::Failed)?;
+    let same = response.headers().get(ETAG) == Some(&etag);
+    // A node that is not sure which version is the newest may have an older one: that says nothing.
+    let sure = !response.headers().contains_key("rain-freshness");
+    match response.status() {
+        StatusCode::PARTIAL_CONTENT if same => {}
+        StatusCode::OK | StatusCode::PARTIAL_CONTENT | StatusCode::NOT_FOUND if sure => return Err(NoRest::Replaced),
+        status => return Err(failed(status.to_string())),
+    }
+    if range_start(response.headers()) != Some(next) || response.body().size_hint().exact() != Some(end - next) {
+        return Err(failed("it sends another range".to_owned()));
+    }
+    let mut body = response.into_body();
+    match data(&mut body).await {
+        Ok(Some(bytes)) => Ok(Rest { body, bytes }),
+        Ok(None) => Err(failed("it sent nothing".to_owned())),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// The first byte that a Content-Range names.
+fn range_start(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_RANGE)?.to_str().ok()?.strip_prefix("bytes ")?.split_once('-')?.0.parse().ok()
 }
 
 /// The next bytes of a body.
@@ -350,13 +397,11 @@ fn resume(ask: &Ask, head: &Parts, body: &Incoming) -> Option<Resume> {
     let length = body.size_hint().exact()?;
     let next = match head.status {
         StatusCode::OK => 0,
-        StatusCode::PARTIAL_CONTENT => {
-            let range = head.headers.get(CONTENT_RANGE)?.to_str().ok()?;
-            range.strip_prefix("bytes ")?.split_once('-')?.0.parse().ok()?
-        }
+        StatusCode::PARTIAL_CONTENT => range_start(&head.headers)?,
         _ => return None,
     };
-    (ask.method == Method::GET).then(|| Resume { ask: ask.clone(), etag, next, end: next + length })
+    let end = next.checked_add(length)?;
+    (ask.method == Method::GET).then(|| Resume { ask: ask.clone(), etag, next, end })
 }
 
 #[cfg(test)]
@@ -380,6 +425,8 @@ mod tests {
         Replaced,
         /// Says 503.
         Refuses,
+        /// Says 503 at first.
+        RefusesOnce,
     }
 
     fn content() -> Vec<u8> {
@@ -392,7 +439,10 @@ mod tests {
         let url = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(async move {
             let mut held = Vec::new();
+            let mut turn = 0;
             while let Ok((mut stream, _)) = listener.accept().await {
+                turn += 1;
+                let refuses = manner == Manner::Refuses || (manner == Manner::RefusesOnce && turn == 1);
                 if manner == Manner::Mute {
                     held.push(stream);
                     continue;
@@ -413,12 +463,15 @@ mod tests {
                     let if_range = asked.lines().find_map(|line| line.strip_prefix("if-range: "));
                     let whole = range.is_none() || if_range.is_some_and(|tag| tag != etag);
                     let body = if whole { &all[..] } else { &all[start..=end] };
-                    let status = match (manner, whole) {
-                        (Manner::Refuses, _) => "503 Service Unavailable",
-                        (_, true) => "200 OK",
-                        (_, false) => "206 Partial Content",
+                    let status = match whole {
+                        _ if refuses => "503 Service Unavailable",
+                        true => "200 OK",
+                        false => "206 Partial Content",
                     };
-                    let mut text = format!("HTTP/1.1 {status}\r\netag: {etag}\r\ncontent-length: {}\r\n", body.len());
+                    let mut text = format!(
+                        "HTTP/1.1 {status}\r\nconnection: close\r\netag: {etag}\r\ncontent-length: {}\r\n",
+                        body.len()
+                    );
                     if !whole {
                         let _ = write!(text, "content-range: bytes {start}-{end}/{}\r\n", all.len());
                     }
@@ -429,7 +482,7 @@ mod tests {
                             stream.write_all(&body[..bytes.min(body.len())]).await?;
                             core::future::pending().await
                         }
-                        Manner::Good | Manner::Mute | Manner::Replaced | Manner::Refuses => {
+                        Manner::Good | Manner::Mute | Manner::Replaced | Manner::Refuses | Manner::RefusesOnce => {
                             stream.write_all(body).await
                         }
                     }
@@ -495,6 +548,25 @@ mod tests {
             let error = read(&[Manner::Breaks(1000), Manner::Replaced], range).await.unwrap_err();
             assert!(error.to_string().contains("replaced"), "{error}");
         }
+    }
+
+    /// While one node stays silent, who failed is asked again: it may be well by now.
+    #[tokio::test]
+    async fn who_refused_once_is_asked_again() {
+        for first in [Manner::FallsSilent(9), Manner::Breaks(9)] {
+            let (bytes, server, _) = read(&[first, Manner::Mute, Manner::RefusesOnce], None).await.unwrap();
+            assert!(bytes == content(), "{first:?}: {} bytes", bytes.len());
+            assert_eq!(server, 2, "{first:?}");
+        }
+    }
+
+    /// An error that was told comes through, though another node says nothing at all.
+    #[tokio::test]
+    async fn a_refusal_is_passed_on_when_the_others_are_mute() {
+        let servers = vec![server(Manner::Refuses).await, server(Manner::Mute).await];
+        let ask = Ask { method: Method::GET, path_and_query: "/v/title".to_owned(), headers: HeaderMap::new() };
+        let opened = Source::new(servers, None).open(&[0, 1], ask).await.unwrap();
+        assert_eq!(opened.head.status, StatusCode::SERVICE_UNAVAILABLE);
     }
 
     #[tokio::test]

@@ -14,6 +14,10 @@ const ECHOES_UP: u32 = 3;
 /// Heartbeats whose sending is remembered; an echo of an older one is no evidence.
 const REMEMBERED: usize = 64;
 
+/// So many numbers more than the time allows may have been passed over, four times as many as periods went by: the
+/// other end may beat faster, and be held up and catch up.
+const NUMBERS_AHEAD: u128 = 64;
+
 /// How often, and how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PathTiming {
@@ -130,12 +134,19 @@ impl PathMonitor {
             self.heard = None;
             self.echoes = 0;
         }
-        if self.heard.is_none_or(|(newest, _)| is_after(beat.number, newest)) {
+        if self.heard.is_none_or(|(newest, came)| self.follows(beat.number, newest, now.since(came))) {
             self.heard = Some((beat.number, now));
         }
         if beat.receiver_incarnation == self.own.1 {
             self.handle_echo(now, beat);
         }
+    }
+
+    /// Whether a number can be the next that is heard: numbers begin at random, and grow by one with each period. What was
+    /// recorded on another path does not fit, and must not stand for what comes on this one.
+    fn follows(&self, number: u32, newest: u32, passed: Duration) -> bool {
+        let periods = passed.as_micros() / self.timing.period.as_micros().max(1);
+        is_after(number, newest) && u128::from(number.wrapping_sub(newest)) <= periods * 4 + NUMBERS_AHEAD
     }
 
     fn handle_echo(&mut self, now: Time, beat: &Heartbeat) {
@@ -404,6 +415,19 @@ mod tests {
         pair.run(200);
         assert!(matches!(pair.verdicts[0][..], [_, (501, Verdict::Down), (up, Verdict::Up)] if up <= 600));
         assert_eq!(pair.verdicts[1].len(), 1, "the other end does not notice");
+    }
+
+    /// A genuine heartbeat of another path, replayed on this one, brings nothing up or down.
+    #[test]
+    fn what_was_recorded_elsewhere_changes_nothing() {
+        let mut pair = Pair::new();
+        pair.run(500);
+        let beat = pair.ends[1].clone().last_beat(at(500));
+        for number in [beat.number.wrapping_add(1 << 30), beat.number.wrapping_add(5000), beat.number.wrapping_sub(9)] {
+            pair.ends[0].handle_heartbeat(at(500), &Heartbeat { number, ..beat });
+        }
+        pair.run(2000);
+        assert_eq!((pair.verdicts[0].len(), pair.verdicts[1].len()), (1, 1), "{:?}", pair.verdicts);
     }
 
     #[test]

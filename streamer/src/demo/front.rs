@@ -12,7 +12,7 @@ use core::time::Duration;
 use futures_util::stream;
 use http_body_util::{BodyExt, Empty, StreamBody};
 use hyper::body::{Body, Frame, Incoming};
-use hyper::header::{HOST, HeaderValue, ORIGIN};
+use hyper::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderValue, ORIGIN, TRANSFER_ENCODING};
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -30,6 +30,18 @@ pub(super) fn no_body() -> ResponseBody {
 
 fn starting() -> ApiError {
     ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", "the nodes are starting")
+}
+
+/// Removes what speaks of one connection only (RFC 9110, 7.6.1).
+fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    let named: Vec<_> = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok()).collect();
+    let named: Vec<String> =
+        named.iter().flat_map(|value| value.split(',')).map(|name| name.trim().to_owned()).collect();
+    for name in
+        named.iter().map(String::as_str).chain(["connection", "keep-alive", "proxy-connection", "te", "upgrade"])
+    {
+        headers.remove(name);
+    }
 }
 
 /// The supervisor's listener.
@@ -148,9 +160,16 @@ impl Front {
         let (parts, _) = request.into_parts();
         let mut headers = parts.headers;
         headers.remove(ORIGIN);
+        // The request goes on without a body.
+        for name in [CONTENT_LENGTH, TRANSFER_ENCODING, EXPECT] {
+            headers.remove(name);
+        }
+        remove_hop_by_hop(&mut headers);
         let ask = Ask { method: parts.method, path_and_query, headers };
         match self.source.open(&order, ask).await {
-            Ok(Opened { head, body, .. }) => {
+            Ok(Opened { mut head, body, .. }) => {
+                head.headers.remove(TRANSFER_ENCODING);
+                remove_hop_by_hop(&mut head.headers);
                 let frames = stream::unfold(body, |mut body| async {
                     let bytes = body.next().await?;
                     Some((bytes.map(Frame::data), body))

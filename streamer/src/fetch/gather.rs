@@ -75,7 +75,8 @@ impl Gather {
         *arrived = arrived.union(rows);
     }
 
-    /// Notes that a column does not come, or is damaged: others are asked for more.
+    /// Notes that a column does not come, or is damaged: others are asked for more. An alternative that needs it is over;
+    /// what it did without is to be done without anew.
     ///
     /// # Errors
     /// [`TooFewColumns`].
@@ -85,11 +86,6 @@ impl Gather {
         self.arrived.remove(&column);
         self.alternative = self.alternative.take().filter(|plan| plan.needed().all(|(needed, _)| needed != column));
         self.plan = Plan::new(&self.codec, &self.wanted, self.lost)?;
-        if self.alternative.is_none()
-            && let Ok(plan) = Plan::new(&self.codec, &self.wanted, union(self.lost, self.late))
-        {
-            self.alternative = Some(plan);
-        }
         Ok(())
     }
 

@@ -50,7 +50,11 @@ impl Future for Fetch {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let joined = ready!(self.task.poll_unpin(context));
-        let result = joined.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+        let result = joined.unwrap_or_else(|error| match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The node is ending.
+            Err(_) => Err(ReadError::TooFewNodes { found: 0, expected: 1 }),
+        });
         Poll::Ready((self.bytes, result))
     }
 }
@@ -68,6 +72,9 @@ pub(crate) struct TitleBody {
     ready_bytes: u64,
     /// Bytes that the viewer has yet to get.
     left: u64,
+    /// How far it is read ahead: twice what the viewer has taken, up to the whole. A viewer that only looks, or leaves
+    /// for another node at once, costs the peers a piece and not megabytes.
+    window: u64,
     /// How long the next fetch may wait for columns to return.
     patience: Duration,
     /// Since when the viewer could take bytes and there are none.
@@ -91,6 +98,7 @@ impl TitleBody {
             ready: VecDeque::new(),
             ready_bytes: 0,
             left: range.end - range.start,
+            window: 0,
             patience: FIRST,
             waiting: None,
             _open: open,
@@ -106,6 +114,12 @@ impl TitleBody {
         Ok(())
     }
 
+    fn end_wait(&mut self) {
+        if let Some(since) = self.waiting.take() {
+            self.delivery.reads().note_stall(since.elapsed());
+        }
+    }
+
     fn take(&mut self, bytes: u64, parts: Vec<Bytes>) {
         self.under_way -= bytes;
         self.ready_bytes += bytes;
@@ -115,7 +129,7 @@ impl TitleBody {
     fn fetch_ahead(&mut self) {
         while let Some(piece) = self.pieces.front() {
             let ahead = self.under_way + self.ready_bytes;
-            if ahead > 0 && ahead + piece.len() > READ_AHEAD_BYTES {
+            if ahead > 0 && ahead + piece.len() > self.window {
                 break;
             }
             let Some(piece) = self.pieces.pop_front() else { break };
@@ -125,6 +139,15 @@ impl TitleBody {
             let delivery = Arc::clone(&self.delivery);
             let task = tokio::spawn(async move { delivery.fetch(&piece, patience).await });
             self.fetches.push_back(Fetch { task, bytes });
+        }
+    }
+}
+
+impl Drop for TitleBody {
+    fn drop(&mut self) {
+        // A wait that ended with the stream was one all the same.
+        if self.left > 0 {
+            self.end_wait();
         }
     }
 }
@@ -143,10 +166,9 @@ impl Body for TitleBody {
                 let length = bytes.len() as u64;
                 body.ready_bytes -= length;
                 body.left -= length;
+                body.window = (body.window + 2 * length).min(READ_AHEAD_BYTES);
                 body.delivery.reads().note_served(length);
-                if let Some(since) = body.waiting.take() {
-                    body.delivery.reads().note_stall(since.elapsed());
-                }
+                body.end_wait();
                 body.fetch_ahead();
                 return Poll::Ready(Some(Ok(Frame::data(bytes))));
             }

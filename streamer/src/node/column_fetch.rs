@@ -21,7 +21,11 @@ use std::sync::{Mutex, PoisonError};
 use tokio::time::{Instant, sleep_until};
 
 /// A column whose bytes stop coming for so long is done without, whatever it costs.
-const PROGRESS: Duration = Duration::from_millis(500);
+pub(super) const PROGRESS: Duration = Duration::from_millis(500);
+/// A hedge that the budget does not allow is tried again after so long.
+const AGAIN: Duration = Duration::from_millis(10);
+/// What a peer has sent and nobody reads any more is so much at most: what its system and ours hold of a connection.
+const UNREAD_BYTES_MAX: u64 = 256 << 10;
 
 /// Why a column did not come.
 pub(super) enum Failure {
@@ -97,7 +101,9 @@ type Parts<'a> = SelectAll<BoxStream<'a, (usize, Result<Bytes, PeerError>)>>;
 
 /// A request under way over one path.
 struct Attempt<'a> {
-    /// The offset in the answer of the next byte that comes over it.
+    /// The offset in the answer at which it began.
+    start: usize,
+    /// The offset of the next byte that comes over it.
     position: usize,
     /// What it may waste, taken from the budget.
     charged: u64,
@@ -168,7 +174,7 @@ impl ColumnFetch<'_> {
         let late_after = self.me.pace(node, |pace| pace.late_after());
         // Set anew only when it rings: a timer for each frame costs more than the frame.
         let mut alarm = pin!(sleep_until(progress.last() + late_after));
-        let mut noted = None;
+        let mut settled = None;
         loop {
             tokio::select! {
                 part = self.parts.next() => match part {
@@ -191,12 +197,12 @@ impl ColumnFetch<'_> {
                     if now >= last + PROGRESS {
                         return Err(Failure::Silent);
                     }
-                    if now >= last + late_after && noted != Some(last) {
-                        noted = Some(last);
-                        self.hedge_late();
+                    let late = now >= last + late_after;
+                    if late && settled != Some(last) && self.hedge_late() {
+                        settled = Some(last);
                     }
-                    let next = if noted == Some(last) { PROGRESS } else { late_after };
-                    alarm.as_mut().reset(last + next);
+                    let next = if settled == Some(last) { last + PROGRESS } else { last + late_after };
+                    alarm.as_mut().reset(next.max(now + AGAIN).min(last + PROGRESS));
                 }
             }
         }
@@ -210,7 +216,7 @@ impl ColumnFetch<'_> {
         attempt.outstanding.came(length as u64);
         let end = attempt.position + length;
         let known = self.rope.len().saturating_sub(attempt.position).min(length);
-        attempt.position = end;
+        attempt.position = end.min(self.ask.expected);
         if end > self.ask.expected {
             return Err(Failure::Length { found: end, expected: self.ask.expected });
         }
@@ -238,35 +244,41 @@ impl ColumnFetch<'_> {
     }
 
     /// Nothing came for longer than usual: what is missing is asked for over another path besides, if the budget allows.
-    fn hedge_late(&mut self) {
+    /// Whether nothing is left to be tried.
+    fn hedge_late(&mut self) -> bool {
         let (me, node) = (self.me, self.ask.node);
         for path in self.attempts.keys() {
             me.peers.paths.note_late(node, *path);
         }
         let tried: Vec<usize> = self.attempts.keys().chain(&self.failed).copied().collect();
         let missing = (self.ask.expected - self.rope.len()) as u64;
-        if self.hedge.is_none()
-            && let Some(path) = me.peers.paths.choose(node, &tried)
-            && me.hedges(|budget| budget.take(missing))
-        {
+        let Some(path) = me.peers.paths.choose(node, &tried).filter(|_| self.hedge.is_none()) else { return true };
+        let allowed = me.hedges(|budget| budget.take(missing));
+        if allowed {
             me.reads.note_hedge_sent();
             self.hedge = Some(path);
             self.begin(path, missing);
         }
+        allowed
     }
 
     fn begin(&mut self, path: usize, charged: u64) {
         let ColumnAsk { node, ref path_and_query, expected, .. } = *self.ask;
         let position = self.rope.len();
         let outstanding = self.me.peers.paths.ask(node, path, (expected - position) as u64);
-        self.attempts.insert(path, Attempt { position, charged, outstanding });
+        self.attempts.insert(path, Attempt { start: position, position, charged, outstanding });
         let request = if position == 0 { path_and_query.clone() } else { format!("{path_and_query}&from={position}") };
         self.parts.push(parts(self.me, node, path, request));
     }
 
-    /// Closes the books on an attempt: what it was charged and did not waste goes back.
+    /// Closes the books on an attempt: what it was charged goes back; what it wasted was taken before.
     fn end(&mut self, path: usize) {
         let Some(attempt) = self.attempts.remove(&path) else { return };
+        let unread = (self.ask.expected - attempt.position) as u64;
+        if attempt.position > attempt.start && unread > 0 {
+            // The peer was sending: some of it is on its way or in a buffer, read by nobody.
+            self.me.note_extra(unread.min(UNREAD_BYTES_MAX));
+        }
         if attempt.charged > 0 {
             self.me.hedges(|budget| budget.give_back(attempt.charged));
         }

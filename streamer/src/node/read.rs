@@ -1,6 +1,6 @@
 //! Reading a title: which version, and its bytes from whatever columns can be had.
 
-use super::column_fetch::{ColumnAsk, Failure, Progress};
+use super::column_fetch::{ColumnAsk, Failure, PROGRESS, Progress};
 use super::drive::Drive;
 use super::{Node, ReadLog};
 use crate::column_read::ColumnRead;
@@ -21,7 +21,7 @@ use rain_codec::{Cell, CodeError, ErasurePattern, StripeCodec};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::task::block_in_place;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 /// A piece is about so long: a request for its part of one column is at least 256 KiB then.
 const PIECE_BYTES: u64 = 2 << 20;
@@ -111,8 +111,8 @@ struct Asked {
     progress: Arc<Progress>,
     /// It was not answered yet.
     waiting: bool,
-    /// It was waited for longer than usual.
-    late: bool,
+    /// It was late, and is being done without.
+    hedged: bool,
 }
 
 /// What a piece may waste on doing without late columns; what it did not waste goes back to the budget with it.
@@ -122,19 +122,21 @@ struct Hedge<'a> {
 }
 
 impl Hedge<'_> {
-    /// Does without a late column, if enough others are left and the budget allows.
-    fn without(&mut self, gather: &mut Gather, delivery: &Delivery, piece: &Piece, column: u16) {
-        let Some(alternative) = gather.without_late(column) else { return };
+    /// Does without a late column, if enough others are left and the budget allows; whether it does.
+    fn without(&mut self, gather: &mut Gather, delivery: &Delivery, piece: &Piece, column: u16) -> bool {
+        let Some(alternative) = gather.without_late(column) else { return false };
         let stripe = delivery.geometry.stripe(piece.stripes.start);
         let blocks = stripe.block_range(piece.blocks.start).start..stripe.block_range(piece.blocks.end - 1).end;
         let cells = alternative.rows as u64 * (piece.stripes.end - piece.stripes.start);
         let bytes = cells * (blocks.len() + piece.blocks.len() * CHECKSUM_BYTES) as u64;
-        if self.node.hedges(|budget| budget.take(bytes)) {
+        let allowed = self.node.hedges(|budget| budget.take(bytes));
+        if allowed {
             self.charged += bytes;
             self.node.reads.note_hedge_sent();
             self.node.liveness.suspect(delivery.node_of(column));
             gather.adopt(alternative);
         }
+        allowed
     }
 }
 
@@ -224,7 +226,8 @@ impl Delivery {
                 }
                 Err(_) => {
                     sleep(RETRY).await;
-                    self.look_again().await;
+                    // One that does not answer in time is as good as lost.
+                    let _ = timeout_at(until, self.look_again()).await;
                 }
             }
         }
@@ -308,7 +311,7 @@ impl Delivery {
                 let read =
                     ColumnRead { stripes: piece.stripes.clone(), rows: rows.clone(), blocks: piece.blocks.clone() };
                 let progress = Arc::new(Progress::new());
-                asked.push(Asked { column, rows, progress: Arc::clone(&progress), waiting: true, late: false });
+                asked.push(Asked { column, rows, progress: Arc::clone(&progress), waiting: true, hedged: false });
                 let index = asked.len() - 1;
                 requests.push(async move { (index, self.fetch_column(column, read, &progress).await) });
             }
@@ -333,6 +336,10 @@ impl Delivery {
                             self.note_failure(column, failure);
                             failed = failed.with(column.into());
                             arrivals.remove(column);
+                            // What was to make up for late columns may have gone with it.
+                            for asked in &mut asked {
+                                asked.hedged = false;
+                            }
                             if gather.handle_loss(column).is_err() {
                                 // Those that were only doubtful are tried after all.
                                 gather = Gather::new(&self.codec, wanted, failed)?;
@@ -344,11 +351,9 @@ impl Delivery {
                     }
                 }
                 () = &mut alarm => {
-                    for asked in asked.iter_mut().filter(|asked| asked.waiting && !asked.late) {
-                        asked.late = asked.progress.last().elapsed() >= self.patience(asked.column);
-                        if asked.late {
-                            hedge.without(&mut gather, self, piece, asked.column);
-                        }
+                    for asked in asked.iter_mut().filter(|asked| asked.waiting && !asked.hedged) {
+                        let late = asked.progress.last().elapsed() >= self.patience(asked.column);
+                        asked.hedged = late && hedge.without(&mut gather, self, piece, asked.column);
                     }
                     alarm.as_mut().reset(Instant::now() + LATE_LOOK);
                 }
@@ -378,7 +383,7 @@ impl Delivery {
         if extra > 0 {
             self.node.note_extra(extra);
         }
-        if asked.iter().any(|asked| asked.late && asked.waiting) {
+        if asked.iter().any(|asked| asked.hedged && asked.waiting) {
             self.node.reads.note_hedge_won();
         }
     }
@@ -400,7 +405,8 @@ impl Delivery {
         let (title, version) = (&self.manifest.title, self.manifest.version);
         let bytes = if node == self.node.config.id {
             let own = self.node.read_own_column(title.clone(), version, column, read.clone());
-            let own = Rope::from(own.await.map_err(Failure::Local)?);
+            let own = timeout(PROGRESS, own).await.map_err(|_| Failure::Silent)?;
+            let own = Rope::from(own.map_err(Failure::Local)?);
             self.node.reads.note_arrival(node, None, own.len() as u64);
             own
         } else {

@@ -23,6 +23,7 @@ use tokio::time::{sleep, timeout};
 const CONNECT: Duration = Duration::from_millis(500);
 /// A path that was given up wrongly is up again after so long.
 const COME_BACK: Duration = Duration::from_millis(200);
+const AGAIN: Duration = Duration::from_millis(20);
 const IDLE_CONNECTIONS: usize = 32;
 
 /// Why a peer gave no answer.
@@ -208,14 +209,16 @@ impl Peers {
     /// A verdict may be wrong: then a path comes up again at once. Waiting for that is cheaper than doing without the
     /// peer in something that took a while already.
     async fn comes_back(&self, to: NodeId) -> bool {
+        // It may also have refused while it counts as up: then it is asked again, but not at once.
+        sleep(AGAIN).await;
         let mut table = self.paths.watch();
         let up = table.wait_for(|table| table.is_up(to) != Some(false));
         timeout(COME_BACK, up).await.is_ok()
     }
 
     async fn ask_by(&self, to: NodeId, path: usize, request: &PeerRequest) -> Result<Bytes, PeerError> {
-        let response = self.send_by(to, path, request.method.clone(), &request.path, request.body.clone()).await?;
         let mut down = pin!(self.paths.went_down(to, path));
+        let response = self.send_by(to, path, request.method.clone(), &request.path, request.body.clone()).await?;
         tokio::select! {
             body = response.into_body().collect() => {
                 body.map(http_body_util::Collected::to_bytes).map_err(|error| self.broke(to, path, &error))
