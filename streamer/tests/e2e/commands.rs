@@ -168,7 +168,9 @@ fn of_several_servers_a_hung_one_is_left_for_the_next() {
     let content = random_bytes(2_000_000, 1);
     let file = folder.write("title", &content);
     let file = file.to_str().expect("UTF-8");
-    put("/v/title", content.clone()).to(cluster.port(1)).expect(201);
+    for title in ["title", "gone"] {
+        put(format!("/v/{title}"), content.clone()).to(cluster.port(1)).expect(201);
+    }
     cluster.hang(0);
     let servers = format!("{},{}", cluster.url(0), cluster.url(1));
     let commands: [&[&str]; 6] = [
@@ -177,7 +179,7 @@ fn of_several_servers_a_hung_one_is_left_for_the_next() {
         &["ls"],
         &["status"],
         &["put", file, "again"],
-        &["rm", "title"],
+        &["rm", "gone"],
     ];
     let stuck: Vec<_> = thread::scope(|scope| {
         let running = commands.map(|arguments| {
