@@ -90,7 +90,7 @@ impl Gather {
     }
 
     /// How to do without a column that is late, and without those that were late before; `None` when too few would be
-    /// left, or nothing waits for it.
+    /// left.
     pub fn without_late(&self, column: u16) -> Option<Alternative> {
         let late = self.late.with(column.into());
         let plan = Plan::new(&self.codec, &self.wanted, union(self.lost, late)).ok()?;
