@@ -1,6 +1,6 @@
 //! What the benches and measurements share: aligned buffers, the machine's name, medians, records of results, and
 //! clusters with a client.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod buffer;
 mod client;
@@ -10,7 +10,10 @@ mod memory;
 mod nodes;
 mod process;
 mod record;
+#[cfg(feature = "peers")]
+pub mod peers;
 mod sample;
+pub mod throughput;
 
 pub use buffer::AlignedBuffer;
 pub use client::{Head, Transfer, ask, content, get, get_within, post, put_content};

@@ -10,11 +10,13 @@
 
 pub mod code;
 pub mod column;
+pub mod interleaved;
 pub mod schedule;
 pub mod stripe;
 
 pub use code::{Cell, CellKind, Code, CodeError};
 pub use column::{ColumnHeader, Geometry, HeaderError, Seal, StripeEncoder, StripeShape, TitleVersion};
-pub use rain_kernels::Kernel;
+pub use interleaved::{InterleavedCodec, Recovery};
+pub use rain_kernels::{Kernel, Lines, Stores};
 pub use schedule::{ErasurePattern, Schedule, ScheduleError};
 pub use stripe::StripeCodec;

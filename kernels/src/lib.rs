@@ -13,12 +13,16 @@
 //! Kernel::detect().run(&program, &[&[1; 4], &[2; 4], &[4; 4]], &mut [&mut first, &mut second]);
 //! assert_eq!((first, second), ([3; 4], [7; 4]));
 //! ```
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
+mod columns;
 mod interpreter;
 mod kernel;
 pub mod naive;
 mod program;
+pub mod straight;
+mod stream;
 
+pub use columns::{ColumnProgram, ColumnProgramError, LINE_BYTES, Lines, Place, Stores};
 pub use kernel::Kernel;
 pub use program::{Program, ProgramError};

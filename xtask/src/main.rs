@@ -3,6 +3,7 @@
 
 mod browser;
 mod fuzz;
+mod generate;
 mod measure;
 mod stages;
 mod tools;
@@ -45,12 +46,19 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         options: Vec<String>,
     },
+    /// Writes the generated sources: the straight-line bodies of kernels/.
+    Generate {
+        /// Only say whether they are as they would be written.
+        #[arg(long)]
+        check: bool,
+    },
 }
 
 fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Test { stages } => test(&stages),
         Command::Measure { what, options } => measure(what, &options),
+        Command::Generate { check } => generate(check),
     }
 }
 
@@ -61,6 +69,16 @@ fn measure(what: What, options: &[String]) -> ExitCode {
         Err(error) => eprintln!("{error:#}"),
     }
     ExitCode::FAILURE
+}
+
+fn generate(check: bool) -> ExitCode {
+    match Workspace::find().and_then(|workspace| generate::run(&workspace, check)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn test(stages: &[Stage]) -> ExitCode {

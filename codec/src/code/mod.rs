@@ -62,6 +62,8 @@ pub struct Code {
     columns: usize,
     rows: usize,
     tolerates: usize,
+    /// The leading columns that can be turned.
+    turning: usize,
     /// The data cells in byte order.
     data_cells: Vec<Cell>,
     /// What each cell holds, column after column.
@@ -85,7 +87,7 @@ struct Construction {
 const TOLERATES: usize = 2;
 
 impl Code {
-    /// Finds a code by its name, `b-code:N` (N columns, 4 to 13) or `x-code:P` (P columns, prime, 5 to 13).
+    /// Finds a code by its name, `b-code:N` (N columns, 4 to 33) or `x-code:P` (P columns, prime, 5 to 13).
     ///
     /// # Errors
     /// The name is of no code: what was asked, why not, and the nearest that can be had.
@@ -121,7 +123,34 @@ impl Code {
                 contents[column * rows + data_rows[column] + below] = Content::Parity(of);
             }
         }
-        Self { name: name.to_owned(), columns, rows, tolerates: TOLERATES, data_cells, contents }
+        let mut code =
+            Self { name: name.to_owned(), columns, rows, tolerates: TOLERATES, turning: 0, data_cells, contents };
+        code.turning = [columns, columns - 1].into_iter().find(|&turning| code.turns(turning)).unwrap_or(0);
+        code
+    }
+
+    /// Tells whether the code stays the same when each of its first `turning` columns takes the next one's place, and
+    /// each row of the others the next row's.
+    fn turns(&self, turning: usize) -> bool {
+        let turned = |cell: &Cell| self.turned(*cell, 1, turning);
+        self.cells().all(|cell| match (self.cell(cell), self.cell(turned(&cell))) {
+            (CellKind::Data { .. }, CellKind::Data { .. }) => true,
+            (CellKind::Parity { of }, CellKind::Parity { of: expected }) => {
+                let mut of: Vec<Cell> = of.iter().map(turned).collect();
+                of.sort_unstable();
+                of == expected
+            }
+            (CellKind::Data { .. }, CellKind::Parity { .. }) | (CellKind::Parity { .. }, CellKind::Data { .. }) => false,
+        })
+    }
+
+    fn turned(&self, cell: Cell, by: usize, turning: usize) -> Cell {
+        let (column, row) = (usize::from(cell.column), usize::from(cell.row));
+        if column < turning {
+            Cell::new((column + by) % turning, row)
+        } else {
+            Cell::new(column, (row + by) % self.rows)
+        }
     }
 
     /// Gives the name, by which [`Code::named`] finds the code again.
@@ -147,6 +176,14 @@ impl Code {
     /// Counts the columns that may be lost, n - k.
     pub fn tolerates(&self) -> usize {
         self.tolerates
+    }
+
+    /// Counts the leading columns that can be turned: when each takes the place of the next one, and the last of them
+    /// that of the first, and in the columns behind them each row takes the place of the next row, then every parity
+    /// cell is again the XOR of the same data cells. What recovers columns a and b then also recovers a + 1 and b + 1. 0
+    /// when the construction has no such symmetry.
+    pub fn turning_columns(&self) -> usize {
+        self.turning
     }
 
     /// Counts the data cells of a stripe.

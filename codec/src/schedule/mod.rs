@@ -4,6 +4,7 @@
 mod pattern;
 mod peel;
 mod symbolic;
+mod turn;
 
 use rain_kernels::{Program, ProgramError};
 use thiserror::Error;
@@ -11,6 +12,7 @@ use thiserror::Error;
 use crate::code::{Cell, Code};
 
 pub use pattern::ErasurePattern;
+pub use turn::canonical;
 
 /// XORs over cells of one stripe, in an order in which they can be done.
 ///
