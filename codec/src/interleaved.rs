@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rain_kernels::{ColumnProgram, Kernel, Lines, Place, Stores};
+use rain_kernels::{ColumnProgram, ColumnShape, Kernel, Layout, Place, Stores};
 
 use crate::code::{Cell, Code};
 use crate::schedule::{ErasurePattern, Schedule, ScheduleError, canonical};
@@ -11,8 +11,8 @@ use crate::schedule::{ErasurePattern, Schedule, ScheduleError, canonical};
 /// A code over interleaved columns, with the machine's instruction set and the programs made so far.
 ///
 /// Shape: a stripe is n columns of one length, in place: data cells are read where they are, parity cells and lost cells
-/// written where they belong. A column holds packets, a packet [`Lines::bytes`] of each row from 0 down. Lengths are
-/// multiples of rows times that.
+/// written where they belong. Lengths are multiples of [`Layout::grain`]; the upper part of an interleaved column holds
+/// its data cells, the lower part its parity cells.
 #[derive(Debug)]
 pub struct InterleavedCodec {
     code: Arc<Code>,
@@ -65,8 +65,8 @@ impl InterleavedCodec {
     ///
     /// # Panics
     /// When the number of columns differs, or their lengths, or those are no multiple of a packet's.
-    pub fn encode(&self, lines: Lines, stores: Stores, columns: &mut [&mut [u8]]) {
-        self.kernel.run_columns(&self.encode, lines, stores, columns);
+    pub fn encode(&self, layout: Layout, stores: Stores, columns: &mut [&mut [u8]]) {
+        self.kernel.run_columns(&self.encode, 0, layout, stores, columns);
     }
 
     /// Finds out how to recover lost columns.
@@ -99,10 +99,10 @@ impl InterleavedCodec {
     ///
     /// # Panics
     /// When the number of columns differs, or their lengths, or those are no multiple of a packet's.
-    pub fn recover(&self, recovery: &Recovery, lines: Lines, stores: Stores, columns: &mut [&mut [u8]]) {
+    pub fn recover(&self, recovery: &Recovery, layout: Layout, stores: Stores, columns: &mut [&mut [u8]]) {
         let (by, turning) = recovery.turn;
         columns[..turning].rotate_left(by);
-        self.kernel.run_turned(&recovery.program, by % self.code.rows(), lines, stores, columns);
+        self.kernel.run_columns(&recovery.program, by % self.code.rows(), layout, stores, columns);
         columns[..turning].rotate_right(by);
     }
 
@@ -113,15 +113,19 @@ impl InterleavedCodec {
 }
 
 impl Schedule {
-    /// Gives the schedule's cells their places in interleaved columns.
+    /// Gives the schedule's cells their places in columns: data cells in the upper part, parity cells in the lower one.
     ///
     /// # Panics
     /// When the schedule is of another code.
     pub fn over_columns(&self, code: &Code) -> ColumnProgram {
         let cells = self.inputs().iter().chain(self.targets());
         let places = cells.map(|cell| Place { column: cell.column, row: cell.row }).collect();
-        ColumnProgram::new(code.columns(), code.rows(), self.program().clone(), places)
-            .expect("every cell of the code has one place")
-            .with_turning(if code.turning_columns() == 0 { code.columns() } else { code.turning_columns() })
+        let turning = code.turning_columns();
+        let shape = ColumnShape {
+            rows: code.rows(),
+            upper: (0..code.columns()).map(|column| code.data_rows(column)).collect(),
+            turning: if turning == 0 { code.columns() } else { turning },
+        };
+        ColumnProgram::new(shape, self.program().clone(), places).expect("every cell of the code has one place")
     }
 }

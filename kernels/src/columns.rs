@@ -5,13 +5,10 @@ use core::fmt;
 use thiserror::Error;
 
 use crate::straight::{self, StraightLine, add};
-use crate::stream::STREAM_ALIGNMENT;
 use crate::Program;
+use crate::memory::LINE_BYTES;
 
-/// Bytes of a cache line.
-pub const LINE_BYTES: usize = 64;
-
-/// A cell of an interleaved column: packet by packet, each row has one packet's worth of lines.
+/// A cell by its column and its row.
 ///
 /// Ordered by column, then row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,25 +30,64 @@ impl Place {
     }
 }
 
-/// Cache lines that a packet has of one cell before the next row's begin.
+/// Where the cells of a column lie, and thereby how outputs are written fastest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Lines {
-    /// 64 bytes.
-    One,
-    /// 128 bytes.
-    Two,
+pub enum Layout {
+    /// One after the other, each in one piece; written as [`Stores`] says.
+    Cells,
+    /// Line by line: the first 64 bytes of each row, then the next 64 bytes of each, and so on. Written by normal stores:
+    /// the fastest where stripes are in the caches.
+    Interleaved,
+    /// The upper rows of a column interleaved, and behind them its lower rows. Written by streaming stores where all
+    /// columns begin at multiples of 64 bytes: the fastest where stripes come from memory and go there. Others are
+    /// interpreted.
+    Divided,
 }
 
-impl Lines {
-    /// Both, the smaller first.
-    pub const ALL: [Self; 2] = [Self::One, Self::Two];
+impl Layout {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Cells, Self::Interleaved, Self::Divided];
 
-    /// Counts their bytes.
-    pub fn bytes(self) -> usize {
+    /// Gives the number of bytes of which a column of `rows` cells is a multiple.
+    pub fn grain(self, rows: usize) -> usize {
         match self {
-            Self::One => LINE_BYTES,
-            Self::Two => 2 * LINE_BYTES,
+            Self::Cells => rows,
+            Self::Interleaved | Self::Divided => rows * LINE_BYTES,
         }
+    }
+}
+
+/// What the columns of a program are like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ColumnShape {
+    /// Cells of a column.
+    pub rows: usize,
+    /// For each column, how many of its rows are in the upper part where it is divided.
+    pub upper: Vec<usize>,
+    /// The first column whose rows turn when a program runs turned; so do all behind it. These have no lower part.
+    pub turning: usize,
+}
+
+impl ColumnShape {
+    /// Makes the shape of columns that are not divided and do not turn.
+    pub fn plain(columns: usize, rows: usize) -> Self {
+        Self { rows, upper: vec![rows; columns], turning: columns }
+    }
+
+    /// Finds line `line` of a cell in an interleaved or divided column whose cells have `lines`.
+    pub(crate) fn line(&self, layout: Layout, column: usize, row: usize, line: usize, lines: usize) -> usize {
+        let upper = if layout == Layout::Divided { self.upper[column] } else { self.rows };
+        if row < upper {
+            line * upper + row
+        } else {
+            lines * upper + line * (self.rows - upper) + (row - upper)
+        }
+    }
+
+    /// The row in which a cell is found when a program runs turned.
+    pub(crate) fn turned_row(&self, place: Place, turn: usize) -> usize {
+        let row = usize::from(place.row);
+        if usize::from(place.column) < self.turning { row } else { (row + turn) % self.rows }
     }
 }
 
@@ -78,24 +114,28 @@ pub(crate) struct Sum {
 }
 
 /// A program whose cells have places in columns.
-///
-/// Shape: a column holds packets, one after the other; a packet holds [`Lines::bytes`] of row 0, as many of row 1, and
-/// so on. All columns are of one length, a multiple of a packet's.
 #[derive(Clone)]
 pub struct ColumnProgram {
-    columns: usize,
-    rows: usize,
+    shape: ColumnShape,
     program: Program,
     /// The places of all cells of the program, inputs first.
     places: Vec<Place>,
-    /// The first column whose rows turn; so do all behind it.
-    turning: usize,
     body: Option<&'static StraightLine>,
 }
 
 /// Why a program and places do not make a program over columns.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ColumnProgramError {
+    /// A column divided where it cannot be: beyond its rows, or although its rows turn.
+    #[error("column {column} of {rows} rows has an upper part of {upper}")]
+    Divided {
+        /// The column.
+        column: usize,
+        /// Rows of its upper part.
+        upper: usize,
+        /// Its rows.
+        rows: usize,
+    },
     /// More or fewer places than cells.
     #[error("a program of {cells} cells with places for {places}")]
     PlaceCount {
@@ -136,12 +176,13 @@ impl ColumnProgram {
     ///
     /// # Errors
     /// One per rule: see [`ColumnProgramError`].
-    pub fn new(
-        columns: usize,
-        rows: usize,
-        program: Program,
-        places: Vec<Place>,
-    ) -> Result<Self, ColumnProgramError> {
+    pub fn new(shape: ColumnShape, program: Program, places: Vec<Place>) -> Result<Self, ColumnProgramError> {
+        let (columns, rows) = (shape.upper.len(), shape.rows);
+        if let Some((column, &upper)) = shape.upper.iter().enumerate().find(|&(column, &upper)| {
+            upper > rows || (column >= shape.turning && upper != rows)
+        }) {
+            return Err(ColumnProgramError::Divided { column, upper, rows });
+        }
         let cells = program.input_count() + program.output_count();
         if places.len() != cells {
             return Err(ColumnProgramError::PlaceCount { cells, places: places.len() });
@@ -158,21 +199,8 @@ impl ColumnProgram {
             let ((place, first), (_, second)) = (pair[0], pair[1]);
             return Err(ColumnProgramError::SharedPlace { first, second, place });
         }
-        let body = straight::find(columns, rows, columns, &sums(&program, &places));
-        Ok(Self { columns, rows, program, places, turning: columns, body })
-    }
-
-    /// Says that the rows of column `first` and those behind it turn when the program runs turned
-    /// ([`Kernel::run_turned`](crate::Kernel::run_turned)).
-    #[must_use]
-    pub fn with_turning(mut self, first: usize) -> Self {
-        self.turning = first.min(self.columns);
-        self.body = straight::find(self.columns, self.rows, self.turning, &sums(&self.program, &self.places));
-        self
-    }
-
-    pub(crate) fn turns(&self, column: u16) -> bool {
-        usize::from(column) >= self.turning
+        let body = straight::find(&shape, &sums(&program, &places));
+        Ok(Self { shape, program, places, body })
     }
 
     /// Names the straight-line body that runs it, where there is one; the others are interpreted.
@@ -180,49 +208,44 @@ impl ColumnProgram {
         self.body.map(|body| body.name)
     }
 
-    /// Counts the columns.
-    pub fn column_count(&self) -> usize {
-        self.columns
+    /// Gives the program.
+    pub fn program(&self) -> &Program {
+        &self.program
     }
 
-    /// Counts the cells of a column.
-    pub fn row_count(&self) -> usize {
-        self.rows
+    /// Gives the shape of the columns.
+    pub fn shape(&self) -> &ColumnShape {
+        &self.shape
     }
 
     pub(crate) fn body(&self) -> Option<&'static StraightLine> {
         self.body
     }
 
-    pub(crate) fn program(&self) -> &Program {
-        &self.program
-    }
-
     pub(crate) fn places(&self) -> &[Place] {
         &self.places
     }
 
-    /// Checks that columns fit, and chooses ordinary stores where an output's column begins at no line.
+    /// Checks that columns fit, and returns their length.
     ///
     /// # Panics
-    /// When the number of columns differs, their lengths differ, or are no multiple of a packet's.
-    pub(crate) fn check(&self, lines: Lines, stores: Stores, columns: &[&mut [u8]]) -> Stores {
-        assert_eq!(columns.len(), self.columns, "number of columns");
+    /// When the number of columns differs, or their lengths, or those do not suit the layout.
+    pub(crate) fn column_len(&self, layout: Layout, columns: &[&mut [u8]]) -> usize {
+        assert_eq!(columns.len(), self.shape.upper.len(), "number of columns");
         let length = columns.first().map_or(0, |column| column.len());
         for column in columns {
             assert_eq!(column.len(), length, "length of a column");
         }
-        let packet_bytes = self.rows * lines.bytes();
-        assert!(length.is_multiple_of(packet_bytes), "a column of {length} bytes in packets of {packet_bytes}");
-        let is_aligned = |column: &&mut [u8]| column.as_ptr().addr().is_multiple_of(STREAM_ALIGNMENT);
-        if columns.iter().all(is_aligned) { stores } else { Stores::Normal }
+        let grain = layout.grain(self.shape.rows);
+        assert!(length.is_multiple_of(grain), "a column of {length} bytes is no multiple of {grain}");
+        length
     }
 }
 
 impl fmt::Debug for ColumnProgram {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let body = self.body_name().unwrap_or("interpreted");
-        write!(formatter, "ColumnProgram({} columns of {} rows, {body})", self.columns, self.rows)
+        write!(formatter, "ColumnProgram({} columns of {} rows, {body})", self.shape.upper.len(), self.shape.rows)
     }
 }
 

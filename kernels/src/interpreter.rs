@@ -4,7 +4,8 @@
 
 use pulp::Simd;
 
-use crate::{ColumnProgram, Place, Program};
+use crate::memory::LINE_BYTES;
+use crate::{ColumnProgram, Layout, Place, Program};
 
 /// Bytes of all cells together that one strip aims at: what stays in a first-level cache of 32 KiB and more.
 const STRIP_TOTAL_BYTES: usize = 32 * 1024;
@@ -36,39 +37,38 @@ pub(crate) fn run<S: Simd>(simd: S, program: &Program, inputs: &[&[u8]], outputs
     }
 }
 
-/// Runs a program over interleaved columns, W vectors of a cell at a time; tile by tile, so that cells read twice stay in
-/// the first-level cache.
+/// Runs a program over interleaved or divided columns, a line at a time; tile by tile, so that cells read twice stay in the
+/// first-level cache. W vectors make a line.
 #[inline(always)]
 pub(crate) fn run_columns<S: Simd, const W: usize>(
     simd: S,
     program: &ColumnProgram,
+    layout: Layout,
     turn: usize,
     columns: &mut [&mut [u8]],
 ) {
-    let rows = program.row_count();
-    let packet_count = columns.first().map_or(0, |column| column.len() / (rows * W * size_of::<S::u8s>()));
-    let packet_bytes = columns.len() * rows * W * size_of::<S::u8s>();
-    let tile = (STRIP_TOTAL_BYTES / packet_bytes.max(1)).max(1);
-    let row_of = |place: Place| {
-        let row = usize::from(place.row);
-        if program.turns(place.column) { (row + turn) % rows } else { row }
+    let shape = program.shape();
+    let lines = columns.first().map_or(0, |column| column.len() / (shape.rows * LINE_BYTES));
+    let tile = (STRIP_TOTAL_BYTES / (columns.len() * shape.rows * LINE_BYTES).max(1)).max(1);
+    let places = program.places();
+    let outputs = &places[program.program().input_count()..];
+    let line_of = |place: Place, line| {
+        shape.line(layout, usize::from(place.column), shape.turned_row(place, turn), line, lines)
     };
-    let outputs = &program.places()[program.program().input_count()..];
     let mut start = 0;
-    while start < packet_count {
-        let end = packet_count.min(start + tile);
-        for (output, sources) in outputs.iter().zip(program.program().steps()) {
-            for packet in start..end {
+    while start < lines {
+        let end = lines.min(start + tile);
+        for (&output, sources) in outputs.iter().zip(program.program().steps()) {
+            for line in start..end {
                 let mut sum = [simd.splat_u8s(0); W];
                 for &source in sources {
-                    let place = program.places()[usize::from(source)];
-                    let cell = cell::<S, W>(columns[usize::from(place.column)], packet * rows + row_of(place));
-                    for line in 0..W {
-                        sum[line] = simd.xor_u8s(sum[line], cell[line]);
+                    let place = places[usize::from(source)];
+                    let cell = vectors::<S, W>(columns[usize::from(place.column)], line_of(place, line));
+                    for vector in 0..W {
+                        sum[vector] = simd.xor_u8s(sum[vector], cell[vector]);
                     }
                 }
-                let at = packet * rows + row_of(*output);
-                *cell::<S, W>(columns[usize::from(output.column)], at) = sum;
+                *vectors::<S, W>(columns[usize::from(output.column)], line_of(output, line)) = sum;
             }
         }
         start = end;
@@ -76,8 +76,8 @@ pub(crate) fn run_columns<S: Simd, const W: usize>(
 }
 
 #[inline(always)]
-fn cell<S: Simd, const W: usize>(column: &mut [u8], at: usize) -> &mut [S::u8s; W] {
-    &mut pulp::as_arrays_mut::<W, _>(S::as_mut_simd_u8s(column).0).0[at]
+fn vectors<S: Simd, const W: usize>(column: &mut [u8], line: usize) -> &mut [S::u8s; W] {
+    &mut pulp::as_arrays_mut::<W, _>(S::as_mut_simd_u8s(column).0).0[line]
 }
 
 /// The cells that a step may read, cut to the strip.

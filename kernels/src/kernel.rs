@@ -4,9 +4,9 @@ use core::fmt;
 
 use pulp::{Simd, WithSimd};
 
-use crate::columns::{ColumnProgram, Lines, Stores};
-use crate::straight::Run as StraightRun;
-use crate::{Program, interpreter, stream};
+use crate::columns::{ColumnProgram, Layout, Place, Stores};
+use crate::memory::{self, Cells, Columns, LINE_BYTES};
+use crate::{Program, interpreter};
 
 /// An instruction set that this machine has.
 ///
@@ -76,50 +76,134 @@ impl Kernel {
 }
 
 impl Kernel {
-    /// Runs a program over interleaved columns, in place.
+    /// Runs a program that has places in columns over cells anywhere.
     ///
-    /// Shape: columns as [`ColumnProgram`] says, of any length that is a multiple of a packet's; they need no alignment,
-    /// but those that begin at a multiple of 64 bytes are faster, and only they are written by streaming stores. Cells
-    /// that are no outputs keep their bytes.
+    /// Shape: as [`Kernel::run`]. Streaming stores write only cells that all begin at multiples of 64 bytes; others are
+    /// written by normal ones.
+    /// Cost: as [`Kernel::run_columns`].
+    ///
+    /// # Panics
+    /// When the number or the lengths of the cells do not fit the program.
+    pub fn run_cells(self, program: &ColumnProgram, stores: Stores, inputs: &[&[u8]], outputs: &mut [&mut [u8]]) {
+        let cell_len = program.program().cell_len(inputs, outputs);
+        let whole = cell_len / LINE_BYTES * LINE_BYTES;
+        let Some(body) = program.body().filter(|_| self.has_bodies() && whole > 0) else {
+            return self.run(program.program(), inputs, outputs);
+        };
+        let stores = if outputs.iter().all(|cell| is_aligned(cell)) { stores } else { Stores::Normal };
+        let mut cells = Cells::new(body.upper.len() * body.rows, whole / LINE_BYTES);
+        let number = |place: &Place| usize::from(place.column) * body.rows + usize::from(place.row);
+        let (input_places, output_places) = program.places().split_at(inputs.len());
+        for (place, cell) in input_places.iter().zip(inputs) {
+            cells.read(number(place), cell);
+        }
+        for (place, cell) in output_places.iter().zip(outputs.iter_mut()) {
+            cells.write(number(place), cell);
+        }
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            InstructionSet::Avx512(simd) => (body.avx512.on_cells)(simd, stores, &cells),
+            #[cfg(target_arch = "x86_64")]
+            InstructionSet::Avx2(simd) => (body.avx2.on_cells)(simd, stores, &cells),
+            #[cfg(target_arch = "aarch64")]
+            InstructionSet::Neon(simd) => (body.neon.on_cells)(simd, stores, &cells),
+            InstructionSet::Scalar => unreachable!("there are no bodies for it"),
+        }
+        fence_after(stores);
+        if whole < cell_len {
+            let inputs: Vec<&[u8]> = inputs.iter().map(|cell| &cell[whole..]).collect();
+            let mut outputs: Vec<&mut [u8]> = outputs.iter_mut().map(|cell| &mut cell[whole..]).collect();
+            self.run(program.program(), &inputs, &mut outputs);
+        }
+    }
+
+    /// Runs a program over columns, in place.
+    ///
+    /// Shape: columns of one length, a multiple of [`Layout::grain`]; they need no alignment, but those that begin at
+    /// multiples of 64 bytes are faster. `stores` is for [`Layout::Cells`]; the other layouts have their own. Cells that
+    /// are no outputs keep their bytes. With a `turn`, what the program calls row r of a column whose rows turn is row r + `turn`, modulo
+    /// the rows ([`ColumnShape::turning`](crate::ColumnShape)).
     /// Cost: one dispatch for the whole run. With a straight-line body every input is read once where the sums fit the
     /// registers.
     ///
     /// # Panics
     /// When the number or the lengths of the columns do not fit.
-    pub fn run_columns(self, program: &ColumnProgram, lines: Lines, stores: Stores, columns: &mut [&mut [u8]]) {
-        self.run_turned(program, 0, lines, stores, columns);
-    }
-
-    /// Runs a program over interleaved columns, of which some have their rows turned: what the program calls row r of
-    /// them is row r + `turn`, modulo the rows.
-    ///
-    /// Shape, cost: as [`Kernel::run_columns`]; which columns turn was said by [`ColumnProgram::with_turning`].
-    ///
-    /// # Panics
-    /// When the number or the lengths of the columns do not fit.
-    pub fn run_turned(
+    pub fn run_columns(
         self,
         program: &ColumnProgram,
         turn: usize,
-        lines: Lines,
+        layout: Layout,
         stores: Stores,
         columns: &mut [&mut [u8]],
     ) {
-        let stores = program.check(lines, stores, columns);
-        let run = |columns| StraightRun { lines, stores, turn, columns };
-        match (program.body(), self.0) {
-            #[cfg(target_arch = "x86_64")]
-            (Some(body), InstructionSet::Avx512(simd)) => (body.avx512)(simd, run(columns)),
-            #[cfg(target_arch = "x86_64")]
-            (Some(body), InstructionSet::Avx2(simd)) => (body.avx2)(simd, run(columns)),
-            #[cfg(target_arch = "aarch64")]
-            (Some(body), InstructionSet::Neon(simd)) => (body.neon)(simd, run(columns)),
-            (_, set) => set.vectorize(RunColumns { program, turn, lines, columns }),
+        let column_len = program.column_len(layout, columns);
+        if layout == Layout::Cells {
+            return self.run_rows(program, turn, stores, columns);
         }
-        if stores == Stores::Streaming {
-            stream::fence();
+        let can_stream = || columns.iter().all(|column| is_aligned(column));
+        let body = program.body().filter(|_| self.has_bodies() && (layout == Layout::Interleaved || can_stream()));
+        let Some(body) = body else {
+            return self.0.vectorize(RunColumns { program, layout, turn, columns });
+        };
+        let lines = column_len / (body.rows * LINE_BYTES);
+        if layout == Layout::Interleaved {
+            let columns = Columns { columns, lines, turn };
+            match self.0 {
+                #[cfg(target_arch = "x86_64")]
+                InstructionSet::Avx512(simd) => (body.avx512.on_interleaved)(simd, columns),
+                #[cfg(target_arch = "x86_64")]
+                InstructionSet::Avx2(simd) => (body.avx2.on_interleaved)(simd, columns),
+                #[cfg(target_arch = "aarch64")]
+                InstructionSet::Neon(simd) => (body.neon.on_interleaved)(simd, columns),
+                InstructionSet::Scalar => unreachable!("there are no bodies for it"),
+            }
+        } else {
+            let columns = Columns { columns, lines, turn };
+            match self.0 {
+                #[cfg(target_arch = "x86_64")]
+                InstructionSet::Avx512(simd) => (body.avx512.on_divided)(simd, columns),
+                #[cfg(target_arch = "x86_64")]
+                InstructionSet::Avx2(simd) => (body.avx2.on_divided)(simd, columns),
+                #[cfg(target_arch = "aarch64")]
+                InstructionSet::Neon(simd) => (body.neon.on_divided)(simd, columns),
+                InstructionSet::Scalar => unreachable!("there are no bodies for it"),
+            }
+            memory::fence();
         }
     }
+
+    /// Runs a program over columns of cells in one piece each.
+    fn run_rows(self, program: &ColumnProgram, turn: usize, stores: Stores, columns: &mut [&mut [u8]]) {
+        let rows = program.shape().rows;
+        let cell_len = columns.first().map_or(0, |column| column.len() / rows);
+        if cell_len == 0 {
+            return;
+        }
+        let mut cells: Vec<Option<&mut [u8]>> =
+            columns.iter_mut().flat_map(|column| column.chunks_exact_mut(cell_len)).map(Some).collect();
+        let mut take = |place: &Place| {
+            let row = program.shape().turned_row(*place, turn);
+            cells[usize::from(place.column) * rows + row].take().expect("every cell has a place of its own")
+        };
+        let (inputs, outputs) = program.places().split_at(program.program().input_count());
+        let inputs: Vec<&[u8]> = inputs.iter().map(|place| &*take(place)).collect();
+        let mut outputs: Vec<&mut [u8]> = outputs.iter().map(&mut take).collect();
+        self.run_cells(program, stores, &inputs, &mut outputs);
+    }
+
+    fn has_bodies(self) -> bool {
+        !matches!(self.0, InstructionSet::Scalar)
+    }
+}
+
+fn fence_after(stores: Stores) {
+    if stores == Stores::Streaming {
+        memory::fence();
+    }
+}
+
+fn is_aligned(bytes: &[u8]) -> bool {
+    bytes.as_ptr().addr().is_multiple_of(LINE_BYTES)
 }
 
 impl InstructionSet {
@@ -162,8 +246,8 @@ impl WithSimd for Run<'_, '_, '_> {
 /// The operands of a run over columns that is interpreted.
 struct RunColumns<'run, 'cells> {
     program: &'run ColumnProgram,
+    layout: Layout,
     turn: usize,
-    lines: Lines,
     columns: &'run mut [&'cells mut [u8]],
 }
 
@@ -172,12 +256,11 @@ impl WithSimd for RunColumns<'_, '_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        match self.lines.bytes() / size_of::<S::u8s>() {
-            1 => interpreter::run_columns::<S, 1>(simd, self.program, self.turn, self.columns),
-            2 => interpreter::run_columns::<S, 2>(simd, self.program, self.turn, self.columns),
-            4 => interpreter::run_columns::<S, 4>(simd, self.program, self.turn, self.columns),
-            8 => interpreter::run_columns::<S, 8>(simd, self.program, self.turn, self.columns),
-            vectors => unreachable!("{vectors} vectors in a packet of a cell"),
+        match LINE_BYTES / size_of::<S::u8s>() {
+            1 => interpreter::run_columns::<S, 1>(simd, self.program, self.layout, self.turn, self.columns),
+            2 => interpreter::run_columns::<S, 2>(simd, self.program, self.layout, self.turn, self.columns),
+            4 => interpreter::run_columns::<S, 4>(simd, self.program, self.layout, self.turn, self.columns),
+            vectors => unreachable!("{vectors} vectors in a line"),
         }
     }
 }

@@ -18,11 +18,11 @@
 mod columns;
 mod interpreter;
 mod kernel;
+mod memory;
 pub mod naive;
 mod program;
 pub mod straight;
-mod stream;
 
-pub use columns::{ColumnProgram, ColumnProgramError, LINE_BYTES, Lines, Place, Stores};
+pub use columns::{ColumnProgram, ColumnProgramError, ColumnShape, Layout, Place, Stores};
 pub use kernel::Kernel;
 pub use program::{Program, ProgramError};

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use rain_kernels::straight::{self, Move, StraightLine};
-use rain_kernels::{ColumnProgram, Kernel, Lines, Place, Program, Stores, naive};
+use rain_kernels::{ColumnProgram, ColumnShape, Kernel, Layout, Place, Program, Stores, naive};
 
 type Cell = (usize, usize);
 
@@ -41,7 +41,7 @@ fn turning(body: &StraightLine) -> usize {
         Move::Load { column, turns: true, .. } | Move::Store { column, turns: true, .. } => Some(column),
         _ => None,
     });
-    turned.min().unwrap_or(body.columns)
+    turned.min().unwrap_or(body.upper.len())
 }
 
 fn program_of(map: &BTreeMap<Cell, BTreeSet<Cell>>) -> (Program, Vec<Place>) {
@@ -90,51 +90,59 @@ impl Columns {
             .collect()
     }
 
-    /// The bytes of a cell, gathered from its packets.
-    fn cell(&self, (column, row): Cell, rows: usize, lines: Lines) -> Vec<u8> {
-        let buffer = &self.buffers[column];
-        let start = self.start(buffer);
-        let packets = buffer[start..][..self.len].chunks_exact(rows * lines.bytes());
-        packets.flat_map(|packet| &packet[row * lines.bytes()..][..lines.bytes()]).copied().collect()
+    /// Where the bytes of a cell are in its column.
+    fn bytes_of(&self, (column, row): Cell, shape: &ColumnShape, layout: Layout) -> Vec<usize> {
+        let cell_len = self.len / shape.rows;
+        let upper = if layout == Layout::Divided { shape.upper[column] } else { shape.rows };
+        let (part, rows, row_there) =
+            if row < upper { (0, upper, row) } else { (upper * cell_len, shape.rows - upper, row - upper) };
+        let place = |at: usize| match layout {
+            Layout::Cells => row * cell_len + at,
+            Layout::Interleaved | Layout::Divided => part + (at / 64 * rows + row_there) * 64 + at % 64,
+        };
+        let start = self.start(&self.buffers[column]);
+        (0..cell_len).map(|at| start + place(at)).collect()
+    }
+
+    fn cell(&self, cell: Cell, shape: &ColumnShape, layout: Layout) -> Vec<u8> {
+        self.bytes_of(cell, shape, layout).into_iter().map(|at| self.buffers[cell.0][at]).collect()
     }
 }
 
 struct Case<'case> {
     program: &'case ColumnProgram,
     map: &'case BTreeMap<Cell, BTreeSet<Cell>>,
-    columns: usize,
-    rows: usize,
-    turning: usize,
 }
 
 impl Case<'_> {
-    fn check(&self, kernel: Kernel, lines: Lines, stores: Stores, packets: usize, offset: usize, turn: usize) {
-        let mut columns = Columns::new(self.columns, packets * self.rows * lines.bytes(), offset);
-        let turned = |&(column, row): &Cell| if column < self.turning { (column, row) } else { (column, (row + turn) % self.rows) };
+    fn check(&self, kernel: Kernel, layout: Layout, stores: Stores, cell_len: usize, offset: usize, turn: usize) {
+        let shape = self.program.shape();
+        let mut columns = Columns::new(shape.upper.len(), cell_len * shape.rows, offset);
+        let turned = |&(column, row): &Cell| {
+            if column < shape.turning { (column, row) } else { (column, (row + turn) % shape.rows) }
+        };
         let (plain, _) = program_of(self.map);
         let inputs: BTreeSet<Cell> = self.map.values().flatten().copied().collect();
-        let inputs: Vec<Vec<u8>> = inputs.iter().map(|cell| columns.cell(turned(cell), self.rows, lines)).collect();
+        let inputs: Vec<Vec<u8>> = inputs.iter().map(|cell| columns.cell(turned(cell), shape, layout)).collect();
         let inputs: Vec<&[u8]> = inputs.iter().map(Vec::as_slice).collect();
-        let mut expected = vec![vec![0_u8; packets * lines.bytes()]; self.map.len()];
+        let mut expected = vec![vec![0_u8; cell_len]; self.map.len()];
         let mut outputs: Vec<&mut [u8]> = expected.iter_mut().map(Vec::as_mut_slice).collect();
         naive::run(&plain, &inputs, &mut outputs);
 
-        let before = columns.buffers.clone();
-        kernel.run_turned(self.program, turn, lines, stores, &mut columns.slices());
-        let what = format!("{:?} {kernel:?} {lines:?} {stores:?}, {packets} packets, offset {offset}, turn {turn}", self.program);
-        for (cell, expected) in self.map.keys().zip(&expected) {
-            assert_eq!(&columns.cell(turned(cell), self.rows, lines), expected, "{what}: cell {cell:?}");
-        }
         // Nothing else is touched: not the other cells, not the bytes around the columns.
-        let written: BTreeSet<Cell> = self.map.keys().map(turned).collect();
-        for (column, (before, after)) in before.iter().zip(&columns.buffers).enumerate() {
-            let start = columns.start(after);
-            for (at, (before, after)) in before.iter().zip(after).enumerate() {
-                let row = at.checked_sub(start).filter(|&at| at < columns.len).map(|at| at / lines.bytes() % self.rows);
-                if row.is_none_or(|row| !written.contains(&(column, row))) {
-                    assert_eq!(before, after, "{what}: column {column}, byte {at}");
-                }
+        let mut after = columns.buffers.clone();
+        for (cell, expected) in self.map.keys().map(turned).zip(&expected) {
+            for (at, byte) in columns.bytes_of(cell, shape, layout).into_iter().zip(expected) {
+                after[cell.0][at] = *byte;
             }
+        }
+        kernel.run_columns(self.program, turn, layout, stores, &mut columns.slices());
+        for (column, (expected, found)) in after.iter().zip(&columns.buffers).enumerate() {
+            assert!(
+                expected == found,
+                "{:?} {kernel:?} {layout:?} {stores:?}, cells of {cell_len}, offset {offset}, turn {turn}: column {column}",
+                self.program
+            );
         }
     }
 }
@@ -145,17 +153,20 @@ fn every_body_on_every_instruction_set() {
         let map = map_of(body.wide);
         assert_eq!(map, map_of(body.narrow), "{}", body.name);
         let (program, places) = program_of(&map);
-        let turning = turning(body);
-        let program = ColumnProgram::new(body.columns, body.rows, program, places).unwrap().with_turning(turning);
+        let shape = ColumnShape { rows: body.rows, upper: body.upper.to_vec(), turning: turning(body) };
+        let program = ColumnProgram::new(shape, program, places).unwrap();
         assert_eq!(program.body_name(), Some(body.name));
-        let case = Case { program: &program, map: &map, columns: body.columns, rows: body.rows, turning };
+        let case = Case { program: &program, map: &map };
         for kernel in Kernel::available() {
-            for lines in Lines::ALL {
-                for stores in Stores::ALL {
-                    case.check(kernel, lines, stores, 1, 0, 0);
-                    case.check(kernel, lines, stores, 3, 0, body.rows - 1);
-                    case.check(kernel, lines, stores, 4, 1, 1 % body.rows);
-                }
+            for stores in Stores::ALL {
+                case.check(kernel, Layout::Cells, stores, 3 * 64, 0, 1 % body.rows);
+                case.check(kernel, Layout::Cells, stores, 70, 1, 0);
+                case.check(kernel, Layout::Cells, stores, 63, 0, 0);
+            }
+            for layout in [Layout::Interleaved, Layout::Divided] {
+                case.check(kernel, layout, Stores::Normal, 64, 0, 0);
+                case.check(kernel, layout, Stores::Normal, 5 * 64, 0, body.rows - 1);
+                case.check(kernel, layout, Stores::Normal, 2 * 64, 1, 1 % body.rows);
             }
         }
     }
@@ -167,7 +178,8 @@ fn programs_without_a_body_are_interpreted() {
     let cells = [(0, 0), (1, 2), (4, 0), (3, 1), (2, 2), (0, 2), (4, 1)];
     let places: Vec<Place> = cells.iter().map(|&(column, row)| Place::new(column, row)).collect();
     let program = Program::new(4, [vec![0, 1], vec![2], vec![4, 2, 3]]).unwrap();
-    let program = ColumnProgram::new(5, 3, program, places).unwrap().with_turning(4);
+    let shape = ColumnShape { rows: 3, upper: vec![2, 3, 0, 1, 3], turning: 4 };
+    let program = ColumnProgram::new(shape, program, places).unwrap();
     assert_eq!(program.body_name(), None);
     let set = |cells: &[Cell]| cells.iter().copied().collect::<BTreeSet<Cell>>();
     let map = BTreeMap::from([
@@ -175,12 +187,12 @@ fn programs_without_a_body_are_interpreted() {
         ((0, 2), set(&[(4, 0)])),
         ((4, 1), set(&[(0, 0), (1, 2), (4, 0), (3, 1)])),
     ]);
-    let case = Case { program: &program, map: &map, columns: 5, rows: 3, turning: 4 };
+    let case = Case { program: &program, map: &map };
     for kernel in Kernel::available() {
-        for (lines, stores) in Lines::ALL.into_iter().flat_map(|lines| Stores::ALL.map(|stores| (lines, stores))) {
+        for (layout, stores) in Layout::ALL.into_iter().flat_map(|layout| Stores::ALL.map(|stores| (layout, stores))) {
             for packets in [0, 1, 2, 7, 100] {
                 for offset in [0, 1, 63, 64] {
-                    case.check(kernel, lines, stores, packets, offset, 0);
+                    case.check(kernel, layout, stores, packets * 64, offset, packets % 3);
                 }
             }
         }

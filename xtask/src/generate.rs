@@ -11,10 +11,12 @@ use rain_codec::{Cell, Code, ErasurePattern, Schedule};
 use crate::tools::Workspace;
 
 /// Codes that have straight-line bodies for encoding and for the loss of one and of two columns.
-const CODES: [&str; 14] = [
-    "b-code:4", "b-code:5", "b-code:6", "b-code:7", "b-code:10", "b-code:11", "b-code:12", "b-code:13", "b-code:18",
-    "b-code:22", "x-code:5", "x-code:7", "x-code:11", "x-code:13",
+const CODES: [&str; 10] = [
+    "b-code:4", "b-code:5", "b-code:6", "b-code:10", "b-code:11", "b-code:12", "b-code:18", "b-code:22", "x-code:7",
+    "x-code:11",
 ];
+/// Codes that have them for encoding only.
+const ENCODE_ONLY: [&str; 6] = ["b-code:7", "b-code:8", "b-code:9", "b-code:13", "x-code:5", "x-code:13"];
 /// Data columns and parity columns that probes of the memory read and write.
 const PROBES: [(usize, usize); 8] = [(2, 2), (4, 2), (5, 2), (8, 2), (9, 2), (10, 2), (16, 2), (20, 2)];
 /// Sums of one pass, for 32 vector registers and for 16; the rest hold what is being read.
@@ -22,28 +24,41 @@ const WIDE_SUMS: usize = 28;
 const NARROW_SUMS: usize = 12;
 /// Longest line of the table.
 const LINE_LENGTH: usize = 120;
-const TABLE: &str = "kernels/src/straight/table.rs";
+const FOLDER: &str = "kernels/src/straight/table";
 
 /// Writes the table, or with `check` only says whether it is as it would be written.
 pub(crate) fn run(workspace: &Workspace, check: bool) -> Result<()> {
-    let path = workspace.root.join(TABLE);
-    let text = table()?;
+    let folder = workspace.root.join(FOLDER);
+    let files = files()?;
     if check {
-        let found = fs::read_to_string(&path).with_context(|| format!("cannot read {TABLE}"))?;
-        ensure!(found == text, "{TABLE} is not what `cargo xtask generate` writes");
+        for (name, text) in &files {
+            let found = fs::read_to_string(folder.join(name)).with_context(|| format!("cannot read {FOLDER}/{name}"))?;
+            ensure!(found == *text, "{FOLDER}/{name} is not what `cargo xtask generate` writes");
+        }
+        let count = fs::read_dir(&folder).with_context(|| format!("cannot list {FOLDER}"))?.count();
+        ensure!(count == files.len(), "{FOLDER} has {count} files, `cargo xtask generate` writes {}", files.len());
         return Ok(());
     }
-    fs::write(&path, text).with_context(|| format!("cannot write {TABLE}"))
+    if folder.exists() {
+        fs::remove_dir_all(&folder).with_context(|| format!("cannot empty {FOLDER}"))?;
+    }
+    fs::create_dir(&folder).with_context(|| format!("cannot create {FOLDER}"))?;
+    for (name, text) in files {
+        fs::write(folder.join(&name), text).with_context(|| format!("cannot write {FOLDER}/{name}"))?;
+    }
+    Ok(())
 }
 
 /// A linear map that gets a body: cells in columns, of which some are XORs of others.
 pub(crate) struct Wanted {
     /// What the body is called.
     pub(crate) name: String,
-    /// Number of columns.
-    pub(crate) columns: usize,
+    /// The file it is in.
+    module: String,
     /// Cells of a column.
     pub(crate) rows: usize,
+    /// For each column, how many of its rows are in its upper part.
+    pub(crate) upper: Vec<usize>,
     /// The first column whose rows turn with the columns.
     turning: usize,
     /// The cells written, each with the cells it is the XOR of; those may be written before it.
@@ -54,9 +69,12 @@ pub(crate) struct Wanted {
 /// differ by a turn only; and the probes.
 pub(crate) fn wanted() -> Result<Vec<Wanted>> {
     let mut wanted = Vec::new();
-    for name in CODES {
+    for name in CODES.into_iter().chain(ENCODE_ONLY) {
         let code = Code::named(name)?;
         wanted.push(of_schedule(format!("{name} encode"), &code, &Schedule::encode(&code)));
+        if ENCODE_ONLY.contains(&name) {
+            continue;
+        }
         let mut kinds: Vec<ErasurePattern> = Vec::new();
         for first in 0..code.columns() {
             for second in first..code.columns() {
@@ -74,9 +92,9 @@ pub(crate) fn wanted() -> Result<Vec<Wanted>> {
         }
     }
     for (data, parity) in PROBES {
-        let columns = data + parity;
-        wanted.push(probe(format!("probe {data} {parity} streams"), data, columns, 1, |at| Cell::new(at, 0)));
-        wanted.push(probe(format!("probe {data} {parity} packed"), data, 1, columns, |at| Cell::new(0, at)));
+        let all = data + parity;
+        wanted.push(probe(format!("probe {data} {parity} streams"), data, 1, vec![1; all], |at| Cell::new(at, 0)));
+        wanted.push(probe(format!("probe {data} {parity} packed"), data, all, vec![data], |at| Cell::new(0, at)));
     }
     Ok(wanted)
 }
@@ -90,42 +108,59 @@ fn of_schedule(name: String, code: &Code, schedule: &Schedule) -> Wanted {
     let sources = schedule.program().steps().map(|sources| sources.iter().map(cell_of).collect());
     Wanted {
         name,
-        columns: code.columns(),
+        module: code.name().replace(['-', ':'], "_"),
         rows: code.rows(),
+        upper: (0..code.columns()).map(|column| code.data_rows(column)).collect(),
         turning: if code.turning_columns() == 0 { code.columns() } else { code.turning_columns() },
         steps: targets.iter().copied().zip(sources).collect(),
     }
 }
 
 /// Reads `data` cells and writes the others, with as few XORs as can be.
-fn probe(name: String, data: usize, columns: usize, rows: usize, cell: impl Fn(usize) -> Cell) -> Wanted {
-    let parity = columns * rows - data;
+fn probe(name: String, data: usize, rows: usize, upper: Vec<usize>, cell: impl Fn(usize) -> Cell) -> Wanted {
+    let parity = upper.len() * rows - data;
     let sources = |output: usize| (output..data).step_by(parity).map(&cell).collect();
     let steps = (0..parity).map(|output| (cell(data + output), sources(output))).collect();
-    Wanted { name, columns, rows, turning: columns, steps }
+    Wanted { name, module: "probe".to_owned(), rows, turning: upper.len(), upper, steps }
 }
 
-fn table() -> Result<String> {
-    let mut bodies = String::new();
-    let mut entries = String::new();
+/// All files of the table, by name: one per code, and one that lists them.
+fn files() -> Result<BTreeMap<String, String>> {
+    let mut modules: BTreeMap<String, (String, String)> = BTreeMap::new();
     for wanted in wanted()? {
+        let (entries, bodies) = modules.entry(wanted.module.clone()).or_default();
         let wide_name = type_name(&wanted.name);
-        bodies += &body(&wide_name, &wanted, WIDE_SUMS);
+        *bodies += &body(&wide_name, &wanted, WIDE_SUMS);
         let mut narrow_name = format!("{wide_name}Narrow");
         if wanted.steps.len() <= NARROW_SUMS {
             narrow_name.clone_from(&wide_name);
         } else {
-            bodies += &body(&narrow_name, &wanted, NARROW_SUMS);
+            *bodies += &body(&narrow_name, &wanted, NARROW_SUMS);
         }
         // Writing to a string cannot fail.
         let _ = writeln!(entries, "    entry!(\"{}\", {wide_name}, {narrow_name}),", wanted.name);
     }
-    Ok(format!(
-        "//! Generated by `cargo xtask generate`; do not edit.\n\n\
-         use super::body::straight_line;\n\
-         use super::{{Lines, Run, Stores, StraightLine, entry}};\n\n\
-         pub(super) const TABLE: &[StraightLine] = &[\n{entries}];\n{bodies}"
-    ))
+    const HEAD: &str = "//! Generated by `cargo xtask generate`; do not edit.\n\n";
+    let names: Vec<&String> = modules.keys().collect();
+    let declarations: String = names.iter().map(|name| format!("mod {name};\n")).collect();
+    let tables: String = names.iter().map(|name| format!("    {name}::TABLE,\n")).collect();
+    let list = format!(
+        "{HEAD}{declarations}\nuse super::StraightLine;\n\n\
+         pub(super) const TABLES: &[&[StraightLine]] = &[\n{tables}];\n"
+    );
+    let mut files = BTreeMap::from([("mod.rs".to_owned(), list)]);
+    for (name, (entries, bodies)) in modules {
+        let text = format!(
+            "{HEAD}use pulp::{{Simd, WithSimd}};\n\n\
+             use crate::columns::Stores;\n\
+             use crate::memory::{{Grid, Operands}};\n\
+             use crate::straight::body::{{straight_line, tile_lines}};\n\
+             use crate::straight::{{Entries, Move, StraightLine, entry}};\n\n\
+             pub(super) const TABLE: &[StraightLine] = &[\n{entries}];\n{bodies}"
+        );
+        files.insert(format!("{name}.rs"), text);
+    }
+    Ok(files)
 }
 
 /// The name of a body's type: "b-code:10 lost 0 3" becomes `BCode10Lost0And3`.
@@ -149,9 +184,9 @@ pub(crate) fn type_name(name: &str) -> String {
 /// onto all sums it goes into, then sums that others are made of are added, then all are stored.
 fn body(type_name: &str, wanted: &Wanted, sums_max: usize) -> String {
     let passes = wanted.steps.len().div_ceil(sums_max);
-    let columns: Vec<String> = (0..wanted.columns).map(|column| column.to_string()).collect();
+    let upper: Vec<String> = wanted.upper.iter().map(|rows| rows.to_string()).collect();
     let mut text =
-        format!("\nstraight_line! {{\n    {type_name}: columns {}, {} rows;\n", columns.join(" "), wanted.rows);
+        format!("\nstraight_line! {{\n    {type_name}: {} columns, {} rows, upper {};\n", upper.len(), wanted.rows, upper.join(" "));
     let suffix = |cell: &Cell| if usize::from(cell.column) < wanted.turning { "" } else { "_turned" };
     // Writing to a string cannot fail.
     for steps in wanted.steps.chunks(wanted.steps.len().div_ceil(passes)) {

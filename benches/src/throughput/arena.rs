@@ -7,7 +7,7 @@ use memmap2::{Advice, MmapMut, MmapOptions};
 use crate::noise;
 
 /// What a column's bytes are followed by, so that columns of a power of two do not begin in the same cache sets.
-pub const PADDING_BYTES: usize = 320;
+const PADDING_BYTES: usize = 320;
 const LINE_BYTES: usize = 64;
 
 /// Stripes of equally many columns, in large pages where the system gives them.

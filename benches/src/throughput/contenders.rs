@@ -3,10 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use rain_codec::{Cell, Code, ErasurePattern, InterleavedCodec, Kernel, Lines, Schedule, StripeCodec, Stores};
-use rain_kernels::{ColumnProgram, Place, Program};
+use rain_codec::{ErasurePattern, InterleavedCodec, Kernel, Layout, Stores};
+use rain_kernels::{ColumnProgram, ColumnShape, Place, Program};
 
 use super::Arena;
+
+const LINE_BYTES: usize = 64;
 
 /// What is done with a stripe.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,15 +17,6 @@ pub enum Operation {
     Encode,
     /// Columns are recovered.
     Decode(Vec<usize>),
-}
-
-/// Where the cells of a column lie.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Layout {
-    /// Interleaved, so many lines of a cell at a time.
-    Interleaved(Lines),
-    /// One cell after the other, as in column files.
-    Cells,
 }
 
 /// Something that works on a stripe in place, a number of times.
@@ -79,27 +72,36 @@ impl fmt::Debug for Contender {
     }
 }
 
-/// An operation over interleaved columns.
+/// An operation over columns in some layout.
 ///
 /// # Panics
 /// When the pattern cannot be recovered.
-pub fn interleaved(codec: &Arc<InterleavedCodec>, operation: &Operation, lines: Lines, stores: Stores) -> Contender {
-    let name = format!("interleaved {} {}", lines.bytes(), stores_name(stores));
+pub fn codec(codec: &Arc<InterleavedCodec>, operation: &Operation, layout: Layout, stores: Stores) -> Contender {
+    let name = format!("{} {}", layout_name(layout), stores_name(stores));
     let codec = Arc::clone(codec);
     match operation {
         Operation::Encode => Contender::new(name, move |columns, times| {
             for _ in 0..times {
-                codec.encode(lines, stores, columns);
+                codec.encode(layout, stores, columns);
             }
         }),
         Operation::Decode(lost) => {
             let recovery = codec.recovery(ErasurePattern::of(lost)).expect("the code tolerates it");
             Contender::new(name, move |columns, times| {
                 for _ in 0..times {
-                    codec.recover(&recovery, lines, stores, columns);
+                    codec.recover(&recovery, layout, stores, columns);
                 }
             })
         }
+    }
+}
+
+/// Names a layout.
+pub fn layout_name(layout: Layout) -> &'static str {
+    match layout {
+        Layout::Cells => "cells",
+        Layout::Interleaved => "interleaved",
+        Layout::Divided => "divided",
     }
 }
 
@@ -108,41 +110,6 @@ pub fn stores_name(stores: Stores) -> &'static str {
     match stores {
         Stores::Normal => "normal",
         Stores::Streaming => "streaming",
-    }
-}
-
-/// An operation over columns as column files have them.
-///
-/// # Panics
-/// When the pattern cannot be recovered.
-pub fn cells(codec: &Arc<StripeCodec>, operation: &Operation) -> Contender {
-    let codec = Arc::clone(codec);
-    let schedule = match operation {
-        Operation::Encode => Arc::new(codec.encode_schedule().clone()),
-        Operation::Decode(lost) => {
-            let code = codec.code();
-            let wanted: Vec<Cell> =
-                code.cells().filter(|cell| lost.contains(&usize::from(cell.column))).collect();
-            codec.recover_schedule(ErasurePattern::of(lost), &wanted).expect("the code tolerates it")
-        }
-    };
-    Contender::new("cells normal", move |columns, times| run_cells(&codec, &schedule, columns, times))
-}
-
-fn run_cells(codec: &StripeCodec, schedule: &Schedule, columns: &mut [&mut [u8]], times: usize) {
-    let rows = codec.code().rows();
-    let cell_bytes = columns[0].len() / rows;
-    let mut cells: Vec<Option<&mut [u8]>> = Vec::with_capacity(columns.len() * rows);
-    for column in columns.iter_mut() {
-        cells.extend(column.chunks_exact_mut(cell_bytes).map(Some));
-    }
-    let mut take = |cell: &Cell| {
-        cells[usize::from(cell.column) * rows + usize::from(cell.row)].take().expect("a cell is in a schedule once")
-    };
-    let mut outputs: Vec<&mut [u8]> = schedule.targets().iter().map(&mut take).collect();
-    let inputs: Vec<&[u8]> = schedule.inputs().iter().map(|cell| &*take(cell)).collect();
-    for _ in 0..times {
-        codec.run(schedule, &inputs, &mut outputs);
     }
 }
 
@@ -159,26 +126,30 @@ pub fn probes(n: usize, k: usize, kernel: Kernel) -> Vec<Contender> {
     let program = Program::new(k, steps).expect("every output has an input");
     let streams = (0..n).map(|column| Place::new(column, 0)).collect();
     let packed = (0..n).map(|row| Place::new(0, row)).collect();
-    let over = |columns, rows, places| {
-        Arc::new(ColumnProgram::new(columns, rows, program.clone(), places).expect("each cell has a place"))
+    let over = |upper, rows, places| {
+        let shape = ColumnShape { rows, upper, turning: n };
+        Arc::new(ColumnProgram::new(shape, program.clone(), places).expect("each cell has a place"))
     };
-    let (streams, packed) = (over(n, 1, streams), over(1, n, packed));
-    for (lines, stores) in Lines::ALL.into_iter().flat_map(|lines| Stores::ALL.map(|stores| (lines, stores))) {
-        let name = |shape| format!("probe {shape} {} {}", lines.bytes(), stores_name(stores));
+    let (streams, packed) = (over(vec![1; n], 1, streams), over(vec![k], n, packed));
+    for layout in [Layout::Interleaved, Layout::Divided] {
+        let name = |shape| format!("probe {shape} {}", stores_name(stores_of(layout)));
         let program = Arc::clone(&streams);
         probes.push(Contender::new(name("streams"), move |columns, times| {
-            if columns[0].len().is_multiple_of(lines.bytes()) {
-                for _ in 0..times {
-                    kernel.run_columns(&program, lines, stores, columns);
-                }
+            for _ in 0..times {
+                kernel.run_columns(&program, 0, layout, Stores::Normal, columns);
             }
         }));
         let program = Arc::clone(&packed);
-        probes.push(Contender::whole(name("packed"), n * lines.bytes(), move |stripe, times| {
+        probes.push(Contender::whole(name("packed"), n * LINE_BYTES, move |stripe, times| {
             for _ in 0..times {
-                kernel.run_columns(&program, lines, stores, &mut [stripe]);
+                kernel.run_columns(&program, 0, layout, Stores::Normal, &mut [stripe]);
             }
         }));
     }
     probes
+}
+
+/// How a layout is written where that is not chosen.
+pub fn stores_of(layout: Layout) -> Stores {
+    if layout == Layout::Divided { Stores::Streaming } else { Stores::Normal }
 }

@@ -6,7 +6,7 @@ mod contenders;
 mod regime;
 
 pub use arena::Arena;
-pub use contenders::{Contender, Layout, Operation, cells, interleaved, probes};
+pub use contenders::{Contender, Operation, codec, layout_name, probes, stores_name};
 pub use regime::Regime;
 
 use std::time::{Duration, Instant};

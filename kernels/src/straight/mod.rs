@@ -1,4 +1,4 @@
-//! Straight-line bodies: programs over interleaved columns, of which every XOR is an instruction.
+//! Straight-line bodies: programs of which every XOR is an instruction.
 //!
 //! A loop over a table of sources keeps no sum in a register across cells; written out, a body reads every cell once
 //! and holds all the sums it goes into. `table` is generated (`cargo xtask generate`); which program a body computes is
@@ -7,9 +7,10 @@
 mod body;
 mod table;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::columns::{Lines, Place, Stores, Sum};
+use crate::columns::{ColumnShape, Place, Stores, Sum};
+use crate::memory::{Cells, Columns};
 
 pub use body::Move;
 
@@ -17,64 +18,64 @@ pub use body::Move;
 pub struct StraightLine {
     /// What the generator called it.
     pub name: &'static str,
-    /// Number of columns.
-    pub columns: usize,
     /// Cells of a column.
     pub rows: usize,
+    /// For each column, how many of its rows are in its upper part.
+    pub upper: &'static [usize],
     /// Moves of the body for 32 registers, pass by pass.
     pub wide: &'static [&'static [Move]],
     /// Moves of the body for 16 registers, pass by pass.
     pub narrow: &'static [&'static [Move]],
     #[cfg(target_arch = "x86_64")]
-    pub(crate) avx512: fn(pulp::x86::V4, Run<'_, '_>),
+    pub(crate) avx512: Entries<pulp::x86::V4>,
     #[cfg(target_arch = "x86_64")]
-    pub(crate) avx2: fn(pulp::x86::V3, Run<'_, '_>),
+    pub(crate) avx2: Entries<pulp::x86::V3>,
     #[cfg(target_arch = "aarch64")]
-    pub(crate) neon: fn(pulp::aarch64::Neon, Run<'_, '_>),
+    pub(crate) neon: Entries<pulp::aarch64::Neon>,
 }
 
-/// The operands of a body.
-pub(crate) struct Run<'run, 'cells> {
-    pub(crate) lines: Lines,
-    pub(crate) stores: Stores,
-    /// By how many rows the columns that turn are turned.
-    pub(crate) turn: usize,
-    pub(crate) columns: &'run mut [&'cells mut [u8]],
+/// The machine code of a body for one instruction set.
+pub(crate) struct Entries<S> {
+    pub(crate) on_cells: fn(S, Stores, &Cells<'_>),
+    /// With normal stores: the lines written follow lines read, and so are in the first-level cache already.
+    pub(crate) on_interleaved: fn(S, Columns<'_, '_, false>),
+    /// With streaming stores: what is written is apart from what is read, and is never brought in with it.
+    pub(crate) on_divided: fn(S, Columns<'_, '_, true>),
 }
 
 /// Lists all bodies.
-pub fn bodies() -> &'static [StraightLine] {
-    table::TABLE
+pub fn bodies() -> impl Iterator<Item = &'static StraightLine> {
+    table::TABLES.iter().copied().flatten()
 }
 
 /// Makes an entry of the table from the types of its two bodies.
 macro_rules! entry {
     ($name:literal, $wide:ident, $narrow:ident) => {
-        $crate::straight::StraightLine {
+        StraightLine {
             name: $name,
-            columns: $wide::COLUMNS,
-            rows: $wide::ROWS,
+            rows: {
+                assert!($narrow::ROWS == $wide::ROWS, "both bodies are of one shape");
+                $wide::ROWS
+            },
+            upper: $wide::UPPER,
             wide: $wide::PASSES,
             narrow: $narrow::PASSES,
             #[cfg(target_arch = "x86_64")]
-            avx512: |simd, Run { lines, stores, turn, columns }| match (lines, stores) {
-                (Lines::One, Stores::Normal) => pulp::Simd::vectorize(simd, $wide::<1, false> { columns, turn }),
-                (Lines::One, Stores::Streaming) => pulp::Simd::vectorize(simd, $wide::<1, true> { columns, turn }),
-                (Lines::Two, Stores::Normal) => pulp::Simd::vectorize(simd, $wide::<2, false> { columns, turn }),
-                (Lines::Two, Stores::Streaming) => pulp::Simd::vectorize(simd, $wide::<2, true> { columns, turn }),
-            },
+            avx512: entry!(@entries $wide),
             #[cfg(target_arch = "x86_64")]
-            avx2: |simd, Run { lines, stores, turn, columns }| match (lines, stores) {
-                (Lines::One, Stores::Normal) => pulp::Simd::vectorize(simd, $narrow::<2, false> { columns, turn }),
-                (Lines::One, Stores::Streaming) => pulp::Simd::vectorize(simd, $narrow::<2, true> { columns, turn }),
-                (Lines::Two, Stores::Normal) => pulp::Simd::vectorize(simd, $narrow::<4, false> { columns, turn }),
-                (Lines::Two, Stores::Streaming) => pulp::Simd::vectorize(simd, $narrow::<4, true> { columns, turn }),
-            },
+            avx2: entry!(@entries $narrow),
             #[cfg(target_arch = "aarch64")]
-            neon: |simd, Run { lines, turn, columns, .. }| match lines {
-                Lines::One => pulp::Simd::vectorize(simd, $wide::<4, false> { columns, turn }),
-                Lines::Two => pulp::Simd::vectorize(simd, $wide::<8, false> { columns, turn }),
+            neon: entry!(@entries $wide),
+        }
+    };
+    (@entries $body:ident) => {
+        Entries {
+            on_cells: |simd, stores, cells| match stores {
+                Stores::Normal => Simd::vectorize(simd, $body::<_, false>(cells)),
+                Stores::Streaming => Simd::vectorize(simd, $body::<_, true>(cells)),
             },
+            on_interleaved: |simd, columns| Simd::vectorize(simd, $body::<_, false>(columns)),
+            on_divided: |simd, columns| Simd::vectorize(simd, $body::<_, true>(columns)),
         }
     };
 }
@@ -82,18 +83,24 @@ macro_rules! entry {
 use entry;
 
 /// Finds the body that computes a program's outputs from its inputs.
-///
-/// Shape: the rows of column `turning` and of those behind it turn.
-pub(crate) fn find(
-    columns: usize,
-    rows: usize,
-    turning: usize,
-    outputs: &[Sum],
-) -> Option<&'static StraightLine> {
+pub(crate) fn find(shape: &ColumnShape, outputs: &[Sum]) -> Option<&'static StraightLine> {
     let fits = |body: &&StraightLine| {
-        body.columns == columns && body.rows == rows && turns_from(body.wide, turning) && sums(body.wide) == outputs
+        body.rows == shape.rows
+            && body.upper == shape.upper
+            && writes(body.wide).eq(outputs.iter().map(|sum| sum.output))
+            && turns_from(body.wide, shape.turning)
+            && [body.wide, body.narrow].iter().all(|passes| sums(passes).as_deref() == Some(outputs))
     };
-    bodies().iter().find(fits)
+    bodies().find(fits)
+}
+
+/// The cells that a body stores, sorted: cheap to compare, and different for almost all bodies of one size.
+fn writes(passes: &[&[Move]]) -> impl Iterator<Item = Place> {
+    let stored = passes.iter().copied().flatten().filter_map(|step| match *step {
+        Move::Store { column, row, .. } => Some(Place::new(column, row)),
+        Move::Load { .. } | Move::Add { .. } => None,
+    });
+    stored.collect::<BTreeSet<Place>>().into_iter()
 }
 
 /// Tells whether exactly the columns from `turning` on have their rows turned.
@@ -104,8 +111,9 @@ fn turns_from(passes: &[&[Move]], turning: usize) -> bool {
     })
 }
 
-/// What a body computes: its stored cells, sorted, each with what it is the XOR of.
-pub(crate) fn sums(passes: &[&[Move]]) -> Vec<Sum> {
+/// What a body computes: its stored cells, sorted, each with what it is the XOR of. None when it reads a cell that goes
+/// into none of them: only cells that a program names have a place in memory.
+fn sums(passes: &[&[Move]]) -> Option<Vec<Sum>> {
     let mut stored: Vec<Sum> = Vec::new();
     for moves in passes {
         let mut sums: BTreeMap<usize, Vec<Place>> = BTreeMap::new();
@@ -132,7 +140,12 @@ pub(crate) fn sums(passes: &[&[Move]]) -> Vec<Sum> {
         }
     }
     stored.sort_unstable();
-    stored
+    let goes_in = |place: &Place| stored.iter().any(|sum| sum.output == *place || sum.inputs.contains(place));
+    let all_named = passes.iter().copied().flatten().all(|step| match *step {
+        Move::Load { column, row, .. } => goes_in(&Place::new(column, row)),
+        Move::Add { .. } | Move::Store { .. } => true,
+    });
+    all_named.then_some(stored)
 }
 
 /// Adds two sorted sets over GF(2): what is in both goes.

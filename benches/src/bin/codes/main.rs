@@ -11,19 +11,17 @@ fn main() {
     for name in codes {
         let code = Arc::new(Code::named(name).unwrap());
         let codec = Arc::new(InterleavedCodec::new(code.clone()));
-        let stripe = Arc::new(StripeCodec::new(code.clone()));
         let (n, k) = (code.columns(), code.data_columns());
         for &regime in &regimes {
             for op in ops.split(',') {
                 let operation = match op { "encode" => Operation::Encode, "d1" => Operation::Decode(vec![0]), _ => Operation::Decode(vec![0, 1]) };
-                let grain = code.rows() * if regime == Regime::L1 { 64 } else { 128 };
+                let grain = code.rows() * 64;
                 let column_bytes = regime.column_bytes(n, k, grain);
                 let mut arena = Arena::new(n, k, column_bytes, regime.stripe_count()).unwrap();
                 let mut contenders = Vec::new();
-                for lines in Lines::ALL { if column_bytes % (code.rows() * lines.bytes()) == 0 { for stores in Stores::ALL {
-                    contenders.push(interleaved(&codec, &operation, lines, stores));
+                for layout in Layout::ALL { if column_bytes % layout.grain(code.rows()) == 0 { for stores in Stores::ALL.into_iter().take(if layout == Layout::Cells { 2 } else { 1 }) {
+                    contenders.push(rain_benches::throughput::codec(&codec, &operation, layout, stores));
                 } } }
-                contenders.push(cells(&stripe, &operation));
                 contenders.extend(probes(n, k, Kernel::detect()));
                 #[cfg(feature = "peers")]
                 {
