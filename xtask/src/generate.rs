@@ -12,7 +12,15 @@ use crate::tools::Workspace;
 
 /// Codes that have straight-line bodies for encoding and for the loss of one and of two columns.
 const CODES: [&str; 10] = [
-    "b-code:4", "b-code:5", "b-code:6", "b-code:10", "b-code:11", "b-code:12", "b-code:18", "b-code:22", "x-code:7",
+    "b-code:4",
+    "b-code:5",
+    "b-code:6",
+    "b-code:10",
+    "b-code:11",
+    "b-code:12",
+    "b-code:18",
+    "b-code:22",
+    "x-code:7",
     "x-code:11",
 ];
 /// Codes that have them for encoding only.
@@ -32,7 +40,8 @@ pub(crate) fn run(workspace: &Workspace, check: bool) -> Result<()> {
     let files = files()?;
     if check {
         for (name, text) in &files {
-            let found = fs::read_to_string(folder.join(name)).with_context(|| format!("cannot read {FOLDER}/{name}"))?;
+            let found =
+                fs::read_to_string(folder.join(name)).with_context(|| format!("cannot read {FOLDER}/{name}"))?;
             ensure!(found == *text, "{FOLDER}/{name} is not what `cargo xtask generate` writes");
         }
         let count = fs::read_dir(&folder).with_context(|| format!("cannot list {FOLDER}"))?.count();
@@ -185,8 +194,12 @@ pub(crate) fn type_name(name: &str) -> String {
 fn body(type_name: &str, wanted: &Wanted, sums_max: usize) -> String {
     let passes = wanted.steps.len().div_ceil(sums_max);
     let upper: Vec<String> = wanted.upper.iter().map(|rows| rows.to_string()).collect();
-    let mut text =
-        format!("\nstraight_line! {{\n    {type_name}: {} columns, {} rows, upper {};\n", upper.len(), wanted.rows, upper.join(" "));
+    let mut text = format!(
+        "\nstraight_line! {{\n    {type_name}: {} columns, {} rows, upper {};\n",
+        upper.len(),
+        wanted.rows,
+        upper.join(" ")
+    );
     let suffix = |cell: &Cell| if usize::from(cell.column) < wanted.turning { "" } else { "_turned" };
     // Writing to a string cannot fail.
     for steps in wanted.steps.chunks(wanted.steps.len().div_ceil(passes)) {
@@ -200,9 +213,9 @@ fn body(type_name: &str, wanted: &Wanted, sums_max: usize) -> String {
                 }
             }
         }
-        let loads = loads.iter().map(|(cell, onto)| {
-            format!("load{} {} {} => {};", suffix(cell), cell.column, cell.row, onto.join(" "))
-        });
+        let loads = loads
+            .iter()
+            .map(|(cell, onto)| format!("load{} {} {} => {};", suffix(cell), cell.column, cell.row, onto.join(" ")));
         let adds = adds.iter().map(|(from, onto)| format!("add {from} 0 => {onto};"));
         let stores = steps
             .iter()

@@ -87,7 +87,7 @@ struct Construction {
 const TOLERATES: usize = 2;
 
 impl Code {
-    /// Finds a code by its name, `b-code:N` (N columns, 4 to 33) or `x-code:P` (P columns, prime, 5 to 13).
+    /// Finds a code by its name, `b-code:N` (N columns, 4 to 22) or `x-code:P` (P columns, prime, 5 to 13).
     ///
     /// # Errors
     /// The name is of no code: what was asked, why not, and the nearest that can be had.
@@ -140,7 +140,9 @@ impl Code {
                 of.sort_unstable();
                 of == expected
             }
-            (CellKind::Data { .. }, CellKind::Parity { .. }) | (CellKind::Parity { .. }, CellKind::Data { .. }) => false,
+            (CellKind::Data { .. }, CellKind::Parity { .. }) | (CellKind::Parity { .. }, CellKind::Data { .. }) => {
+                false
+            }
         })
     }
 

@@ -3,5 +3,6 @@
 mod codes;
 mod columns;
 mod golden;
+mod interleaved;
 mod oracle;
 mod recovery;

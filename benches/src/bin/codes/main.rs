@@ -1,7 +1,7 @@
 //! Exploration.
-use std::sync::Arc;
 use rain_benches::throughput::*;
 use rain_codec::*;
+use std::sync::Arc;
 fn main() {
     let args: Vec<String> = std::env::args().collect();
     let rounds: usize = args[1].parse().unwrap();
@@ -14,14 +14,22 @@ fn main() {
         let (n, k) = (code.columns(), code.data_columns());
         for &regime in &regimes {
             for op in ops.split(',') {
-                let operation = match op { "encode" => Operation::Encode, "d1" => Operation::Decode(vec![0]), _ => Operation::Decode(vec![0, 1]) };
+                let operation = match op {
+                    "encode" => Operation::Encode,
+                    "d1" => Operation::Decode(vec![0]),
+                    _ => Operation::Decode(vec![0, 1]),
+                };
                 let grain = code.rows() * 64;
                 let column_bytes = regime.column_bytes(n, k, grain);
                 let mut arena = Arena::new(n, k, column_bytes, regime.stripe_count()).unwrap();
                 let mut contenders = Vec::new();
-                for layout in Layout::ALL { if column_bytes % layout.grain(code.rows()) == 0 { for stores in Stores::ALL.into_iter().take(if layout == Layout::Cells { 2 } else { 1 }) {
-                    contenders.push(rain_benches::throughput::codec(&codec, &operation, layout, stores));
-                } } }
+                for layout in Layout::ALL {
+                    if column_bytes % layout.grain(code.rows()) == 0 {
+                        for stores in Stores::ALL.into_iter().take(if layout == Layout::Cells { 2 } else { 1 }) {
+                            contenders.push(rain_benches::throughput::codec(&codec, &operation, layout, stores));
+                        }
+                    }
+                }
                 contenders.extend(probes(n, k, Kernel::detect()));
                 #[cfg(feature = "peers")]
                 {
@@ -32,7 +40,9 @@ fn main() {
                 }
                 let figures = compare(&mut arena, &mut contenders, rounds);
                 println!("{name} {} {op} col={column_bytes}", regime.name());
-                for (c, f) in contenders.iter().zip(&figures) { println!("   {:32} {:7.1} max {:7.1} ±{:.0}%", c.name, f.gb_per_s, f.best, f.spread * 100.0); }
+                for (c, f) in contenders.iter().zip(&figures) {
+                    println!("   {:32} {:7.1} max {:7.1} ±{:.0}%", c.name, f.gb_per_s, f.best, f.spread * 100.0);
+                }
             }
         }
     }
