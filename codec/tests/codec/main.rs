@@ -5,3 +5,4 @@ mod columns;
 mod golden;
 mod oracle;
 mod recovery;
+mod reed_solomon;
