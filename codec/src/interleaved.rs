@@ -68,8 +68,8 @@ impl InterleavedCodec {
 
     /// Finds out how to recover lost columns.
     ///
-    /// Cost: about 100 ns when a pattern of the same kind was asked for before, up to milliseconds the first time. Those
-    /// kept are at most n (n - 1) / 2, and n / 2 where the code can be turned.
+    /// Cost: about 100 ns when a pattern of the same kind was asked for before, up to milliseconds the first time. All
+    /// are kept: of codes that lose two columns at most n (n + 1) / 2, and about n / 2 where the code can be turned.
     ///
     /// # Errors
     /// As [`Schedule::recover`].

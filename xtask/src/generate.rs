@@ -24,9 +24,12 @@ const CODES: [&str; 10] = [
     "x-code:11",
 ];
 /// Codes that have them for encoding only.
-const ENCODE_ONLY: [&str; 6] = ["b-code:7", "b-code:8", "b-code:9", "b-code:13", "x-code:5", "x-code:13"];
+const ENCODE_ONLY: [&str; 9] = [
+    "b-code:7", "b-code:8", "b-code:9", "b-code:13", "x-code:5", "x-code:13", "rs:6+3", "rs:8+3", "rs:10+4",
+];
 /// Data columns and parity columns that probes of the memory read and write.
-const PROBES: [(usize, usize); 8] = [(2, 2), (4, 2), (5, 2), (8, 2), (9, 2), (10, 2), (16, 2), (20, 2)];
+const PROBES: [(usize, usize); 11] =
+    [(2, 2), (4, 2), (5, 2), (8, 2), (9, 2), (10, 2), (16, 2), (20, 2), (6, 3), (8, 3), (10, 4)];
 /// Sums of one pass, for 32 vector registers and for 16; the rest hold what is being read.
 const WIDE_SUMS: usize = 28;
 const NARROW_SUMS: usize = 12;
@@ -117,7 +120,7 @@ fn of_schedule(name: String, code: &Code, schedule: &Schedule) -> Wanted {
     let sources = schedule.program().steps().map(|sources| sources.iter().map(cell_of).collect());
     Wanted {
         name,
-        module: code.name().replace(['-', ':'], "_"),
+        module: code.name().replace(['-', ':', '+'], "_"),
         rows: code.rows(),
         upper: (0..code.columns()).map(|column| code.data_rows(column)).collect(),
         turning: if code.turning_columns() == 0 { code.columns() } else { code.turning_columns() },

@@ -28,7 +28,7 @@ pub(super) fn construct(columns: usize) -> Construction {
     for (vertex, parities) in parities.iter_mut().enumerate().take(vertices) {
         parities.push(cells_at(&edge_columns, vertex));
     }
-    Construction { rows, parities }
+    Construction { rows, tolerates: 2, parities }
 }
 
 /// The data cells whose edge ends at a vertex.
@@ -57,9 +57,6 @@ fn even_starter(vertices: usize) -> Option<&'static [Edge]> {
         18 => Some(&[(1, 5), (2, 12), (3, 10), (4, 16), (6, 11), (8, 9), (13, 15), (14, 17)]),
         20 => Some(&[(1, 5), (2, 11), (3, 8), (4, 7), (6, 14), (10, 16), (12, 19), (13, 15), (17, 18)]),
         22 => Some(&[(1, 3), (2, 17), (4, 16), (5, 13), (6, 19), (7, 12), (8, 11), (9, 15), (10, 14), (20, 21)]),
-        24 => {
-            Some(&[(1, 6), (2, 17), (3, 19), (4, 21), (5, 18), (7, 13), (8, 22), (9, 10), (11, 15), (12, 14), (20, 23)])
-        }
         _ => None,
     }
 }

@@ -1,6 +1,7 @@
 //! The list of XORs that makes parity, or gives lost cells back: one form for encoding, decoding, repair and degraded
 //! reads.
 
+mod eliminate;
 mod pattern;
 mod peel;
 mod symbolic;
@@ -55,11 +56,11 @@ pub enum ScheduleError {
         /// The columns lost.
         lost: ErasurePattern,
     },
-    /// Parity equations run out, each with more than one unknown cell, before a wanted cell is known.
+    /// The parity equations leave a wanted cell open; never for a code of this crate and columns that it tolerates.
     #[error(
-        "columns {lost} are lost, and no chain of parity equations leads to cell {cell} (row, column); {known} cells were found"
+        "columns {lost} are lost, and the parity equations do not determine cell {cell} (row, column); {known} cells were found"
     )]
-    DoesNotPeel {
+    Undetermined {
         /// A wanted cell that stays unknown.
         cell: Cell,
         /// The columns lost.
@@ -109,12 +110,12 @@ impl Schedule {
     /// Shape: inputs are only the surviving cells that are needed, by column, then row; targets are the wanted cells
     /// and those on the way to them, each after what it is made of. A cell wanted twice counts once.
     /// Cost: k - 1 XORs per target for B-codes and X-codes. Where several chains lead to a cell, they are chosen so
-    /// that few cells are read: for one lost column the fewest there can be. Made once per pattern, kept by
-    /// [`StripeCodec`](crate::StripeCodec).
+    /// that few cells are read: for one lost column of a B-code or X-code the fewest there can be. Where no chain leads
+    /// to a wanted cell, as with more columns of a Reed-Solomon code, a sum of equations does, which has more cells.
+    /// Made once per pattern, kept by [`StripeCodec`](crate::StripeCodec).
     ///
     /// # Errors
-    /// Columns the code does not have, more of them than it tolerates, wanted cells that are not lost, or a pattern
-    /// that chains of parity equations do not solve.
+    /// Columns the code does not have, more of them than it tolerates, or wanted cells that are not lost.
     ///
     /// Source: for chains, Xu and others 1999, proof of theorem 1 (B-code); Xu, Bruck 1999, section on decoding
     /// (X-code).

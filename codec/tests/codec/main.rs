@@ -6,3 +6,4 @@ mod golden;
 mod interleaved;
 mod oracle;
 mod recovery;
+mod reed_solomon;

@@ -14,8 +14,20 @@ use rain_codec::{Cell, Code, ErasurePattern, InterleavedCodec, Kernel, Layout, S
 use serde_json::{Value, json};
 
 /// Codes that are measured where none is named.
-pub(crate) const CODES: [&str; 9] =
-    ["b-code:4", "b-code:6", "b-code:10", "b-code:11", "b-code:12", "b-code:18", "b-code:22", "x-code:7", "x-code:11"];
+pub(crate) const CODES: [&str; 12] = [
+    "b-code:4",
+    "b-code:6",
+    "b-code:10",
+    "b-code:11",
+    "b-code:12",
+    "b-code:18",
+    "b-code:22",
+    "x-code:7",
+    "x-code:11",
+    "rs:6+3",
+    "rs:8+3",
+    "rs:10+4",
+];
 
 /// Bytes that each of two threads works on in a sample.
 const TWO_THREADS_BYTES: usize = 1 << 30;
@@ -127,7 +139,9 @@ fn peers_of(code: &Code) -> Vec<(&'static str, Contender)> {
         .into_iter()
         .map(|(name, operation)| (name, ec_encode_data(n, k, &operation, Isal::Best)))
         .collect();
-    peers.push(("encode", raid(k, 2)));
+    if code.tolerates() == 2 {
+        peers.push(("encode", raid(k, 2)));
+    }
     peers.push(("decode1", raid(k, 1)));
     peers.push(("encode", reed_solomon_erasure(n, k)));
     peers.push(("encode", reed_solomon_simd(n, k)));
