@@ -24,9 +24,8 @@ const CODES: [&str; 10] = [
     "x-code:11",
 ];
 /// Codes that have them for encoding only.
-const ENCODE_ONLY: [&str; 9] = [
-    "b-code:7", "b-code:8", "b-code:9", "b-code:13", "x-code:5", "x-code:13", "rs:6+3", "rs:8+3", "rs:10+4",
-];
+const ENCODE_ONLY: [&str; 9] =
+    ["b-code:7", "b-code:8", "b-code:9", "b-code:13", "x-code:5", "x-code:13", "rs:6+3", "rs:8+3", "rs:10+4"];
 /// Data columns and parity columns that probes of the memory read and write.
 const PROBES: [(usize, usize); 11] =
     [(2, 2), (4, 2), (5, 2), (8, 2), (9, 2), (10, 2), (16, 2), (20, 2), (6, 3), (8, 3), (10, 4)];
