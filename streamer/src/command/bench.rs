@@ -1,7 +1,7 @@
 //! `rain bench`: what this machine's memory gives, and what the codes make of it.
 
 use std::collections::BTreeMap;
-use std::io::{IsTerminal, stderr};
+use std::io::{self, IsTerminal, Write, stderr, stdout};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -52,11 +52,8 @@ pub(super) fn run(arguments: &BenchArguments) -> anyhow::Result<()> {
     let seconds_each = f64::from(arguments.seconds) / combinations - OVERHEAD_SECONDS;
     let rounds = (seconds_each / (SAMPLES_PER_ROUND * SAMPLE_SECONDS)).clamp(1.0, 99.0) as usize;
     if arguments.format == Format::Text {
-        println!(
-            "{}; kernels: {}; one thread; medians of {rounds}; GB = 1e9 bytes of original data",
-            Machine::detect().cpu,
-            kernel.name()
-        );
+        let (cpu, set) = (Machine::detect().cpu, kernel.name());
+        writeln!(stdout(), "{cpu}; kernels: {set}; one thread; medians of {rounds}; GB = 1e9 bytes of original data")?;
     }
     let progress = progress_bar(codes.len() * Regime::ALL.len());
     let began = Instant::now();
@@ -72,13 +69,13 @@ pub(super) fn run(arguments: &BenchArguments) -> anyhow::Result<()> {
         }
         spreads.extend(of_code.iter().map(|row| row.figure.spread));
         progress.suspend(|| match arguments.format {
-            Format::Text => print!("{}", table(code, &of_code)),
-            Format::Json => of_code.iter().for_each(|row| println!("{}", row.to_json())),
-        });
+            Format::Text => write!(stdout(), "{}", table(code, &of_code)),
+            Format::Json => of_code.iter().try_for_each(|row| writeln!(stdout(), "{}", row.to_json())),
+        })?;
     }
     progress.finish_and_clear();
     if arguments.format == Format::Text {
-        print_end(began.elapsed(), spreads);
+        print_end(began.elapsed(), spreads)?;
     }
     Ok(())
 }
@@ -92,13 +89,15 @@ fn progress_bar(length: usize) -> ProgressBar {
     ProgressBar::new(length as u64).with_style(style)
 }
 
-fn print_end(elapsed: Duration, mut spreads: Vec<f64>) {
+fn print_end(elapsed: Duration, mut spreads: Vec<f64>) -> io::Result<()> {
     spreads.sort_by(f64::total_cmp);
     let middle = spreads.get(spreads.len() / 2).copied().unwrap_or_default();
-    println!("\n{:.0} s. Samples spread by {:.1} % (median of the rows).", elapsed.as_secs_f64(), middle * 100.0);
+    let (seconds, percent) = (elapsed.as_secs_f64(), middle * 100.0);
+    writeln!(stdout(), "\n{seconds:.0} s. Samples spread by {percent:.1} % (median of the rows).")?;
     if middle > SPREAD_MAX {
-        println!("This machine is too busy to be judged: more than {:.0} %.", SPREAD_MAX * 100.0);
+        writeln!(stdout(), "This machine is too busy to be judged: more than {:.0} %.", SPREAD_MAX * 100.0)?;
     }
+    Ok(())
 }
 
 /// A table of one code: a line per operation and layout, a column per regime, and above them the probe.
