@@ -5,6 +5,7 @@ mod browser;
 mod fuzz;
 mod generate;
 mod measure;
+mod proof;
 mod stages;
 mod tools;
 
@@ -52,6 +53,10 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Proves the machine code of the straight-line bodies that is in this very program.
+    ///
+    /// The optimised code, so `cargo run --release --package xtask -- prove`.
+    Prove,
 }
 
 fn main() -> ExitCode {
@@ -59,6 +64,7 @@ fn main() -> ExitCode {
         Command::Test { stages } => test(&stages),
         Command::Measure { what, options } => measure(what, &options),
         Command::Generate { check } => generate(check),
+        Command::Prove => prove(),
     }
 }
 
@@ -73,6 +79,16 @@ fn measure(what: What, options: &[String]) -> ExitCode {
 
 fn generate(check: bool) -> ExitCode {
     match Workspace::find().and_then(|workspace| generate::run(&workspace, check)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn prove() -> ExitCode {
+    match proof::run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error:#}");
