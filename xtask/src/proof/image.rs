@@ -54,6 +54,13 @@ impl Image {
         Ok(image)
     }
 
+    /// Takes code that lies at an address.
+    #[cfg(test)]
+    pub(super) fn of(start: u64, bytes: &[u8]) -> Self {
+        let code = vec![Part { start, bytes: bytes.to_vec() }];
+        Self { code, read_only: Vec::new(), names: Vec::new(), bias: 0 }
+    }
+
     /// Translates an address of this process into one of the file.
     pub(super) fn file_address(&self, address: usize) -> Result<u64> {
         let address = (address as u64).wrapping_sub(self.bias);

@@ -1,0 +1,1 @@
+//! Code assembled by hand, of which it is known what it does.
