@@ -79,7 +79,7 @@ fn prove(image: &Image, body: &StraightLine, oracle: &Oracle) -> Result<Vec<Prov
         }
         let counts = program.counts();
         stores_as_said(point, counts).with_context(|| name.clone())?;
-        let mutants = mutant::all_found(image, &program, oracle, point).with_context(|| name.clone())?;
+        let mutants = mutant::all_found(image, &program, oracle, point, &sizes).with_context(|| name.clone())?;
         if let Some(all) = programs.get_mut(&point.address) {
             all.join(program);
         }

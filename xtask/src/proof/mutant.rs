@@ -13,13 +13,20 @@ use super::program::{Program, Uses};
 ///
 /// # Errors
 /// The proof holds for one of them as well.
-pub(super) fn all_found(image: &Image, program: &Program<'_>, oracle: &Oracle, point: EntryPoint) -> Result<usize> {
+pub(super) fn all_found(
+    image: &Image,
+    program: &Program<'_>,
+    oracle: &Oracle,
+    point: EntryPoint,
+    sizes: &[Size],
+) -> Result<usize> {
     let mutants = mutants(program);
     for mutant in &mutants {
         let mut spoilt = Program::new(image, program.entry());
         spoilt.replace(mutant.ip(), *mutant);
-        let found = operands::check(&mut spoilt, oracle, point, Size { lines: 2, turn: 0 }).is_err();
-        ensure!(found, "it would make no difference if this were instead: {}", program.describe(mutant));
+        // Not every size comes to every instruction.
+        let found = sizes.iter().any(|&size| operands::check(&mut spoilt, oracle, point, size).is_err());
+        ensure!(found, "nobody would notice if this were there: {}", program.describe(mutant));
     }
     Ok(mutants.len())
 }
@@ -27,11 +34,12 @@ pub(super) fn all_found(image: &Image, program: &Program<'_>, oracle: &Oracle, p
 /// One mutant of each kind, of the instruction in the middle of those that have it.
 fn mutants(program: &Program<'_>) -> Vec<Instruction> {
     let kinds: [(fn(&Uses) -> bool, fn(&mut Instruction)); 5] = [
-        (|uses| uses.loads_cell, |load| load.set_memory_displacement64(load.memory_displacement64().wrapping_add(64))),
-        (|uses| uses.stores_cell, |store| store.set_memory_displacement64(store.memory_displacement64().wrapping_sub(64))),
+        (|uses| uses.loads_cell, a_line_further),
+        (|uses| uses.stores_cell, a_line_further),
         (|uses| uses.stores_cell, leave_out),
         (|uses| uses.xors_two || uses.xors_three, leave_out),
-        (|uses| uses.reloads, leave_out),
+        // Not left out: compilers reload now and then what is in the register still.
+        (|uses| uses.reloads, a_line_further),
     ];
     let of_kind = |(does, spoil): (fn(&Uses) -> bool, fn(&mut Instruction))| {
         let all: Vec<Instruction> =
@@ -45,12 +53,18 @@ fn mutants(program: &Program<'_>) -> Vec<Instruction> {
     mutants
 }
 
+/// Makes it read or write elsewhere.
+fn a_line_further(instruction: &mut Instruction) {
+    instruction.set_memory_displacement64(instruction.memory_displacement64().wrapping_add(64));
+}
+
 /// Makes it do nothing, in as many bytes.
 fn leave_out(instruction: &mut Instruction) {
     let mut nothing = Instruction::new();
     nothing.set_code(Code::Nopd);
-    nothing.set_ip(instruction.ip());
+    // In this order: the address is kept as that of the instruction behind.
     nothing.set_len(instruction.len());
+    nothing.set_ip(instruction.ip());
     *instruction = nothing;
 }
 

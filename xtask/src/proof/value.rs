@@ -31,7 +31,9 @@ impl Lane {
         pieces.sort_unstable();
         let mut odd: Vec<u32> = Vec::new();
         for piece in pieces {
-            if odd.last() == Some(&piece) { drop(odd.pop()) } else { odd.push(piece) }
+            if odd.pop_if(|last| *last == piece).is_none() {
+                odd.push(piece);
+            }
         }
         if odd.is_empty() { Self::ZERO } else { Self::Sum(Rc::new(odd)) }
     }
