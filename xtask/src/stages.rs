@@ -32,16 +32,8 @@ pub(crate) enum Stage {
 }
 
 /// All stages, in the order in which they run.
-pub(crate) const ALL: [Stage; 8] = [
-    Stage::Lint,
-    Stage::Unit,
-    Stage::Sim,
-    Stage::Fuzz,
-    Stage::Proof,
-    Stage::E2e,
-    Stage::Playback,
-    Stage::Browser,
-];
+pub(crate) const ALL: [Stage; 8] =
+    [Stage::Lint, Stage::Unit, Stage::Sim, Stage::Fuzz, Stage::Proof, Stage::E2e, Stage::Playback, Stage::Browser];
 
 /// How a stage ended that did not fail.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -222,6 +214,9 @@ mod tests {
     #[test]
     fn every_stage_runs_when_none_is_named() {
         assert_eq!(ALL, Stage::value_variants());
-        assert_eq!(ALL.map(|stage| stage.to_string()), ["lint", "unit", "sim", "fuzz", "proof", "e2e", "playback", "browser"]);
+        assert_eq!(
+            ALL.map(|stage| stage.to_string()),
+            ["lint", "unit", "sim", "fuzz", "proof", "e2e", "playback", "browser"]
+        );
     }
 }

@@ -253,9 +253,7 @@ impl<'run, 'image> Machine<'run, 'image> {
                 let both = self.read_both(instruction)?;
                 self.difference(size, both)
             }
-            Mnemonic::And | Mnemonic::Test | Mnemonic::Or | Mnemonic::Xor => {
-                self.logic(mnemonic, size, instruction)?
-            }
+            Mnemonic::And | Mnemonic::Test | Mnemonic::Or | Mnemonic::Xor => self.logic(mnemonic, size, instruction)?,
             Mnemonic::Inc | Mnemonic::Dec => {
                 let (carry, number) = (self.flags.carry, self.read(instruction, 0)?);
                 let up = mnemonic == Mnemonic::Inc;
@@ -319,7 +317,8 @@ impl<'run, 'image> Machine<'run, 'image> {
 
     /// Combines bit by bit, and sets the flags.
     fn logic(&mut self, mnemonic: Mnemonic, size: usize, instruction: &Instruction) -> Result<u64> {
-        let same = instruction.op_kind(1) == OpKind::Register && instruction.op0_register() == instruction.op1_register();
+        let same =
+            instruction.op_kind(1) == OpKind::Register && instruction.op0_register() == instruction.op1_register();
         let (first, second) = match mnemonic {
             // A register XORed with itself is zero, whatever it holds.
             Mnemonic::Xor if same => (0, 0),

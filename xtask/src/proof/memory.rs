@@ -71,7 +71,10 @@ impl Memory {
     pub(super) fn add(&mut self, start: u64, region: Region) {
         let end = start + region.len() as u64;
         let before = self.regions.range(..end).next_back();
-        assert!(before.is_none_or(|(&other, region)| other + (region.len() as u64) < start), "regions meet at {start:#x}");
+        assert!(
+            before.is_none_or(|(&other, region)| other + (region.len() as u64) < start),
+            "regions meet at {start:#x}"
+        );
         self.regions.insert(start, region);
     }
 

@@ -62,7 +62,10 @@ pub(crate) fn run() -> Result<()> {
 
 /// Proves one body for all instruction sets, layouts and ways to store.
 fn prove(image: &Image, body: &StraightLine, oracle: &Oracle) -> Result<Vec<Proven>> {
-    ensure!(body.rows == oracle.rows && body.upper == oracle.upper, "the body is of another shape than the codec wants");
+    ensure!(
+        body.rows == oracle.rows && body.upper == oracle.upper,
+        "the body is of another shape than the codec wants"
+    );
     let mut programs: BTreeMap<usize, Program<'_>> = BTreeMap::new();
     let mut proven = Vec::new();
     for point in body.entry_points() {

@@ -83,7 +83,8 @@ fn compare(oracle: &Oracle, size: Size, block: &Block, memory: &Memory) -> Resul
 
 /// Puts cells in memory: for [`Layout::Cells`] each that is read or written by its number, for the others columns.
 fn place(oracle: &Oracle, point: EntryPoint, size: Size) -> Vec<Option<Block>> {
-    let pieces_of = |cell: Cell| -> Vec<(Cell, usize)> { (0..size.lines * PIECES).map(|piece| (cell, piece)).collect() };
+    let pieces_of =
+        |cell: Cell| -> Vec<(Cell, usize)> { (0..size.lines * PIECES).map(|piece| (cell, piece)).collect() };
     let all: Vec<Vec<(Cell, usize)>> = if point.layout == Layout::Cells {
         oracle.cells().map(|cell| if oracle.names(cell) { pieces_of(cell) } else { Vec::new() }).collect()
     } else {

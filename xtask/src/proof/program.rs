@@ -160,7 +160,8 @@ impl<'image> Program<'image> {
 
 fn on_vectors(instruction: &Instruction) -> bool {
     let registers = (0..instruction.op_count()).map(|operand| instruction.op_register(operand));
-    instruction.mnemonic() != Mnemonic::Vzeroupper && registers.into_iter().any(|register| register.is_vector_register())
+    instruction.mnemonic() != Mnemonic::Vzeroupper
+        && registers.into_iter().any(|register| register.is_vector_register())
 }
 
 fn decode(image: &Image, address: u64) -> Result<Instruction> {

@@ -69,7 +69,9 @@ impl fmt::Display for Report {
         writeln!(
             formatter,
             "kernels proven: {} functions of {} bodies, {} ways to call them, {runs} runs; spoilt copies found: {mutants} of {mutants}",
-            functions.len(), bodies.len(), self.all.len()
+            functions.len(),
+            bodies.len(),
+            self.all.len()
         )?;
         writeln!(formatter, "with vector stack traffic: {} functions", spilt.len())?;
         for set in ["avx512", "avx2"] {
