@@ -8,10 +8,10 @@ mod demo;
 mod machine;
 mod memory;
 mod nodes;
-mod process;
-mod record;
 #[cfg(feature = "peers")]
 pub mod peers;
+mod process;
+mod record;
 mod sample;
 pub mod throughput;
 

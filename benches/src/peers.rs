@@ -169,7 +169,8 @@ pub fn raid(k: usize, parities: usize) -> Contender {
     check_raid(generate, k, vectors);
     Contender::new(name, move |columns, times| {
         let len = columns[0].len();
-        let mut array: Vec<*mut c_void> = columns[..vectors].iter_mut().map(|column| column.as_mut_ptr().cast()).collect();
+        let mut array: Vec<*mut c_void> =
+            columns[..vectors].iter_mut().map(|column| column.as_mut_ptr().cast()).collect();
         for _ in 0..times {
             // SAFETY: every pointer is to a column of `len` bytes that this call alone uses; they begin at multiples of
             // 64 bytes and `len` is one.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rain_kernels::{ColumnProgram, ColumnShape, Kernel, Layout, Place, Stores};
+use rain_kernels::{Kernel, Layout, Stores};
 
 use crate::code::{Cell, Code};
 use crate::schedule::{ErasurePattern, Schedule, ScheduleError, canonical};
@@ -17,14 +17,14 @@ use crate::schedule::{ErasurePattern, Schedule, ScheduleError, canonical};
 pub struct InterleavedCodec {
     code: Arc<Code>,
     kernel: Kernel,
-    encode: ColumnProgram,
-    recoveries: Mutex<HashMap<ErasurePattern, Arc<ColumnProgram>>>,
+    encode: Schedule,
+    recoveries: Mutex<HashMap<ErasurePattern, Arc<Schedule>>>,
 }
 
 /// How to recover the lost columns of a pattern.
 #[derive(Clone, Debug)]
 pub struct Recovery {
-    program: Arc<ColumnProgram>,
+    schedule: Arc<Schedule>,
     /// By how many columns the stripe is turned before the program runs, of how many that turn.
     turn: (usize, usize),
 }
@@ -32,7 +32,7 @@ pub struct Recovery {
 impl Recovery {
     /// Names the straight-line body that runs it, if there is one.
     pub fn body_name(&self) -> Option<&'static str> {
-        self.program.body_name()
+        self.schedule.column_program().body_name()
     }
 }
 
@@ -43,11 +43,8 @@ impl InterleavedCodec {
     }
 
     /// Prepares a code for a given instruction set.
-    ///
-    /// # Panics
-    /// Never for a code of this crate: every cell has one place.
     pub fn with_kernel(code: Arc<Code>, kernel: Kernel) -> Self {
-        let encode = Schedule::encode(&code).over_columns(&code);
+        let encode = Schedule::encode(&code);
         Self { code, kernel, encode, recoveries: Mutex::default() }
     }
 
@@ -56,8 +53,8 @@ impl InterleavedCodec {
         &self.code
     }
 
-    /// Gives the program that makes the parity cells.
-    pub fn encode_program(&self) -> &ColumnProgram {
+    /// Gives the schedule that makes the parity cells.
+    pub fn encode_schedule(&self) -> &Schedule {
         &self.encode
     }
 
@@ -66,33 +63,30 @@ impl InterleavedCodec {
     /// # Panics
     /// When the number of columns differs, or their lengths, or those are no multiple of a packet's.
     pub fn encode(&self, layout: Layout, stores: Stores, columns: &mut [&mut [u8]]) {
-        self.kernel.run_columns(&self.encode, 0, layout, stores, columns);
+        self.kernel.run_columns(self.encode.column_program(), 0, layout, stores, columns);
     }
 
     /// Finds out how to recover lost columns.
     ///
-    /// Cost: about 100 ns when a pattern of the same kind was asked for before, up to milliseconds the first time. Those
-    /// kept are at most n (n - 1) / 2, and n / 2 where the code can be turned.
+    /// Cost: about 100 ns when a pattern of the same kind was asked for before, up to milliseconds the first time. All
+    /// are kept: of codes that lose two columns at most n (n + 1) / 2, and about n / 2 where the code can be turned.
     ///
     /// # Errors
     /// As [`Schedule::recover`].
-    ///
-    /// # Panics
-    /// Never for a code of this crate: every cell has one place.
     pub fn recovery(&self, lost: ErasurePattern) -> Result<Recovery, ScheduleError> {
         let (kind, by) = canonical(&self.code, lost);
         let turn = (by, self.code.turning_columns());
-        if let Some(program) = self.recoveries().get(&kind) {
-            return Ok(Recovery { program: Arc::clone(program), turn });
+        if let Some(schedule) = self.recoveries().get(&kind) {
+            return Ok(Recovery { schedule: Arc::clone(schedule), turn });
         }
         let rows = 0..self.code.rows();
         let wanted: Vec<Cell> =
             kind.iter().flat_map(|column| rows.clone().map(move |row| Cell::new(column, row))).collect();
         let schedule = Schedule::recover(&self.code, kind, &wanted)?;
         schedule.verify(&self.code)?;
-        let program = Arc::new(schedule.over_columns(&self.code));
-        self.recoveries().insert(kind, Arc::clone(&program));
-        Ok(Recovery { program, turn })
+        let schedule = Arc::new(schedule);
+        self.recoveries().insert(kind, Arc::clone(&schedule));
+        Ok(Recovery { schedule, turn })
     }
 
     /// Recovers the lost columns of a stripe in place; what they held does not matter.
@@ -102,30 +96,13 @@ impl InterleavedCodec {
     pub fn recover(&self, recovery: &Recovery, layout: Layout, stores: Stores, columns: &mut [&mut [u8]]) {
         let (by, turning) = recovery.turn;
         columns[..turning].rotate_left(by);
-        self.kernel.run_columns(&recovery.program, by % self.code.rows(), layout, stores, columns);
+        let program = recovery.schedule.column_program();
+        self.kernel.run_columns(program, by % self.code.rows(), layout, stores, columns);
         columns[..turning].rotate_right(by);
     }
 
-    fn recoveries(&self) -> std::sync::MutexGuard<'_, HashMap<ErasurePattern, Arc<ColumnProgram>>> {
+    fn recoveries(&self) -> std::sync::MutexGuard<'_, HashMap<ErasurePattern, Arc<Schedule>>> {
         // The table is whole between any two calls, so a panic elsewhere leaves nothing half done.
         self.recoveries.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Schedule {
-    /// Gives the schedule's cells their places in columns: data cells in the upper part, parity cells in the lower one.
-    ///
-    /// # Panics
-    /// When the schedule is of another code.
-    pub fn over_columns(&self, code: &Code) -> ColumnProgram {
-        let cells = self.inputs().iter().chain(self.targets());
-        let places = cells.map(|cell| Place { column: cell.column, row: cell.row }).collect();
-        let turning = code.turning_columns();
-        let shape = ColumnShape {
-            rows: code.rows(),
-            upper: (0..code.columns()).map(|column| code.data_rows(column)).collect(),
-            turning: if turning == 0 { code.columns() } else { turning },
-        };
-        ColumnProgram::new(shape, self.program().clone(), places).expect("every cell of the code has one place")
     }
 }

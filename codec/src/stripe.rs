@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rain_kernels::Kernel;
+use rain_kernels::{Kernel, Stores};
 
 use crate::code::{Cell, Code};
 use crate::schedule::{ErasurePattern, Schedule, ScheduleError};
@@ -92,7 +92,7 @@ impl StripeCodec {
     /// # Panics
     /// When there are more or fewer cells, or their lengths differ.
     pub fn run(&self, schedule: &Schedule, inputs: &[&[u8]], outputs: &mut [&mut [u8]]) {
-        self.kernel.run(schedule.program(), inputs, outputs);
+        self.kernel.run_cells(schedule.column_program(), Stores::Normal, inputs, outputs);
     }
 
     fn recoveries(&self) -> std::sync::MutexGuard<'_, Recoveries> {

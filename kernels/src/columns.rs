@@ -4,9 +4,9 @@ use core::fmt;
 
 use thiserror::Error;
 
-use crate::straight::{self, StraightLine, add};
 use crate::Program;
 use crate::memory::LINE_BYTES;
+use crate::straight::{self, StraightLine, add};
 
 /// A cell by its column and its row.
 ///
@@ -77,11 +77,7 @@ impl ColumnShape {
     /// Finds line `line` of a cell in an interleaved or divided column whose cells have `lines`.
     pub(crate) fn line(&self, layout: Layout, column: usize, row: usize, line: usize, lines: usize) -> usize {
         let upper = if layout == Layout::Divided { self.upper[column] } else { self.rows };
-        if row < upper {
-            line * upper + row
-        } else {
-            lines * upper + line * (self.rows - upper) + (row - upper)
-        }
+        if row < upper { line * upper + row } else { lines * upper + line * (self.rows - upper) + (row - upper) }
     }
 
     /// The row in which a cell is found when a program runs turned.
@@ -179,9 +175,12 @@ impl ColumnProgram {
     /// One per rule: see [`ColumnProgramError`].
     pub fn new(shape: ColumnShape, program: Program, places: Vec<Place>) -> Result<Self, ColumnProgramError> {
         let (columns, rows) = (shape.upper.len(), shape.rows);
-        if let Some((column, &upper)) = shape.upper.iter().enumerate().find(|&(column, &upper)| {
-            upper > rows || (column >= shape.turning && upper != rows)
-        }) {
+        if let Some((column, &upper)) = shape
+            .upper
+            .iter()
+            .enumerate()
+            .find(|&(column, &upper)| upper > rows || (column >= shape.turning && upper != rows))
+        {
             return Err(ColumnProgramError::Divided { column, upper, rows });
         }
         let cells = program.input_count() + program.output_count();
@@ -190,9 +189,8 @@ impl ColumnProgram {
         }
         let mut numbered: Vec<(Place, usize)> = places.iter().copied().zip(0..).collect();
         numbered.sort_unstable();
-        let outside = |&&(place, _): &&(Place, usize)| {
-            usize::from(place.column) >= columns || usize::from(place.row) >= rows
-        };
+        let outside =
+            |&&(place, _): &&(Place, usize)| usize::from(place.column) >= columns || usize::from(place.row) >= rows;
         if let Some(&(place, cell)) = numbered.iter().find(outside) {
             return Err(ColumnProgramError::OutOfRange { cell, place, columns, rows });
         }
@@ -200,7 +198,9 @@ impl ColumnProgram {
             let ((place, first), (_, second)) = (pair[0], pair[1]);
             return Err(ColumnProgramError::SharedPlace { first, second, place });
         }
-        let body = straight::find(&shape, &sums(&program, &places));
+        let mut outputs = places[program.input_count()..].to_vec();
+        outputs.sort_unstable();
+        let body = straight::find(&shape, &outputs, || sums(&program, &places));
         Ok(Self { shape, program, places, body })
     }
 
@@ -242,6 +242,15 @@ impl ColumnProgram {
         length
     }
 }
+
+/// Two programs of one shape are equal whether or not a body was found: which one is found follows from the rest.
+impl PartialEq for ColumnProgram {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.shape, &self.program, &self.places) == (&other.shape, &other.program, &other.places)
+    }
+}
+
+impl Eq for ColumnProgram {}
 
 impl fmt::Debug for ColumnProgram {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

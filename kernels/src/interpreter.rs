@@ -52,9 +52,8 @@ pub(crate) fn run_columns<S: Simd, const W: usize>(
     let tile = (STRIP_TOTAL_BYTES / (columns.len() * shape.rows * LINE_BYTES).max(1)).max(1);
     let places = program.places();
     let outputs = &places[program.program().input_count()..];
-    let line_of = |place: Place, line| {
-        shape.line(layout, usize::from(place.column), shape.turned_row(place, turn), line, lines)
-    };
+    let line_of =
+        |place: Place, line| shape.line(layout, usize::from(place.column), shape.turned_row(place, turn), line, lines);
     let mut start = 0;
     while start < lines {
         let end = lines.min(start + tile);

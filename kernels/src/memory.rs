@@ -95,7 +95,11 @@ impl<const DIVIDED: bool> Operands for Columns<'_, '_, DIVIDED> {
             assert!(column.len() >= self.lines * R * LINE_BYTES, "a column of {} bytes", column.len());
             *start = column.as_mut_ptr();
         }
-        ColumnGrid::<N, R, DIVIDED> { starts, lines: self.lines, turned: core::array::from_fn(|row| (row + self.turn) % R) }
+        ColumnGrid::<N, R, DIVIDED> {
+            starts,
+            lines: self.lines,
+            turned: core::array::from_fn(|row| (row + self.turn) % R),
+        }
     }
 }
 

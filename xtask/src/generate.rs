@@ -12,13 +12,24 @@ use crate::tools::Workspace;
 
 /// Codes that have straight-line bodies for encoding and for the loss of one and of two columns.
 const CODES: [&str; 10] = [
-    "b-code:4", "b-code:5", "b-code:6", "b-code:10", "b-code:11", "b-code:12", "b-code:18", "b-code:22", "x-code:7",
+    "b-code:4",
+    "b-code:5",
+    "b-code:6",
+    "b-code:10",
+    "b-code:11",
+    "b-code:12",
+    "b-code:18",
+    "b-code:22",
+    "x-code:7",
     "x-code:11",
 ];
 /// Codes that have them for encoding only.
-const ENCODE_ONLY: [&str; 6] = ["b-code:7", "b-code:8", "b-code:9", "b-code:13", "x-code:5", "x-code:13"];
+const ENCODE_ONLY: [&str; 9] = [
+    "b-code:7", "b-code:8", "b-code:9", "b-code:13", "x-code:5", "x-code:13", "rs:6+3", "rs:8+3", "rs:10+4",
+];
 /// Data columns and parity columns that probes of the memory read and write.
-const PROBES: [(usize, usize); 8] = [(2, 2), (4, 2), (5, 2), (8, 2), (9, 2), (10, 2), (16, 2), (20, 2)];
+const PROBES: [(usize, usize); 11] =
+    [(2, 2), (4, 2), (5, 2), (8, 2), (9, 2), (10, 2), (16, 2), (20, 2), (6, 3), (8, 3), (10, 4)];
 /// Sums of one pass, for 32 vector registers and for 16; the rest hold what is being read.
 const WIDE_SUMS: usize = 28;
 const NARROW_SUMS: usize = 12;
@@ -32,7 +43,8 @@ pub(crate) fn run(workspace: &Workspace, check: bool) -> Result<()> {
     let files = files()?;
     if check {
         for (name, text) in &files {
-            let found = fs::read_to_string(folder.join(name)).with_context(|| format!("cannot read {FOLDER}/{name}"))?;
+            let found =
+                fs::read_to_string(folder.join(name)).with_context(|| format!("cannot read {FOLDER}/{name}"))?;
             ensure!(found == *text, "{FOLDER}/{name} is not what `cargo xtask generate` writes");
         }
         let count = fs::read_dir(&folder).with_context(|| format!("cannot list {FOLDER}"))?.count();
@@ -108,7 +120,7 @@ fn of_schedule(name: String, code: &Code, schedule: &Schedule) -> Wanted {
     let sources = schedule.program().steps().map(|sources| sources.iter().map(cell_of).collect());
     Wanted {
         name,
-        module: code.name().replace(['-', ':'], "_"),
+        module: code.name().replace(['-', ':', '+'], "_"),
         rows: code.rows(),
         upper: (0..code.columns()).map(|column| code.data_rows(column)).collect(),
         turning: if code.turning_columns() == 0 { code.columns() } else { code.turning_columns() },
@@ -185,8 +197,12 @@ pub(crate) fn type_name(name: &str) -> String {
 fn body(type_name: &str, wanted: &Wanted, sums_max: usize) -> String {
     let passes = wanted.steps.len().div_ceil(sums_max);
     let upper: Vec<String> = wanted.upper.iter().map(|rows| rows.to_string()).collect();
-    let mut text =
-        format!("\nstraight_line! {{\n    {type_name}: {} columns, {} rows, upper {};\n", upper.len(), wanted.rows, upper.join(" "));
+    let mut text = format!(
+        "\nstraight_line! {{\n    {type_name}: {} columns, {} rows, upper {};\n",
+        upper.len(),
+        wanted.rows,
+        upper.join(" ")
+    );
     let suffix = |cell: &Cell| if usize::from(cell.column) < wanted.turning { "" } else { "_turned" };
     // Writing to a string cannot fail.
     for steps in wanted.steps.chunks(wanted.steps.len().div_ceil(passes)) {
@@ -200,9 +216,9 @@ fn body(type_name: &str, wanted: &Wanted, sums_max: usize) -> String {
                 }
             }
         }
-        let loads = loads.iter().map(|(cell, onto)| {
-            format!("load{} {} {} => {};", suffix(cell), cell.column, cell.row, onto.join(" "))
-        });
+        let loads = loads
+            .iter()
+            .map(|(cell, onto)| format!("load{} {} {} => {};", suffix(cell), cell.column, cell.row, onto.join(" ")));
         let adds = adds.iter().map(|(from, onto)| format!("add {from} 0 => {onto};"));
         let stores = steps
             .iter()

@@ -1,6 +1,7 @@
 //! Developer commands: `cargo xtask test` and its stages, `cargo xtask measure`.
 #![forbid(unsafe_code)]
 
+mod bench;
 mod browser;
 mod fuzz;
 mod generate;
@@ -47,6 +48,17 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         options: Vec<String>,
     },
+    /// Measures encoding and decoding in memory, and writes docs/kernels.md, docs/throughput.svg and benches/record.
+    ///
+    /// What follows is handed on: `--rounds N`, `--code CODE,...`, `--dry` to write nothing.
+    Bench {
+        /// Beside ISA-L and two Rust crates, which are built first
+        #[arg(long)]
+        peers: bool,
+        /// Options of the measurement.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        options: Vec<String>,
+    },
     /// Writes the generated sources: the straight-line bodies of kernels/.
     Generate {
         /// Only say whether they are as they would be written.
@@ -63,13 +75,22 @@ fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Test { stages } => test(&stages),
         Command::Measure { what, options } => measure(what, &options),
+        Command::Bench { peers, options } => bench(peers, &options),
         Command::Generate { check } => generate(check),
         Command::Prove => prove(),
     }
 }
 
 fn measure(what: What, options: &[String]) -> ExitCode {
-    match Workspace::find().and_then(|workspace| measure::run(&workspace, what, options)) {
+    measured(Workspace::find().and_then(|workspace| measure::run(&workspace, what, options)))
+}
+
+fn bench(peers: bool, options: &[String]) -> ExitCode {
+    measured(Workspace::find().and_then(|workspace| bench::run(&workspace, peers, options)))
+}
+
+fn measured(outcome: anyhow::Result<Outcome>) -> ExitCode {
+    match outcome {
         Ok(Outcome::Passed) => return ExitCode::SUCCESS,
         Ok(Outcome::Skipped(reason)) => eprintln!("not measured: {reason}"),
         Err(error) => eprintln!("{error:#}"),

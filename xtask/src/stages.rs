@@ -8,7 +8,7 @@ use clap::ValueEnum;
 
 use crate::measure::{self, What};
 use crate::tools::{self, Need, Workspace};
-use crate::{browser, fuzz, proof};
+use crate::{browser, fuzz, generate, proof};
 
 /// A stage of the test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -122,6 +122,7 @@ fn in_browser(workspace: &Workspace) -> Result<Outcome> {
 
 fn lint(workspace: &Workspace) -> Result<Outcome> {
     tools::run(&mut workspace.cargo(&["fmt", "--all", "--check"]))?;
+    generate::run(workspace, true)?;
     tools::run(&mut workspace.cargo(&["clippy", "--workspace", "--all-targets", "--", "-Dwarnings"]))?;
     let mut doc = workspace.cargo(&["doc", "--workspace", "--no-deps"]);
     tools::run(doc.env("RUSTDOCFLAGS", "-Dwarnings"))?;
@@ -153,12 +154,14 @@ fn sim(workspace: &Workspace) -> Result<Outcome> {
     Ok(Outcome::Passed)
 }
 
-/// The proof is of the very program that it runs in, which is this one, but built as what is shipped.
+/// The proof is of the program that is shipped, by this one built as it is.
 fn prove(workspace: &Workspace) -> Result<Outcome> {
     if !proof::SUPPORTED {
         return Ok(Outcome::Skipped("it reads x86-64 code from an ELF file; this is another machine".to_owned()));
     }
-    tools::run(&mut workspace.cargo(&["run", "--release", "--package", "xtask", "--", "prove"]))?;
+    tools::run(&mut workspace.cargo(&["build", "--release"]))?;
+    let mut prove = workspace.cargo(&["run", "--release", "--package", "xtask", "--", "prove", "--file"]);
+    tools::run(prove.arg(workspace.target.join("release").join("rain")))?;
     Ok(Outcome::Passed)
 }
 

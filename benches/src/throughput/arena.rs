@@ -9,6 +9,8 @@ use crate::noise;
 /// What a column's bytes are followed by, so that columns of a power of two do not begin in the same cache sets.
 const PADDING_BYTES: usize = 320;
 const LINE_BYTES: usize = 64;
+/// Bytes after which the noise repeats; no multiple of a column's.
+const PATTERN_BYTES: usize = 8 * 12_289;
 
 /// Stripes of equally many columns, in large pages where the system gives them.
 ///
@@ -34,8 +36,9 @@ impl Arena {
         // Without large pages the figures are of ordinary ones: nothing to report.
         let _ = memory.advise(Advice::HugePage);
         let mut word = noise(n as u64 + 1);
-        for chunk in memory.chunks_exact_mut(8) {
-            chunk.copy_from_slice(&word().to_le_bytes());
+        let pattern: Vec<u8> = (0..PATTERN_BYTES / 8).flat_map(|_| word().to_le_bytes()).collect();
+        for chunk in memory.chunks_mut(PATTERN_BYTES) {
+            chunk.copy_from_slice(&pattern[..chunk.len()]);
         }
         Ok(Self { memory, columns: n, data_columns: k, column_bytes, stripes, next: 0 })
     }

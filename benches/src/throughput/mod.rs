@@ -4,10 +4,12 @@
 mod arena;
 mod contenders;
 mod regime;
+mod table;
 
 pub use arena::Arena;
-pub use contenders::{Contender, Operation, codec, layout_name, probes, stores_name};
+pub use contenders::{Contender, Operation, codec, layout_name, probes, stores_name, stores_of};
 pub use regime::Regime;
+pub use table::{Bench, Outcome, Row, layouts, operations, rounded};
 
 use std::time::{Duration, Instant};
 
@@ -24,8 +26,6 @@ pub struct Figure {
     pub gb_per_s: f64,
     /// Half the distance of the quartiles, as a part of the median.
     pub spread: f64,
-    /// The best sample.
-    pub best: f64,
 }
 
 /// Lets contenders take turns for some rounds, a sample each, and gives a figure for each.
@@ -66,5 +66,5 @@ fn measure(arena: &mut Arena, contender: &mut Contender, times: usize) -> Sample
 fn figure(samples: &mut [f64]) -> Figure {
     let gb_per_s = median(samples);
     let quartile = |part: usize| samples[(samples.len() - 1) * part / 4];
-    Figure { gb_per_s, best: samples[samples.len() - 1], spread: (quartile(3) - quartile(1)) / 2.0 / gb_per_s }
+    Figure { gb_per_s, spread: (quartile(3) - quartile(1)) / 2.0 / gb_per_s }
 }

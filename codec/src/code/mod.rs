@@ -2,6 +2,7 @@
 
 mod b_code;
 mod name;
+mod reed_solomon;
 mod x_code;
 
 use core::fmt;
@@ -54,7 +55,8 @@ pub enum CellKind<'code> {
 
 /// An XOR-only array code: n columns of equally many cells, any k of which give back the rest.
 ///
-/// Shape: the data cells of a column are its first rows, its parity cells the rows below. The byte order of a stripe's
+/// Shape: the data cells of a column are its first rows, its parity cells the rows below; some columns have only one
+/// kind. The byte order of a stripe's
 /// data runs through the data cells row by row, each row over the columns from the first to the last.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Code {
@@ -80,33 +82,35 @@ enum Content {
 /// it is made of.
 struct Construction {
     rows: usize,
+    /// Columns that it can lose, n - k.
+    tolerates: usize,
     parities: Vec<Vec<Vec<Cell>>>,
 }
 
-/// Columns that any of the present codes can lose.
-const TOLERATES: usize = 2;
-
 impl Code {
-    /// Finds a code by its name, `b-code:N` (N columns, 4 to 33) or `x-code:P` (P columns, prime, 5 to 13).
+    /// Finds a code by its name: `b-code:N` (N columns, 4 to 22), `x-code:P` (P columns, prime, 5 to 13), or `rs:K+M`
+    /// (K data columns, at least 2, and M parity columns, 1 to 4, at most 32 together).
+    ///
+    /// Each name is of one code for ever: column files depend on its equations.
     ///
     /// # Errors
     /// The name is of no code: what was asked, why not, and the nearest that can be had.
     pub fn named(name: &str) -> Result<Self, CodeError> {
-        let (family, columns) = name::parse(name)?;
-        let construction = match family {
-            name::Family::BCode => b_code::construct(columns),
-            name::Family::XCode => x_code::construct(columns),
+        let construction = match name::parse(name)? {
+            name::Shape::BCode { columns } => b_code::construct(columns),
+            name::Shape::XCode { columns } => x_code::construct(columns),
+            name::Shape::ReedSolomon { data, parity } => reed_solomon::construct(data, parity),
         };
         Ok(Self::of(name, construction))
     }
 
-    /// Lists the names of all codes that can be had.
+    /// Lists the names of codes: all B-codes and X-codes, and of the Reed-Solomon codes those that are in use or special.
     pub fn names() -> impl Iterator<Item = String> {
         name::all()
     }
 
     fn of(name: &str, construction: Construction) -> Self {
-        let Construction { rows, parities } = construction;
+        let Construction { rows, tolerates, parities } = construction;
         let columns = parities.len();
         let data_rows: Vec<usize> = parities.iter().map(|column| rows - column.len()).collect();
         let mut data_cells = Vec::new();
@@ -123,8 +127,7 @@ impl Code {
                 contents[column * rows + data_rows[column] + below] = Content::Parity(of);
             }
         }
-        let mut code =
-            Self { name: name.to_owned(), columns, rows, tolerates: TOLERATES, turning: 0, data_cells, contents };
+        let mut code = Self { name: name.to_owned(), columns, rows, tolerates, turning: 0, data_cells, contents };
         code.turning = [columns, columns - 1].into_iter().find(|&turning| code.turns(turning)).unwrap_or(0);
         code
     }
@@ -140,7 +143,9 @@ impl Code {
                 of.sort_unstable();
                 of == expected
             }
-            (CellKind::Data { .. }, CellKind::Parity { .. }) | (CellKind::Parity { .. }, CellKind::Data { .. }) => false,
+            (CellKind::Data { .. }, CellKind::Parity { .. }) | (CellKind::Parity { .. }, CellKind::Data { .. }) => {
+                false
+            }
         })
     }
 

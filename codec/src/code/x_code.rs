@@ -13,7 +13,7 @@ pub(super) fn construct(p: usize) -> Construction {
             vec![down, up]
         })
         .collect();
-    Construction { rows: p, parities }
+    Construction { rows: p, tolerates: 2, parities }
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
 //! The list of XORs that makes parity, or gives lost cells back: one form for encoding, decoding, repair and degraded
 //! reads.
 
+mod eliminate;
 mod pattern;
 mod peel;
 mod symbolic;
 mod turn;
 
-use rain_kernels::{Program, ProgramError};
+use rain_kernels::{ColumnProgram, ColumnProgramError, ColumnShape, Place, Program, ProgramError};
 use thiserror::Error;
 
 use crate::code::{Cell, Code};
@@ -21,7 +22,7 @@ pub use turn::canonical;
 pub struct Schedule {
     inputs: Vec<Cell>,
     targets: Vec<Cell>,
-    program: Program,
+    program: ColumnProgram,
 }
 
 /// Why there is no such schedule.
@@ -55,11 +56,11 @@ pub enum ScheduleError {
         /// The columns lost.
         lost: ErasurePattern,
     },
-    /// Parity equations run out, each with more than one unknown cell, before a wanted cell is known.
+    /// The parity equations leave a wanted cell open; never for a code of this crate and columns that it tolerates.
     #[error(
-        "columns {lost} are lost, and no chain of parity equations leads to cell {cell} (row, column); {known} cells were found"
+        "columns {lost} are lost, and the parity equations do not determine cell {cell} (row, column); {known} cells were found"
     )]
-    DoesNotPeel {
+    Undetermined {
         /// A wanted cell that stays unknown.
         cell: Cell,
         /// The columns lost.
@@ -86,6 +87,9 @@ pub enum ScheduleError {
     /// Steps that are no program: more cells than it can number.
     #[error("the schedule cannot be written as a program")]
     Program(#[from] ProgramError),
+    /// Cells without a place in the code's columns.
+    #[error("the schedule's cells have no places in columns")]
+    Places(#[from] ColumnProgramError),
 }
 
 impl Schedule {
@@ -98,7 +102,7 @@ impl Schedule {
     pub fn encode(code: &Code) -> Self {
         let inputs: Vec<Cell> = (0..code.data_cell_count()).map(|index| code.data_cell(index)).collect();
         let steps: Vec<(Cell, Vec<Cell>)> = code.parity_cells().map(|(cell, of)| (cell, of.to_vec())).collect();
-        Self::assemble(inputs, &steps).expect("every parity cell is the XOR of data cells")
+        Self::assemble(code, inputs, &steps).expect("every parity cell is the XOR of data cells")
     }
 
     /// Recovers wanted cells of lost columns from surviving cells.
@@ -106,12 +110,12 @@ impl Schedule {
     /// Shape: inputs are only the surviving cells that are needed, by column, then row; targets are the wanted cells
     /// and those on the way to them, each after what it is made of. A cell wanted twice counts once.
     /// Cost: k - 1 XORs per target for B-codes and X-codes. Where several chains lead to a cell, they are chosen so
-    /// that few cells are read: for one lost column the fewest there can be. Made once per pattern, kept by
-    /// [`StripeCodec`](crate::StripeCodec).
+    /// that few cells are read: for one lost column of a B-code or X-code the fewest there can be. Where no chain leads
+    /// to a wanted cell, as with more columns of a Reed-Solomon code, a sum of equations does, which has more cells.
+    /// Made once per pattern, kept by [`StripeCodec`](crate::StripeCodec).
     ///
     /// # Errors
-    /// Columns the code does not have, more of them than it tolerates, wanted cells that are not lost, or a pattern
-    /// that chains of parity equations do not solve.
+    /// Columns the code does not have, more of them than it tolerates, or wanted cells that are not lost.
     ///
     /// Source: for chains, Xu and others 1999, proof of theorem 1 (B-code); Xu, Bruck 1999, section on decoding
     /// (X-code).
@@ -131,11 +135,11 @@ impl Schedule {
             steps.iter().flat_map(|(_, sources)| sources).copied().filter(|&cell| !is_lost(cell)).collect();
         inputs.sort_unstable();
         inputs.dedup();
-        Self::assemble(inputs, &steps)
+        Self::assemble(code, inputs, &steps)
     }
 
     /// Numbers the cells of steps (a target and the cells it is the XOR of), inputs first.
-    fn assemble(inputs: Vec<Cell>, steps: &[(Cell, Vec<Cell>)]) -> Result<Self, ScheduleError> {
+    fn assemble(code: &Code, inputs: Vec<Cell>, steps: &[(Cell, Vec<Cell>)]) -> Result<Self, ScheduleError> {
         let targets: Vec<Cell> = steps.iter().map(|&(target, _)| target).collect();
         let mut numbered: Vec<(Cell, usize)> =
             inputs.iter().chain(&targets).copied().enumerate().map(|(number, cell)| (cell, number)).collect();
@@ -146,6 +150,8 @@ impl Schedule {
         };
         let sources = steps.iter().map(|(_, sources)| sources.iter().map(number).collect::<Vec<usize>>());
         let program = Program::new(inputs.len(), sources)?;
+        let places = inputs.iter().chain(&targets).map(|cell| Place { column: cell.column, row: cell.row }).collect();
+        let program = ColumnProgram::new(column_shape(code), program, places)?;
         Ok(Self { inputs, targets, program })
     }
 
@@ -161,6 +167,11 @@ impl Schedule {
 
     /// Gives the XORs.
     pub fn program(&self) -> &Program {
+        self.program.program()
+    }
+
+    /// Gives the XORs with the places that the cells have in the code's columns.
+    pub fn column_program(&self) -> &ColumnProgram {
         &self.program
     }
 
@@ -170,5 +181,15 @@ impl Schedule {
     /// The first target that is something else, or a cell that the code does not have.
     pub fn verify(&self, code: &Code) -> Result<(), ScheduleError> {
         symbolic::verify(self, code)
+    }
+}
+
+/// The columns of a code as kernels see them: divided, the data cells come first and the parity cells behind them.
+fn column_shape(code: &Code) -> ColumnShape {
+    let turning = code.turning_columns();
+    ColumnShape {
+        rows: code.rows(),
+        upper: (0..code.columns()).map(|column| code.data_rows(column)).collect(),
+        turning: if turning == 0 { code.columns() } else { turning },
     }
 }

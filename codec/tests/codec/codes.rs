@@ -1,6 +1,7 @@
 //! The codes themselves: sizes, the published check value, density, and that any k columns suffice.
 
 use crate::oracle;
+use crate::recovery::{lowest_density_codes, patterns};
 use rain_codec::{Cell, CellKind, Code};
 
 fn every_code() -> impl Iterator<Item = Code> {
@@ -19,13 +20,19 @@ fn names_lead_to_codes_and_back() {
 fn sizes_are_those_of_the_papers() {
     for code in every_code() {
         let columns = code.columns();
-        let (rows, data_cells) = if code.name().starts_with('b') {
-            (columns / 2, (columns - 2) * (columns / 2))
-        } else {
-            (columns, (columns - 2) * columns)
+        let (rows, parity_columns) = match code.name().split_once(':').expect("a family and a size") {
+            ("b-code", _) => (columns / 2, 2),
+            ("x-code", _) => (columns, 2),
+            (_, size) => {
+                let (data, parity) = size.split_once('+').expect("two numbers");
+                let [data, parity]: [usize; 2] = [data, parity].map(|number| number.parse().expect("a number"));
+                assert_eq!(columns, data + parity, "{code}");
+                ((2..).find(|bits| 1 << bits >= columns).expect("a field"), parity)
+            }
         };
-        assert_eq!((code.rows(), code.data_cell_count()), (rows, data_cells), "{code}");
-        assert_eq!((code.data_columns(), code.tolerates()), (columns - 2, 2), "{code}");
+        let data_columns = columns - parity_columns;
+        assert_eq!((code.rows(), code.data_cell_count()), (rows, data_columns * rows), "{code}");
+        assert_eq!((code.data_columns(), code.tolerates()), (data_columns, parity_columns), "{code}");
     }
 }
 
@@ -48,7 +55,7 @@ fn data_run_row_by_row_and_lie_above_parity() {
 /// Lowest density: a write to a data cell touches two parity cells, in other columns than its own and each other's.
 #[test]
 fn every_data_cell_is_in_exactly_two_parities() {
-    for code in every_code() {
+    for code in lowest_density_codes() {
         for index in 0..code.data_cell_count() {
             let cell = code.data_cell(index);
             let columns: Vec<u16> =
@@ -80,26 +87,25 @@ fn check_value_of_the_four_column_code() {
     }
 }
 
-/// MDS, by rank: any two columns away, the others determine all data.
+/// MDS, by rank: as many columns away as the code tolerates, the others determine all data.
 #[test]
 fn any_k_columns_suffice() {
     for code in every_code() {
         let data: Vec<Vec<u8>> = (0..code.data_cell_count()).map(|index| index.to_le_bytes().to_vec()).collect();
         let stripe = oracle::encode(&code, &data);
-        for first in 0..code.columns() {
-            for second in first + 1..code.columns() {
-                let kept: Vec<usize> =
-                    (0..code.columns()).filter(|&column| column != first && column != second).collect();
-                let decoded = oracle::decode(&code, &stripe, &kept);
-                assert!(decoded.as_ref() == Some(&data), "{code} without columns {first} and {second}");
-            }
+        for lost in patterns(&code).into_iter().filter(|lost| lost.len() == code.tolerates()) {
+            let kept: Vec<usize> = (0..code.columns()).filter(|&column| !lost.contains(column)).collect();
+            let decoded = oracle::decode(&code, &stripe, &kept);
+            assert!(decoded.as_ref() == Some(&data), "{code} without columns {lost}");
         }
     }
 }
 
 #[test]
 fn k_less_one_columns_do_not_suffice() {
-    let code = Code::named("b-code:5").expect("a listed code");
-    let stripe = vec![vec![0]; code.columns() * code.rows()];
-    assert_eq!(oracle::decode(&code, &stripe, &[0, 1]), None);
+    for (name, kept) in [("b-code:5", [0, 1].as_slice()), ("rs:4+3", &[0, 4, 6])] {
+        let code = Code::named(name).expect("a listed code");
+        let stripe = vec![vec![0]; code.columns() * code.rows()];
+        assert_eq!(oracle::decode(&code, &stripe, kept), None, "{name}");
+    }
 }

@@ -3,5 +3,7 @@
 mod codes;
 mod columns;
 mod golden;
+mod interleaved;
 mod oracle;
 mod recovery;
+mod reed_solomon;

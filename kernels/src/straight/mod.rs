@@ -130,16 +130,22 @@ macro_rules! entry {
 
 use entry;
 
-/// Finds the body that computes a program's outputs from its inputs.
-pub(crate) fn find(shape: &ColumnShape, outputs: &[Sum]) -> Option<&'static StraightLine> {
+/// Finds the body that computes a program's outputs, which are given sorted, from its inputs.
+pub(crate) fn find(
+    shape: &ColumnShape,
+    outputs: &[Place],
+    sums: impl FnOnce() -> Vec<Sum>,
+) -> Option<&'static StraightLine> {
     let fits = |body: &&StraightLine| {
         body.rows == shape.rows
             && body.upper == shape.upper
-            && writes(body.wide).eq(outputs.iter().map(|sum| sum.output))
+            && writes(body.wide).eq(outputs.iter().copied())
             && turns_from(body.wide, shape.turning)
-            && [body.wide, body.narrow].iter().all(|passes| sums(passes).as_deref() == Some(outputs))
     };
-    bodies().find(fits)
+    let mut candidates = bodies().filter(fits).peekable();
+    candidates.peek()?;
+    let sums = Some(sums());
+    candidates.find(|body| [body.wide, body.narrow].iter().all(|passes| self::sums(passes) == sums))
 }
 
 /// The cells that a body stores, sorted: cheap to compare, and different for almost all bodies of one size.

@@ -2,6 +2,7 @@
 //!
 //! Exit status: 0, 1 (failed), 2 (wrong use).
 
+mod bench;
 mod check;
 mod client;
 mod demo;
@@ -77,6 +78,8 @@ enum Command {
     },
     /// Cut, hang or heal a part of a demo
     Fault(fault::FaultArguments),
+    /// Measure encoding and decoding on this machine
+    Bench(bench::BenchArguments),
     /// Check a configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -93,7 +96,7 @@ impl Command {
             | Self::Rm { client, .. }
             | Self::Stat { client, .. }
             | Self::Status { client, .. } => client.json,
-            Self::Demo(_) | Self::Node { .. } | Self::Config(_) => false,
+            Self::Demo(_) | Self::Node { .. } | Self::Bench(_) | Self::Config(_) => false,
         }
     }
 }
@@ -159,6 +162,7 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Demo(arguments) => demo::run(Some(arguments)),
         Command::Fault(arguments) => block_on(fault::run(arguments)),
         Command::Node { config, parent } => node::run(&config, parent),
+        Command::Bench(arguments) => bench::run(&arguments),
         Command::Config(ConfigCommand::Check { file }) => check::run(&file),
         Command::Put(arguments) => block_on(put::run(arguments)),
         Command::Get(arguments) => block_on(get::run(arguments)),

@@ -1,0 +1,162 @@
+//! Cauchy Reed-Solomon codes: sums of products over a field of 2^w elements, written out as XORs of w bits each.
+//!
+//! Blömer and others, "An XOR-Based Erasure-Resilient Coding Scheme", ICSI TR-95-048, 1995; Plank, Xu, "Optimizing Cauchy
+//! Reed-Solomon Codes for Fault-Tolerant Network Storage Applications", NCA 2006, for the choice of a light matrix.
+//!
+//! A data column is an element, bit t in row t; parity column i is the sum of the data columns j, each times a
+//! coefficient. In rows: the product of e and coefficient a has in bit r those bits t of e for which a * 2^t has bit r.
+
+use super::{Cell, Construction};
+
+/// Irreducible polynomials of the fields, from 2^2 elements on, a bit per power; frozen, for column files depend on
+/// them. In each the element 2 generates all others.
+const POLYNOMIALS: [u16; 7] = [0o7, 0o13, 0o23, 0o45, 0o103, 0o211, 0o435];
+/// The field of the first of these has elements of so many bits.
+const BITS_MIN: u32 = 2;
+
+/// Builds the code of k data columns and m parity columns: w rows of the smallest field with k + m elements.
+///
+/// Any way of choosing the coefficients makes another code, so this one is frozen: column files depend on it.
+pub(super) fn construct(k: usize, m: usize) -> Construction {
+    let field = Field::with_elements(k + m);
+    let rows = field.bits as usize;
+    let mut parities: Vec<Vec<Vec<Cell>>> = vec![Vec::new(); k];
+    for coefficients in coefficients(&field, k, m) {
+        parities.push((0..rows).map(|row| cells_of(&field, &coefficients, row)).collect());
+    }
+    Construction { rows, tolerates: m, parities }
+}
+
+/// The data cells in one row of a parity column.
+fn cells_of(field: &Field, coefficients: &[u16], row: usize) -> Vec<Cell> {
+    let mut cells = Vec::new();
+    for (column, &coefficient) in coefficients.iter().enumerate() {
+        let in_row = |bit: &u32| field.times(coefficient, 1 << bit) >> row & 1 == 1;
+        cells.extend((0..field.bits).filter(in_row).map(|bit| Cell::new(column, bit as usize)));
+    }
+    cells
+}
+
+/// For each parity column the coefficients of the data columns. Those of the first are ones. Every square part of the
+/// matrix can be inverted: that makes the code MDS.
+fn coefficients(field: &Field, k: usize, m: usize) -> Vec<Vec<u16>> {
+    match m {
+        1 => vec![vec![1; k]],
+        2 => vec![vec![1; k], lightest(field, k)],
+        _ => light_cauchy(field, k, m),
+    }
+}
+
+/// The k elements other than zero with the fewest ones in their matrices, of equally many the smallest.
+fn lightest(field: &Field, k: usize) -> Vec<u16> {
+    let mut elements: Vec<u16> = field.elements().skip(1).collect();
+    elements.sort_by_key(|&element| (field.ones(element), element));
+    elements.truncate(k);
+    elements
+}
+
+/// The Cauchy matrix 1 / (i + j) of parity columns i from 0 and data columns j from m, each column divided by its first
+/// element, then each row but the first by that one of its elements, the first of equally good ones, which leaves the
+/// fewest ones. Neither division changes which parts can be inverted.
+fn light_cauchy(field: &Field, k: usize, m: usize) -> Vec<Vec<u16>> {
+    let elements: Vec<u16> = field.elements().take(k + m).collect();
+    let (of_rows, of_columns) = elements.split_at(m);
+    let rows = of_rows.iter().map(|&x| {
+        let scaled = |&y: &u16| field.times(field.inverse(x ^ y), of_rows[0] ^ y);
+        of_columns.iter().map(scaled).collect::<Vec<u16>>()
+    });
+    rows.map(|row| {
+        let divided = |&by: &u16| {
+            let inverse = field.inverse(by);
+            row.iter().map(|&element| field.times(element, inverse)).collect::<Vec<u16>>()
+        };
+        let ones = |row: &Vec<u16>| row.iter().map(|&element| field.ones(element)).sum::<u32>();
+        row.iter().map(divided).min_by_key(ones).unwrap_or_default()
+    })
+    .collect()
+}
+
+/// A field of 2^w elements, each a polynomial over GF(2), a bit per power.
+struct Field {
+    /// The w of 2^w.
+    bits: u32,
+    polynomial: u16,
+}
+
+impl Field {
+    /// The smallest field, from four elements on, that has so many elements.
+    fn with_elements(count: usize) -> Self {
+        let bits = count.next_power_of_two().ilog2().max(BITS_MIN);
+        Self { bits, polynomial: POLYNOMIALS[(bits - BITS_MIN) as usize] }
+    }
+
+    fn elements(&self) -> impl Iterator<Item = u16> + use<> {
+        0..1 << self.bits
+    }
+
+    fn times(&self, left: u16, right: u16) -> u16 {
+        (0..self.bits).rev().fold(0, |product, bit| {
+            let shifted = product << 1;
+            let reduced = if shifted >> self.bits == 1 { shifted ^ self.polynomial } else { shifted };
+            if right >> bit & 1 == 1 { reduced ^ left } else { reduced }
+        })
+    }
+
+    /// # Panics
+    /// When the element is zero.
+    fn inverse(&self, element: u16) -> u16 {
+        self.elements().find(|&other| self.times(element, other) == 1).expect("zero has no inverse")
+    }
+
+    /// Ones in the matrix of the multiplication by an element: cells summed up for it.
+    fn ones(&self, element: u16) -> u32 {
+        (0..self.bits).map(|bit| self.times(element, 1 << bit).count_ones()).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_fields() {
+        for (polynomial, bits) in POLYNOMIALS.into_iter().zip(BITS_MIN..) {
+            let field = Field::with_elements(1 << bits);
+            assert_eq!((field.bits, field.polynomial, polynomial.ilog2()), (bits, polynomial, bits));
+            let mut power = 1;
+            let order = (1..).find(|_| {
+                power = field.times(power, 2);
+                power == 1
+            });
+            assert_eq!(order, Some((1 << bits) - 1), "2 generates the field of {bits} bits");
+            for element in field.elements().skip(1) {
+                assert_eq!(field.times(field.inverse(element), element), 1);
+            }
+        }
+    }
+
+    /// Over the field of eight elements, x^3 = x + 1: 2 * 4 = 3, 7 * 7 = 3, 5 = 1 / 2.
+    #[test]
+    fn products_by_hand() {
+        let field = Field::with_elements(8);
+        assert_eq!((field.times(2, 4), field.times(7, 7), field.inverse(2)), (3, 3, 5));
+    }
+
+    /// Every code is MDS only if no coefficient is zero, and no two rows have two columns in proportion.
+    #[test]
+    fn small_parts_of_every_matrix_can_be_inverted() {
+        for (k, m) in (1..=4).flat_map(|m| (2..=32 - m).map(move |k| (k, m))) {
+            let field = Field::with_elements(k + m);
+            let matrix = coefficients(&field, k, m);
+            assert_eq!((matrix.len(), &matrix[0]), (m, &vec![1; k]), "{k}+{m}");
+            for (upper, lower) in (0..m).flat_map(|lower| (0..lower).map(move |upper| (upper, lower))) {
+                let mut ratios: Vec<u16> = (0..k)
+                    .map(|column| field.times(matrix[lower][column], field.inverse(matrix[upper][column])))
+                    .collect();
+                ratios.sort_unstable();
+                ratios.dedup();
+                assert!(ratios.len() == k && ratios[0] != 0, "{k}+{m}");
+            }
+        }
+    }
+}

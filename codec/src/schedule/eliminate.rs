@@ -1,0 +1,145 @@
+//! Elimination: where every parity equation has more than one unknown cell, a sum of several equations that has only one.
+
+use crate::code::Cell;
+
+/// A parity equation, or a sum of some: cells whose XOR is zero.
+pub(super) type Equation = Vec<Cell>;
+
+const WORD_BITS: usize = u64::BITS as usize;
+
+/// Cells whose XOR is zero, a bit each.
+#[derive(Clone, PartialEq, Eq)]
+struct Relation {
+    words: Vec<u64>,
+}
+
+impl Relation {
+    fn of(cells: &[Cell], numbered: &[Cell]) -> Self {
+        let mut words = vec![0; numbered.len().div_ceil(WORD_BITS)];
+        for bit in cells.iter().filter_map(|cell| numbered.binary_search(cell).ok()) {
+            words[bit / WORD_BITS] |= 1 << (bit % WORD_BITS);
+        }
+        Self { words }
+    }
+
+    fn contains(&self, bit: usize) -> bool {
+        self.words[bit / WORD_BITS] >> (bit % WORD_BITS) & 1 == 1
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.words.iter_mut().zip(&other.words).for_each(|(word, other)| *word ^= other);
+    }
+
+    fn len(&self) -> u32 {
+        self.words.iter().map(|word| word.count_ones()).sum()
+    }
+
+    /// Counts the cells that the sum with another has.
+    fn len_with(&self, other: &Self) -> u32 {
+        self.words.iter().zip(&other.words).map(|(word, other)| (word ^ other).count_ones()).sum()
+    }
+
+    /// The first bit that is also one of a mask's, and whether it is the only one.
+    fn first_of(&self, mask: &Self) -> Option<(usize, bool)> {
+        let common = Self { words: self.words.iter().zip(&mask.words).map(|(word, mask)| word & mask).collect() };
+        let word = common.words.iter().position(|&word| word != 0)?;
+        Some((word * WORD_BITS + common.words[word].trailing_zeros() as usize, common.len() == 1))
+    }
+}
+
+/// Finds the sum of equations that gives a wanted cell, of those that it finds the one with the fewest cells. `None`
+/// when the equations determine no wanted cell.
+///
+/// Sums of fewest cells are as hard to find as codewords of least weight. Here the equations with few cells come first,
+/// and what is known without them (equations, and sums found before, that have no unknown cell) makes the sums lighter
+/// as long as it does. Since those sums contain the cells found before, the next cell mostly follows from one of them.
+///
+/// Shape: all cells but the `unknown` ones are known. The result is sorted.
+pub(super) fn lightest(equations: &[Equation], unknown: &[Cell], wanted: &[Cell]) -> Option<Equation> {
+    let mut numbered: Vec<Cell> = equations.iter().flatten().copied().collect();
+    numbered.sort_unstable();
+    numbered.dedup();
+    let unknown = Relation::of(unknown, &numbered);
+    let mut relations: Vec<Relation> = equations.iter().map(|equation| Relation::of(equation, &numbered)).collect();
+    relations.sort_by_key(Relation::len);
+    let (solved, known) = reduce(relations, &unknown);
+    let mut best: Option<Relation> = None;
+    for (pivot, mut relation) in solved {
+        let alone = relation.first_of(&unknown) == Some((pivot, true));
+        if alone && wanted.contains(&numbered[pivot]) {
+            lighten(&mut relation, &known);
+            if best.as_ref().is_none_or(|best| relation.len() < best.len()) {
+                best = Some(relation);
+            }
+        }
+    }
+    let best = best?;
+    Some(numbered.iter().enumerate().filter(|(bit, _)| best.contains(*bit)).map(|(_, &cell)| cell).collect())
+}
+
+/// Gauss and Jordan's elimination of the unknown cells: sums each with an unknown cell that no other one has, and sums
+/// with none. The former are made of the earliest equations that suffice.
+fn reduce(relations: Vec<Relation>, unknown: &Relation) -> (Vec<(usize, Relation)>, Vec<Relation>) {
+    let mut solved: Vec<(usize, Relation)> = Vec::new();
+    let mut known = Vec::new();
+    for mut relation in relations {
+        for (pivot, other) in &solved {
+            if relation.contains(*pivot) {
+                relation.add(other);
+            }
+        }
+        if let Some((pivot, _)) = relation.first_of(unknown) {
+            for (_, other) in solved.iter_mut().filter(|(_, other)| other.contains(pivot)) {
+                other.add(&relation);
+            }
+            solved.push((pivot, relation));
+        } else {
+            known.push(relation);
+        }
+    }
+    (solved, known)
+}
+
+/// Adds relations as long as one leaves fewer cells.
+fn lighten(relation: &mut Relation, known: &[Relation]) {
+    while let Some(other) = known.iter().min_by_key(|other| relation.len_with(other))
+        && relation.len_with(other) < relation.len()
+    {
+        relation.add(other);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cells(columns: &[usize]) -> Vec<Cell> {
+        columns.iter().map(|&column| Cell::new(column, 0)).collect()
+    }
+
+    /// Unknown 0, 1, 2 in a ring of three equations, of which no one has a single unknown.
+    #[test]
+    fn a_sum_of_equations_has_one_unknown() {
+        let equations = [cells(&[0, 1, 3]), cells(&[1, 2, 4]), cells(&[0, 1, 2, 5])];
+        let unknown = cells(&[0, 1, 2]);
+        assert_eq!(lightest(&equations, &unknown, &cells(&[2])), Some(cells(&[2, 3, 5])));
+        assert_eq!(lightest(&equations, &unknown, &cells(&[0])), Some(cells(&[0, 4, 5])));
+        assert_eq!(lightest(&equations, &unknown, &cells(&[1])), Some(cells(&[1, 3, 4, 5])));
+        assert_eq!(lightest(&equations, &unknown, &unknown), Some(cells(&[0, 4, 5])));
+    }
+
+    #[test]
+    fn what_the_equations_do_not_determine_is_not_found() {
+        let equations = [cells(&[0, 1, 3]), cells(&[0, 1, 4]), cells(&[2, 3, 4])];
+        assert_eq!(lightest(&equations, &cells(&[0, 1, 2]), &cells(&[0, 1])), None);
+    }
+
+    #[test]
+    fn what_is_known_makes_sums_lighter() {
+        let equations = [cells(&[0, 1, 2, 3, 4]), cells(&[0, 1]), cells(&[2, 3, 4, 5])];
+        assert_eq!(lightest(&equations, &cells(&[0, 1]), &cells(&[0])), None);
+        assert_eq!(lightest(&equations, &cells(&[1]), &cells(&[1])), Some(cells(&[0, 1])));
+        let heavy = [cells(&[0, 2, 3, 4]), cells(&[2, 3, 4, 5, 6])];
+        assert_eq!(lightest(&heavy, &cells(&[0]), &cells(&[0])), Some(cells(&[0, 5, 6])));
+    }
+}
