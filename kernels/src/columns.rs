@@ -89,11 +89,12 @@ impl ColumnShape {
 
 /// How outputs are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
 pub enum Stores {
     /// Into the caches.
-    Normal,
+    Normal = 0,
     /// Past them, straight to memory: for outputs that nobody reads soon and that do not fit the caches.
-    Streaming,
+    Streaming = 1,
 }
 
 impl Stores {

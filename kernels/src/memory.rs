@@ -20,9 +20,12 @@ use pulp::Simd;
 pub(crate) const LINE_BYTES: usize = 64;
 
 /// Cells that lie anywhere, each in one piece.
+///
+/// Laid out as [`crate::straight::EntryPoint`] says, for the proof of the machine code, which makes one of its own.
+#[repr(C)]
 pub(crate) struct Cells<'run> {
     /// Where each begins, column by column; null where no slice was given.
-    starts: Vec<*mut u8>,
+    starts: Box<[*mut u8]>,
     lines: usize,
     slices: PhantomData<&'run mut [u8]>,
 }
@@ -30,7 +33,7 @@ pub(crate) struct Cells<'run> {
 impl<'run> Cells<'run> {
     /// Takes `count` cells of so many lines, of which none has a place yet.
     pub(crate) fn new(count: usize, lines: usize) -> Self {
-        Self { starts: vec![core::ptr::null_mut(); count], lines, slices: PhantomData }
+        Self { starts: vec![core::ptr::null_mut(); count].into(), lines, slices: PhantomData }
     }
 
     /// Gives a cell that is only read its place.
@@ -55,7 +58,9 @@ impl<'run> Cells<'run> {
 /// Interleaved columns.
 ///
 /// Shape: a line of each row follows the other, then the next line of each row. With `DIVIDED` a column has an upper part
-/// in which its upper rows are so interleaved, and a lower part with its other rows.
+/// in which its upper rows are so interleaved, and a lower part with its other rows. Laid out as
+/// [`crate::straight::EntryPoint`] says.
+#[repr(C)]
 pub(crate) struct Columns<'run, 'column, const DIVIDED: bool> {
     pub(crate) columns: &'run mut [&'column mut [u8]],
     /// Lines of a cell.

@@ -71,7 +71,7 @@ pub(crate) struct Wanted {
     /// For each column, how many of its rows are in its upper part.
     pub(crate) upper: Vec<usize>,
     /// The first column whose rows turn with the columns.
-    turning: usize,
+    pub(crate) turning: usize,
     /// The cells written, each with the cells it is the XOR of; those may be written before it.
     pub(crate) steps: Vec<(Cell, Vec<Cell>)>,
 }

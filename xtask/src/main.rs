@@ -6,6 +6,7 @@ mod browser;
 mod fuzz;
 mod generate;
 mod measure;
+mod proof;
 mod stages;
 mod tools;
 
@@ -64,6 +65,10 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Proves the machine code of the straight-line bodies that is in this very program.
+    ///
+    /// The optimised code, so `cargo run --release --package xtask -- prove`.
+    Prove,
 }
 
 fn main() -> ExitCode {
@@ -72,6 +77,7 @@ fn main() -> ExitCode {
         Command::Measure { what, options } => measure(what, &options),
         Command::Bench { peers, options } => bench(peers, &options),
         Command::Generate { check } => generate(check),
+        Command::Prove => prove(),
     }
 }
 
@@ -94,6 +100,16 @@ fn measured(outcome: anyhow::Result<Outcome>) -> ExitCode {
 
 fn generate(check: bool) -> ExitCode {
     match Workspace::find().and_then(|workspace| generate::run(&workspace, check)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn prove() -> ExitCode {
+    match proof::run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error:#}");

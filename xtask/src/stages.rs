@@ -8,7 +8,7 @@ use clap::ValueEnum;
 
 use crate::measure::{self, What};
 use crate::tools::{self, Need, Workspace};
-use crate::{browser, fuzz, generate};
+use crate::{browser, fuzz, generate, proof};
 
 /// A stage of the test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -21,6 +21,8 @@ pub(crate) enum Stage {
     Sim,
     /// Every fuzz target for a short while.
     Fuzz,
+    /// The machine code of the straight-line bodies, as the linker wrote it, against the parity equations.
+    Proof,
     /// The program itself, over sockets and processes.
     E2e,
     /// Viewers of a demo whose parts fail: every byte right, no stream broken.
@@ -30,8 +32,8 @@ pub(crate) enum Stage {
 }
 
 /// All stages, in the order in which they run.
-pub(crate) const ALL: [Stage; 7] =
-    [Stage::Lint, Stage::Unit, Stage::Sim, Stage::Fuzz, Stage::E2e, Stage::Playback, Stage::Browser];
+pub(crate) const ALL: [Stage; 8] =
+    [Stage::Lint, Stage::Unit, Stage::Sim, Stage::Fuzz, Stage::Proof, Stage::E2e, Stage::Playback, Stage::Browser];
 
 /// How a stage ended that did not fail.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,6 +102,7 @@ impl Stage {
             Stage::Unit => unit(workspace),
             Stage::Sim => sim(workspace),
             Stage::Fuzz => fuzz::run(workspace),
+            Stage::Proof => prove(workspace),
             Stage::E2e => end_to_end(workspace),
             Stage::Playback => measure::run(workspace, What::Playback, &["--correctness-only".to_owned()]),
             Stage::Browser => in_browser(workspace),
@@ -148,6 +151,17 @@ const SIMULATION: &str = "sim";
 fn sim(workspace: &Workspace) -> Result<Outcome> {
     let test = ["test", "--release", "-p", "rain-streamer", "--test", SIMULATION, "--", "--nocapture"];
     tools::run(&mut workspace.cargo(&test))?;
+    Ok(Outcome::Passed)
+}
+
+/// The proof is of the program that is shipped, by this one built as it is.
+fn prove(workspace: &Workspace) -> Result<Outcome> {
+    if !proof::SUPPORTED {
+        return Ok(Outcome::Skipped("it reads x86-64 code from an ELF file; this is another machine".to_owned()));
+    }
+    tools::run(&mut workspace.cargo(&["build", "--release"]))?;
+    let mut prove = workspace.cargo(&["run", "--release", "--package", "xtask", "--", "prove", "--file"]);
+    tools::run(prove.arg(workspace.target.join("release").join("rain")))?;
     Ok(Outcome::Passed)
 }
 
@@ -203,6 +217,9 @@ mod tests {
     #[test]
     fn every_stage_runs_when_none_is_named() {
         assert_eq!(ALL, Stage::value_variants());
-        assert_eq!(ALL.map(|stage| stage.to_string()), ["lint", "unit", "sim", "fuzz", "e2e", "playback", "browser"]);
+        assert_eq!(
+            ALL.map(|stage| stage.to_string()),
+            ["lint", "unit", "sim", "fuzz", "proof", "e2e", "playback", "browser"]
+        );
     }
 }

@@ -10,7 +10,7 @@ mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::columns::{ColumnShape, Place, Stores, Sum};
+use crate::columns::{ColumnShape, Layout, Place, Stores, Sum};
 use crate::memory::{Cells, Columns};
 
 pub use body::Move;
@@ -42,6 +42,54 @@ pub(crate) struct Entries<S> {
     pub(crate) on_interleaved: fn(S, Columns<'_, '_, false>),
     /// With streaming stores: what is written is apart from what is read, and is never brought in with it.
     pub(crate) on_divided: fn(S, Columns<'_, '_, true>),
+}
+
+/// Where the machine code of a body begins that runs it on one instruction set and one kind of operands.
+///
+/// Shape: a function of the Rust ABI, on x86-64 called like one of C with these integer arguments. On [`Layout::Cells`]:
+/// 0 for normal and 1 for streaming stores; the address of three words: where the cells' addresses are, how many those
+/// are (columns times rows, column by column), and the lines of a cell. On the other layouts: the address of four words:
+/// where the columns are as pairs of an address and a length, how many, the lines of a cell, and the turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EntryPoint {
+    /// The instruction set, as [`Kernel::name`](crate::Kernel::name) has it; the machine need not have it.
+    pub instruction_set: &'static str,
+    /// How the cells lie.
+    pub layout: Layout,
+    /// How they are written.
+    pub stores: Stores,
+    /// The function's address in this process.
+    pub address: usize,
+}
+
+impl StraightLine {
+    /// Lists where its machine code is, for all instruction sets that it was compiled for.
+    ///
+    /// For what proves that code, which reads it as data. There is no way from here to a call.
+    pub fn entry_points(&self) -> Vec<EntryPoint> {
+        #[cfg(target_arch = "x86_64")]
+        let all = [self.avx512.addresses("avx512"), self.avx2.addresses("avx2")];
+        #[cfg(target_arch = "aarch64")]
+        let all = [self.neon.addresses("neon")];
+        #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+        let all: [[EntryPoint; 4]; 0] = [];
+        all.concat()
+    }
+}
+
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+impl<S> Entries<S> {
+    fn addresses(&self, instruction_set: &'static str) -> [EntryPoint; 4] {
+        let (cells, interleaved, divided) =
+            (self.on_cells as usize, self.on_interleaved as usize, self.on_divided as usize);
+        [
+            (Layout::Cells, Stores::Normal, cells),
+            (Layout::Cells, Stores::Streaming, cells),
+            (Layout::Interleaved, Stores::Normal, interleaved),
+            (Layout::Divided, Stores::Streaming, divided),
+        ]
+        .map(|(layout, stores, address)| EntryPoint { instruction_set, layout, stores, address })
+    }
 }
 
 /// Lists all bodies.
