@@ -264,7 +264,9 @@ fn sums(program: &Program, places: &[Place]) -> Vec<Sum> {
     let mut values: Vec<Vec<Place>> = places[..program.input_count()].iter().map(|&place| vec![place]).collect();
     for sources in program.steps() {
         let mut value = Vec::new();
-        sources.iter().for_each(|&source| add(&mut value, &values[usize::from(source)]));
+        for &source in sources {
+            add(&mut value, &values[usize::from(source)]);
+        }
         values.push(value);
     }
     let outputs = places.iter().copied().zip(values).skip(program.input_count());

@@ -61,6 +61,7 @@ impl<'run> Cells<'run> {
 /// in which its upper rows are so interleaved, and a lower part with its other rows. Laid out as
 /// [`crate::straight::EntryPoint`] says.
 #[repr(C)]
+#[expect(clippy::struct_field_names, reason = "they are the columns")]
 pub(crate) struct Columns<'run, 'column, const DIVIDED: bool> {
     pub(crate) columns: &'run mut [&'column mut [u8]],
     /// Lines of a cell.

@@ -10,6 +10,7 @@ mod proof;
 mod stages;
 mod tools;
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -65,10 +66,14 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
-    /// Proves the machine code of the straight-line bodies that is in this very program.
+    /// Proves the machine code of the straight-line bodies that is in this very program, or in another.
     ///
     /// The optimised code, so `cargo run --release --package xtask -- prove`.
-    Prove,
+    Prove {
+        /// A program that has the same bodies, built by the same compiler from the same sources.
+        #[arg(long)]
+        file: Option<PathBuf>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -77,7 +82,7 @@ fn main() -> ExitCode {
         Command::Measure { what, options } => measure(what, &options),
         Command::Bench { peers, options } => bench(peers, &options),
         Command::Generate { check } => generate(check),
-        Command::Prove => prove(),
+        Command::Prove { file } => prove(file.as_deref()),
     }
 }
 
@@ -108,8 +113,8 @@ fn generate(check: bool) -> ExitCode {
     }
 }
 
-fn prove() -> ExitCode {
-    match proof::run() {
+fn prove(file: Option<&Path>) -> ExitCode {
+    match proof::run(file) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error:#}");

@@ -22,7 +22,7 @@ pub enum Move {
     },
     /// XORs a sum onto other sums.
     Add {
-        /// What is XORed.
+        /// The sum that is added.
         from: usize,
         /// The sums.
         onto: &'static [usize],

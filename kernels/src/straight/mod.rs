@@ -36,6 +36,7 @@ pub struct StraightLine {
 }
 
 /// The machine code of a body for one instruction set.
+#[expect(clippy::struct_field_names, reason = "\"on\" is what is said of each: on which operands")]
 pub(crate) struct Entries<S> {
     pub(crate) on_cells: fn(S, Stores, &Cells<'_>),
     /// With normal stores: the lines written follow lines read, and so are in the first-level cache already.
@@ -181,11 +182,15 @@ fn sums(passes: &[&[Move]]) -> Option<Vec<Sum>> {
                         Some(sum) => sum.inputs.clone(),
                         None => vec![place],
                     };
-                    onto.iter().for_each(|&sum| add(sums.entry(sum).or_default(), &value));
+                    for &sum in onto {
+                        add(sums.entry(sum).or_default(), &value);
+                    }
                 }
                 Move::Add { from, onto } => {
                     let value = sums.entry(from).or_default().clone();
-                    onto.iter().for_each(|&sum| add(sums.entry(sum).or_default(), &value));
+                    for &sum in onto {
+                        add(sums.entry(sum).or_default(), &value);
+                    }
                 }
                 Move::Store { column, row, from, .. } => {
                     let inputs = sums.entry(from).or_default().clone();

@@ -1,7 +1,8 @@
-//! This program's own file: the machine code that the linker wrote, and where it is at run time.
+//! The file of a program: the machine code that the linker wrote, and where it is.
 
 use std::env;
 use std::fs;
+use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use object::{Object as _, ObjectSection as _, ObjectSegment as _, ObjectSymbol as _, SectionKind};
@@ -12,7 +13,7 @@ pub(super) struct Image {
     read_only: Vec<Part>,
     /// Names of functions, by address.
     names: Vec<(u64, String)>,
-    /// How much higher everything is in this process than the file says.
+    /// Where the file says that it begins; of this process' own, how much higher everything is than the file says.
     bias: u64,
 }
 
@@ -32,7 +33,14 @@ impl Image {
     /// Reads the file of this process.
     pub(super) fn own() -> Result<Self> {
         let path = env::current_exe().context("which file is this program?")?;
-        let bytes = fs::read(&path).with_context(|| path.display().to_string())?;
+        let mut image = Self::read(&path)?;
+        image.bias = first_mapping(&path.display().to_string())?.wrapping_sub(image.bias);
+        Ok(image)
+    }
+
+    /// Reads the file of another program.
+    pub(super) fn read(path: &Path) -> Result<Self> {
+        let bytes = fs::read(path).with_context(|| path.display().to_string())?;
         let file = object::File::parse(&*bytes).with_context(|| path.display().to_string())?;
         let mut image = Self { code: Vec::new(), read_only: Vec::new(), names: Vec::new(), bias: 0 };
         for section in file.sections() {
@@ -50,7 +58,7 @@ impl Image {
         image.names = functions.map(|symbol| (symbol.address(), symbol.name().unwrap_or("").to_owned())).collect();
         image.names.sort_unstable();
         let lowest = file.segments().map(|segment| segment.address()).min().context("a file without segments")?;
-        image.bias = first_mapping(&path.display().to_string())?.wrapping_sub(lowest & !0xfff);
+        image.bias = lowest & !0xfff;
         Ok(image)
     }
 
@@ -66,6 +74,16 @@ impl Image {
         let address = (address as u64).wrapping_sub(self.bias);
         ensure!(self.code_at(address).is_some(), "no code at {address:#x} of the file");
         Ok(address)
+    }
+
+    /// Where a function is that another file has at an address: by its name, which is unlike all others.
+    pub(super) fn find(&self, other: &Self, address: u64) -> Result<u64> {
+        let same: Vec<&str> =
+            other.names.iter().filter(|&&(start, _)| start == address).map(|(_, name)| name.as_str()).collect();
+        let mut found = self.names.iter().filter(|(_, name)| same.contains(&name.as_str()));
+        let (address, _) = found.next().with_context(|| format!("there is no function {}", same.join(" or ")))?;
+        ensure!(found.all(|(again, _)| again == address), "there are several functions {}", same.join(" or "));
+        Ok(*address)
     }
 
     /// The code from an address on.

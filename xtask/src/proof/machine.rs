@@ -132,16 +132,17 @@ impl<'run, 'image> Machine<'run, 'image> {
         let prefix = instruction.segment_prefix();
         ensure!(prefix == Register::None, "an access by segment {prefix:?}");
         let displacement = instruction.memory_displacement64();
-        let base = match instruction.memory_base() {
-            // The displacement has it already.
-            Register::None | Register::RIP => 0,
-            base => self.general_register(base)?,
-        };
-        let index = match instruction.memory_index() {
-            Register::None => 0,
-            index => self.general_register(index)?.wrapping_mul(u64::from(instruction.memory_index_scale())),
-        };
-        Ok(base.wrapping_add(index).wrapping_add(displacement))
+        let (base, index) = (instruction.memory_base(), instruction.memory_index());
+        let mut address = displacement;
+        // The displacement has the address of the next instruction in it already.
+        if base != Register::None && base != Register::RIP {
+            address = address.wrapping_add(self.general_register(base)?);
+        }
+        if index != Register::None {
+            let scale = u64::from(instruction.memory_index_scale());
+            address = address.wrapping_add(self.general_register(index)?.wrapping_mul(scale));
+        }
+        Ok(address)
     }
 
     fn general_register(&self, register: Register) -> Result<u64> {
@@ -162,26 +163,28 @@ impl<'run, 'image> Machine<'run, 'image> {
 
     /// The bytes of an operand that is a register or in memory.
     fn size(instruction: &Instruction, operand: u32) -> usize {
-        match instruction.op_kind(operand) {
-            OpKind::Register => instruction.op_register(operand).size(),
-            _ => instruction.memory_size().size(),
+        if instruction.op_kind(operand) == OpKind::Register {
+            instruction.op_register(operand).size()
+        } else {
+            instruction.memory_size().size()
         }
     }
 
     fn read(&mut self, instruction: &Instruction, operand: u32) -> Result<u64> {
-        match instruction.op_kind(operand) {
-            OpKind::Register => self.general_register(instruction.op_register(operand)),
-            OpKind::Memory => {
-                let (address, size) = (self.address(instruction)?, instruction.memory_size().size());
-                ensure!(size <= 8, "a number of {size} bytes");
-                if self.memory.has(address) {
-                    return self.memory.load(address, size);
-                }
-                let bytes = self.program.constants(address, size)?;
-                Ok(bytes.iter().rev().fold(0, |number, &byte| number << 8 | u64::from(byte)))
-            }
-            kind => instruction.try_immediate(operand).map_err(|_| anyhow!("an operand of kind {kind:?}")),
+        let kind = instruction.op_kind(operand);
+        if kind == OpKind::Register {
+            return self.general_register(instruction.op_register(operand));
         }
+        if kind != OpKind::Memory {
+            return instruction.try_immediate(operand).map_err(|_| anyhow!("an operand of kind {kind:?}"));
+        }
+        let (address, size) = (self.address(instruction)?, instruction.memory_size().size());
+        ensure!(size <= 8, "a number of {size} bytes");
+        if self.memory.has(address) {
+            return self.memory.load(address, size);
+        }
+        let bytes = self.program.constants(address, size)?;
+        Ok(bytes.iter().rev().fold(0, |number, &byte| number << 8 | u64::from(byte)))
     }
 
     fn write(&mut self, instruction: &Instruction, operand: u32, number: u64) -> Result<()> {
@@ -229,8 +232,8 @@ impl<'run, 'image> Machine<'run, 'image> {
             | Mnemonic::Cmovbe
             | Mnemonic::Cmove
             | Mnemonic::Cmovne => {
-                let number = if self.holds(instruction.condition_code())? { 1 } else { 0 };
-                let number = self.read(instruction, number)?;
+                let operand = u32::from(self.holds(instruction.condition_code())?);
+                let number = self.read(instruction, operand)?;
                 self.write(instruction, 0, number)?;
             }
             _ => self.arithmetic(instruction)?,
@@ -319,15 +322,15 @@ impl<'run, 'image> Machine<'run, 'image> {
     fn logic(&mut self, mnemonic: Mnemonic, size: usize, instruction: &Instruction) -> Result<u64> {
         let same =
             instruction.op_kind(1) == OpKind::Register && instruction.op0_register() == instruction.op1_register();
-        let (first, second) = match mnemonic {
-            // A register XORed with itself is zero, whatever it holds.
-            Mnemonic::Xor if same => (0, 0),
-            _ => self.read_both(instruction)?,
-        };
-        let result = match mnemonic {
-            Mnemonic::Or => first | second,
-            Mnemonic::Xor => first ^ second,
-            _ => first & second,
+        // A register XORed with itself is zero, whatever it holds.
+        let zeroed = mnemonic == Mnemonic::Xor && same;
+        let (first, second) = if zeroed { (0, 0) } else { self.read_both(instruction)? };
+        let result = if mnemonic == Mnemonic::Or {
+            first | second
+        } else if mnemonic == Mnemonic::Xor {
+            first ^ second
+        } else {
+            first & second
         } & mask(size);
         self.flags = Flags {
             zero: Some(result == 0),

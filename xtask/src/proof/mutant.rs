@@ -31,9 +31,12 @@ pub(super) fn all_found(
     Ok(mutants.len())
 }
 
+/// What an instruction must do, and how it is spoilt then.
+type Kind = (fn(&Uses) -> bool, fn(&mut Instruction));
+
 /// One mutant of each kind, of the instruction in the middle of those that have it.
 fn mutants(program: &Program<'_>) -> Vec<Instruction> {
-    let kinds: [(fn(&Uses) -> bool, fn(&mut Instruction)); 5] = [
+    let kinds: [Kind; 5] = [
         (|uses| uses.loads_cell, a_line_further),
         (|uses| uses.stores_cell, a_line_further),
         (|uses| uses.stores_cell, leave_out),
@@ -41,7 +44,7 @@ fn mutants(program: &Program<'_>) -> Vec<Instruction> {
         // Not left out: compilers reload now and then what is in the register still.
         (|uses| uses.reloads, a_line_further),
     ];
-    let of_kind = |(does, spoil): (fn(&Uses) -> bool, fn(&mut Instruction))| {
+    let of_kind = |(does, spoil): Kind| {
         let all: Vec<Instruction> =
             program.seen().filter(|(_, uses)| does(uses)).map(|(instruction, _)| instruction).collect();
         let mut mutant = *all.get(all.len() / 2)?;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result, ensure};
-use iced_x86::{Decoder, DecoderOptions, FlowControl, Formatter as _, Instruction, IntelFormatter, Mnemonic};
+use iced_x86::{Decoder, DecoderOptions, FlowControl, Formatter as _, Instruction, IntelFormatter, Mnemonic, Register};
 
 use super::image::Image;
 
@@ -159,9 +159,8 @@ impl<'image> Program<'image> {
 }
 
 fn on_vectors(instruction: &Instruction) -> bool {
-    let registers = (0..instruction.op_count()).map(|operand| instruction.op_register(operand));
-    instruction.mnemonic() != Mnemonic::Vzeroupper
-        && registers.into_iter().any(|register| register.is_vector_register())
+    let mut registers = (0..instruction.op_count()).map(|operand| instruction.op_register(operand));
+    instruction.mnemonic() != Mnemonic::Vzeroupper && registers.any(Register::is_vector_register)
 }
 
 fn decode(image: &Image, address: u64) -> Result<Instruction> {

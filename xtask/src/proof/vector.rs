@@ -51,7 +51,7 @@ impl Machine<'_, '_> {
 
     /// Lanes of the widest operand.
     fn lanes(instruction: &Instruction) -> usize {
-        let register = if instruction.op0_kind() == OpKind::Register { 0 } else { 1 };
+        let register = u32::from(instruction.op0_kind() != OpKind::Register);
         instruction.op_register(register).size() / LANE_BYTES
     }
 
