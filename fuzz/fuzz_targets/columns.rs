@@ -77,7 +77,9 @@ struct Stripe {
 impl Stripe {
     fn new(columns: usize, column_len: usize, offset: usize, data: &[u8]) -> Self {
         let fill = |column: usize| {
-            let byte = |at: usize| data.get(at % data.len().max(1)).copied().unwrap_or(7) ^ (at * 31 + column) as u8;
+            let byte = |at: usize| {
+                data.get(at % data.len().max(1)).copied().unwrap_or(7) ^ (at * 31 + column).to_le_bytes()[0]
+            };
             (0..column_len + 3 * MARGIN).map(byte).collect::<Vec<u8>>()
         };
         let buffers: Vec<Vec<u8>> = (0..columns).map(fill).collect();
