@@ -39,17 +39,17 @@ fn map_of(passes: &[&[Move]]) -> BTreeMap<Cell, BTreeSet<Cell>> {
 fn turning(body: &StraightLine) -> usize {
     let turned = body.wide.iter().copied().flatten().filter_map(|step| match *step {
         Move::Load { column, turns: true, .. } | Move::Store { column, turns: true, .. } => Some(column),
-        _ => None,
+        Move::Load { .. } | Move::Add { .. } | Move::Store { .. } => None,
     });
     turned.min().unwrap_or(body.upper.len())
 }
 
 fn program_of(map: &BTreeMap<Cell, BTreeSet<Cell>>) -> (Program, Vec<Place>) {
     let inputs: Vec<Cell> = map.values().flatten().copied().collect::<BTreeSet<Cell>>().into_iter().collect();
-    let number = |cell: &Cell| inputs.binary_search(cell).unwrap();
+    let number = |cell: &Cell| inputs.binary_search(cell).expect("it is among them");
     let steps = map.values().map(|sources| sources.iter().map(number).collect::<Vec<usize>>());
     let places = inputs.iter().chain(map.keys()).map(|&(column, row)| Place::new(column, row)).collect();
-    (Program::new(inputs.len(), steps).unwrap(), places)
+    (Program::new(inputs.len(), steps).expect("sources in range"), places)
 }
 
 /// Columns of noise, each in the middle of a longer buffer.
