@@ -8,6 +8,10 @@ use rain_kernels::{Kernel, Layout, Stores};
 use crate::code::{Cell, Code};
 use crate::schedule::{ErasurePattern, Schedule, ScheduleError, canonical};
 
+/// Kinds of patterns whose schedules are kept: all for codes that lose two columns, the first ones for those that lose
+/// more.
+const RECOVERIES_MAX: usize = 1024;
+
 /// A code over interleaved columns, with the machine's instruction set and the programs made so far.
 ///
 /// Shape: a stripe is n columns of one length, in place: data cells are read where they are, parity cells and lost cells
@@ -85,7 +89,11 @@ impl InterleavedCodec {
         let schedule = Schedule::recover(&self.code, kind, &wanted)?;
         schedule.verify(&self.code)?;
         let schedule = Arc::new(schedule);
-        self.recoveries().insert(kind, Arc::clone(&schedule));
+        let mut recoveries = self.recoveries();
+        if recoveries.len() < RECOVERIES_MAX {
+            recoveries.insert(kind, Arc::clone(&schedule));
+        }
+        drop(recoveries);
         Ok(Recovery { schedule, turn })
     }
 

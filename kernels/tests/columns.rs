@@ -38,18 +38,18 @@ fn map_of(passes: &[&[Move]]) -> BTreeMap<Cell, BTreeSet<Cell>> {
 /// The first column whose rows turn.
 fn turning(body: &StraightLine) -> usize {
     let turned = body.wide.iter().copied().flatten().filter_map(|step| match *step {
-        Move::Load { column, turns: true, .. } | Move::Store { column, turns: true, .. } => Some(column),
-        Move::Load { .. } | Move::Add { .. } | Move::Store { .. } => None,
+        Move::Load { column, turns, .. } | Move::Store { column, turns, .. } => turns.then_some(column),
+        Move::Add { .. } => None,
     });
     turned.min().unwrap_or(body.upper.len())
 }
 
 fn program_of(map: &BTreeMap<Cell, BTreeSet<Cell>>) -> (Program, Vec<Place>) {
     let inputs: Vec<Cell> = map.values().flatten().copied().collect::<BTreeSet<Cell>>().into_iter().collect();
-    let number = |cell: &Cell| inputs.binary_search(cell).expect("it is among them");
+    let number = |cell: &Cell| inputs.binary_search(cell).expect("an input");
     let steps = map.values().map(|sources| sources.iter().map(number).collect::<Vec<usize>>());
     let places = inputs.iter().chain(map.keys()).map(|&(column, row)| Place::new(column, row)).collect();
-    (Program::new(inputs.len(), steps).expect("sources in range"), places)
+    (Program::new(inputs.len(), steps).expect("sums of inputs"), places)
 }
 
 /// Columns of noise, each in the middle of a longer buffer.

@@ -1,6 +1,13 @@
 //! Throughput of encoding and decoding: contenders that take turns on the same stripes, in bytes of original data per
 //! second.
 
+#![expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "bytes and repetitions are far below 2^52"
+)]
+
 mod arena;
 mod contenders;
 mod regime;

@@ -104,7 +104,7 @@ impl Code {
         Ok(Self::of(name, construction))
     }
 
-    /// Lists the names of codes: all B-codes and X-codes, and of the Reed-Solomon codes those that are in use or special.
+    /// Lists the names of codes: all B-codes and X-codes, and of the Reed-Solomon codes some that are in use.
     pub fn names() -> impl Iterator<Item = String> {
         name::all()
     }

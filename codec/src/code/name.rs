@@ -12,11 +12,11 @@ const RS_DATA_MIN: usize = 2;
 /// intermediate sums, and so each further parity column costs more XORs than it must; and with the columns that can be
 /// lost grow the patterns, for each of which a schedule may be kept.
 const RS_PARITY_MAX: usize = 4;
-/// Most columns of a Reed-Solomon code: those of the field of 2^5 elements. Each larger field adds a row to all columns,
-/// and thereby XORs to every cell.
+/// Most columns of a Reed-Solomon code: those of the field of 2^5 elements. A larger field adds a row to all columns, and
+/// thereby XORs to every cell.
 const RS_COLUMNS_MAX: usize = 32;
-/// Data and parity columns of the Reed-Solomon codes that are listed: those in use elsewhere, and small ones with one to
-/// four parity columns.
+/// Data and parity columns of the Reed-Solomon codes that are listed: those in use elsewhere, and small ones with one
+/// to four parity columns.
 const RS_LISTED: [(usize, usize); 10] =
     [(3, 1), (2, 2), (4, 2), (8, 2), (4, 3), (6, 3), (8, 3), (4, 4), (8, 4), (10, 4)];
 /// The Reed-Solomon code that errors name as an example.

@@ -1,7 +1,7 @@
 //! Cauchy Reed-Solomon codes: sums of products over a field of 2^w elements, written out as XORs of w bits each.
 //!
-//! Blömer and others, "An XOR-Based Erasure-Resilient Coding Scheme", ICSI TR-95-048, 1995; Plank, Xu, "Optimizing Cauchy
-//! Reed-Solomon Codes for Fault-Tolerant Network Storage Applications", NCA 2006, for the choice of a light matrix.
+//! Blömer and others, "An XOR-Based Erasure-Resilient Coding Scheme", ICSI TR-95-048, 1995; for the choice of a light
+//! matrix: Plank, Xu, "Optimizing Cauchy Reed-Solomon Codes for Fault-Tolerant Network Storage Applications", NCA 2006.
 //!
 //! A data column is an element, bit t in row t; parity column i is the sum of the data columns j, each times a
 //! coefficient. In rows: the product of e and coefficient a has in bit r those bits t of e for which a * 2^t has bit r.
@@ -124,7 +124,7 @@ mod tests {
             let field = Field::with_elements(1 << bits);
             assert_eq!((field.bits, field.polynomial, polynomial.ilog2()), (bits, polynomial, bits));
             let mut power = 1;
-            let order = (1..).find(|_| {
+            let order = (1..1 << bits).find(|_| {
                 power = field.times(power, 2);
                 power == 1
             });

@@ -1,4 +1,4 @@
-//! Elimination: where every parity equation has more than one unknown cell, a sum of several equations that has only one.
+//! Elimination: where every parity equation has more than one unknown cell, a sum of several that has only one.
 
 use crate::code::Cell;
 
@@ -47,15 +47,15 @@ impl Relation {
     }
 }
 
-/// Finds the sum of equations that gives a wanted cell, of those that it finds the one with the fewest cells. `None`
-/// when the equations determine no wanted cell.
+/// Finds a wanted cell, and an equation or sum of equations that gives it: of those tried the one of the fewest cells.
+/// `None` when the equations determine no wanted cell.
 ///
-/// Sums of fewest cells are as hard to find as codewords of least weight. Here the equations with few cells come first,
-/// and what is known without them (equations, and sums found before, that have no unknown cell) makes the sums lighter
-/// as long as it does. Since those sums contain the cells found before, the next cell mostly follows from one of them.
+/// Sums of fewest cells are as hard to find as codewords of least weight. Here equations of few cells come first, and
+/// those without any unknown cell are added as long as that leaves fewer cells. Among these are the equations that gave
+/// cells before: so a cell is made from a similar one and what they differ in.
 ///
-/// Shape: all cells but the `unknown` ones are known. The result is sorted.
-pub(super) fn lightest(equations: &[Equation], unknown: &[Cell], wanted: &[Cell]) -> Option<Equation> {
+/// Shape: all cells but the `unknown` ones are known. The equation found is sorted.
+pub(super) fn lightest(equations: &[Equation], unknown: &[Cell], wanted: &[Cell]) -> Option<(Cell, Equation)> {
     let mut numbered: Vec<Cell> = equations.iter().flatten().copied().collect();
     numbered.sort_unstable();
     numbered.dedup();
@@ -63,18 +63,19 @@ pub(super) fn lightest(equations: &[Equation], unknown: &[Cell], wanted: &[Cell]
     let mut relations: Vec<Relation> = equations.iter().map(|equation| Relation::of(equation, &numbered)).collect();
     relations.sort_by_key(Relation::len);
     let (solved, known) = reduce(relations, &unknown);
-    let mut best: Option<Relation> = None;
+    let mut best: Option<(Cell, Relation)> = None;
     for (pivot, mut relation) in solved {
         let alone = relation.first_of(&unknown) == Some((pivot, true));
         if alone && wanted.contains(&numbered[pivot]) {
             lighten(&mut relation, &known);
-            if best.as_ref().is_none_or(|best| relation.len() < best.len()) {
-                best = Some(relation);
+            if best.as_ref().is_none_or(|(_, best)| relation.len() < best.len()) {
+                best = Some((numbered[pivot], relation));
             }
         }
     }
-    let best = best?;
-    Some(numbered.iter().enumerate().filter(|(bit, _)| best.contains(*bit)).map(|(_, &cell)| cell).collect())
+    let (cell, best) = best?;
+    let in_best = numbered.iter().enumerate().filter(|(bit, _)| best.contains(*bit));
+    Some((cell, in_best.map(|(_, &cell)| cell).collect()))
 }
 
 /// Gauss and Jordan's elimination of the unknown cells: sums each with an unknown cell that no other one has, and sums
@@ -117,15 +118,19 @@ mod tests {
         columns.iter().map(|&column| Cell::new(column, 0)).collect()
     }
 
+    fn found(cell: usize, equation: &[usize]) -> (Cell, Equation) {
+        (Cell::new(cell, 0), cells(equation))
+    }
+
     /// Unknown 0, 1, 2 in a ring of three equations, of which no one has a single unknown.
     #[test]
     fn a_sum_of_equations_has_one_unknown() {
         let equations = [cells(&[0, 1, 3]), cells(&[1, 2, 4]), cells(&[0, 1, 2, 5])];
         let unknown = cells(&[0, 1, 2]);
-        assert_eq!(lightest(&equations, &unknown, &cells(&[2])), Some(cells(&[2, 3, 5])));
-        assert_eq!(lightest(&equations, &unknown, &cells(&[0])), Some(cells(&[0, 4, 5])));
-        assert_eq!(lightest(&equations, &unknown, &cells(&[1])), Some(cells(&[1, 3, 4, 5])));
-        assert_eq!(lightest(&equations, &unknown, &unknown), Some(cells(&[0, 4, 5])));
+        assert_eq!(lightest(&equations, &unknown, &cells(&[2])), Some(found(2, &[2, 3, 5])));
+        assert_eq!(lightest(&equations, &unknown, &cells(&[0])), Some(found(0, &[0, 4, 5])));
+        assert_eq!(lightest(&equations, &unknown, &cells(&[1])), Some(found(1, &[1, 3, 4, 5])));
+        assert_eq!(lightest(&equations, &unknown, &unknown), Some(found(0, &[0, 4, 5])));
     }
 
     #[test]
@@ -138,8 +143,8 @@ mod tests {
     fn what_is_known_makes_sums_lighter() {
         let equations = [cells(&[0, 1, 2, 3, 4]), cells(&[0, 1]), cells(&[2, 3, 4, 5])];
         assert_eq!(lightest(&equations, &cells(&[0, 1]), &cells(&[0])), None);
-        assert_eq!(lightest(&equations, &cells(&[1]), &cells(&[1])), Some(cells(&[0, 1])));
+        assert_eq!(lightest(&equations, &cells(&[1]), &cells(&[1])), Some(found(1, &[0, 1])));
         let heavy = [cells(&[0, 2, 3, 4]), cells(&[2, 3, 4, 5, 6])];
-        assert_eq!(lightest(&heavy, &cells(&[0]), &cells(&[0])), Some(cells(&[0, 5, 6])));
+        assert_eq!(lightest(&heavy, &cells(&[0]), &cells(&[0])), Some(found(0, &[0, 5, 6])));
     }
 }

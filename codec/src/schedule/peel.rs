@@ -1,5 +1,5 @@
 //! Chains of parity equations: an equation with one unknown cell gives that cell, which may leave the next equation
-//! with one. Where no chain leads on, elimination makes an equation that does.
+//! with one. Where chains do not lead to all wanted cells, elimination makes the equations for the others.
 
 use super::eliminate::{self, Equation};
 use super::{ErasurePattern, ScheduleError};
@@ -8,7 +8,7 @@ use crate::code::{Cell, Code};
 /// Most choices of equations that are tried for one schedule. A lost column of 13 rows has at most 2^11.
 const CHOICES_MAX: usize = 1 << 12;
 
-/// A lost cell that peeling found, with the equations that each give it. All other cells of those survive or were found
+/// A lost cell that was found, with the equations that each give it. All other cells of those survive or were found
 /// before it.
 struct Found {
     cell: Cell,
@@ -31,16 +31,15 @@ pub(super) fn steps(
 ) -> Result<Vec<(Cell, Vec<Cell>)>, ScheduleError> {
     let mut equations: Vec<Equation> =
         code.parity_cells().map(|(parity, of)| of.iter().copied().chain([parity]).collect()).collect();
-    let mut found: Vec<Found> = Vec::new();
-    peel(&equations, lost, &mut found);
+    let mut found = peel(&equations, lost);
     while let Some(&cell) = wanted.iter().find(|&&cell| place(&found, cell).is_none()) {
         let is_unknown = |cell: &Cell| lost.contains(usize::from(cell.column)) && place(&found, *cell).is_none();
         let unknown: Vec<Cell> = code.cells().filter(is_unknown).collect();
-        let Some(equation) = eliminate::lightest(&equations, &unknown, wanted) else {
+        let Some((cell, equation)) = eliminate::lightest(&equations, &unknown, wanted) else {
             return Err(ScheduleError::Undetermined { cell, lost, known: found.len() });
         };
+        found.push(Found { cell, equations: vec![equations.len()] });
         equations.push(equation);
-        peel(&equations, lost, &mut found);
     }
     let plan = Plan { equations: &equations, found: &found, lost, wanted };
     let choice = plan.cheapest_choice();
@@ -55,13 +54,14 @@ pub(super) fn steps(
     Ok(steps)
 }
 
-/// Peels in rounds, so that a cell comes with every equation of its earliest round. Goes on from what is found already;
-/// the order of the result is one of solution.
-fn peel(equations: &[Equation], lost: ErasurePattern, found: &mut Vec<Found>) {
+/// Peels in rounds, so that a cell comes with every equation of its earliest round. The order of the result is one of
+/// solution.
+fn peel(equations: &[Equation], lost: ErasurePattern) -> Vec<Found> {
+    let mut found: Vec<Found> = Vec::new();
     loop {
         let mut round: Vec<Found> = Vec::new();
         for (number, equation) in equations.iter().enumerate() {
-            let is_unknown = |cell: &&Cell| lost.contains(usize::from(cell.column)) && place(found, **cell).is_none();
+            let is_unknown = |cell: &&Cell| lost.contains(usize::from(cell.column)) && place(&found, **cell).is_none();
             let mut unknowns = equation.iter().filter(is_unknown);
             let (Some(&cell), None) = (unknowns.next(), unknowns.next()) else { continue };
             match round.iter_mut().find(|entry| entry.cell == cell) {
@@ -70,7 +70,7 @@ fn peel(equations: &[Equation], lost: ErasurePattern, found: &mut Vec<Found>) {
             }
         }
         if round.is_empty() {
-            return;
+            return found;
         }
         round.sort_unstable_by_key(|entry| entry.cell);
         found.append(&mut round);

@@ -27,7 +27,7 @@ fn sizes_are_those_of_the_papers() {
                 let (data, parity) = size.split_once('+').expect("two numbers");
                 let [data, parity]: [usize; 2] = [data, parity].map(|number| number.parse().expect("a number"));
                 assert_eq!(columns, data + parity, "{code}");
-                ((2..).find(|bits| 1 << bits >= columns).expect("a field"), parity)
+                ((2..=8).find(|bits| 1 << bits >= columns).expect("a field"), parity)
             }
         };
         let data_columns = columns - parity_columns;

@@ -56,7 +56,7 @@ pub(super) fn noise(code: &Code) -> Vec<Vec<u8>> {
     (0..code.data_cell_count()).map(|_| (0..CELL_BYTES).map(|_| byte()).collect()).collect()
 }
 
-pub(super) fn place(code: &Code, cell: Cell) -> usize {
+fn place(code: &Code, cell: Cell) -> usize {
     usize::from(cell.column) * code.rows() + usize::from(cell.row)
 }
 

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use rain_codec::{Cell, Code, ErasurePattern, InterleavedCodec, Kernel, Layout, Schedule, ScheduleError, Stores};
+use rain_codec::{Cell, CellKind, Code, InterleavedCodec, Kernel, Layout, Schedule, Stores};
 
 use crate::oracle;
-use crate::recovery::{cells_of, noise, patterns, place};
+use crate::recovery::{cells_of, noise, patterns};
 
 fn code(name: &str) -> Arc<Code> {
     Arc::new(Code::named(name).expect("a code"))
@@ -93,17 +93,38 @@ fn two_and_two_by_hand() {
     assert_eq!((0..4).map(|index| code.data_cell(index)).collect::<Vec<Cell>>(), [a[0], b[0], a[1], b[1]]);
 }
 
-/// Coefficients worked out from the definition: over eight elements with x^3 = x + 1, and over sixteen with x^4 = x + 1.
-/// Frozen: files depend on them.
+/// Coefficients of the parity columns behind the first, by number of data and parity columns: over eight elements with
+/// x^3 = x + 1, and over sixteen with x^4 = x + 1. Frozen: files depend on them.
+const FROZEN: [(usize, usize, &[&[usize]]); 5] = [
+    (4, 2, &[&[1, 2, 5, 4]]),
+    (8, 2, &[&[1, 2, 9, 4, 8, 13, 3, 6]]),
+    (6, 3, &[&[9, 6, 4, 12, 2, 1], &[1, 5, 10, 9, 13, 6]]),
+    (8, 3, &[&[9, 6, 4, 12, 2, 1, 11, 13], &[1, 5, 10, 9, 13, 6, 8, 4]]),
+    (
+        10,
+        4,
+        &[&[8, 1, 3, 9, 13, 6, 14, 11, 4, 2], &[8, 3, 10, 5, 1, 13, 15, 9, 2, 11], &[8, 9, 5, 3, 11, 2, 12, 1, 6, 13]],
+    ),
+];
+
 #[test]
 fn frozen_coefficients() {
-    for (bits, data, parity, expected) in FROZEN {
-        let rows = Logarithms::of_field(bits).coefficients(data, parity);
-        assert_eq!(rows[1..].concat(), expected, "rs:{data}+{parity}");
+    for (data, parity, expected) in FROZEN {
+        let code = code(&format!("rs:{data}+{parity}"));
+        assert_eq!(Logarithms::of_field(code.rows()).coefficients(data, parity)[1..], *expected, "{code}");
+        // Bit 0 of a data column, element 1, comes back as the coefficient.
+        for (index, coefficients) in expected.iter().enumerate() {
+            for (column, &coefficient) in coefficients.iter().enumerate() {
+                let has = |row: &usize| match code.cell(Cell::new(data + 1 + index, *row)) {
+                    CellKind::Parity { of } => of.contains(&Cell::new(column, 0)),
+                    CellKind::Data { .. } => panic!("data in a parity column"),
+                };
+                let found: usize = (0..code.rows()).filter(has).map(|row| 1 << row).sum();
+                assert_eq!(found, coefficient, "{code} column {column}");
+            }
+        }
     }
 }
-
-const FROZEN: [(usize, usize, usize, &[usize]); 3] = [(3, 4, 2, &[]), (4, 6, 3, &[]), (4, 10, 4, &[])];
 
 /// Every bit position of the cells is a word of its own: bit t of column j's element is in row t.
 #[test]
@@ -196,32 +217,18 @@ fn the_largest_codes_recover_too() {
     }
 }
 
-/// Encoding sums up as many cells as the matrix has ones; these are the published sizes of the construction.
+/// Encoding sums up as many cells as the matrix has ones: 4.04, 4.22 and 6.30 XORs per data cell. Recovery of lost data
+/// columns is to cost no more than it did when this was written: the most for one to four of them.
 #[test]
 fn xor_counts() {
-    for (name, encode, per_lost_cell) in [("rs:6+3", 0.0, 0.0), ("rs:8+3", 0.0, 0.0), ("rs:10+4", 0.0, 0.0)] {
+    let counts: [(&str, usize, &[usize]); 3] =
+        [("rs:6+3", 97, &[31, 52, 87]), ("rs:8+3", 135, &[42, 76, 125]), ("rs:10+4", 252, &[53, 96, 154, 217])];
+    for (name, encode, recover) in counts {
         let code = code(name);
-        let per_data_cell = |count: usize| count as f64 / code.data_cell_count() as f64;
-        println!("{name} encode {:.4}", per_data_cell(Schedule::encode(&code).program().xor_count()));
-        for count in 1..=code.tolerates() {
-            let of_data: Vec<ErasurePattern> = patterns(&code)
-                .into_iter()
-                .filter(|lost| lost.len() == count && lost.iter().all(|column| column < code.data_columns()))
-                .collect();
-            let (mut xors, mut most, mut cells, mut reads) = (0, 0, 0, 0);
-            for lost in of_data {
-                let wanted = cells_of(&code, lost);
-                let schedule = Schedule::recover(&code, lost, &wanted).unwrap();
-                xors += schedule.program().xor_count();
-                most = most.max(schedule.program().xor_count());
-                reads += schedule.inputs().len();
-                cells += wanted.len();
-            }
-            println!(
-                "  {count} lost: {:.3} per lost cell, reads {:.3}, most {most}",
-                xors as f64 / cells as f64,
-                reads as f64 / cells as f64
-            );
+        assert_eq!(Schedule::encode(&code).program().xor_count(), encode, "{code}");
+        for lost in patterns(&code).into_iter().filter(|lost| lost.iter().all(|column| column < code.data_columns())) {
+            let schedule = Schedule::recover(&code, lost, &cells_of(&code, lost)).expect("a tolerated pattern");
+            assert!(schedule.program().xor_count() <= recover[lost.len() - 1], "{code} without {lost}");
         }
     }
 }

@@ -5,6 +5,7 @@
 //! found out from its moves, so a program and a body meet only when they are the same linear map.
 
 mod body;
+#[rustfmt::skip]
 mod table;
 
 use std::collections::{BTreeMap, BTreeSet};

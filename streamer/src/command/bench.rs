@@ -1,7 +1,7 @@
 //! `rain bench`: what this machine's memory gives, and what the codes make of it.
 
 use std::collections::BTreeMap;
-use std::io::{IsTerminal, stderr};
+use std::io::{self, IsTerminal, Write, stderr, stdout};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,11 +15,12 @@ use rain_codec::{Code, Kernel, Layout};
 /// Codes that are measured where none is named.
 const CODES: [&str; 9] =
     ["b-code:4", "b-code:6", "b-code:10", "b-code:11", "b-code:12", "b-code:18", "b-code:22", "x-code:7", "x-code:11"];
-/// Samples of one round of a code in one regime, and what one takes.
-const SAMPLES_PER_ROUND: f64 = 16.0;
-const SAMPLE_SECONDS: f64 = 0.0034;
+/// What one round of a code in one regime takes: 16 samples of 3 ms and a little more.
+const ROUND_MILLIS: usize = 54;
 /// What a code takes in one regime beside its rounds: memory to fill, samples to size.
-const OVERHEAD_SECONDS: f64 = 0.25;
+const OVERHEAD_MILLIS: usize = 250;
+const ROUNDS_MAX: usize = 99;
+const SECONDS_MAX: usize = 3600;
 /// Half the distance of the quartiles, as a part of the median, above which a machine is too busy to be judged.
 const SPREAD_MAX: f64 = 0.05;
 
@@ -29,8 +30,8 @@ pub(super) struct BenchArguments {
     #[arg(long = "code", value_name = "CODE", value_delimiter = ',')]
     codes: Vec<String>,
     /// About how long to measure
-    #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..=3600))]
-    seconds: u32,
+    #[arg(long, default_value_t = 40, value_parser = seconds)]
+    seconds: usize,
     /// A table, or JSON lines
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -42,21 +43,22 @@ enum Format {
     Json,
 }
 
+fn seconds(text: &str) -> Result<usize, String> {
+    let seconds = text.parse().ok().filter(|seconds| (1..=SECONDS_MAX).contains(seconds));
+    seconds.ok_or_else(|| format!("expected whole seconds, 1 to {SECONDS_MAX}"))
+}
+
 pub(super) fn run(arguments: &BenchArguments) -> anyhow::Result<()> {
-    let named: Vec<&str> = arguments.codes.iter().map(String::as_str).collect();
-    let names = if named.is_empty() { &CODES[..] } else { &named };
-    let codes =
-        names.iter().map(|name| Ok(Arc::new(Code::named(name)?))).collect::<anyhow::Result<Vec<Arc<Code>>>>()?;
+    let asked: Vec<&str> = arguments.codes.iter().map(String::as_str).collect();
+    let names = if asked.is_empty() { &CODES[..] } else { &asked };
+    let find = |name: &&str| Ok(Arc::new(Code::named(name)?));
+    let codes = names.iter().map(find).collect::<anyhow::Result<Vec<Arc<Code>>>>()?;
     let kernel = Kernel::detect();
-    let combinations = (codes.len() * Regime::ALL.len()) as f64;
-    let seconds_each = f64::from(arguments.seconds) / combinations - OVERHEAD_SECONDS;
-    let rounds = (seconds_each / (SAMPLES_PER_ROUND * SAMPLE_SECONDS)).clamp(1.0, 99.0) as usize;
+    let millis_each = arguments.seconds * 1000 / (codes.len() * Regime::ALL.len());
+    let rounds = (millis_each.saturating_sub(OVERHEAD_MILLIS) / ROUND_MILLIS).clamp(1, ROUNDS_MAX);
     if arguments.format == Format::Text {
-        println!(
-            "{}; kernels: {}; one thread; medians of {rounds}; GB = 1e9 bytes of original data",
-            Machine::detect().cpu,
-            kernel.name()
-        );
+        let (cpu, set) = (Machine::detect().cpu, kernel.name());
+        writeln!(stdout(), "{cpu}; kernels: {set}; one thread; medians of {rounds}; GB = 1e9 bytes of original data")?;
     }
     let progress = progress_bar(codes.len() * Regime::ALL.len());
     let began = Instant::now();
@@ -72,13 +74,13 @@ pub(super) fn run(arguments: &BenchArguments) -> anyhow::Result<()> {
         }
         spreads.extend(of_code.iter().map(|row| row.figure.spread));
         progress.suspend(|| match arguments.format {
-            Format::Text => print!("{}", table(code, &of_code)),
-            Format::Json => of_code.iter().for_each(|row| println!("{}", row.to_json())),
-        });
+            Format::Text => write!(stdout(), "{}", table(code, &of_code)),
+            Format::Json => of_code.iter().try_for_each(|row| writeln!(stdout(), "{}", row.to_json())),
+        })?;
     }
     progress.finish_and_clear();
     if arguments.format == Format::Text {
-        print_end(began.elapsed(), spreads);
+        print_end(began.elapsed(), spreads)?;
     }
     Ok(())
 }
@@ -92,13 +94,15 @@ fn progress_bar(length: usize) -> ProgressBar {
     ProgressBar::new(length as u64).with_style(style)
 }
 
-fn print_end(elapsed: Duration, mut spreads: Vec<f64>) {
+fn print_end(elapsed: Duration, mut spreads: Vec<f64>) -> io::Result<()> {
     spreads.sort_by(f64::total_cmp);
     let middle = spreads.get(spreads.len() / 2).copied().unwrap_or_default();
-    println!("\n{:.0} s. Samples spread by {:.1} % (median of the rows).", elapsed.as_secs_f64(), middle * 100.0);
+    let (seconds, percent) = (elapsed.as_secs_f64(), middle * 100.0);
+    writeln!(stdout(), "\n{seconds:.0} s. Samples spread by {percent:.1} % (median of the rows).")?;
     if middle > SPREAD_MAX {
-        println!("This machine is too busy to be judged: more than {:.0} %.", SPREAD_MAX * 100.0);
+        writeln!(stdout(), "This machine is too busy to be judged: more than {:.0} %.", SPREAD_MAX * 100.0)?;
     }
+    Ok(())
 }
 
 /// A table of one code: a line per operation and layout, a column per regime, and above them the probe.

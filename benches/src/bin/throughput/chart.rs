@@ -1,5 +1,12 @@
 //! The chart of the README: encoding, by code and by where the stripes are.
 
+#![expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a handful of bars and ticks"
+)]
+
 use std::fmt::Write as _;
 
 use rain_benches::Machine;

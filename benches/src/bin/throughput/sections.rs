@@ -198,13 +198,13 @@ fn two_threads(code: &Arc<Code>, regime: Regime, rounds: usize) -> io::Result<Pa
         let ended = runs.iter().map(|(_, ended, _)| *ended).max().expect("at least one thread");
         Ok(bytes / (ended - began).as_secs_f64() / 1e9)
     };
-    let mut one = Vec::new();
+    let mut single = Vec::new();
     let mut two = Vec::new();
     for _ in 0..rounds {
-        one.push(once(1)?);
+        single.push(once(1)?);
         two.push(once(2)?);
     }
-    Ok(Pair { what: format!("{code}, {}", regime.name()), ours: median(&mut two), theirs: median(&mut one) })
+    Ok(Pair { what: format!("{code}, {}", regime.name()), ours: median(&mut two), theirs: median(&mut single) })
 }
 
 /// What a server does with cold stripes: it verifies the columns it read, decodes what one lost column held, and writes
@@ -224,7 +224,7 @@ fn server(code: &Arc<Code>, rounds: usize) -> io::Result<Pair> {
         let cell_bytes = columns[0].len() / rows;
         for _ in 0..times {
             let sums = columns[n - k..].iter().fold(0, |sum, column| sum ^ checksum(column));
-            copied[0] = sums as u8;
+            [copied[0], ..] = sums.to_le_bytes();
             for (cell, place) in data_cells.iter().zip(copied.chunks_exact_mut(cell_bytes)) {
                 place.copy_from_slice(
                     &columns[usize::from(cell.column)][usize::from(cell.row) * cell_bytes..][..cell_bytes],
@@ -239,7 +239,7 @@ fn server(code: &Arc<Code>, rounds: usize) -> io::Result<Pair> {
         for _ in 0..times {
             // Of the columns that are left, k are read and verified where the schedule needs no more cells than those.
             let sums = columns[n - k..].iter().fold(0, |sum, column| sum ^ checksum(column));
-            out[0] = sums as u8;
+            [out[0], ..] = sums.to_le_bytes();
             let mut places: Vec<Option<&mut [u8]>> = out.chunks_exact_mut(cell_bytes).map(Some).collect();
             let mut place_of = |cell: &Cell| {
                 let index = data_cells.iter().position(|data| data == cell).expect("a data cell");
@@ -273,15 +273,15 @@ fn avx2(code: &Arc<Code>, rounds: usize) -> io::Result<Option<Pair>> {
 }
 
 #[cfg(feature = "peers")]
-fn isal_avx2(code: &Code) -> Option<Contender> {
+fn isal_avx2(code: &Code) -> Vec<Contender> {
     use rain_benches::peers::{Isal, ec_encode_data};
 
-    Some(ec_encode_data(code.columns(), code.data_columns(), &Operation::Encode, Isal::Avx2Gfni))
+    vec![ec_encode_data(code.columns(), code.data_columns(), &Operation::Encode, Isal::Avx2Gfni)]
 }
 
 #[cfg(not(feature = "peers"))]
-fn isal_avx2(_code: &Code) -> Option<Contender> {
-    None
+fn isal_avx2(_code: &Code) -> Vec<Contender> {
+    Vec::new()
 }
 
 /// Cells of odd lengths, at odd addresses, and objects below 4 KiB, as column files have them, beside 64 KiB of whole

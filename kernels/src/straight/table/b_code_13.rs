@@ -7,7 +7,9 @@ use crate::memory::{Grid, Operands};
 use crate::straight::body::{straight_line, tile_lines};
 use crate::straight::{Entries, Move, StraightLine, entry};
 
-pub(super) const TABLE: &[StraightLine] = &[entry!("b-code:13 encode", BCode13Encode, BCode13Encode)];
+pub(super) const TABLE: &[StraightLine] = &[
+    entry!("b-code:13 encode", BCode13Encode, BCode13Encode),
+];
 
 straight_line! {
     BCode13Encode: 13 columns, 6 rows, upper 5 5 5 5 5 5 5 5 5 5 5 5 6;

@@ -7,7 +7,9 @@ use crate::memory::{Grid, Operands};
 use crate::straight::body::{straight_line, tile_lines};
 use crate::straight::{Entries, Move, StraightLine, entry};
 
-pub(super) const TABLE: &[StraightLine] = &[entry!("b-code:7 encode", BCode7Encode, BCode7Encode)];
+pub(super) const TABLE: &[StraightLine] = &[
+    entry!("b-code:7 encode", BCode7Encode, BCode7Encode),
+];
 
 straight_line! {
     BCode7Encode: 7 columns, 3 rows, upper 2 2 2 2 2 2 3;

@@ -7,7 +7,9 @@ use crate::memory::{Grid, Operands};
 use crate::straight::body::{straight_line, tile_lines};
 use crate::straight::{Entries, Move, StraightLine, entry};
 
-pub(super) const TABLE: &[StraightLine] = &[entry!("b-code:8 encode", BCode8Encode, BCode8Encode)];
+pub(super) const TABLE: &[StraightLine] = &[
+    entry!("b-code:8 encode", BCode8Encode, BCode8Encode),
+];
 
 straight_line! {
     BCode8Encode: 8 columns, 4 rows, upper 3 3 3 3 3 3 3 3;

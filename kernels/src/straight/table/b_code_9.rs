@@ -7,7 +7,9 @@ use crate::memory::{Grid, Operands};
 use crate::straight::body::{straight_line, tile_lines};
 use crate::straight::{Entries, Move, StraightLine, entry};
 
-pub(super) const TABLE: &[StraightLine] = &[entry!("b-code:9 encode", BCode9Encode, BCode9Encode)];
+pub(super) const TABLE: &[StraightLine] = &[
+    entry!("b-code:9 encode", BCode9Encode, BCode9Encode),
+];
 
 straight_line! {
     BCode9Encode: 9 columns, 4 rows, upper 3 3 3 3 3 3 3 3 4;

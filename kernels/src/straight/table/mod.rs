@@ -13,6 +13,9 @@ mod b_code_7;
 mod b_code_8;
 mod b_code_9;
 mod probe;
+mod rs_10_4;
+mod rs_6_3;
+mod rs_8_3;
 mod x_code_11;
 mod x_code_13;
 mod x_code_5;
@@ -34,6 +37,9 @@ pub(super) static TABLES: &[&[StraightLine]] = &[
     b_code_8::TABLE,
     b_code_9::TABLE,
     probe::TABLE,
+    rs_10_4::TABLE,
+    rs_6_3::TABLE,
+    rs_8_3::TABLE,
     x_code_11::TABLE,
     x_code_13::TABLE,
     x_code_5::TABLE,

@@ -24,6 +24,12 @@ pub(super) const TABLE: &[StraightLine] = &[
     entry!("probe 16 2 packed", Probe16And2Packed, Probe16And2Packed),
     entry!("probe 20 2 streams", Probe20And2Streams, Probe20And2Streams),
     entry!("probe 20 2 packed", Probe20And2Packed, Probe20And2Packed),
+    entry!("probe 6 3 streams", Probe6And3Streams, Probe6And3Streams),
+    entry!("probe 6 3 packed", Probe6And3Packed, Probe6And3Packed),
+    entry!("probe 8 3 streams", Probe8And3Streams, Probe8And3Streams),
+    entry!("probe 8 3 packed", Probe8And3Packed, Probe8And3Packed),
+    entry!("probe 10 4 streams", Probe10And4Streams, Probe10And4Streams),
+    entry!("probe 10 4 packed", Probe10And4Packed, Probe10And4Packed),
 ];
 
 straight_line! {
@@ -151,5 +157,53 @@ straight_line! {
         load 0 7 => 1; load 0 8 => 0; load 0 9 => 1; load 0 10 => 0; load 0 11 => 1; load 0 12 => 0; load 0 13 => 1;
         load 0 14 => 0; load 0 15 => 1; load 0 16 => 0; load 0 17 => 1; load 0 18 => 0; load 0 19 => 1; store 0 20 => 0;
         store 0 21 => 1;
+    }
+}
+
+straight_line! {
+    Probe6And3Streams: 9 columns, 1 rows, upper 1 1 1 1 1 1 1 1 1;
+    pass 3 {
+        load 0 0 => 0; load 1 0 => 1; load 2 0 => 2; load 3 0 => 0; load 4 0 => 1; load 5 0 => 2; store 6 0 => 0;
+        store 7 0 => 1; store 8 0 => 2;
+    }
+}
+
+straight_line! {
+    Probe6And3Packed: 1 columns, 9 rows, upper 6;
+    pass 3 {
+        load 0 0 => 0; load 0 1 => 1; load 0 2 => 2; load 0 3 => 0; load 0 4 => 1; load 0 5 => 2; store 0 6 => 0;
+        store 0 7 => 1; store 0 8 => 2;
+    }
+}
+
+straight_line! {
+    Probe8And3Streams: 11 columns, 1 rows, upper 1 1 1 1 1 1 1 1 1 1 1;
+    pass 3 {
+        load 0 0 => 0; load 1 0 => 1; load 2 0 => 2; load 3 0 => 0; load 4 0 => 1; load 5 0 => 2; load 6 0 => 0;
+        load 7 0 => 1; store 8 0 => 0; store 9 0 => 1; store 10 0 => 2;
+    }
+}
+
+straight_line! {
+    Probe8And3Packed: 1 columns, 11 rows, upper 8;
+    pass 3 {
+        load 0 0 => 0; load 0 1 => 1; load 0 2 => 2; load 0 3 => 0; load 0 4 => 1; load 0 5 => 2; load 0 6 => 0;
+        load 0 7 => 1; store 0 8 => 0; store 0 9 => 1; store 0 10 => 2;
+    }
+}
+
+straight_line! {
+    Probe10And4Streams: 14 columns, 1 rows, upper 1 1 1 1 1 1 1 1 1 1 1 1 1 1;
+    pass 4 {
+        load 0 0 => 0; load 1 0 => 1; load 2 0 => 2; load 3 0 => 3; load 4 0 => 0; load 5 0 => 1; load 6 0 => 2;
+        load 7 0 => 3; load 8 0 => 0; load 9 0 => 1; store 10 0 => 0; store 11 0 => 1; store 12 0 => 2; store 13 0 => 3;
+    }
+}
+
+straight_line! {
+    Probe10And4Packed: 1 columns, 14 rows, upper 10;
+    pass 4 {
+        load 0 0 => 0; load 0 1 => 1; load 0 2 => 2; load 0 3 => 3; load 0 4 => 0; load 0 5 => 1; load 0 6 => 2;
+        load 0 7 => 3; load 0 8 => 0; load 0 9 => 1; store 0 10 => 0; store 0 11 => 1; store 0 12 => 2; store 0 13 => 3;
     }
 }

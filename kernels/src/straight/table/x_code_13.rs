@@ -7,7 +7,9 @@ use crate::memory::{Grid, Operands};
 use crate::straight::body::{straight_line, tile_lines};
 use crate::straight::{Entries, Move, StraightLine, entry};
 
-pub(super) const TABLE: &[StraightLine] = &[entry!("x-code:13 encode", XCode13Encode, XCode13EncodeNarrow)];
+pub(super) const TABLE: &[StraightLine] = &[
+    entry!("x-code:13 encode", XCode13Encode, XCode13EncodeNarrow),
+];
 
 straight_line! {
     XCode13Encode: 13 columns, 13 rows, upper 11 11 11 11 11 11 11 11 11 11 11 11 11;

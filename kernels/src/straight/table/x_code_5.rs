@@ -7,7 +7,9 @@ use crate::memory::{Grid, Operands};
 use crate::straight::body::{straight_line, tile_lines};
 use crate::straight::{Entries, Move, StraightLine, entry};
 
-pub(super) const TABLE: &[StraightLine] = &[entry!("x-code:5 encode", XCode5Encode, XCode5Encode)];
+pub(super) const TABLE: &[StraightLine] = &[
+    entry!("x-code:5 encode", XCode5Encode, XCode5Encode),
+];
 
 straight_line! {
     XCode5Encode: 5 columns, 5 rows, upper 3 3 3 3 3;
