@@ -163,7 +163,7 @@ fn files() -> Result<BTreeMap<String, String>> {
     }
     let list = format!(
         "{HEAD}{declarations}\nuse super::StraightLine;\n\n\
-         pub(super) const TABLES: &[&[StraightLine]] = &[\n{tables}];\n"
+         pub(super) static TABLES: &[&[StraightLine]] = &[\n{tables}];\n"
     );
     let mut files = BTreeMap::from([("mod.rs".to_owned(), list)]);
     for (name, (entries, bodies)) in modules {

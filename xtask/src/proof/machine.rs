@@ -18,8 +18,9 @@ const RETURN: u64 = 0x5245_5455_524e_0000;
 const STEPS_MAX: usize = 10_000_000;
 /// Registers that a function gives back as it found them, by their numbers: rbx, rsp, rbp, r12 to r15.
 const KEPT: [usize; 7] = [3, 4, 5, 12, 13, 14, 15];
+const RAX: usize = 0;
 const RDX: usize = 2;
-pub(super) const RSP: usize = 4;
+const RSP: usize = 4;
 
 /// Flags; those that an instruction left in a state that is not tracked are none.
 #[derive(Clone, Copy, Debug, Default)]
@@ -217,14 +218,18 @@ impl<'run, 'image> Machine<'run, 'image> {
                 let number = self.pop()?;
                 self.write(instruction, 0, number)?;
             }
-            Mnemonic::Mulx => {
-                let product = u128::from(self.general[RDX]) * u128::from(self.read(instruction, 2)?);
+            Mnemonic::Mul => {
                 ensure!(Self::size(instruction, 0) == 8, "a product of 32 bits");
-                let halves = product.to_le_bytes();
-                let half = |at: usize| halves[at..][..8].iter().rev().fold(0, |all, &byte| all << 8 | u64::from(byte));
+                let factor = self.read(instruction, 0)?;
+                (self.general[RDX], self.general[RAX]) = product(self.general[RAX], factor);
+                self.flags = Flags::default();
+            }
+            Mnemonic::Mulx => {
+                ensure!(Self::size(instruction, 0) == 8, "a product of 32 bits");
+                let (high, low) = product(self.general[RDX], self.read(instruction, 2)?);
                 // Where both halves go to one register, it keeps the high one.
-                self.write(instruction, 1, half(0))?;
-                self.write(instruction, 0, half(8))?;
+                self.write(instruction, 1, low)?;
+                self.write(instruction, 0, high)?;
             }
             Mnemonic::Cmovae
             | Mnemonic::Cmovb
@@ -364,6 +369,13 @@ impl<'run, 'image> Machine<'run, 'image> {
         };
         holds.with_context(|| format!("condition {condition:?} of flags that are not tracked"))
     }
+}
+
+/// The upper and the lower half of a product.
+fn product(one: u64, two: u64) -> (u64, u64) {
+    let product = u128::from(one) * u128::from(two);
+    let half = |bits: u128| u64::try_from(bits & u128::from(u64::MAX)).unwrap_or(u64::MAX);
+    (half(product >> 64), half(product))
 }
 
 /// The bits of a number of so many bytes.

@@ -23,7 +23,7 @@ mod x_code_7;
 
 use super::StraightLine;
 
-pub(super) const TABLES: &[&[StraightLine]] = &[
+pub(super) static TABLES: &[&[StraightLine]] = &[
     b_code_10::TABLE,
     b_code_11::TABLE,
     b_code_12::TABLE,
