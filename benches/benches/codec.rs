@@ -1,82 +1,85 @@
-//! Encoding and recovering one stripe in memory, in bytes of original data per second.
+//! Encoding and recovering stripes in bytes of original data per second: by code, layout and instruction set; and what
+//! planning costs.
 
 use core::time::Duration;
+use std::hint::black_box;
 use std::sync::Arc;
+use std::time::Instant;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use rain_benches::AlignedBuffer;
-use rain_codec::column::default_cell_bytes;
-use rain_codec::{Cell, Code, ErasurePattern, Schedule, StripeCodec};
+use rain_benches::throughput::{
+    Arena, Contender, Operation, Regime, codec, layout_name, layouts, operations, stores_name,
+};
+use rain_codec::{Cell, Code, ErasurePattern, InterleavedCodec, Kernel, Layout, Schedule, Stores};
 
 const CODES: [&str; 6] = ["b-code:4", "b-code:6", "b-code:10", "b-code:12", "x-code:7", "x-code:11"];
 
-/// The columns of a stripe, each a buffer of its own.
-struct Stripe {
-    columns: Vec<AlignedBuffer>,
-    cell_bytes: usize,
+fn code(name: &str) -> Arc<Code> {
+    Arc::new(Code::named(name).expect("a code of this crate"))
 }
 
-impl Stripe {
-    fn new(code: &Code, cell_bytes: usize) -> Self {
-        let column_bytes = code.rows() * cell_bytes;
-        let mut columns: Vec<AlignedBuffer> =
-            (0..code.columns()).map(|column| AlignedBuffer::staggered(column_bytes, column)).collect();
-        for (column, buffer) in columns.iter_mut().enumerate() {
-            for (at, byte) in buffer.iter_mut().enumerate() {
-                [*byte, ..] = (at * 31 + column).to_le_bytes();
-            }
-        }
-        Self { columns, cell_bytes }
-    }
-
-    /// Runs a schedule on the stripe, as often as `times` says.
-    fn run(&mut self, codec: &StripeCodec, schedule: &Schedule, mut times: impl FnMut(&mut dyn FnMut())) {
-        let mut cells: Vec<(Cell, Option<&mut [u8]>)> = Vec::new();
-        for (column, buffer) in self.columns.iter_mut().enumerate() {
-            let of_column = buffer.chunks_exact_mut(self.cell_bytes).enumerate();
-            cells.extend(of_column.map(|(row, bytes)| (Cell::new(column, row), Some(bytes))));
-        }
-        let mut take = |wanted: &Cell| {
-            let (_, bytes) = cells.iter_mut().find(|(cell, _)| cell == wanted).expect("a cell of the code");
-            bytes.take().expect("a cell is read or written once in a list")
-        };
-        let mut outputs: Vec<&mut [u8]> = schedule.targets().iter().map(&mut take).collect();
-        let inputs: Vec<&[u8]> = schedule.inputs().iter().map(|cell| &*take(cell)).collect();
-        times(&mut || codec.run(schedule, &inputs, &mut outputs));
-    }
+fn arena(code: &Code, regime: Regime) -> Arena {
+    let (n, k) = (code.columns(), code.data_columns());
+    let column_bytes = regime.column_bytes(n, k, Layout::Interleaved.grain(code.rows()));
+    Arena::new(n, k, column_bytes, regime.stripe_count()).expect("memory for the stripes")
 }
 
-/// Every stripe is used again and again, so it stays in the cache that it fits in.
+fn bench(criterion: &mut Criterion, group: &str, name: &str, arena: &mut Arena, contender: &mut Contender) {
+    let mut group = criterion.benchmark_group(group);
+    group.throughput(Throughput::Bytes(arena.stripe_data_bytes() as u64));
+    group.bench_function(name, |bencher| {
+        bencher.iter_custom(|times| {
+            let began = Instant::now();
+            contender.run(arena, usize::try_from(times).expect("a number of repetitions"));
+            began.elapsed()
+        });
+    });
+}
+
+/// Every operation in every layout, in the second-level cache and from memory.
 fn stripes(criterion: &mut Criterion) {
     for name in CODES {
-        let codec = StripeCodec::new(Arc::new(Code::named(name).expect("a code of this crate")));
-        let code = Arc::clone(codec.code());
-        let whole = default_cell_bytes(&code) as usize;
-        // The stripe that column files have, of up to 1 MiB, and a quarter of it, which fits most second-level caches.
-        for cell_bytes in [whole / 4, whole] {
-            let data_bytes = cell_bytes * code.data_cell_count();
-            let mut group = criterion.benchmark_group(format!("{name}/{}KiB", data_bytes >> 10));
-            group.throughput(Throughput::Bytes(data_bytes as u64));
-            let mut stripe = Stripe::new(&code, cell_bytes);
-            let all_of = |lost: &[usize]| -> Vec<Cell> {
-                let rows = 0..code.rows();
-                lost.iter().flat_map(|&column| rows.clone().map(move |row| Cell::new(column, row))).collect()
-            };
-            let recover = |lost: &[usize]| {
-                let schedule = codec.recover_schedule(ErasurePattern::of(lost), &all_of(lost));
-                schedule.expect("two lost columns can be recovered")
-            };
-            let schedules = [
-                ("encode", Arc::new(codec.encode_schedule().clone())),
-                ("decode1", recover(&[0])),
-                ("decode2", recover(&[0, 1])),
-            ];
-            for (operation, schedule) in &schedules {
-                group.bench_function(*operation, |bencher| {
-                    stripe.run(&codec, schedule, |run| bencher.iter(&mut *run));
-                });
+        let code = code(name);
+        let codec_of = Arc::new(InterleavedCodec::new(Arc::clone(&code)));
+        for regime in [Regime::L2Quarter, Regime::Dram] {
+            let mut arena = arena(&code, regime);
+            for (operation_name, operation) in operations() {
+                for (layout, stores) in layouts() {
+                    let mut contender = codec(&codec_of, &operation, layout, stores);
+                    let group = format!("{name}/{}/{operation_name}", regime.name());
+                    let what = format!("{} {}", layout_name(layout), stores_name(stores));
+                    bench(criterion, &group, &what, &mut arena, &mut contender);
+                }
             }
         }
+    }
+}
+
+/// One code on every instruction set of this machine.
+fn instruction_sets(criterion: &mut Criterion) {
+    let code = code("b-code:10");
+    let mut arena = arena(&code, Regime::L2Quarter);
+    for kernel in Kernel::available() {
+        let codec_of = Arc::new(InterleavedCodec::with_kernel(Arc::clone(&code), kernel));
+        let mut contender = codec(&codec_of, &Operation::Encode, Layout::Interleaved, Stores::Normal);
+        bench(criterion, "instruction sets", kernel.name(), &mut arena, &mut contender);
+    }
+}
+
+/// What it costs to make a schedule, check it and find its body.
+fn planning(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("planning");
+    for name in CODES {
+        let code = code(name);
+        group.bench_function(format!("{name} encode"), |bencher| bencher.iter(|| Schedule::encode(black_box(&code))));
+        let lost = ErasurePattern::of(&[0, 1]);
+        let wanted: Vec<Cell> = code.cells().filter(|cell| lost.contains(usize::from(cell.column))).collect();
+        group.bench_function(format!("{name} two lost"), |bencher| {
+            bencher.iter(|| {
+                let schedule = Schedule::recover(black_box(&code), lost, &wanted).expect("two columns may be lost");
+                schedule.verify(&code).expect("what the code says");
+            });
+        });
     }
 }
 
@@ -86,6 +89,6 @@ criterion_group! {
         .warm_up_time(Duration::from_millis(100))
         .measurement_time(Duration::from_millis(500))
         .sample_size(20);
-    targets = stripes
+    targets = stripes, instruction_sets, planning
 }
 criterion_main!(benches);
