@@ -121,8 +121,8 @@ impl Kernel {
     ///
     /// Shape: columns of one length, a multiple of [`Layout::grain`]; they need no alignment, but those that begin at
     /// multiples of 64 bytes are faster. `stores` is for [`Layout::Cells`]; the other layouts have their own. Cells that
-    /// are no outputs keep their bytes. With a `turn`, what the program calls row r of a column whose rows turn is row r + `turn`, modulo
-    /// the rows ([`ColumnShape::turning`](crate::ColumnShape)).
+    /// are no outputs keep their bytes. With a `turn`, what the program calls row r of a column whose rows turn is row
+    /// r + `turn`, modulo the rows ([`ColumnShape::turning`](crate::ColumnShape)).
     /// Cost: one dispatch for the whole run. With a straight-line body every input is read once where the sums fit the
     /// registers.
     ///
