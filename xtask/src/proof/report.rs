@@ -10,7 +10,7 @@ use super::program::Counts;
 
 /// What encodes with sums on the stack although AVX-512 has registers for all of them: the compiler's choice, which only
 /// costs time. No other may begin to.
-const ENCODERS_THAT_SPILL: [&str; 1] = ["b-code:18 encode"];
+const ENCODERS_THAT_SPILL: [&str; 2] = ["b-code:18 encode", "rs:10+4 encode"];
 
 /// One way to call one body.
 pub(super) struct Proven {
