@@ -124,6 +124,7 @@ impl Memory {
 
     /// Writes a lane.
     pub(super) fn store_lane(&mut self, address: u64, lane: &Lane) -> Result<Where> {
+        ensure!(*lane != Lane::Undefined, "a store of what is undefined at {address:#x}");
         match self.find(address, LANE_BYTES)? {
             (Region::Cells { pieces, outputs }, at) => {
                 let piece = piece_at(at)?;
@@ -135,7 +136,7 @@ impl Memory {
                 ensure!(*writable, "a store at {address:#x} into arguments");
                 forget(bytes, sums, at, LANE_BYTES);
                 match lane {
-                    Lane::Undefined => bail!("a store of what is undefined"),
+                    Lane::Undefined => {}
                     Lane::Bytes(lane) => bytes[at..][..LANE_BYTES].copy_from_slice(&lane.map(Some)),
                     Lane::Sum(sum) => drop(sums.insert(at, Rc::clone(sum))),
                 }

@@ -84,7 +84,7 @@ fn a_loop_over_512_bits_is_followed_through_the_stack() {
 
 #[test]
 fn one_wrong_byte_is_seen() {
-    // Another base register, another register in the last XOR, two of three in VPTERNLOG, another slot of the stack.
+    // Another address, another register in the last XOR, two of three in VPTERNLOG, another slot of the stack.
     let spoilt = [(0x10, 0x06), (0x3b, 0xd1), (0x34, 0xd2), (0x2b, 0x10)];
     for (at, byte) in spoilt {
         let mut code = LOOP;
@@ -145,6 +145,8 @@ fn what_is_not_known_is_an_error_that_names_it() {
     fails_with(&[0xff, 0x15, 0, 0, 0, 0], "a panic"); // call [rip]
     fails_with(&[0xeb, 0xfe], "no end"); // jmp to itself
     fails_with(&[0xc5, 0xfc, 0x10, 0x87, 0x80, 0, 0, 0, 0xc3], "out of bounds"); // vmovups ymm0, [rdi+0x80]
+    fails_with(&[0xc5, 0xfc, 0x11, 0x06, 0xc3], "undefined"); // vmovups [rsi], ymm0
+    fails_with(&[0xc5, 0xf4, 0x57, 0xc9, 0xc5, 0xfc, 0x11, 0x0f, 0xc3], "not written"); // zeros to [rdi]
 }
 
 #[test]
