@@ -10,9 +10,6 @@ use reed_solomon_erasure::galois_8;
 
 use crate::throughput::{Contender, Operation};
 
-/// The version of ISA-L that the crate erasure-isa-l-sys 1.1.0 builds.
-pub const ISA_L_VERSION: &str = "2.32.0 (erasure-isa-l-sys 1.1.0)";
-
 unsafe extern "C" {
     fn ec_encode_data_avx2_gfni(
         len: c_int,
