@@ -5,6 +5,7 @@ mod bench;
 mod browser;
 mod fuzz;
 mod generate;
+mod lab;
 mod measure;
 mod proof;
 mod stages;
@@ -15,6 +16,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use lab::Lab;
 use measure::What;
 use stages::{Outcome, Stage};
 use tools::Workspace;
@@ -60,6 +62,9 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         options: Vec<String>,
     },
+    /// Real nodes in network namespaces, whose switches and cables can be cut. Linux and root. See docs/laboratory.md.
+    #[command(subcommand)]
+    Lab(Lab),
     /// Writes the generated sources: the straight-line bodies of kernels/.
     Generate {
         /// Only say whether they are as they would be written.
@@ -81,6 +86,7 @@ fn main() -> ExitCode {
         Command::Test { stages } => test(&stages),
         Command::Measure { what, options } => measure(what, &options),
         Command::Bench { peers, options } => bench(peers, &options),
+        Command::Lab(what) => laboratory(&what),
         Command::Generate { check } => generate(check),
         Command::Prove { file } => prove(file.as_deref()),
     }
@@ -101,6 +107,13 @@ fn measured(outcome: anyhow::Result<Outcome>) -> ExitCode {
         Err(error) => eprintln!("{error:#}"),
     }
     ExitCode::FAILURE
+}
+
+fn laboratory(what: &Lab) -> ExitCode {
+    lab::run(what).unwrap_or_else(|error| {
+        eprintln!("{error:#}");
+        ExitCode::FAILURE
+    })
 }
 
 fn generate(check: bool) -> ExitCode {

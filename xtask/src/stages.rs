@@ -8,7 +8,7 @@ use clap::ValueEnum;
 
 use crate::measure::{self, What};
 use crate::tools::{self, Need, Workspace};
-use crate::{browser, fuzz, generate, proof};
+use crate::{browser, fuzz, generate, lab, proof};
 
 /// A stage of the test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -27,13 +27,24 @@ pub(crate) enum Stage {
     E2e,
     /// Viewers of a demo whose parts fail: every byte right, no stream broken.
     Playback,
+    /// Real nodes in network namespaces whose switches and cables are cut: what both ends notice, what viewers do not.
+    Lab,
     /// The console of a demo and a player under faults, in a real browser.
     Browser,
 }
 
 /// All stages, in the order in which they run.
-pub(crate) const ALL: [Stage; 8] =
-    [Stage::Lint, Stage::Unit, Stage::Sim, Stage::Fuzz, Stage::Proof, Stage::E2e, Stage::Playback, Stage::Browser];
+pub(crate) const ALL: [Stage; 9] = [
+    Stage::Lint,
+    Stage::Unit,
+    Stage::Sim,
+    Stage::Fuzz,
+    Stage::Proof,
+    Stage::E2e,
+    Stage::Playback,
+    Stage::Lab,
+    Stage::Browser,
+];
 
 /// How a stage ended that did not fail.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,6 +116,7 @@ impl Stage {
             Stage::Proof => prove(workspace),
             Stage::E2e => end_to_end(workspace),
             Stage::Playback => measure::run(workspace, What::Playback, &["--correctness-only".to_owned()]),
+            Stage::Lab => lab::stage(),
             Stage::Browser => in_browser(workspace),
         }
     }
@@ -219,7 +231,7 @@ mod tests {
         assert_eq!(ALL, Stage::value_variants());
         assert_eq!(
             ALL.map(|stage| stage.to_string()),
-            ["lint", "unit", "sim", "fuzz", "proof", "e2e", "playback", "browser"]
+            ["lint", "unit", "sim", "fuzz", "proof", "e2e", "playback", "lab", "browser"]
         );
     }
 }

@@ -4,6 +4,7 @@ use crate::config::{Config, PathAddresses};
 use core::time::Duration;
 use rain_cluster::path::{Candidate, PathState, PathTable, choose};
 use rain_cluster::{NodeId, Time};
+use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,6 +22,11 @@ pub struct PathReport {
     pub state: &'static str,
     /// The smoothed round trip of its heartbeats in microseconds.
     pub rtt_us: u64,
+    /// Since when it is in this state, in microseconds of the machine's monotonic clock: two nodes on one machine tell
+    /// times that can be compared.
+    pub since_us: u64,
+    /// How often it went down since this node began.
+    pub downs: u64,
 }
 
 /// One path.
@@ -41,6 +47,8 @@ pub struct Paths {
     peers: Vec<Vec<Path>>,
     table: watch::Sender<PathTable>,
     started: Instant,
+    /// The monotonic clock at the start, in microseconds.
+    started_us: u64,
 }
 
 /// Bytes that were asked for over a path; what has not come is forgotten when the value goes.
@@ -73,7 +81,8 @@ impl Paths {
             config.members.iter().map(|member| config.paths_to(member).into_iter().map(path).collect()).collect();
         let table = PathTable::new(peers.iter().map(Vec::len));
         let names = config.members.iter().map(|member| member.name.clone()).collect();
-        Self { names, peers, table: watch::Sender::new(table), started: Instant::now() }
+        let (started, started_us) = (Instant::now(), monotonic_us());
+        Self { names, peers, table: watch::Sender::new(table), started, started_us }
     }
 
     /// The time that the table counts in.
@@ -180,8 +189,17 @@ impl Paths {
                         PathState::Down => "down",
                     },
                     rtt_us: u64::try_from(status.round_trip.as_micros()).unwrap_or(u64::MAX),
+                    since_us: self.started_us + status.since.micros(),
+                    downs: status.downs,
                 })
             })
             .collect()
     }
+}
+
+/// The machine's monotonic clock, the same for all its processes, also across network namespaces.
+fn monotonic_us() -> u64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    let (seconds, nanos) = (u64::try_from(now.tv_sec), u64::try_from(now.tv_nsec));
+    seconds.unwrap_or_default() * 1_000_000 + nanos.unwrap_or_default() / 1000
 }

@@ -1,0 +1,200 @@
+//! `cargo xtask lab`: real nodes in network namespaces, bridges as switches, veth pairs as cables, and what can be done
+//! to them. See docs/laboratory.md.
+
+mod control;
+mod enter;
+mod fault;
+mod inside;
+mod network;
+mod nodes;
+mod plan;
+mod stage;
+
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result, bail};
+use clap::{Parser, Subcommand};
+
+use crate::tools::{self, Need, Workspace};
+use plan::Plan;
+pub(crate) use stage::run as stage;
+
+const NEEDED: Need = Need {
+    tools: &["ip", "bridge", "tc", "nft", "unshare", "setpriv", "nsenter", "setsid", "mount"],
+    packages: &["iproute2", "nftables", "util-linux", "mount"],
+};
+
+/// What can be done with laboratories.
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum Lab {
+    /// Makes a laboratory that stays until `lab down`
+    Up(Plan),
+    /// Ends the laboratory
+    Down,
+    /// Runs a command in the viewers' network of the laboratory, or of one that is made for it and ends with it
+    ///
+    /// `RAIN_SERVER` names all nodes, `RAIN_LAB_TOKEN` is the token for writes, `RAIN_LAB` the control socket.
+    Run {
+        #[command(flatten)]
+        plan: Plan,
+        /// The command and its arguments
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+        command: Vec<String>,
+    },
+    /// Cuts or heals a part of the laboratory
+    #[command(after_help = format!("Parts and actions: {}", fault::GRAMMAR))]
+    Fault {
+        /// The kind of part
+        part: String,
+        /// Which one
+        name: String,
+        /// What happens to it
+        action: String,
+    },
+    /// Measures verdicts, streams, false verdicts and throughput; writes docs/playback.md and benches/record
+    ///
+    /// What follows is handed on: `--cuts N`, `--minutes N`, `--seed N`, `--out DIR`, `--correctness-only`.
+    Measure {
+        /// Only these parts: kinds of cuts, `soak`, `bundle`, `monitoring`
+        #[arg(long, value_delimiter = ',')]
+        parts: Vec<String>,
+        /// Options of the measurement
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        options: Vec<String>,
+    },
+    /// What the first process of a laboratory runs
+    #[command(hide = true)]
+    Inside {
+        #[command(flatten)]
+        plan: Plan,
+        #[arg(long)]
+        program: PathBuf,
+        command: Vec<String>,
+    },
+}
+
+/// Does what was asked for.
+///
+/// # Errors
+/// It cannot be done here.
+pub(crate) fn run(lab: &Lab) -> Result<ExitCode> {
+    if let Lab::Inside { plan, program, command } = lab {
+        return inside::run(plan, program, command);
+    }
+    if let Some(reason) = missing()? {
+        bail!("{reason}");
+    }
+    match lab {
+        Lab::Up(plan) => up(plan),
+        Lab::Down => enter::end(&enter::only()?).map(|()| ExitCode::SUCCESS),
+        Lab::Run { plan, command } => {
+            let status = match &enter::all()?[..] {
+                [] => enter::run(plan, &build(&[])?.join("rain"), command)?,
+                _ => {
+                    let found = enter::only()?;
+                    enter::run_in(&found, &plan_of(&found)?, command)?
+                }
+            };
+            Ok(ExitCode::from(enter::exit_code(status)))
+        }
+        Lab::Fault { part, name, action } => {
+            control::ask(enter::only()?.id, &format!("{part} {name} {action}")).map(|_| ExitCode::SUCCESS)
+        }
+        Lab::Measure { parts, options } => measure(parts, options).map(|()| ExitCode::SUCCESS),
+        Lab::Inside { .. } => unreachable!("done above"),
+    }
+}
+
+/// Why there can be no laboratory here.
+fn missing() -> Result<Option<String>> {
+    let reason = if rustix::process::geteuid().is_root() {
+        match tools::ensure(&NEEDED)? {
+            Some(reason) => Some(reason),
+            None => {
+                let tried = Command::new("unshare").args(["--net", "--mount", "--pid", "--fork", "true"]).output()?;
+                let said = String::from_utf8_lossy(&tried.stderr).trim().to_owned();
+                (!tried.status.success()).then(|| format!("namespaces cannot be made: {said}"))
+            }
+        }
+    } else {
+        Some("the laboratory needs root: namespaces, bridges, nftables".to_owned())
+    };
+    Ok(reason)
+}
+
+/// Builds the program and its measurement; where they are.
+fn build(more: &[&str]) -> Result<PathBuf> {
+    let workspace = Workspace::find()?;
+    let mut build = workspace.cargo(&["build", "--release", "-p", "rain-streamer", "--bin", "rain"]);
+    tools::run(build.args(more))?;
+    Ok(workspace.target.join("release"))
+}
+
+const MEASUREMENT: [&str; 4] = ["-p", "rain-benches", "--bin", "playback"];
+
+fn up(plan: &Plan) -> Result<ExitCode> {
+    if !enter::all()?.is_empty() {
+        bail!("a laboratory is up already; `cargo xtask lab down` ends it");
+    }
+    enter::stay(plan, &build(&[])?.join("rain"))?;
+    let names: Vec<String> = (0..plan.nodes).map(plan::node_name).collect();
+    println!("nodes {} on {} switches serve", names.join(" "), plan.switches);
+    for (name, value) in plan.environment().iter().take(1) {
+        println!("{name}={value}");
+    }
+    println!("cargo xtask lab run COMMAND      in the viewers' network");
+    println!("cargo xtask lab fault PART NAME ACTION");
+    println!("cargo xtask lab down");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What a laboratory was made with.
+fn plan_of(found: &enter::Found) -> Result<Plan> {
+    #[derive(Debug, Parser)]
+    struct Arguments {
+        #[command(flatten)]
+        plan: Plan,
+        #[arg(long)]
+        program: PathBuf,
+        command: Vec<String>,
+    }
+    let words = std::iter::once("inside".to_owned()).chain(found.arguments.iter().cloned());
+    let Arguments { plan, program, command } = Arguments::try_parse_from(words).context("what the laboratory runs")?;
+    if !command.is_empty() {
+        bail!("the only laboratory, of {}, runs {} and ends with it", program.display(), command.join(" "));
+    }
+    Ok(plan)
+}
+
+/// The part that needs a laboratory of its own: 62 paths are those of a node among 32 on two switches.
+const MONITORING: &str = "monitoring";
+const MONITORING_NODES: u8 = 32;
+
+/// Measures everything, or some parts, in laboratories of their own.
+fn measure(parts: &[String], options: &[String]) -> Result<()> {
+    let programs = build(&MEASUREMENT)?;
+    let is_monitoring = |part: &&String| *part == MONITORING;
+    let others: Vec<&str> = parts.iter().filter(|part| !is_monitoring(part)).map(String::as_str).collect();
+    let small = Plan { nodes: 4, switches: 2, code: "b-code:4".to_owned() };
+    if parts.is_empty() || !others.is_empty() {
+        measure_in(&small, &programs, &others, options)?;
+    }
+    if parts.is_empty() || parts.iter().any(|part| is_monitoring(&part)) {
+        measure_in(&Plan { nodes: MONITORING_NODES, ..small }, &programs, &[MONITORING], options)?;
+    }
+    Ok(())
+}
+
+fn measure_in(plan: &Plan, programs: &std::path::Path, parts: &[&str], options: &[String]) -> Result<()> {
+    let mut command = vec![programs.join("playback").display().to_string(), "lab".to_owned()];
+    if !parts.is_empty() {
+        command.push(format!("--parts={}", parts.join(",")));
+    }
+    command.extend_from_slice(options);
+    let status = enter::run(plan, &programs.join("rain"), &command)?;
+    if !status.success() {
+        bail!("the measurement failed: {status}");
+    }
+    Ok(())
+}
