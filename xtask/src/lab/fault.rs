@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     fn parse(words: &str) -> Result<Fault> {
-        let plan = Plan { nodes: 4, switches: 2, code: "b-code:4".to_owned() };
+        let plan = Plan::sample(4);
         Fault::parse(&plan, &words.split(' ').collect::<Vec<_>>())
     }
 

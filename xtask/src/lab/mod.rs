@@ -59,6 +59,9 @@ pub(crate) enum Lab {
         /// Only these parts: kinds of cuts, `soak`, `bundle`, `monitoring`
         #[arg(long, value_delimiter = ',')]
         parts: Vec<String>,
+        /// One more line of every node's configuration; may be given several times
+        #[arg(long = "set", value_name = "KEY=VALUE")]
+        settings: Vec<String>,
         /// Options of the measurement
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         options: Vec<String>,
@@ -101,7 +104,7 @@ pub(crate) fn run(lab: &Lab) -> Result<ExitCode> {
         Lab::Fault { part, name, action } => {
             control::ask(enter::only()?.id, &format!("{part} {name} {action}")).map(|_| ExitCode::SUCCESS)
         }
-        Lab::Measure { parts, options } => measure(parts, options).map(|()| ExitCode::SUCCESS),
+        Lab::Measure { parts, settings, options } => measure(parts, settings, options).map(|()| ExitCode::SUCCESS),
         Lab::Inside { .. } => unreachable!("done above"),
     }
 }
@@ -172,11 +175,11 @@ const MONITORING: &str = "monitoring";
 const MONITORING_NODES: u8 = 32;
 
 /// Measures everything, or some parts, in laboratories of their own.
-fn measure(parts: &[String], options: &[String]) -> Result<()> {
+fn measure(parts: &[String], settings: &[String], options: &[String]) -> Result<()> {
     let programs = build(&MEASUREMENT)?;
     let is_monitoring = |part: &&String| *part == MONITORING;
     let others: Vec<&str> = parts.iter().filter(|part| !is_monitoring(part)).map(String::as_str).collect();
-    let small = Plan { nodes: 4, switches: 2, code: "b-code:4".to_owned() };
+    let small = Plan { nodes: 4, switches: 2, code: "b-code:4".to_owned(), settings: settings.to_vec() };
     if parts.is_empty() || !others.is_empty() {
         measure_in(&small, &programs, &others, options)?;
     }

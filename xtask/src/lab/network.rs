@@ -165,7 +165,7 @@ mod tests {
     use super::*;
 
     fn plan() -> Plan {
-        Plan { nodes: 2, switches: 2, code: "b-code:4".to_owned() }
+        Plan::sample(2)
     }
 
     #[test]

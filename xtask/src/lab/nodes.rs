@@ -135,6 +135,9 @@ fn configuration(plan: &Plan, node: u8) -> String {
         plan.code
     );
     // Writing to a string cannot fail, here and below.
+    for (key, value) in plan.settings.iter().filter_map(|setting| setting.split_once('=')) {
+        let _ = writeln!(text, "{key} = {value}");
+    }
     for switch in 0..plan.switches {
         let (name, address) = (switch_name(switch), Cable { node, switch }.listen());
         let _ = write!(text, "\n[[interfaces]]\nswitch = \"{name}\"\naddress = \"{address}\"\n");
@@ -170,7 +173,8 @@ mod tests {
 
     #[test]
     fn a_configuration_names_every_peer_on_every_switch() {
-        let plan = Plan { nodes: 3, switches: 2, code: "parity:2+1".to_owned() };
+        let settings = vec!["heartbeat_ms=5".to_owned()];
+        let plan = Plan { code: "parity:2+1".to_owned(), settings, ..Plan::sample(3) };
         let text = configuration(&plan, 1);
         assert!(text.starts_with("node = \"B\"\ndata = [\"/run/rain-lab/B\"]\ncode = \"parity:2+1\"\n"), "{text}");
         assert!(text.contains("switch = \"s2\"\naddress = \"10.2.0.2:7400\"\n"), "{text}");
@@ -178,5 +182,8 @@ mod tests {
                     addresses = { s1 = \"10.1.0.3:7400\", s2 = \"10.2.0.3:7400\" }\n";
         assert!(text.contains(peer), "{text}");
         assert_eq!(text.matches("[[peers]]").count(), 2);
+        // Before the first table, or it would be a key of that.
+        let place = |part| text.find(part).expect("a part of the text");
+        assert!(place("\nheartbeat_ms = 5\n") < place("[["), "{text}");
     }
 }

@@ -27,6 +27,9 @@ pub(crate) struct Plan {
     /// The array code
     #[arg(long, default_value = "b-code:4")]
     pub(super) code: String,
+    /// One more line of every node's configuration; may be given several times
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(super) settings: Vec<String>,
 }
 
 /// A cable: one node, one switch, both counted from 0.
@@ -77,8 +80,9 @@ pub(super) fn player_address(node: u8) -> SocketAddr {
 impl Plan {
     /// The words that make this plan on a command line.
     pub(super) fn to_arguments(&self) -> Vec<String> {
-        let Self { nodes, switches, code } = self;
-        vec![format!("--nodes={nodes}"), format!("--switches={switches}"), format!("--code={code}")]
+        let Self { nodes, switches, code, settings } = self;
+        let words = [format!("--nodes={nodes}"), format!("--switches={switches}"), format!("--code={code}")];
+        words.into_iter().chain(settings.iter().map(|setting| format!("--set={setting}"))).collect()
     }
 
     /// All cables, those of a node together.
@@ -114,9 +118,18 @@ impl Plan {
             ("RAIN_LAB", format!("{FOLDER}/control")),
             ("RAIN_LAB_NODES", names.join(",")),
             ("RAIN_LAB_SWITCHES", self.switches.to_string()),
+            ("RAIN_LAB_SETTINGS", self.settings.join(" ")),
             ("RAIN_LAB_TOKEN", TOKEN.to_owned()),
             ("TMPDIR", format!("{FOLDER}/tmp")),
         ]
+    }
+}
+
+#[cfg(test)]
+impl Plan {
+    /// So many nodes on two switches.
+    pub(super) fn sample(nodes: u8) -> Self {
+        Self { nodes, switches: 2, code: "b-code:4".to_owned(), settings: Vec::new() }
     }
 }
 
@@ -131,7 +144,7 @@ mod tests {
 
     #[test]
     fn names_and_addresses() {
-        let plan = Plan { nodes: 30, switches: 2, code: "b-code:4".to_owned() };
+        let plan = Plan::sample(30);
         assert_eq!((plan.node("A").unwrap(), plan.node("Z").unwrap(), plan.node("B1").unwrap()), (0, 25, 27));
         let cable = plan.cable("C-s2").unwrap();
         assert_eq!((cable.name(), cable.listen().to_string()), ("C-s2".to_owned(), "10.2.0.3:7400".to_owned()));

@@ -37,7 +37,7 @@ pub(crate) fn run() -> Result<Outcome> {
         println!("   killed {victim:?}: nothing is left");
     }
     let before = Traces::collect()?;
-    super::measure(&[], &["--correctness-only".to_owned()])?;
+    super::measure(&[], &[], &["--correctness-only".to_owned()])?;
     before.compare()?;
     Ok(Outcome::Passed)
 }

@@ -125,6 +125,7 @@ impl Settings {
         json!({
             "title_bytes": self.title().bytes, "bytes_per_tick": PACE.tick_bytes, "tick_ms": ms(PACE.tick),
             "receive_buffer_bytes": BUFFER_BYTES, "seed": self.seed,
+            "settings": std::env::var("RAIN_LAB_SETTINGS").unwrap_or_default(),
         })
     }
 }
