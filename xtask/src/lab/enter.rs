@@ -5,7 +5,7 @@
 //! that made it, except where it is to stay.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{self, Command, ExitStatus, Stdio};
@@ -48,14 +48,16 @@ pub(super) fn run(plan: &Plan, program: &Path, command: &[String]) -> Result<Exi
 /// Makes a laboratory that stays, and waits until its nodes serve.
 pub(super) fn stay(plan: &Plan, program: &Path) -> Result<()> {
     let mut detached = Command::new("setsid");
-    detached.args(unshare(plan, program, &[])?).stdin(Stdio::null()).stdout(Stdio::piped());
+    // It must hold nothing of ours: who waits for the end of our output would wait for the laboratory's.
+    detached.args(unshare(plan, program, &[])?).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = detached.spawn().context("starting setsid")?;
+    let stdout = child.stdout.take().context("its output is a pipe")?;
+    let mut said = BufReader::new(stdout);
     let mut line = String::new();
-    if let Some(stdout) = child.stdout.take() {
-        BufReader::new(stdout).read_line(&mut line)?;
-    }
+    said.read_line(&mut line)?;
     if line.trim_end() != READY {
-        bail!("the laboratory ended before its nodes served: {}", child.wait()?);
+        said.read_to_string(&mut line)?;
+        bail!("the laboratory ended before its nodes served: {}", line.trim_end());
     }
     Ok(())
 }

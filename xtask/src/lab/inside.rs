@@ -8,6 +8,7 @@ use std::thread;
 use anyhow::{Context, Result, bail};
 
 use super::control::{self, Laboratory};
+use super::enter;
 use super::network::{self, Rules};
 use super::nodes::Nodes;
 use super::plan::{FOLDER, Plan};
@@ -21,6 +22,24 @@ pub(super) const READY: &str = "ready";
 /// # Errors
 /// It was not started by [`super::enter`]; something cannot be built.
 pub(super) fn run(plan: &Plan, program: &Path, command: &[String]) -> Result<ExitCode> {
+    let done = stand(plan, program).and_then(|()| match command.split_first() {
+        Some((program, arguments)) => run_command(plan, program, arguments),
+        None => {
+            println!("{READY}");
+            loop {
+                thread::park();
+            }
+        }
+    });
+    // Whoever made one that stays hears no more of it than this.
+    if let (Err(error), true) = (&done, command.is_empty()) {
+        println!("{error:#}");
+    }
+    done
+}
+
+/// Builds it, and starts its nodes and its control.
+fn stand(plan: &Plan, program: &Path) -> Result<()> {
     // What follows changes mounts and interfaces: never those of the machine.
     if process::id() != 1 {
         bail!("found process {}, expected the first one of a namespace: use `cargo xtask lab up`", process::id());
@@ -31,15 +50,11 @@ pub(super) fn run(plan: &Plan, program: &Path, command: &[String]) -> Result<Exi
     network::build(plan)?;
     let mut nodes = Nodes::start(plan, program)?;
     nodes.wait_until_ready()?;
-    control::serve(Laboratory { plan: plan.clone(), nodes, rules: Rules::default() })?;
-    let Some((program, arguments)) = command.split_first() else {
-        println!("{READY}");
-        loop {
-            thread::park();
-        }
-    };
-    let mut command = Command::new(program);
-    let status = command.args(arguments).envs(plan.environment()).status();
+    control::serve(Laboratory { plan: plan.clone(), nodes, rules: Rules::default() })
+}
+
+fn run_command(plan: &Plan, program: &str, arguments: &[String]) -> Result<ExitCode> {
+    let status = Command::new(program).args(arguments).envs(plan.environment()).status();
     let status = status.with_context(|| format!("starting {program}"))?;
-    Ok(status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from))
+    Ok(ExitCode::from(enter::exit_code(status)))
 }

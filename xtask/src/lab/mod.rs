@@ -92,12 +92,11 @@ pub(crate) fn run(lab: &Lab) -> Result<ExitCode> {
         Lab::Up(plan) => up(plan),
         Lab::Down => enter::end(&enter::only()?).map(|()| ExitCode::SUCCESS),
         Lab::Run { plan, command } => {
-            let status = match &enter::all()?[..] {
-                [] => enter::run(plan, &build(&[])?.join("rain"), command)?,
-                _ => {
-                    let found = enter::only()?;
-                    enter::run_in(&found, &plan_of(&found)?, command)?
-                }
+            let status = if enter::all()?.is_empty() {
+                enter::run(plan, &build(&[])?.join("rain"), command)?
+            } else {
+                let found = enter::only()?;
+                enter::run_in(&found, &plan_of(&found)?, command)?
             };
             Ok(ExitCode::from(enter::exit_code(status)))
         }
@@ -111,19 +110,15 @@ pub(crate) fn run(lab: &Lab) -> Result<ExitCode> {
 
 /// Why there can be no laboratory here.
 fn missing() -> Result<Option<String>> {
-    let reason = if rustix::process::geteuid().is_root() {
-        match tools::ensure(&NEEDED)? {
-            Some(reason) => Some(reason),
-            None => {
-                let tried = Command::new("unshare").args(["--net", "--mount", "--pid", "--fork", "true"]).output()?;
-                let said = String::from_utf8_lossy(&tried.stderr).trim().to_owned();
-                (!tried.status.success()).then(|| format!("namespaces cannot be made: {said}"))
-            }
-        }
-    } else {
-        Some("the laboratory needs root: namespaces, bridges, nftables".to_owned())
-    };
-    Ok(reason)
+    if !rustix::process::geteuid().is_root() {
+        return Ok(Some("the laboratory needs root: namespaces, bridges, nftables".to_owned()));
+    }
+    if let Some(reason) = tools::ensure(&NEEDED)? {
+        return Ok(Some(reason));
+    }
+    let tried = Command::new("unshare").args(["--net", "--mount", "--pid", "--fork", "true"]).output()?;
+    let said = String::from_utf8_lossy(&tried.stderr).trim().to_owned();
+    Ok((!tried.status.success()).then(|| format!("namespaces cannot be made: {said}")))
 }
 
 /// Builds the program and its measurement; where they are.

@@ -13,6 +13,8 @@ use super::plan::{Cable, Plan, VIEWERS, node_name, player_address, switch_name, 
 /// Milliseconds between two questions for a neighbour's hardware address. Linux asks once a second: after a cable came
 /// back, nothing would pass for so long.
 const NEIGHBOUR_RETRANS_MS: u32 = 20;
+/// Linux finds out about 1024 neighbours at most, in all namespaces together. With more than so many, they are told.
+const NEIGHBOURS_FOUND_MAX: usize = 800;
 /// Kilobytes that a shaped port sends at once at most: more than a segment of 64 KiB, which would be cut up else.
 const BURST_KB: u32 = 256;
 /// Kilobytes that wait at a shaped port before it drops: a shallow switch.
@@ -45,7 +47,8 @@ fn switches_batch(plan: &Plan) -> String {
     }
     for cable in plan.cables() {
         let (port, node, switch) = (cable.name(), node_name(cable.node), switch_name(cable.switch));
-        let _ = writeln!(text, "link add {port} type veth peer name {switch} netns {node}");
+        let hardware = cable.hardware();
+        let _ = writeln!(text, "link add {port} type veth peer name {switch} address {hardware} netns {node}");
         let _ = writeln!(text, "link set {port} master {switch} up");
     }
     text
@@ -58,6 +61,12 @@ fn node_batch(plan: &Plan, node: u8) -> String {
         let (address, switch) = (Cable { node, switch }.address(), switch_name(switch));
         let _ = writeln!(text, "addr add {address}/16 dev {switch}\nlink set {switch} up");
         let _ = writeln!(text, "ntable change name arp_cache dev {switch} retrans {NEIGHBOUR_RETRANS_MS}");
+    }
+    if plan.cables().count() * usize::from(plan.nodes) > NEIGHBOURS_FOUND_MAX {
+        for peer in plan.cables().filter(|cable| cable.node != node) {
+            let (address, hardware, switch) = (peer.address(), peer.hardware(), switch_name(peer.switch));
+            let _ = writeln!(text, "neigh add {address} lladdr {hardware} dev {switch} nud permanent");
+        }
     }
     text
 }
@@ -172,7 +181,7 @@ mod tests {
     fn every_node_has_a_cable_to_every_switch_and_one_to_the_viewers() {
         let text = switches_batch(&plan());
         for line in [
-            "link add A-s2 type veth peer name s2 netns A",
+            "link add A-s2 type veth peer name s2 address 02:00:00:00:02:01 netns A",
             "link set A-s2 master s2 up",
             "link set B-view master viewers up",
         ] {
@@ -180,6 +189,10 @@ mod tests {
         }
         assert_eq!(text.matches("type veth").count(), 6);
         assert_eq!(text.matches("type bridge").count(), 3);
+        assert_eq!(node_batch(&plan(), 1).matches("neigh add").count(), 0);
+        let large = node_batch(&Plan::sample(32), 1);
+        assert_eq!(large.matches("neigh add").count(), 62);
+        assert!(large.contains("neigh add 10.2.0.32 lladdr 02:00:00:00:02:20 dev s2 nud permanent\n"), "{large}");
         let node = node_batch(&plan(), 1);
         assert!(node.contains("addr add 10.2.0.2/16 dev s2\n"), "{node}");
         assert!(node.contains("ntable change name arp_cache dev s1 retrans 20\n"), "{node}");

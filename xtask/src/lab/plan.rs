@@ -61,6 +61,11 @@ impl Cable {
         Ipv4Addr::new(10, self.switch + 1, 0, self.node + 1)
     }
 
+    /// The hardware address of the node's interface; of a range that is nobody's.
+    pub(super) fn hardware(self) -> String {
+        format!("02:00:00:00:{:02x}:{:02x}", self.switch + 1, self.node + 1)
+    }
+
     /// Where the node listens for its peers on this switch.
     pub(super) fn listen(self) -> SocketAddr {
         (self.address(), PEER_PORT).into()

@@ -15,7 +15,7 @@ use crate::stages::Outcome;
 use crate::tools;
 
 /// A laboratory stands within this time.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_mins(1);
 /// All that was in it is gone within this time of being killed.
 const END: Duration = Duration::from_secs(10);
 /// The first process, four nodes, and what was to be run.

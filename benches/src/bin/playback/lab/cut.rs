@@ -71,7 +71,7 @@ impl Cut {
     pub(super) const fn goal_ms(self) -> u32 {
         match self {
             Self::NodeHung | Self::NodeKilled => 20,
-            _ => 30,
+            Self::SwitchDead | Self::PortDown | Self::CablePulled | Self::OneWay | Self::Loss => 30,
         }
     }
 
