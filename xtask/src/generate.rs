@@ -6,7 +6,7 @@ use std::fs;
 
 use anyhow::{Context as _, Result, ensure};
 use rain_codec::schedule::canonical;
-use rain_codec::{Cell, Code, ErasurePattern, Schedule};
+use rain_codec::{Cell, CellKind, Code, ErasurePattern, Schedule};
 
 use crate::tools::Workspace;
 
@@ -78,8 +78,8 @@ pub(crate) struct Wanted {
     pub(crate) steps: Vec<(Cell, Vec<Cell>)>,
 }
 
-/// Lists all that get bodies: of every code encoding, and recovery of one and two columns, once for all patterns that
-/// differ by a turn only; and the probes.
+/// Lists all that get bodies: of every code encoding, recovery of one and two columns, and of the data cells of one, which
+/// is what a viewer waits for, once for all patterns that differ by a turn only; and the probes.
 pub(crate) fn wanted() -> Result<Vec<Wanted>> {
     let mut wanted = Vec::new();
     for name in CODES.into_iter().chain(ENCODE_ONLY) {
@@ -102,6 +102,12 @@ pub(crate) fn wanted() -> Result<Vec<Wanted>> {
             let lost: Vec<String> = kind.iter().map(|column| column.to_string()).collect();
             let schedule = Schedule::recover(&code, kind, &cells)?;
             wanted.push(of_schedule(format!("{name} lost {}", lost.join(" ")), &code, &schedule));
+            let data: Vec<Cell> =
+                cells.into_iter().filter(|&cell| matches!(code.cell(cell), CellKind::Data { .. })).collect();
+            if kind.len() == 1 && data.len() < code.rows() {
+                let schedule = Schedule::recover(&code, kind, &data)?;
+                wanted.push(of_schedule(format!("{name} lost {} data", lost.join(" ")), &code, &schedule));
+            }
         }
     }
     for (data, parity) in PROBES {

@@ -14,10 +14,12 @@ use crate::code::{Cell, Code};
 
 pub use pattern::ErasurePattern;
 pub use turn::canonical;
+pub(crate) use turn::recover as recover_turned;
 
 /// XORs over cells of one stripe, in an order in which they can be done.
 ///
-/// Shape: cell i of the program's inputs is `inputs()[i]`, its output i is `targets()[i]`. Says nothing of cell sizes.
+/// Shape: cell i of the program's inputs is `inputs()[i]`, its output i is `targets()[i]`. Says nothing of cell sizes. The
+/// places that the column program gives them may be those of a stripe whose columns are turned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Schedule {
     inputs: Vec<Cell>,
@@ -155,6 +157,14 @@ impl Schedule {
         Ok(Self { inputs, targets, program })
     }
 
+    /// The same XORs of other cells, which lie in the places that these had.
+    fn map_cells(mut self, other: impl Fn(Cell) -> Cell) -> Self {
+        for cell in self.inputs.iter_mut().chain(&mut self.targets) {
+            *cell = other(*cell);
+        }
+        self
+    }
+
     /// Gives the cells that are read, in the order of the program's inputs.
     pub fn inputs(&self) -> &[Cell] {
         &self.inputs
@@ -170,7 +180,7 @@ impl Schedule {
         self.program.program()
     }
 
-    /// Gives the XORs with the places that the cells have in the code's columns.
+    /// Gives the XORs with the places that the cells have in the code's columns, or in those of a stripe turned.
     pub fn column_program(&self) -> &ColumnProgram {
         &self.program
     }

@@ -1,5 +1,6 @@
 //! What is measured.
 
+use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::Barrier;
@@ -168,7 +169,7 @@ fn patterns(code: &Arc<Code>, rounds: usize) -> io::Result<Pair> {
 
 fn arena(code: &Code, regime: Regime) -> io::Result<Arena> {
     let (n, k) = (code.columns(), code.data_columns());
-    Arena::new(n, k, regime.column_bytes(n, k, Layout::Interleaved.grain(code.rows())), regime.stripe_count())
+    Arena::new(code, regime.column_bytes(n, k, Layout::Interleaved.grain(code.rows())), regime.stripe_count())
 }
 
 /// Encoding on two threads, each with stripes of its own, beside one thread; in turns.
@@ -232,6 +233,8 @@ fn server(code: &Arc<Code>, rounds: usize) -> io::Result<Pair> {
         }
     });
     let data_cells: Vec<Cell> = (0..code.data_cell_count()).map(|index| code.data_cell(index)).collect();
+    let place_of: HashMap<Cell, usize> = data_cells.iter().copied().zip(0..).collect();
+    let recovered: Vec<usize> = schedule.targets().iter().map(|target| place_of[target]).collect();
     let decode = Contender::new("decode", move |columns, times| {
         let cell_bytes = columns[0].len() / rows;
         let of = |cell: &Cell| &columns[usize::from(cell.column)][usize::from(cell.row) * cell_bytes..][..cell_bytes];
@@ -240,15 +243,12 @@ fn server(code: &Arc<Code>, rounds: usize) -> io::Result<Pair> {
             let sums = columns[n - k..].iter().fold(0, |sum, column| sum ^ checksum(column));
             [out[0], ..] = sums.to_le_bytes();
             let mut places: Vec<Option<&mut [u8]>> = out.chunks_exact_mut(cell_bytes).map(Some).collect();
-            let mut place_of = |cell: &Cell| {
-                let index = data_cells.iter().position(|data| data == cell).expect("a data cell");
-                places[index].take().expect("each is written once")
-            };
-            let mut outputs: Vec<&mut [u8]> = schedule.targets().iter().map(&mut place_of).collect();
+            let mut take = |place: usize| places[place].take().expect("each is written once");
+            let mut outputs: Vec<&mut [u8]> = recovered.iter().map(|&place| take(place)).collect();
             let inputs: Vec<&[u8]> = schedule.inputs().iter().map(of).collect();
             codec_of.run(&schedule, &inputs, &mut outputs);
-            for cell in data_cells.iter().filter(|cell| usize::from(cell.column) != lost) {
-                place_of(cell).copy_from_slice(of(cell));
+            for (place, cell) in data_cells.iter().enumerate().filter(|(_, cell)| usize::from(cell.column) != lost) {
+                take(place).copy_from_slice(of(cell));
             }
         }
     });
@@ -288,8 +288,8 @@ fn isal_avx2(_code: &Code) -> Vec<Contender> {
 fn small(code: &Arc<Code>, rounds: usize) -> io::Result<Vec<Pair>> {
     let codec_of = Arc::new(InterleavedCodec::new(Arc::clone(code)));
     let speed = |cell_bytes: usize, offset: usize| -> io::Result<f64> {
-        let (n, k, rows) = (code.columns(), code.data_columns(), code.rows());
-        let mut arena = Arena::new(n, k, cell_bytes * rows + offset, 1)?;
+        let rows = code.rows();
+        let mut arena = Arena::new(code, cell_bytes * rows + offset, 1)?;
         let codec_of = Arc::clone(&codec_of);
         let contender = Contender::new("small", move |columns, times| {
             let mut columns: Vec<&mut [u8]> = columns.iter_mut().map(|column| &mut column[offset..]).collect();
