@@ -103,7 +103,7 @@ impl Schedule {
     /// Never for a code of this crate: its cells are few enough for a program.
     pub fn encode(code: &Code) -> Self {
         let inputs: Vec<Cell> = (0..code.data_cell_count()).map(|index| code.data_cell(index)).collect();
-        let steps: Vec<(Cell, Vec<Cell>)> = code.parity_cells().map(|(cell, of)| (cell, of.to_vec())).collect();
+        let steps: Vec<(Cell, Vec<Cell>)> = code.equations().map(|(cell, of)| (cell, of.to_vec())).collect();
         Self::assemble(code, inputs, &steps).expect("every parity cell is the XOR of data cells")
     }
 
@@ -197,9 +197,11 @@ impl Schedule {
 /// The columns of a code as kernels see them: divided, the data cells come first and the parity cells behind them.
 fn column_shape(code: &Code) -> ColumnShape {
     let turning = code.turning_columns();
+    // A column of parity alone lies the same whether it is called all upper or all lower part.
+    let upper = |column: usize| if code.data_rows(column) == 0 { code.rows() } else { code.data_rows(column) };
     ColumnShape {
         rows: code.rows(),
-        upper: (0..code.columns()).map(|column| code.data_rows(column)).collect(),
+        upper: (0..code.columns()).map(upper).collect(),
         turning: if turning == 0 { code.columns() } else { turning },
     }
 }

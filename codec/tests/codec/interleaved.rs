@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rain_codec::{Cell, Code, ErasurePattern, InterleavedCodec, Kernel, Layout, ScheduleError, Stores, StripeCodec};
 
+use crate::families::small;
 use crate::oracle;
 
 /// The layouts, and the length of cells in each: whole lines where the layout wants them, and a tail where it does not.
@@ -30,8 +31,10 @@ fn slices(columns: &mut [Vec<u8>]) -> Vec<&mut [u8]> {
 
 #[test]
 fn every_code_layout_and_pattern() {
-    for name in Code::names() {
-        let code = Arc::new(Code::named(&name).unwrap());
+    let wide =
+        ["b-code:18", "b-code:22", "x-code:17", "dual-b-code:11"].map(|name| Arc::new(Code::named(name).unwrap()));
+    for code in small().chain(wide) {
+        let name = code.name();
         let data: Vec<Vec<u8>> = (0..code.data_cell_count())
             .map(|index| (0..221).map(|at| (index * 37 + at * 101 + 11).to_le_bytes()[0]).collect())
             .collect();
