@@ -125,12 +125,13 @@ fn of_schedule(name: String, code: &Code, schedule: &Schedule) -> Wanted {
         if number < inputs.len() { inputs[number] } else { targets[number - inputs.len()] }
     };
     let sources = schedule.program().steps().map(|sources| sources.iter().map(cell_of).collect());
+    let shape = schedule.column_program().shape();
     Wanted {
         name,
         module: code.name().replace(['-', ':', '+'], "_"),
-        rows: code.rows(),
-        upper: (0..code.columns()).map(|column| code.data_rows(column)).collect(),
-        turning: if code.turning_columns() == 0 { code.columns() } else { code.turning_columns() },
+        rows: shape.rows,
+        upper: shape.upper.clone(),
+        turning: shape.turning,
         steps: targets.iter().copied().zip(sources).collect(),
     }
 }

@@ -79,6 +79,14 @@ fn what_cannot_be_recovered_is_refused() {
 }
 
 #[test]
+fn reed_solomon_codes_of_the_benchmark_have_bodies_for_encoding() {
+    for name in ["rs:6+3", "rs:8+3", "rs:10+4"] {
+        let codec = InterleavedCodec::new(Arc::new(Code::named(name).unwrap()));
+        assert_eq!(codec.encode_schedule().column_program().body_name(), Some(format!("{name} encode").as_str()));
+    }
+}
+
+#[test]
 fn codes_of_the_benchmark_have_bodies_for_every_pattern() {
     for name in [
         "b-code:4",

@@ -12,7 +12,7 @@ pub(super) const TABLE: &[StraightLine] = &[
 ];
 
 straight_line! {
-    Rs10And4Encode: 14 columns, 4 rows, upper 4 4 4 4 4 4 4 4 4 4 0 0 0 0;
+    Rs10And4Encode: 14 columns, 4 rows, upper 4 4 4 4 4 4 4 4 4 4 4 4 4 4;
     pass 16 {
         load 0 0 => 0 7 11 15; load 0 1 => 1 4 5 8 9 12 13; load 0 2 => 2 5 6 9 10 13 14; load 0 3 => 3 6 7 10 11 14 15;
         load 1 0 => 0 4 8 9 12 15; load 1 1 => 1 5 9 10 12; load 1 2 => 2 6 10 11 13; load 1 3 => 3 7 8 9 11 14;
@@ -33,7 +33,7 @@ straight_line! {
 }
 
 straight_line! {
-    Rs10And4EncodeNarrow: 14 columns, 4 rows, upper 4 4 4 4 4 4 4 4 4 4 0 0 0 0;
+    Rs10And4EncodeNarrow: 14 columns, 4 rows, upper 4 4 4 4 4 4 4 4 4 4 4 4 4 4;
     pass 8 {
         load 0 0 => 0 7; load 0 1 => 1 4 5; load 0 2 => 2 5 6; load 0 3 => 3 6 7; load 1 0 => 0 4; load 1 1 => 1 5;
         load 1 2 => 2 6; load 1 3 => 3 7; load 2 0 => 0 4 5; load 2 1 => 1 5 6; load 2 2 => 2 6 7; load 2 3 => 3 4 5 7;

@@ -12,7 +12,7 @@ pub(super) const TABLE: &[StraightLine] = &[
 ];
 
 straight_line! {
-    Rs6And3Encode: 9 columns, 4 rows, upper 4 4 4 4 4 4 0 0 0;
+    Rs6And3Encode: 9 columns, 4 rows, upper 4 4 4 4 4 4 4 4 4;
     pass 12 {
         load 0 0 => 0 4 7 8; load 0 1 => 1 4 9; load 0 2 => 2 5 10; load 0 3 => 3 6 11; load 1 0 => 0 5 6 8 10;
         load 1 1 => 1 6 7 9 11; load 1 2 => 2 4 5 7 8 9 10; load 1 3 => 3 4 6 9 10 11; load 2 0 => 0 6 9 11;
