@@ -10,6 +10,7 @@ use std::time::Instant;
 use rain_benches::throughput::{Arena, Bench, Contender, Figure, Operation, Regime, Row, codec, compare, rounded};
 use rain_benches::{Results, median};
 use rain_codec::{Cell, Code, ErasurePattern, InterleavedCodec, Kernel, Layout, Stores, StripeCodec};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use serde_json::{Value, json};
 
 /// Codes that are measured where none is named.
@@ -121,7 +122,7 @@ pub(crate) fn measure(names: &[String], rounds: usize) -> io::Result<Tables> {
         eprintln!("{name} patterns, threads, server, small");
         tables.patterns.push(patterns(&code, rounds)?);
         for regime in [Regime::L1, Regime::L2Quarter, Regime::L2Half] {
-            tables.threads.push(two_threads(&code, regime, rounds)?);
+            tables.threads.extend(two_threads(&code, regime, rounds)?);
         }
         tables.server.push(server(&code, rounds)?);
         tables.avx2.extend(avx2(&code, rounds)?);
@@ -182,15 +183,18 @@ fn arena(code: &Code, regime: Regime) -> io::Result<Arena> {
     Arena::new(code, regime.column_bytes(n, k, Layout::Interleaved.grain(code.rows())), regime.stripe_count())
 }
 
-/// Encoding on two threads, each with stripes of its own, beside one thread; in turns.
-fn two_threads(code: &Arc<Code>, regime: Regime, rounds: usize) -> io::Result<Pair> {
+/// Encoding on two threads, each with stripes and a processor of its own, beside one thread; in turns.
+fn two_threads(code: &Arc<Code>, regime: Regime, rounds: usize) -> io::Result<Option<Pair>> {
+    let Some(processors) = processors()? else { return Ok(None) };
     let once = |threads: usize| -> io::Result<f64> {
         let barrier = Arc::new(Barrier::new(threads));
         let mut handles = Vec::new();
-        for _ in 0..threads {
+        for processor in &processors[..threads] {
+            let processor = *processor;
             let (code, barrier) = (Arc::clone(code), Arc::clone(&barrier));
             let mut arena = arena(&code, regime)?;
             handles.push(thread::spawn(move || {
+                stay_on(processor).expect("a processor that this process may use");
                 let codec_of = Arc::new(InterleavedCodec::new(code));
                 let mut contender = codec(&codec_of, &Operation::Encode, Layout::Interleaved, Stores::Normal);
                 let times = TWO_THREADS_BYTES / arena.stripe_bytes();
@@ -214,7 +218,23 @@ fn two_threads(code: &Arc<Code>, regime: Regime, rounds: usize) -> io::Result<Pa
         single.push(once(1)?);
         two.push(once(2)?);
     }
-    Ok(Pair { what: format!("{code}, {}", regime.name()), ours: median(&mut two), theirs: median(&mut single) })
+    let (ours, theirs) = (median(&mut two), median(&mut single));
+    Ok(Some(Pair { what: format!("{code}, {}", regime.name()), ours, theirs }))
+}
+
+/// Two processors, when this process may use two.
+fn processors() -> io::Result<Option<[usize; 2]>> {
+    let allowed = sched_getaffinity(None)?;
+    let mut each = (0..CpuSet::MAX_CPU).filter(|&processor| allowed.is_set(processor));
+    Ok(each.next().zip(each.next()).map(Into::into))
+}
+
+/// Keeps this thread on a processor: within the milliseconds of a sample the system does not part two threads that began
+/// on one.
+fn stay_on(processor: usize) -> io::Result<()> {
+    let mut one = CpuSet::new();
+    one.set(processor);
+    Ok(sched_setaffinity(None, &one)?)
 }
 
 /// What a server does with cold stripes: it verifies the columns it read, decodes what one lost column held, and writes
