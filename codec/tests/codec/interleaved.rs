@@ -79,10 +79,14 @@ fn what_cannot_be_recovered_is_refused() {
 }
 
 #[test]
-fn reed_solomon_codes_of_the_benchmark_have_bodies_for_parity() {
+fn reed_solomon_codes_of_the_benchmark_have_bodies_for_parity_and_one_lost_column() {
     for name in ["rs:6+3", "rs:8+3", "rs:10+4"] {
         let codec = InterleavedCodec::new(Arc::new(Code::named(name).unwrap()));
         assert_eq!(codec.encode_schedule().column_program().body_name(), Some(format!("{name} encode").as_str()));
+        for column in 0..codec.code().data_columns() {
+            let recovery = codec.recovery(ErasurePattern::of(&[column])).unwrap();
+            assert_eq!(recovery.body_name(), Some(format!("{name} lost {column}").as_str()));
+        }
         let parity = codec.code().data_columns()..codec.code().columns();
         for (first, second) in
             parity.clone().flat_map(|first| (first + 1..parity.end).map(move |second| (first, second)))
