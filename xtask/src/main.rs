@@ -60,6 +60,8 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         options: Vec<String>,
     },
+    /// Runs fuzz targets, each with an oracle, for as long as is wanted.
+    Fuzz(fuzz::Options),
     /// Writes the generated sources: the straight-line bodies of kernels/.
     Generate {
         /// Only say whether they are as they would be written.
@@ -81,6 +83,7 @@ fn main() -> ExitCode {
         Command::Test { stages } => test(&stages),
         Command::Measure { what, options } => measure(what, &options),
         Command::Bench { peers, options } => bench(peers, &options),
+        Command::Fuzz(options) => fuzzed(&options),
         Command::Generate { check } => generate(check),
         Command::Prove { file } => prove(file.as_deref()),
     }
@@ -101,6 +104,16 @@ fn measured(outcome: anyhow::Result<Outcome>) -> ExitCode {
         Err(error) => eprintln!("{error:#}"),
     }
     ExitCode::FAILURE
+}
+
+fn fuzzed(options: &fuzz::Options) -> ExitCode {
+    match Workspace::find().and_then(|workspace| fuzz::run(&workspace, options)) {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn generate(check: bool) -> ExitCode {

@@ -101,7 +101,7 @@ impl Stage {
             Stage::Lint => lint(workspace),
             Stage::Unit => unit(workspace),
             Stage::Sim => sim(workspace),
-            Stage::Fuzz => fuzz::run(workspace),
+            Stage::Fuzz => fuzz::run(workspace, &fuzz::Options::default()),
             Stage::Proof => prove(workspace),
             Stage::E2e => end_to_end(workspace),
             Stage::Playback => measure::run(workspace, What::Playback, &["--correctness-only".to_owned()]),
