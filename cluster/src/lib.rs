@@ -19,6 +19,7 @@
 //! | [`message`] | what nodes ask each other about titles |
 //! | [`commit`] | the two phases of PUT and DELETE, their aftermath, and the purge of tombstones |
 //! | [`path`] | heartbeats, the table of paths, and the choice between them |
+//! | [`rudp`] | reliable datagrams over all paths between two nodes |
 //! | [`catalog`] | which version a reader gets, and how a blank node learns what it must know |
 //! | [`topology`] | how nodes and switches are wired, and the ways through the switches that live |
 #![forbid(unsafe_code)]
@@ -31,6 +32,7 @@ pub mod message;
 pub mod path;
 pub mod placement;
 mod round;
+pub mod rudp;
 pub mod time;
 pub mod topology;
 pub mod version;

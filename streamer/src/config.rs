@@ -178,9 +178,22 @@ impl Config {
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let text =
             std::fs::read_to_string(path).map_err(|error| ConfigError::Unreadable { path: path.to_owned(), error })?;
+        Self::parse(path, &text, std::env::vars())
+    }
+
+    /// Checks the text of a configuration, with the variables that may override its keys. `path` is where it stands, for
+    /// messages.
+    ///
+    /// # Errors
+    /// [`ConfigError`]; nothing is changed.
+    pub fn parse(
+        path: &Path,
+        text: &str,
+        variables: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
         let syntax = |error: toml::de::Error| ConfigError::Syntax { path: path.to_owned(), message: error.to_string() };
         let mut table: toml::Table = text.parse().map_err(syntax)?;
-        let overrides: Vec<_> = overrides(std::env::vars()).collect();
+        let overrides: Vec<_> = overrides(variables).collect();
         for (variable, key, replaced) in &overrides {
             table.insert(key.clone(), replaced.clone());
             // The file is read below; a variable that does not fit is named here.
@@ -189,7 +202,7 @@ impl Config {
                 return Err(value(format!("{key} (by {variable})"), replaced.to_string(), error.message()));
             }
         }
-        let file = if overrides.is_empty() { toml::from_str(&text) } else { table.try_into() }.map_err(syntax)?;
+        let file = if overrides.is_empty() { toml::from_str(text) } else { table.try_into() }.map_err(syntax)?;
         Self::check(file)
     }
 

@@ -65,6 +65,8 @@ enum Command {
     /// Real nodes in network namespaces, whose switches and cables can be cut. Linux and root. See docs/laboratory.md.
     #[command(subcommand)]
     Lab(Lab),
+    /// Runs fuzz targets, each with an oracle, for as long as is wanted.
+    Fuzz(fuzz::Options),
     /// Writes the generated sources: the straight-line bodies of kernels/.
     Generate {
         /// Only say whether they are as they would be written.
@@ -87,6 +89,7 @@ fn main() -> ExitCode {
         Command::Measure { what, options } => measure(what, &options),
         Command::Bench { peers, options } => bench(peers, &options),
         Command::Lab(what) => laboratory(&what),
+        Command::Fuzz(options) => fuzzed(&options),
         Command::Generate { check } => generate(check),
         Command::Prove { file } => prove(file.as_deref()),
     }
@@ -114,6 +117,16 @@ fn laboratory(what: &Lab) -> ExitCode {
         eprintln!("{error:#}");
         ExitCode::FAILURE
     })
+}
+
+fn fuzzed(options: &fuzz::Options) -> ExitCode {
+    match Workspace::find().and_then(|workspace| fuzz::run(&workspace, options)) {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn generate(check: bool) -> ExitCode {

@@ -17,7 +17,7 @@ pub(crate) enum Stage {
     Lint,
     /// Tests of every crate by itself.
     Unit,
-    /// Whole clusters in the seeded simulator.
+    /// Whole clusters in the seeded simulator, and reliable datagrams in theirs.
     Sim,
     /// Every fuzz target for a short while.
     Fuzz,
@@ -112,7 +112,7 @@ impl Stage {
             Stage::Lint => lint(workspace),
             Stage::Unit => unit(workspace),
             Stage::Sim => sim(workspace),
-            Stage::Fuzz => fuzz::run(workspace),
+            Stage::Fuzz => fuzz::run(workspace, &fuzz::Options::default()),
             Stage::Proof => prove(workspace),
             Stage::E2e => end_to_end(workspace),
             Stage::Playback => measure::run(workspace, What::Playback, &["--correctness-only".to_owned()]),
@@ -163,6 +163,8 @@ const SIMULATION: &str = "sim";
 fn sim(workspace: &Workspace) -> Result<Outcome> {
     let test = ["test", "--release", "-p", "rain-streamer", "--test", SIMULATION, "--", "--nocapture"];
     tools::run(&mut workspace.cargo(&test))?;
+    let datagrams = ["test", "--release", "-p", "rain-cluster", "--lib", "rudp::sim", "--", "--nocapture"];
+    tools::run(&mut workspace.cargo(&datagrams))?;
     Ok(Outcome::Passed)
 }
 

@@ -14,8 +14,9 @@ use super::{BUNDLE, Settings, trials};
 const OWN: usize = 0;
 /// Each port of each switch passes so much, each way.
 const MBIT: u32 = 1000;
-/// Medians are of so many readings.
-const ROUNDS: usize = 5;
+/// For so many cuts of each kind that are asked for, one reading of each kind; but a few in any case.
+const CUTS_PER_ROUND: u32 = 20;
+const ROUNDS_MIN: u32 = 3;
 /// A path that has come up gets its whole share of traffic after a second.
 const WARM: Duration = Duration::from_millis(1500);
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -32,7 +33,7 @@ pub(super) fn run(settings: &Settings, lab: &Laboratory, trace: &mut Trace) -> i
     lab.change("rate all heal")?;
     let (mut two, mut one, mut after) = measured?;
     let line = json!({
-        "kind": BUNDLE, "mbit_per_s": MBIT, "rounds": ROUNDS, "bytes": settings.title().bytes,
+        "kind": BUNDLE, "mbit_per_s": MBIT, "rounds": two.len(), "bytes": settings.title().bytes,
         "all_two_mb_per_s": two, "all_one_mb_per_s": one, "all_after_cut_mb_per_s": after,
         "two_mb_per_s": median(&mut two), "one_mb_per_s": median(&mut one), "after_cut_mb_per_s": median(&mut after),
     });
@@ -44,7 +45,7 @@ pub(super) fn run(settings: &Settings, lab: &Laboratory, trace: &mut Trace) -> i
 fn rounds(settings: &Settings, lab: &Laboratory) -> io::Result<(Vec<f64>, Vec<f64>, Vec<f64>)> {
     let bytes = settings.title().bytes;
     let (mut two, mut one, mut after) = (Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
+    for _ in 0..(settings.cuts() / CUTS_PER_ROUND).max(ROUNDS_MIN) {
         up(lab)?;
         two.push(read(settings, lab, bytes)?);
         up(lab)?;
