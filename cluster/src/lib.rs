@@ -18,13 +18,15 @@
 //! | [`manifest`] | what a version of a title is |
 //! | [`message`] | what nodes ask each other about titles |
 //! | [`commit`] | the two phases of PUT and DELETE, their aftermath, and the purge of tombstones |
-//! | [`path`] | heartbeats, the table of paths, and the choice between them |
+//! | [`link`] | the link protocol: both ends of a path tell the same Ups and Downs |
+//! | [`path`] | the table of paths, and the choice between them |
 //! | [`catalog`] | which version a reader gets, and how a blank node learns what it must know |
 //! | [`topology`] | how nodes and switches are wired, and the ways through the switches that live |
 #![forbid(unsafe_code)]
 
 pub mod catalog;
 pub mod commit;
+pub mod link;
 pub mod machine;
 pub mod manifest;
 pub mod message;

@@ -17,6 +17,8 @@ pub(crate) enum Stage {
     Lint,
     /// Tests of every crate by itself.
     Unit,
+    /// Every state of the link protocol, within bounds.
+    Model,
     /// Whole clusters in the seeded simulator.
     Sim,
     /// Every fuzz target for a short while.
@@ -32,8 +34,17 @@ pub(crate) enum Stage {
 }
 
 /// All stages, in the order in which they run.
-pub(crate) const ALL: [Stage; 8] =
-    [Stage::Lint, Stage::Unit, Stage::Sim, Stage::Fuzz, Stage::Proof, Stage::E2e, Stage::Playback, Stage::Browser];
+pub(crate) const ALL: [Stage; 9] = [
+    Stage::Lint,
+    Stage::Unit,
+    Stage::Model,
+    Stage::Sim,
+    Stage::Fuzz,
+    Stage::Proof,
+    Stage::E2e,
+    Stage::Playback,
+    Stage::Browser,
+];
 
 /// How a stage ended that did not fail.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,6 +111,7 @@ impl Stage {
         match self {
             Stage::Lint => lint(workspace),
             Stage::Unit => unit(workspace),
+            Stage::Model => model(workspace),
             Stage::Sim => sim(workspace),
             Stage::Fuzz => fuzz::run(workspace),
             Stage::Proof => prove(workspace),
@@ -139,9 +151,19 @@ fn unit(workspace: &Workspace) -> Result<Outcome> {
     for folder in LIBRARIES {
         tests.extend(integration_tests(workspace, folder)?);
     }
+    tests.retain(|name| name != MODEL);
     let tests = tests.iter().flat_map(|name| ["--test", name]);
     tools::run(workspace.cargo(&all).args(["--lib", "--bins"]).args(tests))?;
     tools::run(workspace.cargo(&all).arg("--doc"))?;
+    Ok(Outcome::Passed)
+}
+
+/// The cluster's test that is a stage of its own.
+const MODEL: &str = "model";
+
+fn model(workspace: &Workspace) -> Result<Outcome> {
+    let test = ["test", "--release", "-p", "rain-cluster", "--test", MODEL, "--", "--nocapture"];
+    tools::run(&mut workspace.cargo(&test))?;
     Ok(Outcome::Passed)
 }
 
@@ -219,7 +241,7 @@ mod tests {
         assert_eq!(ALL, Stage::value_variants());
         assert_eq!(
             ALL.map(|stage| stage.to_string()),
-            ["lint", "unit", "sim", "fuzz", "proof", "e2e", "playback", "browser"]
+            ["lint", "unit", "model", "sim", "fuzz", "proof", "e2e", "playback", "browser"]
         );
     }
 }
