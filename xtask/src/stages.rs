@@ -17,6 +17,8 @@ pub(crate) enum Stage {
     Lint,
     /// Tests of every crate by itself.
     Unit,
+    /// Every state of the link protocol, within bounds.
+    Model,
     /// Whole clusters in the seeded simulator, and reliable datagrams in theirs.
     Sim,
     /// Every fuzz target for a short while.
@@ -34,9 +36,10 @@ pub(crate) enum Stage {
 }
 
 /// All stages, in the order in which they run.
-pub(crate) const ALL: [Stage; 9] = [
+pub(crate) const ALL: [Stage; 10] = [
     Stage::Lint,
     Stage::Unit,
+    Stage::Model,
     Stage::Sim,
     Stage::Fuzz,
     Stage::Proof,
@@ -111,6 +114,7 @@ impl Stage {
         match self {
             Stage::Lint => lint(workspace),
             Stage::Unit => unit(workspace),
+            Stage::Model => model(workspace),
             Stage::Sim => sim(workspace),
             Stage::Fuzz => fuzz::run(workspace, &fuzz::Options::default()),
             Stage::Proof => prove(workspace),
@@ -151,9 +155,19 @@ fn unit(workspace: &Workspace) -> Result<Outcome> {
     for folder in LIBRARIES {
         tests.extend(integration_tests(workspace, folder)?);
     }
+    tests.retain(|name| name != MODEL);
     let tests = tests.iter().flat_map(|name| ["--test", name]);
     tools::run(workspace.cargo(&all).args(["--lib", "--bins"]).args(tests))?;
     tools::run(workspace.cargo(&all).arg("--doc"))?;
+    Ok(Outcome::Passed)
+}
+
+/// The cluster's test that is a stage of its own.
+const MODEL: &str = "model";
+
+fn model(workspace: &Workspace) -> Result<Outcome> {
+    let test = ["test", "--release", "-p", "rain-cluster", "--test", MODEL, "--", "--nocapture"];
+    tools::run(&mut workspace.cargo(&test))?;
     Ok(Outcome::Passed)
 }
 
@@ -233,7 +247,7 @@ mod tests {
         assert_eq!(ALL, Stage::value_variants());
         assert_eq!(
             ALL.map(|stage| stage.to_string()),
-            ["lint", "unit", "sim", "fuzz", "proof", "e2e", "playback", "lab", "browser"]
+            ["lint", "unit", "model", "sim", "fuzz", "proof", "e2e", "playback", "lab", "browser"]
         );
     }
 }
