@@ -20,7 +20,7 @@
 //! | [`commit`] | the two phases of PUT and DELETE, their aftermath, and the purge of tombstones |
 //! | [`path`] | heartbeats, the table of paths, and the choice between them |
 //! | [`catalog`] | which version a reader gets, and how a blank node learns what it must know |
-//! | [`topology`] | how nodes and switches are wired, and the ways through the switches that live |
+//! | [`topology`] | how nodes and switches are wired, the ways through the switches that live, and the worst that losses do |
 #![forbid(unsafe_code)]
 
 pub mod catalog;
