@@ -22,7 +22,7 @@
 //! | [`path`] | the table of paths, and the choice between them |
 //! | [`rudp`] | reliable datagrams over all paths between two nodes |
 //! | [`catalog`] | which version a reader gets, and how a blank node learns what it must know |
-//! | [`topology`] | how nodes and switches are wired, and the ways through the switches that live |
+//! | [`topology`] | how nodes and switches are wired, the ways through the switches that live, and the worst that losses do |
 #![forbid(unsafe_code)]
 
 pub mod catalog;
