@@ -5,6 +5,7 @@ mod control;
 mod enter;
 mod fault;
 mod inside;
+mod measure;
 mod network;
 mod nodes;
 mod plan;
@@ -17,6 +18,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
 
 use crate::tools::{self, Need, Workspace};
+use measure::Options;
 use plan::Plan;
 pub(crate) use stage::run as stage;
 
@@ -53,19 +55,7 @@ pub(crate) enum Lab {
         action: String,
     },
     /// Measures verdicts, streams, false verdicts and throughput; writes docs/playback.md and benches/record
-    ///
-    /// What follows is handed on: `--cuts N`, `--minutes N`, `--seed N`, `--out DIR`, `--correctness-only`.
-    Measure {
-        /// Only these parts: kinds of cuts, `soak`, `bundle`, `monitoring`
-        #[arg(long, value_delimiter = ',')]
-        parts: Vec<String>,
-        /// One more line of every node's configuration; may be given several times
-        #[arg(long = "set", value_name = "KEY=VALUE")]
-        settings: Vec<String>,
-        /// Options of the measurement
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        options: Vec<String>,
-    },
+    Measure(Options),
     /// What the first process of a laboratory runs
     #[command(hide = true)]
     Inside {
@@ -103,7 +93,7 @@ pub(crate) fn run(lab: &Lab) -> Result<ExitCode> {
         Lab::Fault { part, name, action } => {
             control::ask(enter::only()?.id, &format!("{part} {name} {action}")).map(|_| ExitCode::SUCCESS)
         }
-        Lab::Measure { parts, settings, options } => measure(parts, settings, options).map(|()| ExitCode::SUCCESS),
+        Lab::Measure(options) => measure::run(options).map(|()| ExitCode::SUCCESS),
         Lab::Inside { .. } => unreachable!("done above"),
     }
 }
@@ -163,36 +153,4 @@ fn plan_of(found: &enter::Found) -> Result<Plan> {
         bail!("the only laboratory, of {}, runs {} and ends with it", program.display(), command.join(" "));
     }
     Ok(plan)
-}
-
-/// The part that needs a laboratory of its own: 62 paths are those of a node among 32 on two switches.
-const MONITORING: &str = "monitoring";
-const MONITORING_NODES: u8 = 32;
-
-/// Measures everything, or some parts, in laboratories of their own.
-fn measure(parts: &[String], settings: &[String], options: &[String]) -> Result<()> {
-    let programs = build(&MEASUREMENT)?;
-    let is_monitoring = |part: &&String| *part == MONITORING;
-    let others: Vec<&str> = parts.iter().filter(|part| !is_monitoring(part)).map(String::as_str).collect();
-    let small = Plan { nodes: 4, switches: 2, code: "b-code:4".to_owned(), settings: settings.to_vec() };
-    if parts.is_empty() || !others.is_empty() {
-        measure_in(&small, &programs, &others, options)?;
-    }
-    if parts.is_empty() || parts.iter().any(|part| is_monitoring(&part)) {
-        measure_in(&Plan { nodes: MONITORING_NODES, ..small }, &programs, &[MONITORING], options)?;
-    }
-    Ok(())
-}
-
-fn measure_in(plan: &Plan, programs: &std::path::Path, parts: &[&str], options: &[String]) -> Result<()> {
-    let mut command = vec![programs.join("playback").display().to_string(), "lab".to_owned()];
-    if !parts.is_empty() {
-        command.push(format!("--parts={}", parts.join(",")));
-    }
-    command.extend_from_slice(options);
-    let status = enter::run(plan, &programs.join("rain"), &command)?;
-    if !status.success() {
-        bail!("the measurement failed: {status}");
-    }
-    Ok(())
 }

@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::enter::{self, Found};
+use super::measure::{self, Options};
 use super::{MEASUREMENT, build, missing};
 use crate::stages::Outcome;
 use crate::tools;
@@ -31,13 +32,16 @@ pub(crate) fn run() -> Result<Outcome> {
     if let Some(reason) = missing()? {
         return Ok(Outcome::Skipped(reason));
     }
+    if !enter::all()?.is_empty() {
+        bail!("a laboratory is up already; `cargo xtask lab down` ends it");
+    }
     build(&MEASUREMENT)?;
     for victim in [Victim::Maker, Victim::Unshare, Victim::First] {
         leaves_nothing(victim).with_context(|| format!("a laboratory whose {victim:?} process was killed"))?;
         println!("   killed {victim:?}: nothing is left");
     }
     let before = Traces::collect()?;
-    super::measure(&[], &[], &["--correctness-only".to_owned()])?;
+    measure::run(&Options { correctness_only: true, ..Options::default() })?;
     before.compare()?;
     Ok(Outcome::Passed)
 }

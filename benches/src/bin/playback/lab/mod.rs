@@ -45,6 +45,9 @@ pub(crate) struct Settings {
     /// Where records go, instead of benches/record; docs/playback.md is left alone then
     #[arg(long)]
     out: Option<PathBuf>,
+    /// Adds to what an earlier run of this day and commit saw of these parts, with another seed, instead of replacing it
+    #[arg(long)]
+    more: bool,
     /// Few cuts and no soak; only correct bytes, whole streams and verdicts asserted; nothing is recorded
     #[arg(long)]
     correctness_only: bool,
@@ -72,9 +75,14 @@ impl Part {
             Self::Cut(cut) => cut.name(),
             Self::Soak => SOAK.to_owned(),
             Self::Bundle => BUNDLE.to_owned(),
-            Self::Monitoring => MONITORING.to_owned(),
+            Self::Monitoring => monitoring::kind(),
         }
     }
+}
+
+/// Lines that were added to every node's configuration.
+fn node_settings() -> String {
+    std::env::var("RAIN_LAB_SETTINGS").unwrap_or_default()
 }
 
 impl FromStr for Part {
@@ -122,10 +130,13 @@ impl Settings {
     }
 
     fn parameters(&self) -> Value {
+        // What watching costs is measured with several settings, each of which is in its own lines.
+        let is_monitoring = self.parts() == [Part::Monitoring];
+        let settings = if is_monitoring { String::new() } else { node_settings() };
         json!({
             "title_bytes": self.title().bytes, "bytes_per_tick": PACE.tick_bytes, "tick_ms": ms(PACE.tick),
-            "receive_buffer_bytes": BUFFER_BYTES, "seed": self.seed,
-            "settings": std::env::var("RAIN_LAB_SETTINGS").unwrap_or_default(),
+            "receive_buffer_bytes": BUFFER_BYTES,
+            "settings": settings,
         })
     }
 }
@@ -140,7 +151,8 @@ pub(crate) fn run(settings: &Settings) -> io::Result<()> {
     let scratch = TemporaryFolder::new("lab")?;
     let root = settings.out.as_deref().or(settings.correctness_only.then_some(scratch.path()));
     let parts = settings.parts();
-    let names: Vec<String> = parts.iter().map(|part| part.name()).collect();
+    let replaced = parts.iter().filter(|_| !settings.more);
+    let names: Vec<String> = replaced.map(|part| part.name()).collect();
     let mut trace = Trace::begin(root, &machine, "lab", &settings.parameters(), &names)?;
     let mut failures = Vec::new();
     for part in parts {

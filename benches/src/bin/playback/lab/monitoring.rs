@@ -10,7 +10,7 @@ use rain_benches::{Trace, median};
 use serde_json::json;
 
 use super::laboratory::Laboratory;
-use super::{MONITORING, Settings};
+use super::{MONITORING, Settings, node_settings};
 
 /// Nodes have so long to find each other.
 const START: Duration = Duration::from_secs(30);
@@ -19,6 +19,11 @@ const CALM: Duration = Duration::from_secs(3);
 /// The time over which the processor's time is counted.
 const SPAN: Duration = Duration::from_secs(10);
 const SPAN_FEW: Duration = Duration::from_secs(1);
+
+/// The kind of its line: measured with other settings it is another one.
+pub(super) fn kind() -> String {
+    format!("{MONITORING} {}", node_settings()).trim_end().to_owned()
+}
 
 /// Measures all nodes at once; a line with the median of them.
 pub(super) fn run(settings: &Settings, lab: &Laboratory, trace: &mut Trace) -> io::Result<Vec<String>> {
@@ -48,7 +53,7 @@ pub(super) fn run(settings: &Settings, lab: &Laboratory, trace: &mut Trace) -> i
     let frames_per_path =
         Duration::from_secs(sent).as_secs_f64() / seconds / Duration::from_secs(paths as u64).as_secs_f64();
     let line = json!({
-        "kind": MONITORING, "nodes": lab.nodes(), "paths": paths, "seconds": seconds,
+        "kind": kind(), "settings": node_settings(), "nodes": lab.nodes(), "paths": paths, "seconds": seconds,
         "process_percent": share(|used| used.process), "thread_percent": share(|used| used.monitor),
         "frames_per_path_per_s": frames_per_path,
     });

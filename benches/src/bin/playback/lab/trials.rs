@@ -70,6 +70,7 @@ pub(super) fn run(settings: &Settings, cut: Cut, lab: &Laboratory, trace: &mut T
             Ok(None) => {}
             Ok(Some(mut trial)) => {
                 trial.line["kind"] = cut.name().into();
+                trial.line["seed"] = settings.seed.into();
                 trial.line["trial"] = tally.made.into();
                 println!("   {}", trial.line);
                 trace.push(trial.line)?;
