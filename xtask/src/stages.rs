@@ -19,7 +19,7 @@ pub(crate) enum Stage {
     Unit,
     /// Every state of the link protocol, within bounds.
     Model,
-    /// Whole clusters in the seeded simulator, and reliable datagrams in theirs.
+    /// Whole clusters, their links and their datagrams, in the seeded simulators.
     Sim,
     /// Every fuzz target for a short while.
     Fuzz,
@@ -155,7 +155,7 @@ fn unit(workspace: &Workspace) -> Result<Outcome> {
     for folder in LIBRARIES {
         tests.extend(integration_tests(workspace, folder)?);
     }
-    tests.retain(|name| name != MODEL);
+    tests.retain(|name| ![MODEL, LINKS].contains(&name.as_str()));
     let tests = tests.iter().flat_map(|name| ["--test", name]);
     tools::run(workspace.cargo(&all).args(["--lib", "--bins"]).args(tests))?;
     tools::run(workspace.cargo(&all).arg("--doc"))?;
@@ -171,14 +171,21 @@ fn model(workspace: &Workspace) -> Result<Outcome> {
     Ok(Outcome::Passed)
 }
 
+/// The cluster's test of links in a seeded network.
+const LINKS: &str = "links";
+
 /// The streamer's test that is a stage of its own.
 const SIMULATION: &str = "sim";
 
 fn sim(workspace: &Workspace) -> Result<Outcome> {
-    let test = ["test", "--release", "-p", "rain-streamer", "--test", SIMULATION, "--", "--nocapture"];
-    tools::run(&mut workspace.cargo(&test))?;
-    let datagrams = ["test", "--release", "-p", "rain-cluster", "--lib", "rudp::sim", "--", "--nocapture"];
-    tools::run(&mut workspace.cargo(&datagrams))?;
+    for target in [
+        ["-p", "rain-cluster", "--test", LINKS].as_slice(),
+        &["-p", "rain-cluster", "--lib", "rudp::sim"],
+        &["-p", "rain-streamer", "--test", SIMULATION],
+    ] {
+        let test = [&["test", "--release"], target, &["--", "--nocapture"]].concat();
+        tools::run(&mut workspace.cargo(&test))?;
+    }
     Ok(Outcome::Passed)
 }
 

@@ -297,7 +297,7 @@ fn few_states_stand_for_all() {
 #[test]
 fn without_the_up_guard_an_end_may_be_stuck_up() {
     let (_, broken) = check(session(Rules::without_up_guard(), 6));
-    assert_eq!(broken, [DEAD]);
+    assert!(broken.contains(&DEAD), "{broken:?}");
 }
 
 #[test]
@@ -309,5 +309,5 @@ fn with_a_slack_of_1_nothing_comes_up() {
 #[test]
 fn whoever_takes_old_starts_for_new_ones_breaks_what_was_told() {
     let (_, broken) = check(starts(Rules::with_old_starts(), 2));
-    assert_eq!(broken, [ORDER]);
+    assert!(broken.contains(&ORDER), "{broken:?}");
 }
