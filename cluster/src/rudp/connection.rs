@@ -66,7 +66,7 @@ impl Connection {
             confirmed: false,
             lanes: vec![Lane::new(); paths],
             send: SendWindow::new(),
-            receive: ReceiveWindow::new(),
+            receive: ReceiveWindow::new(0),
             copies: VecDeque::new(),
             ask: None,
             turn: 0,
@@ -182,7 +182,7 @@ impl Connection {
         self.incarnation = incarnation;
         self.confirmed = false;
         self.lanes.iter_mut().for_each(Lane::begin);
-        self.receive = ReceiveWindow::new();
+        self.receive = ReceiveWindow::new(self.unread);
         self.limit_told = WINDOW_FRAMES;
         self.copies.clear();
         self.ask = None;
@@ -295,7 +295,8 @@ impl Connection {
             let told = if self.reachable_told { Event::Reachable { peer } } else { Event::Unreachable { peer } };
             return Some(told);
         }
-        self.wanted.take_if(|needed| *needed <= WINDOW_FRAMES.saturating_sub(self.send.used() + self.untold))?;
+        let free = self.free_frames();
+        self.wanted.take_if(|needed| *needed <= free)?;
         Some(Event::Writable { peer })
     }
 

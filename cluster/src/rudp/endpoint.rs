@@ -74,7 +74,8 @@ impl Endpoint {
 
     /// Forgets a peer, with all that was to be sent to it, and all that came and was not taken. False when there is none.
     ///
-    /// It may be added again, but not heard of in between by the other side: for that, begin a new incarnation.
+    /// The peer does not notice: it goes on in the same session, in which this node has forgotten where it was. So add it
+    /// again only in a new incarnation of one of both.
     pub fn remove_peer(&mut self, peer: NodeId) -> bool {
         self.peers.remove(&peer).is_some()
     }

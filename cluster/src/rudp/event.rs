@@ -30,7 +30,8 @@ pub enum Event {
         /// The message.
         bytes: Vec<u8>,
     },
-    /// The peer has all of a message.
+    /// The peer has all of a message. It is delivered there unless the session ends first: an ordered one may wait for
+    /// those before it, and any for its reader.
     Acknowledged {
         /// Which peer.
         peer: NodeId,

@@ -214,6 +214,8 @@ impl Lane {
             (self.backoff, self.suspect_until) = (0, Time::default());
         }
         let in_flight = self.in_flight;
+        // Where frames were seen to overtake each other, one is lost only when it is late, too (RFC 8985).
+        let patience = if self.reordering > REORDERING_MIN { self.round_trip.timeout() } else { Duration::ZERO };
         let (mut congested, mut late) = (false, false);
         for (number, flight) in (self.front..=self.echoed).zip(&mut self.flights) {
             let came = match echo.number.checked_sub(number) {
@@ -232,7 +234,9 @@ impl Lane {
                     self.in_flight -= 1;
                     self.window.grow(in_flight);
                 }
-                State::InFlight(sequence) if number + self.reordering <= self.echoed => {
+                State::InFlight(sequence)
+                    if number + self.reordering <= self.echoed && now.since(flight.sent) >= patience =>
+                {
                     news.lost.push(sequence);
                     flight.state = State::Lost(sequence);
                     self.in_flight -= 1;

@@ -57,11 +57,13 @@ pub(super) struct ReceiveWindow {
 }
 
 impl ReceiveWindow {
-    pub(super) fn new() -> Self {
+    /// The window of a new session, while frames of an earlier one are still unread. A sender takes all of the window for
+    /// granted at first: what is beyond the limit must then come again.
+    pub(super) fn new(unread: u64) -> Self {
         Self {
             next: 0,
             came: VecDeque::new(),
-            limit: WINDOW_FRAMES,
+            limit: WINDOW_FRAMES.saturating_sub(unread),
             recent: VecDeque::new(),
             assemblies: BTreeMap::new(),
             next_order: 1,

@@ -13,7 +13,7 @@ fn take(window: &mut ReceiveWindow, data: Data<'_>) -> Taken {
 /// What is acknowledged when 0, 1, 5, 6, 3, 9 came: all before 2, and the newest ranges first.
 #[test]
 fn the_newest_ranges_are_told() {
-    let mut window = ReceiveWindow::new();
+    let mut window = ReceiveWindow::new(0);
     for sequence in [0, 1, 5, 6, 3] {
         assert_eq!(take(&mut window, data(sequence, 0, 0, 1)), Taken::New);
     }
@@ -32,7 +32,7 @@ fn the_newest_ranges_are_told() {
 
 #[test]
 fn what_comes_again_or_too_early_is_not_taken() {
-    let mut window = ReceiveWindow::new();
+    let mut window = ReceiveWindow::new(0);
     assert_eq!(take(&mut window, data(255, 0, 0, 1)), Taken::New);
     assert_eq!(take(&mut window, data(255, 0, 0, 1)), Taken::Repeated);
     assert_eq!(take(&mut window, data(256, 0, 0, 1)), Taken::Beyond);
@@ -45,10 +45,20 @@ fn what_comes_again_or_too_early_is_not_taken() {
     assert_eq!(take(&mut window, data(256, 0, 0, 1)), Taken::New);
 }
 
+/// A peer that begins anew, again and again, while nobody reads, does not get a window each time.
+#[test]
+fn what_is_unread_takes_room_in_the_next_session() {
+    let mut window = ReceiveWindow::new(250);
+    assert_eq!(take(&mut window, data(5, 0, 0, 1)), Taken::New);
+    assert_eq!(take(&mut window, data(6, 0, 0, 1)), Taken::Beyond);
+    assert_eq!(window.ack(None).limit, 6);
+    assert_eq!(take(&mut ReceiveWindow::new(300), data(0, 0, 0, 1)), Taken::Beyond);
+}
+
 /// Fragments in any order make one message; ordered messages wait, others do not.
 #[test]
 fn messages_are_put_together_and_in_order() {
-    let mut window = ReceiveWindow::new();
+    let mut window = ReceiveWindow::new(0);
     let full = [1; 1024];
     let part = |sequence, fragment, payload| Data { sequence, order: Order::new(2), fragment, fragments: 3, payload };
     assert_eq!(take(&mut window, part(3, 2, &[3])), Taken::New);
@@ -66,7 +76,7 @@ fn messages_are_put_together_and_in_order() {
 /// A peer that contradicts itself is dropped frame by frame, and nothing grows.
 #[test]
 fn contradictions_are_dropped() {
-    let mut window = ReceiveWindow::new();
+    let mut window = ReceiveWindow::new(0);
     assert_eq!(take(&mut window, data(1, 0, 0, 3)), Taken::New);
     assert_eq!(take(&mut window, data(2, 0, 1, 2)), Taken::Contradicting, "another number of fragments");
     assert_eq!(take(&mut window, data(2, 1, 1, 3)), Taken::Contradicting, "another place");
@@ -74,7 +84,7 @@ fn contradictions_are_dropped() {
     assert_eq!(take(&mut window, data(2, 2, 0, 1)), Taken::New);
     assert_eq!(take(&mut window, data(3, 2, 0, 1)), Taken::Contradicting, "the same place again");
     // Message after message whose second half never comes, because the numbers are used for others.
-    let mut window = ReceiveWindow::new();
+    let mut window = ReceiveWindow::new(0);
     for sequence in 0..10_000 {
         assert_eq!(take(&mut window, data(sequence, 0, 0, 2)), Taken::New);
         window.widen(0);

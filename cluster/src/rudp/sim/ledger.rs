@@ -118,8 +118,9 @@ impl Ledger {
             if present && sent.lost.is_none() && sent.acknowledged.is_none() {
                 return Err(format!("message {serial} was never acknowledged: {sent:?}"));
             }
-            let receiver_stayed = self.began[&sent.to] <= sent.at;
-            if receiver_stayed && sent.acknowledged.is_some() && sent.delivered.is_none() {
+            // An ordered one whose forerunner died with its sender is never delivered.
+            let session_lasts = present && self.began[&sent.to] <= sent.at;
+            if session_lasts && sent.acknowledged.is_some() && sent.delivered.is_none() {
                 return Err(format!("message {serial} was acknowledged and never came: {sent:?}"));
             }
         }

@@ -10,12 +10,14 @@ use std::collections::BTreeMap;
 type Scenario = fn(Option<Safeguard>) -> Result<(), String>;
 
 /// All of them, by name.
-pub(super) const ALL: [(&str, Scenario); 6] = [
+pub(super) const ALL: [(&str, Scenario); 8] = [
     ("down", a_down_moves_what_is_in_flight),
     ("silent", a_silent_path_is_left_after_one_timeout),
     ("black hole", a_black_hole_gets_little),
     ("epoch", what_an_earlier_epoch_sent_is_not_taken),
     ("unread", who_does_not_read_gets_no_more),
+    ("unread twice", who_begins_anew_gets_no_window_more),
+    ("answer", what_comes_again_is_acknowledged_again),
     ("session", what_was_for_an_earlier_start_is_not_taken),
 ];
 
@@ -230,6 +232,40 @@ fn who_does_not_read_gets_no_more(missing: Option<Safeguard>) -> Result<(), Stri
     expect("messages", two.messages.len() as u64, sent)?;
     // And it falls silent.
     expect("time-outs", two.ends[0].poll_timeout().or(two.ends[1].poll_timeout()), None)
+}
+
+/// Nobody reads, and the sender begins anew: of both its starts one window of frames comes, the rest when it is read.
+fn who_begins_anew_gets_no_window_more(missing: Option<Safeguard>) -> Result<(), String> {
+    let mut two = Two::new(1, missing);
+    two.run(at(1000));
+    two.reads = false;
+    two.send(200);
+    two.run(at(2000));
+    two.ends[0] = end(0, 2, 1, missing);
+    two.send(200);
+    two.run(at(4000));
+    let mut unread = two.ends[1].clone();
+    let waiting = core::iter::from_fn(|| unread.poll_event()).filter(|event| matches!(event, Event::Message { .. }));
+    expect("messages that wait to be read", waiting.count() as u64, WINDOW_FRAMES)?;
+    two.reads = true;
+    two.drain();
+    two.run(at(30_000));
+    expect("messages", two.messages.len(), 400)
+}
+
+/// A message arrives, and its acknowledgement does not: the message comes again, and is acknowledged again.
+fn what_comes_again_is_acknowledged_again(missing: Option<Safeguard>) -> Result<(), String> {
+    let mut two = Two::new(1, missing);
+    two.run(at(1000));
+    two.send(1);
+    two.run(at(1010));
+    expect("messages", two.messages.len(), 1)?;
+    two.cut.push(0);
+    two.run(at(1030));
+    two.cut.clear();
+    two.run(at(5000));
+    expect("messages", two.messages.len(), 1)?;
+    expect("free frames", two.ends[0].free_frames(NodeId(1)), Some(WINDOW_FRAMES))
 }
 
 /// A node begins anew while frames for its earlier start are on the way: they are not taken, their sender is told that
