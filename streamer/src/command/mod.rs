@@ -5,6 +5,7 @@
 mod bench;
 mod check;
 mod client;
+mod code;
 mod demo;
 mod fault;
 mod get;
@@ -14,7 +15,7 @@ mod show;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
@@ -80,6 +81,9 @@ enum Command {
     Fault(fault::FaultArguments),
     /// Measure encoding and decoding on this machine
     Bench(bench::BenchArguments),
+    /// List the array codes, or show one
+    #[command(subcommand)]
+    Code(code::CodeCommand),
     /// Check a configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -96,7 +100,7 @@ impl Command {
             | Self::Rm { client, .. }
             | Self::Stat { client, .. }
             | Self::Status { client, .. } => client.json,
-            Self::Demo(_) | Self::Node { .. } | Self::Bench(_) | Self::Config(_) => false,
+            Self::Demo(_) | Self::Node { .. } | Self::Bench(_) | Self::Code(_) | Self::Config(_) => false,
         }
     }
 }
@@ -163,6 +167,7 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Fault(arguments) => block_on(fault::run(arguments)),
         Command::Node { config, parent } => node::run(&config, parent),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Code(command) => code::run(command),
         Command::Config(ConfigCommand::Check { file }) => check::run(&file),
         Command::Put(arguments) => block_on(put::run(arguments)),
         Command::Get(arguments) => block_on(get::run(arguments)),
@@ -170,6 +175,14 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Rm { title, client } => block_on(show::remove(title, client)),
         Command::Stat { title, verify, client } => block_on(show::stat(title, verify, client)),
         Command::Status { watch, client } => block_on(show::status(watch, client)),
+    }
+}
+
+/// Prints what may be long: a reader that has seen enough is no error.
+fn print(text: &str) -> anyhow::Result<()> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error).context("writing to the output"),
+        Ok(()) | Err(_) => Ok(()),
     }
 }
 
