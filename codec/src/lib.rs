@@ -10,12 +10,14 @@
 
 pub mod code;
 pub mod column;
+pub mod costs;
 pub mod interleaved;
 pub mod schedule;
 pub mod stripe;
 
 pub use code::{Cell, CellKind, Code, CodeError};
 pub use column::{ColumnHeader, Geometry, HeaderError, Seal, StripeEncoder, StripeShape, TitleVersion};
+pub use costs::Costs;
 pub use interleaved::{InterleavedCodec, Recovery};
 pub use rain_kernels::{Kernel, Layout, Stores, column_stride};
 pub use schedule::{ErasurePattern, Schedule, ScheduleError};

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rain_kernels::{Kernel, Stores};
+use rain_kernels::{Kernel, Program, Stores};
 
 use crate::code::{Cell, Code};
 use crate::schedule::{ErasurePattern, Schedule, ScheduleError, recover_turned};
@@ -92,12 +92,71 @@ impl StripeCodec {
     /// # Panics
     /// When there are more or fewer cells, or their lengths differ.
     pub fn run(&self, schedule: &Schedule, inputs: &[&[u8]], outputs: &mut [&mut [u8]]) {
-        self.kernel.run_cells(schedule.column_program(), Stores::Normal, inputs, outputs);
+        match schedule.lean() {
+            Some((program, targets)) => {
+                let cell_bytes = check_cells(schedule, inputs, outputs);
+                run_lean(self.kernel, program, targets, cell_bytes, inputs, outputs);
+            }
+            None => self.kernel.run_cells(schedule.column_program(), Stores::Normal, inputs, outputs),
+        }
     }
 
     fn recoveries(&self) -> std::sync::MutexGuard<'_, Recoveries> {
         // The table is whole between any two calls, so a panic elsewhere leaves nothing half done.
         self.recoveries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Bytes that the temporary cells of a schedule are to have together: what stays in a second-level cache.
+const TEMPORARIES_BYTES: usize = 256 * 1024;
+/// Shortest and longest piece of a cell that is done at a time.
+const PIECE_BYTES_MIN: usize = 512;
+const PIECE_BYTES_MAX: usize = 4096;
+
+/// Checks the numbers and lengths of cells, and gives their common length.
+///
+/// # Panics
+/// When they do not fit the schedule.
+fn check_cells(schedule: &Schedule, inputs: &[&[u8]], outputs: &[&mut [u8]]) -> usize {
+    assert_eq!(inputs.len(), schedule.inputs().len(), "number of input cells");
+    assert_eq!(outputs.len(), schedule.targets().len(), "number of output cells");
+    let mut lengths = inputs.iter().map(|cell| cell.len()).chain(outputs.iter().map(|cell| cell.len()));
+    let cell_bytes = lengths.next().unwrap_or(0);
+    lengths.for_each(|length| assert_eq!(length, cell_bytes, "length of a cell"));
+    cell_bytes
+}
+
+/// Runs a program with temporary cells, piece by piece, so that those are short and stay in the caches.
+fn run_lean(
+    kernel: Kernel,
+    program: &Program,
+    targets: &[Option<usize>],
+    cell_bytes: usize,
+    inputs: &[&[u8]],
+    outputs: &mut [&mut [u8]],
+) {
+    let temporaries = targets.iter().filter(|target| target.is_none()).count();
+    let fair = (TEMPORARIES_BYTES / temporaries.max(1)).clamp(PIECE_BYTES_MIN, PIECE_BYTES_MAX);
+    let piece_bytes = fair.next_multiple_of(PIECE_BYTES_MIN).min(cell_bytes);
+    let mut scratch = vec![0; temporaries * piece_bytes];
+    let mut start = 0;
+    while start < cell_bytes {
+        let end = cell_bytes.min(start + piece_bytes);
+        let pieces: Vec<&[u8]> = inputs.iter().map(|cell| &cell[start..end]).collect();
+        let mut made: Vec<Option<&mut [u8]>> = outputs.iter_mut().map(|cell| Some(&mut cell[start..end])).collect();
+        let mut rest = scratch.as_mut_slice();
+        let mut cells: Vec<&mut [u8]> = Vec::with_capacity(targets.len());
+        for target in targets {
+            if let Some(target) = target {
+                cells.push(made[*target].take().expect("each target is made once"));
+            } else {
+                let (cell, behind) = rest.split_at_mut(end - start);
+                cells.push(cell);
+                rest = behind;
+            }
+        }
+        kernel.run(program, &pieces, &mut cells);
+        start = end;
     }
 }
 

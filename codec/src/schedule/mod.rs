@@ -2,8 +2,10 @@
 //! reads.
 
 mod eliminate;
+mod lean;
 mod pattern;
 mod peel;
+mod share;
 mod symbolic;
 mod turn;
 
@@ -12,6 +14,9 @@ use thiserror::Error;
 
 use crate::code::{Cell, Code};
 
+use lean::Lean;
+use share::Effort;
+
 pub use pattern::ErasurePattern;
 pub use turn::canonical;
 pub(crate) use turn::recover as recover_turned;
@@ -19,12 +24,15 @@ pub(crate) use turn::recover as recover_turned;
 /// XORs over cells of one stripe, in an order in which they can be done.
 ///
 /// Shape: cell i of the program's inputs is `inputs()[i]`, its output i is `targets()[i]`. Says nothing of cell sizes. The
-/// places that the column program gives them may be those of a stripe whose columns are turned.
+/// places that the column program gives them may be those of a stripe whose columns are turned. Where sums that several
+/// targets have in common save XORs, there is a second program that makes the same targets by way of temporary cells;
+/// [`StripeCodec::run`](crate::StripeCodec::run) takes the better one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Schedule {
     inputs: Vec<Cell>,
     targets: Vec<Cell>,
     program: ColumnProgram,
+    lean: Option<Lean>,
 }
 
 /// Why there is no such schedule.
@@ -104,7 +112,7 @@ impl Schedule {
     pub fn encode(code: &Code) -> Self {
         let inputs: Vec<Cell> = (0..code.data_cell_count()).map(|index| code.data_cell(index)).collect();
         let steps: Vec<(Cell, Vec<Cell>)> = code.equations().map(|(cell, of)| (cell, of.to_vec())).collect();
-        Self::assemble(code, inputs, &steps).expect("every parity cell is the XOR of data cells")
+        Self::assemble(code, inputs, &steps, Some(lean::ENCODE)).expect("every parity cell is the XOR of data cells")
     }
 
     /// Recovers wanted cells of lost columns from surviving cells.
@@ -132,16 +140,24 @@ impl Schedule {
         if let Some(&cell) = wanted.iter().find(|&&cell| !is_lost(cell)) {
             return Err(ScheduleError::NotLost { cell, lost });
         }
-        let steps = peel::steps(code, lost, wanted)?;
+        let (steps, are_chains) = peel::steps(code, lost, wanted)?;
         let mut inputs: Vec<Cell> =
             steps.iter().flat_map(|(_, sources)| sources).copied().filter(|&cell| !is_lost(cell)).collect();
         inputs.sort_unstable();
         inputs.dedup();
-        Self::assemble(code, inputs, &steps)
+        // Cells of a chain have nothing in common but the cells of the chain.
+        let effort = (!are_chains).then_some(lean::RECOVER);
+        Self::assemble(code, inputs, &steps, effort)
     }
 
-    /// Numbers the cells of steps (a target and the cells it is the XOR of), inputs first.
-    fn assemble(code: &Code, inputs: Vec<Cell>, steps: &[(Cell, Vec<Cell>)]) -> Result<Self, ScheduleError> {
+    /// Numbers the cells of steps (a target and the cells it is the XOR of), inputs first; with an effort, looks for sums to
+    /// share.
+    fn assemble(
+        code: &Code,
+        inputs: Vec<Cell>,
+        steps: &[(Cell, Vec<Cell>)],
+        effort: Option<Effort>,
+    ) -> Result<Self, ScheduleError> {
         let targets: Vec<Cell> = steps.iter().map(|&(target, _)| target).collect();
         let mut numbered: Vec<(Cell, usize)> =
             inputs.iter().chain(&targets).copied().enumerate().map(|(number, cell)| (cell, number)).collect();
@@ -150,11 +166,13 @@ impl Schedule {
             let place = numbered.partition_point(|(numbered_cell, _)| numbered_cell < cell);
             numbered[place].1
         };
-        let sources = steps.iter().map(|(_, sources)| sources.iter().map(number).collect::<Vec<usize>>());
-        let program = Program::new(inputs.len(), sources)?;
+        let sources: Vec<Vec<usize>> =
+            steps.iter().map(|(_, sources)| sources.iter().map(number).collect::<Vec<usize>>()).collect();
+        let program = Program::new(inputs.len(), &sources)?;
+        let lean = effort.and_then(|effort| Lean::of(inputs.len(), &sources, program.xor_count(), effort));
         let places = inputs.iter().chain(&targets).map(|cell| Place { column: cell.column, row: cell.row }).collect();
         let program = ColumnProgram::new(column_shape(code), program, places)?;
-        Ok(Self { inputs, targets, program })
+        Ok(Self { inputs, targets, program, lean })
     }
 
     /// The same XORs of other cells, which lie in the places that these had.
@@ -175,7 +193,25 @@ impl Schedule {
         &self.targets
     }
 
-    /// Gives the XORs.
+    /// Counts the XORs of two cells that it takes, with temporary cells where those save some.
+    pub fn xor_count(&self) -> usize {
+        self.lean.as_ref().map_or_else(|| self.program().xor_count(), |lean| lean.program.xor_count())
+    }
+
+    /// Counts the temporary cells: sums that several targets have in common.
+    pub fn temporaries(&self) -> usize {
+        self.lean.as_ref().map_or(0, Lean::temporaries)
+    }
+
+    /// The program by way of temporary cells, and for each of its steps the target that it makes, if it makes one. None
+    /// where it saves nothing, or where there is a straight-line body: that keeps its sums in registers, and what counts
+    /// then is what is read and written.
+    pub(crate) fn lean(&self) -> Option<(&Program, &[Option<usize>])> {
+        let lean = self.lean.as_ref().filter(|_| self.program.body_name().is_none())?;
+        Some((&lean.program, &lean.targets))
+    }
+
+    /// Gives the XORs without temporary cells.
     pub fn program(&self) -> &Program {
         self.program.program()
     }
@@ -185,7 +221,8 @@ impl Schedule {
         &self.program
     }
 
-    /// Runs the schedule symbolically over GF(2): every target must be, as an XOR of data cells, what the code defines.
+    /// Runs the schedule symbolically over GF(2): every target must be, as an XOR of data cells, what the code defines, both
+    /// with and without temporary cells.
     ///
     /// # Errors
     /// The first target that is something else, or a cell that the code does not have.

@@ -5,6 +5,7 @@
 mod bench;
 mod check;
 mod client;
+mod code;
 mod demo;
 mod fault;
 mod get;
@@ -15,7 +16,7 @@ mod topology;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
@@ -84,6 +85,9 @@ enum Command {
     /// Plan how switches and nodes are wired, and find the worst that losses can do
     #[command(subcommand)]
     Topology(topology::TopologyCommand),
+    /// List the array codes, or show one
+    #[command(subcommand)]
+    Code(code::CodeCommand),
     /// Check a configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -100,7 +104,12 @@ impl Command {
             | Self::Rm { client, .. }
             | Self::Stat { client, .. }
             | Self::Status { client, .. } => client.json,
-            Self::Demo(_) | Self::Node { .. } | Self::Bench(_) | Self::Topology(_) | Self::Config(_) => false,
+            Self::Demo(_)
+            | Self::Node { .. }
+            | Self::Bench(_)
+            | Self::Topology(_)
+            | Self::Code(_)
+            | Self::Config(_) => false,
         }
     }
 }
@@ -168,6 +177,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Fault(arguments) => block_on(fault::run(arguments)),
         Command::Node { config, parent } => node::run(&config, parent),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Code(command) => code::run(command),
         Command::Config(ConfigCommand::Check { file }) => check::run(&file),
         Command::Put(arguments) => block_on(put::run(arguments)),
         Command::Get(arguments) => block_on(get::run(arguments)),
@@ -177,6 +187,14 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Status { watch, client } => block_on(show::status(watch, client)),
     };
     done.map(|()| ExitCode::SUCCESS)
+}
+
+/// Prints what may be long: a reader that has seen enough is no error.
+fn print(text: &str) -> anyhow::Result<()> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error).context("writing to the output"),
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 fn block_on(future: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {

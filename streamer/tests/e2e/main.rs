@@ -5,6 +5,7 @@
 //! fails shows how the logs end.
 
 mod api;
+mod codes;
 mod columns;
 mod commands;
 mod conditions;
