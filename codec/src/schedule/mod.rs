@@ -12,6 +12,7 @@ use thiserror::Error;
 
 use crate::code::{Cell, Code};
 
+pub(crate) use eliminate::lightest;
 pub use pattern::ErasurePattern;
 pub use turn::canonical;
 

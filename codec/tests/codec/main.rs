@@ -2,7 +2,9 @@
 
 mod codes;
 mod columns;
+mod files;
 mod golden;
+mod integrity;
 mod interleaved;
 mod oracle;
 mod recovery;

@@ -19,6 +19,7 @@ mod harness;
 mod hedges;
 mod names;
 mod network;
+mod offline;
 mod ranges;
 mod round_trips;
 mod writes;
