@@ -41,28 +41,28 @@ struct Block {
 
 /// Where a block is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub(super) struct Place {
     /// The stripe.
-    pub stripe: u64,
+    pub(super) stripe: u64,
     /// The row of the cell.
-    pub row: u16,
+    pub(super) row: u16,
     /// The block of the cell.
-    pub block: u32,
+    pub(super) block: u32,
 }
 
 /// What is wrong with the blocks of a column.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ColumnDamage {
+pub(super) struct ColumnDamage {
     /// Blocks that are not what their checksums say.
-    pub blocks: u64,
+    pub(super) blocks: u64,
     /// Of these, blocks that agree with the other columns: their checksums are what is damaged.
-    pub checksums: u64,
+    pub(super) checksums: u64,
     /// Blocks that could not be read.
-    pub unreadable: u64,
+    pub(super) unreadable: u64,
     /// Stripes in which all blocks are as their checksums say, and the other columns say otherwise.
-    pub silent: u64,
+    pub(super) silent: u64,
     /// The first of them.
-    pub first: Option<Place>,
+    pub(super) first: Option<Place>,
 }
 
 impl ColumnDamage {
@@ -82,7 +82,7 @@ impl ColumnDamage {
     }
 
     /// Whether there is any.
-    pub fn is_none(&self) -> bool {
+    pub(super) fn is_none(&self) -> bool {
         self.first.is_none()
     }
 }

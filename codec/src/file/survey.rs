@@ -93,10 +93,14 @@ impl Survey {
         &self.titles
     }
 
-    /// Opens the columns of one title and version: those named, or the only ones there are.
+    /// Opens the columns of one title and version: those named, or the only ones there are, or the only ones of which
+    /// there are enough.
     ///
     /// # Errors
     /// There are no columns of it, or several titles or versions to choose from.
+    ///
+    /// # Panics
+    /// Never: what is left of the choice is one.
     pub fn open(self, title: Option<&str>, version: Option<TitleVersion>) -> Result<Title, FileError> {
         if self.titles.is_empty() {
             let headless = self.headless.into_iter().map(|(path, error)| (path, error.to_string()));
@@ -107,32 +111,41 @@ impl Survey {
         }
         let mut names: Vec<String> = self.titles.iter().map(|title| title.header.title.clone()).collect();
         names.dedup();
-        let name = match (title, names.as_slice()) {
-            (Some(title), names) if names.iter().any(|name| name == title) => title.to_owned(),
-            (Some(title), _) => return Err(FileError::NoSuchTitle { asked: title.to_owned(), found: quoted(&names) }),
-            (None, [name]) => name.clone(),
-            (None, _) => return Err(FileError::SeveralTitles { found: quoted(&names) }),
-        };
-        let of_title = |found: &&SurveyedTitle| found.header.title == name;
-        let describe = |found: &SurveyedTitle| {
-            let ColumnHeader { version, columns, title_bytes, .. } = &found.header;
-            format!("version {version}, {title_bytes} bytes, {} of {columns} columns", found.files.len())
-        };
-        let found: Vec<String> = self.titles.iter().filter(of_title).map(describe).collect();
-        let wanted = |found: &SurveyedTitle| {
-            found.header.title == name && version.is_none_or(|version| found.header.version == version)
-        };
+        if let Some(asked) = title.filter(|title| !names.iter().any(|name| name == title)) {
+            return Err(FileError::NoSuchTitle { asked: asked.to_owned(), found: quoted(&names) });
+        }
         let Self { titles, headless, mut unused, .. } = self;
-        let (wanted, others): (Vec<_>, Vec<_>) = titles.into_iter().partition(wanted);
-        let wanted = match (<[SurveyedTitle; 1]>::try_from(wanted), version) {
-            (Ok([wanted]), _) => wanted,
-            (Err(wanted), Some(asked)) if wanted.is_empty() => {
-                return Err(FileError::NoSuchVersion { title: name, asked, found });
+        let is_named = |found: &SurveyedTitle| title.is_none_or(|title| found.header.title == title);
+        let (mut named, mut others): (Vec<_>, Vec<_>) = titles.into_iter().partition(is_named);
+        let found: Vec<String> = named.iter().map(describe).collect();
+        if let Some(asked) = version {
+            let title = named.first().map(|found| found.header.title.clone()).unwrap_or_default();
+            let (of_version, rest): (Vec<_>, Vec<_>) =
+                named.into_iter().partition(|found| found.header.version == asked);
+            if of_version.is_empty() {
+                return Err(FileError::NoSuchVersion { title, asked, found });
             }
-            (Err(_), _) => return Err(FileError::SeveralVersions { title: name, found }),
-        };
-        let same_name = others.into_iter().filter(|other| other.header.title == name);
-        unused.extend(same_name.flat_map(|other| {
+            named = of_version;
+            others.extend(rest);
+        }
+        if named.len() > 1 {
+            // A file that strayed in does not make the choice unclear: only one of them can be decoded.
+            let (enough, rest): (Vec<_>, Vec<_>) = named.into_iter().partition(SurveyedTitle::is_enough);
+            if enough.len() != 1 {
+                let mut all = enough.into_iter().chain(rest).map(|found| found.header.title);
+                let title = all.next().unwrap_or_default();
+                return Err(if all.all(|other| other == title) {
+                    FileError::SeveralVersions { title, found }
+                } else {
+                    FileError::SeveralTitles { found: quoted(&names) }
+                });
+            }
+            named = enough;
+            others.extend(rest);
+        }
+        let wanted = named.pop().expect("there is one left");
+        let strays = others.into_iter().filter(|other| title.is_none() || other.header.title == wanted.header.title);
+        unused.extend(strays.flat_map(|other| {
             let reason = difference(&other.header, &wanted.header);
             other.files.into_iter().map(move |(_, path)| (path, reason.clone()))
         }));
@@ -161,6 +174,22 @@ impl Survey {
         }
         Ok(open_title(wanted, self.headless, unused))
     }
+}
+
+impl SurveyedTitle {
+    /// Whether there are as many columns as it takes.
+    fn is_enough(&self) -> bool {
+        let mut columns: Vec<u16> = self.files.iter().map(|(column, _)| *column).collect();
+        columns.sort_unstable();
+        columns.dedup();
+        Code::named(&self.header.code).is_ok_and(|code| columns.len() >= code.data_columns())
+    }
+}
+
+/// What there is of a version, for people.
+fn describe(found: &SurveyedTitle) -> String {
+    let ColumnHeader { version, columns, title_bytes, .. } = &found.header;
+    format!("version {version}, {title_bytes} bytes, {} of {columns} columns", found.files.len())
 }
 
 fn quoted(names: &[String]) -> Vec<String> {
@@ -234,19 +263,22 @@ fn open_title(found: SurveyedTitle, headless: Vec<(PathBuf, HeaderError)>, unuse
 
 impl Title {
     fn take(&mut self, column: usize, path: PathBuf, problem: Option<String>) {
-        if let Some(taken) = &self.columns[column] {
-            let reason = format!("column {column} once more, besides {}", taken.path.display());
-            self.unused.push((path, reason));
-            return;
-        }
         let opened = File::open(&path).and_then(|file| file.metadata().map(|metadata| (metadata.len(), file)));
-        match opened {
-            Ok((found, file)) => {
-                let expected = self.geometry.file_bytes();
-                let length = (found != expected).then(|| format!("the file has {found} bytes, expected {expected}"));
-                self.columns[column] = Some(ColumnFile { path, file, problem: problem.or(length) });
+        let (found, file) = match opened {
+            Ok(opened) => opened,
+            Err(error) => return self.unused.push((path, error.to_string())),
+        };
+        let expected = self.geometry.file_bytes();
+        let length = (found != expected).then(|| format!("the file has {found} bytes, expected {expected}"));
+        let mut file = ColumnFile { path, file, problem: problem.or(length) };
+        if let Some(taken) = &mut self.columns[column] {
+            if taken.problem.is_some() && file.problem.is_none() {
+                std::mem::swap(taken, &mut file);
             }
-            Err(error) => self.unused.push((path, error.to_string())),
+            let reason = format!("column {column} once more, besides {}", taken.path.display());
+            self.unused.push((file.path, reason));
+        } else {
+            self.columns[column] = Some(file);
         }
     }
 }

@@ -401,6 +401,10 @@ fn titles_and_versions_are_told_apart() {
         decode(&opened, Sink::File(folder.join("output")), false, &quiet).unwrap();
         assert!(fs::read(folder.join("output")).unwrap() == contents[at]);
     }
+    // Of all but one there are too few columns: what strayed in does not matter.
+    let strayed = [folder.join("0"), disks[0].join("titles").join("x1.002.rain")];
+    let opened = Survey::of(&strayed).unwrap().open(None, None).unwrap();
+    assert_eq!((opened.header().title.as_str(), opened.unused().len()), ("one", 1), "{:?}", opened.unused());
     // The same column twice.
     let twice = [disks[0].clone(), folder.join("0").join("002.rain")];
     let opened = Survey::of(&twice).unwrap().open(Some("one"), None).unwrap();

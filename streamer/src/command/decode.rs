@@ -2,10 +2,11 @@
 
 use super::offline::{etag, refusal, with_progress};
 use crate::store::marked_versions;
-use anyhow::bail;
+use anyhow::{Context, bail};
 use clap::Args;
 use rain_codec::TitleVersion;
 use rain_codec::file::{FileError, Sink, Survey, decode};
+use std::fs::File;
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
@@ -58,6 +59,23 @@ pub(super) fn run(arguments: DecodeArguments) -> anyhow::Result<()> {
         );
     }
     Ok(())
+}
+
+/// Where the output goes: a name in a folder, or what takes bytes as they come. A device or pipe must not be replaced by
+/// a file, nor a link to a file.
+fn sink(output: &str) -> anyhow::Result<Sink> {
+    if output == "-" {
+        return Ok(Sink::Stream(Box::new(std::io::stdout())));
+    }
+    let path = std::fs::canonicalize(output).unwrap_or_else(|_| PathBuf::from(output));
+    match std::fs::metadata(&path) {
+        Ok(metadata) if metadata.is_dir() => bail!("{output} is a folder, expected a file"),
+        Ok(metadata) if !metadata.is_file() => {
+            let file = File::options().write(true).open(&path).with_context(|| output.to_owned())?;
+            Ok(Sink::Stream(Box::new(file)))
+        }
+        _ => Ok(Sink::File(path)),
+    }
 }
 
 /// The newest version that some node's data folder has marked as committed, of the title asked for or the only one.

@@ -128,10 +128,18 @@ fn wrong_use_and_refusals_say_why() {
     run(&mut decode(&[folder.path()], &folder.join("copy"))).failed_naming(&["no column file"]);
     run(&mut offline(&["verify"], &[folder.path()])).failed_naming(&["no column file"]);
     assert_eq!(folder.names(), ["film"]);
+    run(&mut decode(&[&folder.join("absent")], folder.path())).failed_naming(&["absent"]);
     // An empty folder is as good as none.
     fs::create_dir(&columns).expect("a folder");
     run(&mut encode(&file, &columns)).succeeded();
     assert_eq!(names_in(&columns), FOUR);
+    run(&mut decode(&[&columns], folder.path())).failed_naming(&["is a folder"]);
+    // A device takes what comes, and stays one; a link is written through.
+    run(&mut decode(&[&columns], Path::new("/dev/null"))).succeeded();
+    assert!(!fs::metadata("/dev/null").expect("a device").is_file());
+    std::os::unix::fs::symlink(folder.write("target", b""), folder.join("link")).expect("a link");
+    run(&mut decode(&[&columns], &folder.join("link"))).succeeded();
+    assert_eq!(fs::read(folder.join("target")).expect("the target"), b"content");
 }
 
 /// Killed at some point, nothing has a final name; the next run goes on and comes to the same.
