@@ -42,7 +42,7 @@ pub(super) fn run(arguments: DecodeArguments) -> anyhow::Result<()> {
     let opened = survey.open(title.as_deref(), version).map_err(refuse)?;
     let header = opened.header().clone();
     let to_stdout = output == "-";
-    let sink = if to_stdout { Sink::Stream(Box::new(std::io::stdout())) } else { Sink::File(PathBuf::from(&output)) };
+    let sink = sink(&output)?;
     let decoded =
         with_progress(Some(header.title_bytes), "decode", |progress| decode(&opened, sink, ignore_etag, progress))?;
     for warning in &decoded.warnings {
