@@ -2,14 +2,17 @@
 
 use std::fs::File;
 use std::io::{self, IoSliceMut, Read};
+use std::num::NonZero;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use rustix::fs::Advice;
+
 use super::content_hash::{ContentHash, StripeHasher};
 use super::staging::{Note, Staging, nanoseconds, open_part};
-use super::stripe_reader::in_memory;
+use super::stripe_reader::{STRIPES_AHEAD, in_memory};
 use super::workers::{self, lock};
 use super::{FileError, Progress};
 use crate::code::{Cell, Code};
@@ -180,6 +183,9 @@ impl Job<'_> {
             let (encoder, scratch) = state;
             let shape = geometry.stripe(index);
             let (start, end) = (shape.title_offset, shape.title_offset + shape.data_bytes);
+            // A hint: where it is refused, the read itself will tell why.
+            let ahead = start + STRIPES_AHEAD * shape.data_bytes;
+            let _ = rustix::fs::fadvise(file, ahead, NonZero::new(shape.data_bytes), Advice::WillNeed);
             let records = encoder.encode_stripe_with(index, in_memory(shape.data_bytes), |cells| {
                 read_cells(file, start, cells).map_err(|error| match error.kind() {
                     io::ErrorKind::UnexpectedEof => {

@@ -24,10 +24,13 @@ use serde_json::{Value, json};
 /// Pieces of the plain copy, and of the comparison of reads.
 const PIECE_BYTES: usize = 1 << 20;
 const THREADS: usize = 2;
+/// The medium of which nothing is in the page cache when it is read.
+const COLD: &str = "disk";
 
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// Folders to measure in, as NAME=FOLDER, such as memory=/dev/shm
+    /// Folders to measure in, as NAME=FOLDER, such as memory=/dev/shm; with the name `disk` nothing that is read is in the
+    /// page cache
     #[arg(required = true, value_parser = medium)]
     media: Vec<(String, PathBuf)>,
     /// Size of the input
@@ -106,6 +109,7 @@ impl Bench<'_> {
         for _ in 0..self.rounds {
             let mut round = 0;
             let mut time = |work: &dyn Fn() -> io::Result<()>| -> io::Result<()> {
+                self.evict()?;
                 let began = Instant::now();
                 work()?;
                 seconds[round].push(began.elapsed().as_secs_f64());
@@ -152,6 +156,22 @@ impl Bench<'_> {
                 "seconds": seconds, "gb_per_s": rate / 1e9, "cp_gb_per_s": cp / 1e9, "plain_gb_per_s": plain / 1e9,
                 "of_cp": rate / cp, "of_plain": rate / plain,
             }));
+        }
+        Ok(())
+    }
+
+    /// Drops what is durable from the page cache, where the disk is to be measured.
+    fn evict(&self) -> io::Result<()> {
+        let mut folders = vec![self.folder.clone()];
+        while let Some(folder) = folders.pop().filter(|_| self.medium == COLD) {
+            for entry in fs::read_dir(folder)? {
+                let path = entry?.path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    rustix::fs::fadvise(File::open(path)?, 0, None, rustix::fs::Advice::DontNeed)?;
+                }
+            }
         }
         Ok(())
     }
