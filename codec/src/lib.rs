@@ -5,12 +5,16 @@
 //! cells, a [`StripeCodec`] runs it, and [`mod@column`] is the file that holds what one node stores of every stripe of a
 //! title.
 //!
+//! [`mod@file`] encodes and decodes whole files; [`integrity`] finds a column that is silently wrong.
+//!
 //! This crate knows codes and bytes, and nothing of nodes, networks or clocks.
 #![forbid(unsafe_code)]
 
 pub mod code;
 pub mod column;
 pub mod costs;
+pub mod file;
+pub mod integrity;
 pub mod interleaved;
 pub mod schedule;
 pub mod stripe;

@@ -17,6 +17,7 @@ use crate::code::{Cell, Code};
 use lean::Lean;
 use share::Effort;
 
+pub(crate) use eliminate::lightest;
 pub use pattern::ErasurePattern;
 pub use turn::canonical;
 pub(crate) use turn::recover as recover_turned;

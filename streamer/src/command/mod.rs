@@ -6,13 +6,17 @@ mod bench;
 mod check;
 mod client;
 mod code;
+mod decode;
 mod demo;
+mod encode;
 mod fault;
 mod get;
 mod node;
+mod offline;
 mod put;
 mod show;
 mod topology;
+mod verify;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
@@ -80,6 +84,14 @@ enum Command {
     },
     /// Cut, hang or heal a part of a demo
     Fault(fault::FaultArguments),
+    /// Encode a file to a folder of column files, without a cluster
+    Encode(encode::EncodeArguments),
+    /// Decode a title from column files
+    Decode(decode::DecodeArguments),
+    /// Check every block of the column files of a folder
+    Verify(verify::VerifyArguments),
+    /// Rebuild the column files of a folder that are missing or damaged
+    Repair(verify::RepairArguments),
     /// Measure encoding and decoding on this machine
     Bench(bench::BenchArguments),
     /// Plan how switches and nodes are wired, and find the worst that losses can do
@@ -104,6 +116,10 @@ impl Command {
             | Self::Rm { client, .. }
             | Self::Stat { client, .. }
             | Self::Status { client, .. } => client.json,
+            Self::Encode(encode::EncodeArguments { json, .. })
+            | Self::Decode(decode::DecodeArguments { json, .. })
+            | Self::Verify(verify::VerifyArguments { json, .. })
+            | Self::Repair(verify::RepairArguments { json, .. }) => *json,
             Self::Demo(_)
             | Self::Node { .. }
             | Self::Bench(_)
@@ -176,6 +192,10 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Demo(arguments) => demo::run(Some(arguments)),
         Command::Fault(arguments) => block_on(fault::run(arguments)),
         Command::Node { config, parent } => node::run(&config, parent),
+        Command::Encode(arguments) => encode::run(arguments),
+        Command::Decode(arguments) => decode::run(arguments),
+        Command::Verify(arguments) => verify::run_verify(&arguments),
+        Command::Repair(arguments) => verify::run_repair(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Code(command) => code::run(command),
         Command::Config(ConfigCommand::Check { file }) => check::run(&file),

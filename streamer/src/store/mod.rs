@@ -8,6 +8,7 @@
 mod column;
 mod disk;
 mod index;
+mod marks;
 mod names;
 mod record;
 mod scan;
@@ -15,6 +16,7 @@ mod upload;
 
 pub use column::{ColumnError, ColumnReader};
 pub use disk::{Disk, FolderError, SystemDisk};
+pub use marks::marked_versions;
 pub use record::RecordError;
 pub use scan::OpenError;
 pub use upload::UploadError;

@@ -20,6 +20,7 @@ mod harness;
 mod hedges;
 mod names;
 mod network;
+mod offline;
 mod ranges;
 mod round_trips;
 mod topology;

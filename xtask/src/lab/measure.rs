@@ -42,7 +42,14 @@ pub(crate) struct Options {
     more: bool,
     /// Few cuts and no soak; only correct bytes, whole streams and verdicts asserted; nothing is recorded
     #[arg(long)]
-    pub(super) correctness_only: bool,
+    correctness_only: bool,
+}
+
+impl Options {
+    /// What the stage runs: few cuts, no soak, and nothing recorded.
+    pub(super) fn correctness_only() -> Self {
+        Self { correctness_only: true, ..Self::default() }
+    }
 }
 
 impl Options {
