@@ -15,7 +15,7 @@ pub(crate) struct Cells<'a> {
 impl<'a> Cells<'a> {
     /// Prepares for a stripe of columns of `column_len` bytes, a multiple of the rows.
     pub(crate) fn new(columns: usize, rows: usize, column_len: usize) -> Self {
-        let none = || (0..columns * rows);
+        let none = || 0..columns * rows;
         let (readable, writable) = (none().map(|_| None).collect(), none().map(|_| None).collect());
         Self { rows, cell_len: column_len / rows, readable, writable }
     }

@@ -29,7 +29,7 @@ fn generated(crate_folder: &Path) -> Result<String> {
     let config = cbindgen::Config::from_file(crate_folder.join("cbindgen.toml")).map_err(anyhow::Error::msg)?;
     let mut builder = cbindgen::Builder::new().with_config(config);
     // The files by name: a crate would be looked up by running cargo, which may want a network.
-    for module in ["boundary", "status"] {
+    for module in ["boundary", "codec", "status", "tables"] {
         builder = builder.with_src(crate_folder.join("src").join(module).with_extension("rs"));
     }
     let mut text = Vec::new();
