@@ -17,6 +17,6 @@ pub mod stripe;
 pub use code::{Cell, CellKind, Code, CodeError};
 pub use column::{ColumnHeader, Geometry, HeaderError, Seal, StripeEncoder, StripeShape, TitleVersion};
 pub use interleaved::{InterleavedCodec, Recovery};
-pub use rain_kernels::{Kernel, Layout, Stores};
+pub use rain_kernels::{Kernel, Layout, Stores, column_stride};
 pub use schedule::{ErasurePattern, Schedule, ScheduleError};
 pub use stripe::StripeCodec;

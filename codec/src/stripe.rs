@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rain_kernels::{Kernel, Stores};
 
 use crate::code::{Cell, Code};
-use crate::schedule::{ErasurePattern, Schedule, ScheduleError};
+use crate::schedule::{ErasurePattern, Schedule, ScheduleError, recover_turned};
 
 /// Recovery schedules kept. Every pattern of b-code:13 with all its cells wanted is 91; the rest is for reads of single
 /// cells.
@@ -77,7 +77,7 @@ impl StripeCodec {
             return Ok(schedule);
         }
         // Made outside the lock: two threads may make the same one, and neither waits for the other.
-        let schedule = Schedule::recover(&self.code, lost, &key.1)?;
+        let schedule = recover_turned(&self.code, lost, &key.1)?;
         schedule.verify(&self.code)?;
         let schedule = Arc::new(schedule);
         self.recoveries().keep(key, Arc::clone(&schedule));

@@ -1,5 +1,6 @@
 //! The configuration of a node: one TOML file, each key of which `RAIN_*` in the environment can override.
 
+use core::time::Duration;
 use rain_cluster::{NodeId, Quorum};
 use rain_codec::Code;
 use serde::Deserialize;
@@ -63,6 +64,7 @@ struct File {
     peers: Vec<FilePeer>,
     #[serde(default)]
     joined: bool,
+    heartbeat_ms: Option<u64>,
     demo: Option<FileDemo>,
 }
 
@@ -90,6 +92,9 @@ struct FilePeer {
     http: String,
     addresses: BTreeMap<String, SocketAddr>,
 }
+
+/// Between two pings of a path.
+const HEARTBEAT_MS: u64 = 20;
 
 fn default_code() -> String {
     "b-code:4".to_owned()
@@ -138,6 +143,8 @@ pub struct Config {
     pub interfaces: Vec<Interface>,
     /// The switches are joined to each other: every interface reaches every address of a peer.
     pub joined: bool,
+    /// Between two pings of a path; longer on a node with many.
+    pub heartbeat: Duration,
     /// What a node of a demo knows of it.
     pub demo: Option<DemoMember>,
 }
@@ -158,6 +165,8 @@ pub struct DemoMember {
 pub struct PathAddresses {
     /// The switch it uses; `None` when it crosses several.
     pub switch: Option<String>,
+    /// The switches that this node and the peer are plugged into at its ends.
+    pub ends: [String; 2],
     /// This node's interface.
     pub local: SocketAddr,
     /// The peer's address.
@@ -272,6 +281,7 @@ impl Config {
             token: token.map(|text| text.trim().to_owned()),
             interfaces,
             joined: file.joined,
+            heartbeat: check_heartbeat(file.heartbeat_ms.unwrap_or(HEARTBEAT_MS))?,
             demo: file.demo.map(check_demo).transpose()?,
         })
     }
@@ -284,8 +294,9 @@ impl Config {
             for (switch, remote) in &peer.addresses {
                 let same = interface.switch == *switch;
                 if same || self.joined {
+                    let ends = [interface.switch.clone(), switch.clone()];
                     let switch = same.then(|| switch.clone());
-                    paths.push(PathAddresses { switch, local: interface.address, remote: *remote });
+                    paths.push(PathAddresses { switch, ends, local: interface.address, remote: *remote });
                 }
             }
         }
@@ -317,6 +328,13 @@ fn is_name(name: &str) -> bool {
 
 fn is_loopback(address: IpAddr) -> bool {
     address.is_loopback()
+}
+
+fn check_heartbeat(milliseconds: u64) -> Result<Duration, ConfigError> {
+    if !(1..=1000).contains(&milliseconds) {
+        return Err(value("heartbeat_ms", milliseconds.to_string(), "a number of milliseconds from 1 to 1000"));
+    }
+    Ok(Duration::from_millis(milliseconds))
 }
 
 fn check_demo(demo: FileDemo) -> Result<DemoMember, ConfigError> {

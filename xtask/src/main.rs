@@ -6,6 +6,7 @@ mod browser;
 mod capi;
 mod fuzz;
 mod generate;
+mod lab;
 mod measure;
 mod mutate;
 mod proof;
@@ -17,6 +18,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use lab::Lab;
 use measure::What;
 use stages::{Outcome, Stage};
 use tools::Workspace;
@@ -62,6 +64,9 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         options: Vec<String>,
     },
+    /// Real nodes in network namespaces, whose switches and cables can be cut. Linux and root. See docs/laboratory.md.
+    #[command(subcommand)]
+    Lab(Lab),
     /// Runs fuzz targets, each with an oracle, for as long as is wanted.
     Fuzz(fuzz::Options),
     /// Plants bugs in codec and kernels, one by one, and reports which test finds each; writes docs/mutation.md.
@@ -87,6 +92,7 @@ fn main() -> ExitCode {
         Command::Test { stages } => test(&stages),
         Command::Measure { what, options } => measure(what, &options),
         Command::Bench { peers, options } => bench(peers, &options),
+        Command::Lab(what) => laboratory(&what),
         Command::Fuzz(options) => fuzzed(&options),
         Command::Mutate(options) => mutated(&options),
         Command::Generate { check } => generate(check),
@@ -109,6 +115,13 @@ fn measured(outcome: anyhow::Result<Outcome>) -> ExitCode {
         Err(error) => eprintln!("{error:#}"),
     }
     ExitCode::FAILURE
+}
+
+fn laboratory(what: &Lab) -> ExitCode {
+    lab::run(what).unwrap_or_else(|error| {
+        eprintln!("{error:#}");
+        ExitCode::FAILURE
+    })
 }
 
 fn fuzzed(options: &fuzz::Options) -> ExitCode {

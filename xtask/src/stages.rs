@@ -8,7 +8,7 @@ use clap::ValueEnum;
 
 use crate::measure::{self, What};
 use crate::tools::{self, Need, Workspace};
-use crate::{browser, capi, fuzz, generate, proof};
+use crate::{browser, capi, fuzz, generate, lab, proof};
 
 /// A stage of the test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -17,7 +17,9 @@ pub(crate) enum Stage {
     Lint,
     /// Tests of every crate by itself, and the example in C.
     Unit,
-    /// Whole clusters in the seeded simulator.
+    /// Every state of the link protocol, within bounds.
+    Model,
+    /// Whole clusters in the seeded simulator, and reliable datagrams in theirs.
     Sim,
     /// Every fuzz target for a short while.
     Fuzz,
@@ -27,13 +29,25 @@ pub(crate) enum Stage {
     E2e,
     /// Viewers of a demo whose parts fail: every byte right, no stream broken.
     Playback,
+    /// Real nodes in network namespaces whose switches and cables are cut: what both ends notice, what viewers do not.
+    Lab,
     /// The console of a demo and a player under faults, in a real browser.
     Browser,
 }
 
 /// All stages, in the order in which they run.
-pub(crate) const ALL: [Stage; 8] =
-    [Stage::Lint, Stage::Unit, Stage::Sim, Stage::Fuzz, Stage::Proof, Stage::E2e, Stage::Playback, Stage::Browser];
+pub(crate) const ALL: [Stage; 10] = [
+    Stage::Lint,
+    Stage::Unit,
+    Stage::Model,
+    Stage::Sim,
+    Stage::Fuzz,
+    Stage::Proof,
+    Stage::E2e,
+    Stage::Playback,
+    Stage::Lab,
+    Stage::Browser,
+];
 
 /// How a stage ended that did not fail.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,11 +114,13 @@ impl Stage {
         match self {
             Stage::Lint => lint(workspace),
             Stage::Unit => unit(workspace),
+            Stage::Model => model(workspace),
             Stage::Sim => sim(workspace),
             Stage::Fuzz => fuzz::run(workspace, &fuzz::Options::default()),
             Stage::Proof => prove(workspace),
             Stage::E2e => end_to_end(workspace),
             Stage::Playback => measure::run(workspace, What::Playback, &["--correctness-only".to_owned()]),
+            Stage::Lab => lab::stage(),
             Stage::Browser => in_browser(workspace),
         }
     }
@@ -140,10 +156,20 @@ fn unit(workspace: &Workspace) -> Result<Outcome> {
     for folder in LIBRARIES {
         tests.extend(integration_tests(workspace, folder)?);
     }
+    tests.retain(|name| name != MODEL);
     let tests = tests.iter().flat_map(|name| ["--test", name]);
     tools::run(workspace.cargo(&all).args(["--lib", "--bins"]).args(tests))?;
     tools::run(workspace.cargo(&all).arg("--doc"))?;
     capi::example(workspace)?;
+    Ok(Outcome::Passed)
+}
+
+/// The cluster's test that is a stage of its own.
+const MODEL: &str = "model";
+
+fn model(workspace: &Workspace) -> Result<Outcome> {
+    let test = ["test", "--release", "-p", "rain-cluster", "--test", MODEL, "--", "--nocapture"];
+    tools::run(&mut workspace.cargo(&test))?;
     Ok(Outcome::Passed)
 }
 
@@ -153,6 +179,8 @@ const SIMULATION: &str = "sim";
 fn sim(workspace: &Workspace) -> Result<Outcome> {
     let test = ["test", "--release", "-p", "rain-streamer", "--test", SIMULATION, "--", "--nocapture"];
     tools::run(&mut workspace.cargo(&test))?;
+    let datagrams = ["test", "--release", "-p", "rain-cluster", "--lib", "rudp::sim", "--", "--nocapture"];
+    tools::run(&mut workspace.cargo(&datagrams))?;
     Ok(Outcome::Passed)
 }
 
@@ -221,7 +249,7 @@ mod tests {
         assert_eq!(ALL, Stage::value_variants());
         assert_eq!(
             ALL.map(|stage| stage.to_string()),
-            ["lint", "unit", "sim", "fuzz", "proof", "e2e", "playback", "browser"]
+            ["lint", "unit", "model", "sim", "fuzz", "proof", "e2e", "playback", "lab", "browser"]
         );
     }
 }

@@ -1,6 +1,6 @@
 //! The command line.
 //!
-//! Exit status: 0, 1 (failed), 2 (wrong use).
+//! Exit status: 0, 1 (failed), 2 (wrong use). `rain topology verify` keeps 1 for what partitions.
 
 mod bench;
 mod check;
@@ -11,6 +11,7 @@ mod get;
 mod node;
 mod put;
 mod show;
+mod topology;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
@@ -80,6 +81,9 @@ enum Command {
     Fault(fault::FaultArguments),
     /// Measure encoding and decoding on this machine
     Bench(bench::BenchArguments),
+    /// Plan how switches and nodes are wired, and find the worst that losses can do
+    #[command(subcommand)]
+    Topology(topology::TopologyCommand),
     /// Check a configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -96,7 +100,7 @@ impl Command {
             | Self::Rm { client, .. }
             | Self::Stat { client, .. }
             | Self::Status { client, .. } => client.json,
-            Self::Demo(_) | Self::Node { .. } | Self::Bench(_) | Self::Config(_) => false,
+            Self::Demo(_) | Self::Node { .. } | Self::Bench(_) | Self::Topology(_) | Self::Config(_) => false,
         }
     }
 }
@@ -142,7 +146,7 @@ pub fn main() -> ExitCode {
         .init();
     let as_json = arguments.command.as_ref().is_some_and(Command::as_json);
     match run(arguments) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             match error.downcast_ref::<client::ErrorObject>() {
                 Some(object) if as_json => eprintln!("{}", object.json),
@@ -156,9 +160,10 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let Some(command) = arguments.command else { return demo::run(None) };
-    match command {
+fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let Some(command) = arguments.command else { return demo::run(None).map(|()| ExitCode::SUCCESS) };
+    let done = match command {
+        Command::Topology(command) => return Ok(topology::run(&command)),
         Command::Demo(arguments) => demo::run(Some(arguments)),
         Command::Fault(arguments) => block_on(fault::run(arguments)),
         Command::Node { config, parent } => node::run(&config, parent),
@@ -170,7 +175,8 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Rm { title, client } => block_on(show::remove(title, client)),
         Command::Stat { title, verify, client } => block_on(show::stat(title, verify, client)),
         Command::Status { watch, client } => block_on(show::status(watch, client)),
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }
 
 fn block_on(future: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {

@@ -21,4 +21,5 @@ mod names;
 mod network;
 mod ranges;
 mod round_trips;
+mod topology;
 mod writes;
