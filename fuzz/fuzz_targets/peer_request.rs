@@ -64,6 +64,10 @@ impl Taken {
         if boot > self.boot {
             *self = Self { boot, counters: BTreeSet::new() };
         }
+        // Nothing could come after the last number of all: it is never taken.
+        if counter == u64::MAX {
+            return false;
+        }
         let highest = self.counters.last().copied();
         highest.is_none_or(|highest| u128::from(counter) + WINDOW > u128::from(highest))
             && self.counters.insert(counter)

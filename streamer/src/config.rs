@@ -237,6 +237,14 @@ impl Config {
         for (index, member) in members.iter_mut().enumerate() {
             member.id = NodeId(u32::try_from(index).unwrap_or(u32::MAX));
         }
+        if let Some(member) = members.iter().find(|member| !is_name(&member.name)) {
+            let key = if member.name == file.node { "node" } else { "peers.name" };
+            return Err(value(
+                key,
+                format!("`{}`", member.name),
+                "a name of letters, digits and signs in ASCII, without spaces",
+            ));
+        }
         if let Some(twice) = members.windows(2).find(|pair| pair[0].name == pair[1].name) {
             return Err(value("peers.name", format!("`{}` twice", twice[0].name), "a name for each node"));
         }
@@ -313,6 +321,11 @@ impl Config {
     }
 }
 
+/// A name stands in a header of requests to peers, between spaces.
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
 fn is_loopback(address: IpAddr) -> bool {
     address.is_loopback()
 }
@@ -333,9 +346,6 @@ fn check_demo(demo: FileDemo) -> Result<DemoMember, ConfigError> {
 }
 
 fn check_peer(peer: &Member, interfaces: &[FileInterface], joined: bool) -> Result<(), ConfigError> {
-    if peer.name.is_empty() {
-        return Err(value("peers.name", "nothing", "a name"));
-    }
     let key = format!("peers.{}.addresses", peer.name);
     for switch in peer.addresses.keys() {
         if !joined && !interfaces.iter().any(|interface| interface.switch == *switch) {
@@ -427,6 +437,10 @@ mod tests {
             ("data = [\"/x\"]", "data = []", "`data`: found 0 folders, expected one folder"),
             ("node = \"B\"", "node = \"B\"\ncode = \"b-code:99\"", "`code`: found `b-code:99`"),
             ("node = \"B\"", "node = \"A\"", "`peers.name`: found `A` twice"),
+            // Peers refused every request of a node with such a name.
+            ("node = \"B\"", "node = \"B 2\"", "`node`: found `B 2`, expected a name"),
+            ("node = \"B\"", "node = \"\"", "`node`: found ``, expected a name"),
+            ("name = \"A\"", "name = \"\u{e4}\"", "`peers.name`: found `\u{e4}`, expected a name"),
             (
                 "node = \"B\"",
                 "node = \"B\"\ncode = \"b-code:5\"",

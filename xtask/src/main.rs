@@ -3,10 +3,12 @@
 
 mod bench;
 mod browser;
+mod capi;
 mod fuzz;
 mod generate;
 mod lab;
 mod measure;
+mod mutate;
 mod proof;
 mod stages;
 mod tools;
@@ -67,7 +69,9 @@ enum Command {
     Lab(Lab),
     /// Runs fuzz targets, each with an oracle, for as long as is wanted.
     Fuzz(fuzz::Options),
-    /// Writes the generated sources: the straight-line bodies of kernels/.
+    /// Plants bugs in codec and kernels, one by one, and reports which test finds each; writes docs/mutation.md.
+    Mutate(mutate::Options),
+    /// Writes the generated sources: the straight-line bodies of kernels/, and the C header of capi/.
     Generate {
         /// Only say whether they are as they would be written.
         #[arg(long)]
@@ -90,6 +94,7 @@ fn main() -> ExitCode {
         Command::Bench { peers, options } => bench(peers, &options),
         Command::Lab(what) => laboratory(&what),
         Command::Fuzz(options) => fuzzed(&options),
+        Command::Mutate(options) => mutated(&options),
         Command::Generate { check } => generate(check),
         Command::Prove { file } => prove(file.as_deref()),
     }
@@ -129,8 +134,22 @@ fn fuzzed(options: &fuzz::Options) -> ExitCode {
     }
 }
 
+fn mutated(options: &mutate::Options) -> ExitCode {
+    match Workspace::find().and_then(|workspace| mutate::run(&workspace, options)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
 fn generate(check: bool) -> ExitCode {
-    match Workspace::find().and_then(|workspace| generate::run(&workspace, check)) {
+    let run = |workspace: Workspace| {
+        generate::run(&workspace, check)?;
+        capi::header(&workspace, check)
+    };
+    match Workspace::find().and_then(run) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error:#}");

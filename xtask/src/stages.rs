@@ -8,14 +8,14 @@ use clap::ValueEnum;
 
 use crate::measure::{self, What};
 use crate::tools::{self, Need, Workspace};
-use crate::{browser, fuzz, generate, lab, proof};
+use crate::{browser, capi, fuzz, generate, lab, proof};
 
 /// A stage of the test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Stage {
     /// Format, clippy, documentation.
     Lint,
-    /// Tests of every crate by itself.
+    /// Tests of every crate by itself, and the example in C.
     Unit,
     /// Every state of the link protocol, within bounds.
     Model,
@@ -139,6 +139,7 @@ fn in_browser(workspace: &Workspace) -> Result<Outcome> {
 fn lint(workspace: &Workspace) -> Result<Outcome> {
     tools::run(&mut workspace.cargo(&["fmt", "--all", "--check"]))?;
     generate::run(workspace, true)?;
+    capi::header(workspace, true)?;
     tools::run(&mut workspace.cargo(&["clippy", "--workspace", "--all-targets", "--", "-Dwarnings"]))?;
     let mut doc = workspace.cargo(&["doc", "--workspace", "--no-deps"]);
     tools::run(doc.env("RUSTDOCFLAGS", "-Dwarnings"))?;
@@ -159,6 +160,7 @@ fn unit(workspace: &Workspace) -> Result<Outcome> {
     let tests = tests.iter().flat_map(|name| ["--test", name]);
     tools::run(workspace.cargo(&all).args(["--lib", "--bins"]).args(tests))?;
     tools::run(workspace.cargo(&all).arg("--doc"))?;
+    capi::example(workspace)?;
     Ok(Outcome::Passed)
 }
 
