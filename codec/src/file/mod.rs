@@ -5,8 +5,8 @@
 //! a [`Survey`] of the disks of some nodes finds the titles on them.
 //!
 //! Files are read with `pread` rather than through a mapping: a file that shrinks and a bad sector are then errors of one
-//! read, not the end of the process, and the reads are not what limits (docs/offline.md). Nothing has a final name before it is whole and
-//! durable.
+//! read, not the end of the process, and the reads are not what limits (docs/offline.md). Nothing has a final name
+//! before it is whole and durable.
 
 mod content_hash;
 mod decode;
