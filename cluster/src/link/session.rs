@@ -98,26 +98,26 @@ impl LinkEnd {
         if token.sender < self.peer && self.rules.old_starts_dropped() {
             return Told::Old;
         }
-        let mut taken = Taken {
+        let mut outcome = Taken {
             began: token.sender != self.peer,
             ended_up: false,
             is_answer: token.receiver == self.own,
             followed: 0,
         };
         let mut after = *self;
-        if taken.began {
-            taken.ended_up = self.is_up();
+        if outcome.began {
+            outcome.ended_up = self.is_up();
             after.peer = token.sender;
             after.history = History::new(self.rules);
         }
-        if taken.is_answer {
+        if outcome.is_answer {
             match after.history.hear(token.count) {
-                Ok(followed) => taken.followed = followed,
+                Ok(followed) => outcome.followed = followed,
                 Err(error) => return Told::Refused(error),
             }
         }
         *self = after;
-        Told::Taken(taken)
+        Told::Taken(outcome)
     }
 }
 

@@ -1,6 +1,8 @@
 //! Seeded simulation of the links of whole clusters: loss, delay, repetition, one-way cuts, clogs, pauses, restarts.
 //! `RAIN_LINK_SEEDS` sets how many seeds are run.
 #![expect(clippy::cast_possible_truncation, reason = "small numbers of nodes and links")]
+#![expect(clippy::cast_precision_loss, reason = "hours, for people")]
+#![expect(clippy::disallowed_methods, reason = "the rate is measured, and decides nothing")]
 #![expect(unreachable_pub, reason = "a test has no outside")]
 
 mod world;

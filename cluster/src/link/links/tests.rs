@@ -232,7 +232,7 @@ fn a_lossy_link_is_up_once_its_loss_is_known() {
         for _ in 0..milliseconds {
             pair.works = [0; 2].map(|_: u8| {
                 state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                (state >> 33) % 10 != 0
+                !(state >> 33).is_multiple_of(10)
             });
             pair.run(1);
         }
