@@ -209,6 +209,7 @@ impl Lane {
             return news;
         }
         let newer = echo.number > self.echoed;
+        let echoed_before = self.echoed;
         self.echoed = self.echoed.max(echo.number);
         if newer {
             (self.backoff, self.suspect_until) = (0, Time::default());
@@ -226,6 +227,10 @@ impl Lane {
             if came && number == echo.number && newer {
                 let held = Duration::from_micros(echo.delay_us.into());
                 self.round_trip.note(now.since(flight.sent).saturating_sub(held));
+            }
+            if came && number < echoed_before && flight.state != State::Done {
+                // Only the quickest come in a row: without the late ones the path would seem quicker than it is.
+                self.round_trip.note(now.since(flight.sent));
             }
             match flight.state {
                 State::InFlight(sequence) if came => {

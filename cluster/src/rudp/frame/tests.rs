@@ -72,7 +72,9 @@ fn what_is_no_frame_is_refused() {
     let good = bytes(&Frame { header: HEADER, ack: Some(ACK), data: Some(DATA) });
     let changed = |changes: &[(usize, u8)]| {
         let mut bytes = good.clone();
-        changes.iter().for_each(|(at, byte)| bytes[*at] = *byte);
+        for (at, byte) in changes {
+            bytes[*at] = *byte;
+        }
         Frame::from_bytes(&bytes).map(|_| ())
     };
     let length = |found, expected| Err(FrameError::Length { found, expected });
@@ -111,7 +113,7 @@ fn what_is_no_frame_is_refused() {
     assert_eq!(changed(&[(112, 1), (113, 0)]), fragment(2, 3, 1));
     assert_eq!(changed(&[(131, 4)]), Err(FrameError::Payload { found: 3, fragment: 2, fragments: 4 }));
     let refused = |payload: &[u8], fragment, fragments| {
-        let data = Data { payload, fragment, fragments, ..DATA };
+        let data = Data { fragment, fragments, payload, ..DATA };
         assert_eq!(
             Frame::from_bytes(&bytes(&Frame { header: HEADER, ack: None, data: Some(data) })).map(|_| ()),
             Err(FrameError::Payload { found: payload.len(), fragment, fragments })

@@ -1,5 +1,6 @@
 //! Seeded simulation: nodes with several paths between them, on a network that loses, delays, repeats and reorders, with
-//! cuts in one direction or both, false verdicts and restarts. `RAIN_SIM_SEEDS` sets how many seeds are run.
+//! cuts in one direction or both, false verdicts and restarts. `RAIN_SIM_SEEDS` sets how many seeds are run,
+//! `RAIN_SIM_FIRST` the first of them.
 
 mod ledger;
 mod random;
@@ -13,8 +14,10 @@ use world::{Options, World};
 /// The stage `sim` has a build that is worth more.
 const SEEDS: u64 = if cfg!(debug_assertions) { 20 } else { 400 };
 
-fn seeds(default: u64) -> u64 {
-    std::env::var("RAIN_SIM_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+fn seeds() -> core::ops::Range<u64> {
+    let number = |name| std::env::var(name).ok().and_then(|text| text.parse().ok());
+    let first = number("RAIN_SIM_FIRST").unwrap_or(0);
+    first..first + number("RAIN_SIM_SEEDS").unwrap_or(SEEDS)
 }
 
 fn run(seed: u64, missing: Option<Safeguard>) -> Result<World, String> {
@@ -27,7 +30,7 @@ fn run(seed: u64, missing: Option<Safeguard>) -> Result<World, String> {
 #[test]
 fn every_message_comes_once_whatever_the_paths_do() {
     let (mut messages, mut frames, mut again, mut moved, mut virtual_us) = (0, 0, 0, 0, 0);
-    for seed in 0..seeds(SEEDS) {
+    for seed in seeds() {
         let first = run(seed, None).unwrap_or_else(|what| panic!("{what}"));
         let second = run(seed, None).unwrap_or_else(|what| panic!("{what}"));
         assert!(first.trace == second.trace, "seed {seed} is not the same twice");
@@ -71,7 +74,7 @@ fn no_safeguard_is_superfluous() {
             quietly(&|| scenario(Some(missing))).err().map(|what| format!("scenario {name}: {what}"))
         });
         let by_seed = || {
-            (0..seeds(SEEDS)).find_map(|seed| {
+            seeds().find_map(|seed| {
                 let found = quietly(&|| run(seed, Some(missing)).map(|_| ())).err()?;
                 Some(found.lines().next().unwrap_or_default().to_owned())
             })

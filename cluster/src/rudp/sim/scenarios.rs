@@ -34,6 +34,7 @@ fn at(millis: u64) -> Time {
     Time::from_micros(millis * 1000)
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "most are numbers")]
 fn expect<T: PartialEq + core::fmt::Debug>(what: &str, found: T, expected: T) -> Result<(), String> {
     if found == expected { Ok(()) } else { Err(format!("{what}: {found:?}, expected {expected:?}")) }
 }
@@ -142,8 +143,8 @@ fn a_down_moves_what_is_in_flight(missing: Option<Safeguard>) -> Result<(), Stri
     let moved: Vec<_> = two.log[before..].iter().map(|(time, _, path, sequence)| (*time, *path, *sequence)).collect();
     expect("moved at once", moved, lost.iter().map(|sequence| (at(1003), 1, *sequence)).collect())?;
     two.run(at(2000));
-    let last = two.messages.last().map(|(time, _)| *time);
-    expect("the last message", (two.messages.len(), last), (8, Some(at(1013))))?;
+    let end = two.messages.last().map(|(time, _)| *time);
+    expect("the last message", (two.messages.len(), end), (8, Some(at(1013))))?;
     expect("time-outs", two.ends[0].statistics(NodeId(1)).unwrap().timeouts, 0)
 }
 
@@ -282,7 +283,11 @@ fn what_was_for_an_earlier_start_is_not_taken(missing: Option<Safeguard>) -> Res
         .iter()
         .filter_map(|event| match event {
             Event::Session { incarnation, lost, .. } => Some((*incarnation, lost.len())),
-            _ => None,
+            Event::Message { .. }
+            | Event::Acknowledged { .. }
+            | Event::Unreachable { .. }
+            | Event::Reachable { .. }
+            | Event::Writable { .. } => None,
         })
         .collect();
     expect("sessions", lost, vec![(2, 3)])?;

@@ -18,6 +18,7 @@ const CLUSTER: u64 = 7;
 
 /// What a seed switches on.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch by itself")]
 pub(super) struct Options {
     seed: u64,
     nodes: usize,
@@ -174,7 +175,7 @@ impl World {
     pub(super) fn run(&mut self) -> Result<(), String> {
         while let Some(((time, _), what)) = self.queue.pop_first() {
             self.now = time;
-            if time > self.options.ends + Duration::from_secs(60) {
+            if time > self.options.ends + Duration::from_mins(1) {
                 return Err("it does not fall silent".to_owned());
             }
             self.trace.extend_from_slice(&time.micros().to_le_bytes());
@@ -359,7 +360,7 @@ impl World {
 
     fn stop(&mut self, node: usize) {
         if self.nodes[node].endpoint.take().is_some() {
-            self.each_wire_of(node, |world, pair, path| world.judge(pair, path));
+            self.each_wire_of(node, Self::judge);
         }
     }
 
