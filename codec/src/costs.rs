@@ -168,6 +168,6 @@ mod tests {
     fn wide_codes_are_sampled() {
         let (costs, bounds) = costs("x-code:31");
         assert!((costs.encode - bounds.encode).abs() < 1e-9 && costs.every_pattern);
-        assert!(!super::Costs::of(&Code::named("rs:28+2").unwrap()).unwrap().every_pattern);
+        assert!(!Costs::of(&Code::named("rs:28+2").unwrap()).unwrap().every_pattern);
     }
 }

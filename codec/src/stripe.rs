@@ -11,6 +11,9 @@ use crate::schedule::{ErasurePattern, Schedule, ScheduleError, recover_turned};
 /// Recovery schedules kept. Every pattern of b-code:13 with all its cells wanted is 91; the rest is for reads of single
 /// cells.
 const SCHEDULES_MAX: usize = 512;
+/// Cells that the steps of all schedules kept may name together: some megabytes. Those of the widest codes are a few
+/// hundred thousand each.
+const SCHEDULE_SOURCES_MAX: usize = 1 << 22;
 
 /// A code with the machine's instruction set and the schedules made so far.
 ///
@@ -168,6 +171,8 @@ struct Recoveries {
     schedules: HashMap<RecoveryKey, (Arc<Schedule>, u64)>,
     /// Counts uses, and so tells which one was earlier.
     uses: u64,
+    /// Cells that their steps name.
+    sources: usize,
 }
 
 impl Recoveries {
@@ -179,12 +184,18 @@ impl Recoveries {
     }
 
     fn keep(&mut self, key: RecoveryKey, schedule: Arc<Schedule>) {
-        if self.schedules.len() >= SCHEDULES_MAX && !self.schedules.contains_key(&key) {
-            let oldest = self.schedules.iter().min_by_key(|(_, (_, last_use))| *last_use);
-            if let Some(oldest) = oldest.map(|(key, _)| key.clone()) {
-                self.schedules.remove(&oldest);
-            }
+        if let Some((replaced, _)) = self.schedules.remove(&key) {
+            self.sources -= replaced.source_count();
         }
+        let sources = schedule.source_count();
+        while !self.schedules.is_empty()
+            && (self.schedules.len() >= SCHEDULES_MAX || self.sources + sources > SCHEDULE_SOURCES_MAX)
+        {
+            let oldest = self.schedules.iter().min_by_key(|(_, (_, last_use))| *last_use).map(|(key, _)| key.clone());
+            let Some((removed, _)) = oldest.and_then(|oldest| self.schedules.remove(&oldest)) else { break };
+            self.sources -= removed.source_count();
+        }
+        self.sources += sources;
         self.uses += 1;
         self.schedules.insert(key, (schedule, self.uses));
     }
@@ -222,5 +233,26 @@ mod tests {
         }
         assert!(made > SCHEDULES_MAX);
         assert_eq!(codec.recoveries().schedules.len(), SCHEDULES_MAX);
+    }
+
+    /// Heavy schedules are bounded by what they weigh, and what is counted is what is there.
+    #[test]
+    fn heavy_schedules_are_bounded_by_their_weight() {
+        let code = Code::named("x-code:43").unwrap();
+        let wanted: Vec<Cell> = code.cells().filter(|cell| cell.column < 2).collect();
+        let schedule = Arc::new(Schedule::recover(&code, ErasurePattern::of(&[0, 1]), &wanted).unwrap());
+        let fitting = SCHEDULE_SOURCES_MAX / schedule.source_count();
+        assert!(fitting < 2000, "{fitting}");
+        let mut recoveries = Recoveries { sources: SCHEDULE_SOURCES_MAX / 2, ..Recoveries::default() };
+        for column in 0..255 {
+            for kept in 0..4 {
+                let key = (ErasurePattern::of(&[column]), vec![Cell::new(column, kept)]);
+                recoveries.keep(key, Arc::clone(&schedule));
+            }
+        }
+        let of_those_there = recoveries.schedules.len() * schedule.source_count();
+        assert_eq!(recoveries.sources, SCHEDULE_SOURCES_MAX / 2 + of_those_there);
+        assert!(recoveries.sources <= SCHEDULE_SOURCES_MAX);
+        assert!(recoveries.schedules.len() >= fitting / 2 || recoveries.schedules.len() == SCHEDULES_MAX);
     }
 }

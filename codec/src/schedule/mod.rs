@@ -204,6 +204,12 @@ impl Schedule {
         self.lean.as_ref().map_or(0, Lean::temporaries)
     }
 
+    /// Counts the cells that its steps name: how much memory it takes.
+    pub(crate) fn source_count(&self) -> usize {
+        let of = |program: &Program| program.xor_count() + program.output_count();
+        of(self.program()) + self.lean.as_ref().map_or(0, |lean| of(&lean.program))
+    }
+
     /// The program by way of temporary cells, and for each of its steps the target that it makes, if it makes one. None
     /// where it saves nothing, or where there is a straight-line body: that keeps its sums in registers, and what counts
     /// then is what is read and written.
