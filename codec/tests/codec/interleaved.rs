@@ -125,3 +125,21 @@ fn codes_of_the_benchmark_have_bodies_for_every_pattern() {
         }
     }
 }
+
+/// The diagonals of an X-code are the same from every column on.
+#[test]
+fn x_codes_turn_by_all_their_columns() {
+    for columns in [5, 7, 13] {
+        let code = Code::named(&format!("x-code:{columns}")).unwrap();
+        assert_eq!(code.turning_columns(), columns);
+    }
+}
+
+#[test]
+#[should_panic(expected = "is no multiple of")]
+fn columns_of_half_a_packet_are_refused() {
+    let codec = InterleavedCodec::new(Arc::new(Code::named("b-code:4").unwrap()));
+    let mut columns = vec![vec![0; 65 * codec.code().rows()]; codec.code().columns()];
+    let mut columns: Vec<&mut [u8]> = columns.iter_mut().map(Vec::as_mut_slice).collect();
+    codec.encode(Layout::Interleaved, Stores::Normal, &mut columns);
+}

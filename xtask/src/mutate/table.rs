@@ -59,12 +59,6 @@ pub(super) const ALL: &[Mutant] = &[
     },
     Mutant {
         file: "codec/src/code/mod.rs",
-        text: "Cell::new((column + «by») % turning, row)",
-        instead: "by + 1",
-        first: ("codec", "recovery::every_pattern"),
-    },
-    Mutant {
-        file: "codec/src/code/mod.rs",
         text: "self.columns() - «self.tolerates»",
         instead: "1",
         first: ("codec", "codes::sizes"),
@@ -97,12 +91,6 @@ pub(super) const ALL: &[Mutant] = &[
         file: "codec/src/schedule/eliminate.rs",
         text: "zip(&other.words).for_each(|(word, other)| «*word ^= other»)",
         instead: "*word |= other",
-        first: ("rain_codec", "eliminate"),
-    },
-    Mutant {
-        file: "codec/src/schedule/eliminate.rs",
-        text: "relation.len_with(other) < «relation.len()»",
-        instead: "relation.len() + 1",
         first: ("rain_codec", "eliminate"),
     },
     Mutant {
@@ -301,18 +289,12 @@ pub(super) const ALL: &[Mutant] = &[
         file: "kernels/src/columns.rs",
         text: "Self::Interleaved | Self::Divided => «rows * LINE_BYTES»,",
         instead: "rows",
-        first: ("columns", ""),
+        first: ("codec", "interleaved::columns_of_half"),
     },
     Mutant {
         file: "kernels/src/kernel.rs",
         text: "(«cell_len - LINE_BYTES», 1, Stores::Normal)",
         instead: "lines * LINE_BYTES - LINE_BYTES",
-        first: ("columns", ""),
-    },
-    Mutant {
-        file: "kernels/src/kernel.rs",
-        text: "let can_stream = «cell_len.is_multiple_of(LINE_BYTES)» &&",
-        instead: "true",
         first: ("columns", ""),
     },
     Mutant {
