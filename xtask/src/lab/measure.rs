@@ -42,10 +42,15 @@ pub(crate) struct Options {
     more: bool,
     /// Few cuts and no soak; only correct bytes, whole streams and verdicts asserted; nothing is recorded
     #[arg(long)]
-    pub(super) correctness_only: bool,
+    correctness_only: bool,
 }
 
 impl Options {
+    /// Few cuts, of which only what must hold on any machine is judged.
+    pub(super) fn correctness_only() -> Self {
+        Self { correctness_only: true, ..Self::default() }
+    }
+
     /// The words for the measurement, but for its parts.
     fn to_arguments(&self) -> Vec<String> {
         let Self { cuts, minutes, megabytes, seed, out, more, correctness_only, parts: _, settings: _ } = self;

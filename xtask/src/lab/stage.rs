@@ -41,7 +41,7 @@ pub(crate) fn run() -> Result<Outcome> {
         println!("   killed {victim:?}: nothing is left");
     }
     let before = Traces::collect()?;
-    measure::run(&Options { correctness_only: true, ..Options::default() })?;
+    measure::run(&Options::correctness_only())?;
     before.compare()?;
     Ok(Outcome::Passed)
 }
