@@ -160,7 +160,9 @@ fn look_at(switches: usize, nodes: &[[usize; 2]], lose: usize, found: &mut Surve
 fn falls_by_neighbours(topology: &Topology, switch: usize) -> bool {
     let mut lost = vec![false; topology.switches];
     for link in topology.switch_links.iter().filter(|link| link.contains(&switch)) {
-        link.iter().for_each(|end| lost[*end] = true);
+        for end in link {
+            lost[*end] = true;
+        }
     }
     for cable in topology.attachments.iter().filter(|cable| cable.switch == switch) {
         let homes = topology.attachments.iter().filter(|other| other.node == cable.node);

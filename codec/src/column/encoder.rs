@@ -79,8 +79,8 @@ impl StripeEncoder {
         data_bytes: usize,
         fill: impl FnOnce(&mut [&mut [u8]]) -> Result<(), E>,
     ) -> Result<&[Vec<u8>], E> {
-        let full = self.stripe_data_bytes();
-        assert!((1..=full).contains(&data_bytes), "{data_bytes} bytes for a stripe of 1 to {full}");
+        let most = self.stripe_data_bytes();
+        assert!((1..=most).contains(&data_bytes), "{data_bytes} bytes for a stripe of 1 to {most}");
         // A title of these bytes alone has one stripe, of the shape wanted.
         let shape = Geometry::new(self.codec.code(), self.cell_bytes, self.block_bytes, data_bytes as u64).stripe(0);
         for record in &mut self.records {

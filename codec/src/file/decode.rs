@@ -174,7 +174,9 @@ fn pass(title: &Title, output: &Output, careful: bool, progress: Progress<'_>) -
         let shape = *reader.shape();
         let mut hasher = StripeHasher::new(shape.title_offset, shape.title_offset + shape.data_bytes);
         let data = reader.data();
-        data.iter().for_each(|part| hasher.update(part));
+        for part in &data {
+            hasher.update(part);
+        }
         hash.add(hasher.finish());
         let written = output.write(index, shape.title_offset, &data, &mut share.scratch);
         written.map_err(FileError::io("writing", output.path()))?;

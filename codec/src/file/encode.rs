@@ -187,16 +187,19 @@ impl Job<'_> {
             let ahead = start + STRIPES_AHEAD * shape.data_bytes;
             let _ = rustix::fs::fadvise(file, ahead, NonZero::new(shape.data_bytes), Advice::WillNeed);
             let records = encoder.encode_stripe_with(index, in_memory(shape.data_bytes), |cells| {
-                read_cells(file, start, cells).map_err(|error| match error.kind() {
-                    io::ErrorKind::UnexpectedEof => {
+                read_cells(file, start, cells).map_err(|error| {
+                    if error.kind() == io::ErrorKind::UnexpectedEof {
                         let found = file.metadata().map_or(0, |metadata| metadata.len());
                         let (path, expected) = (path.to_owned(), self.header.title_bytes);
                         FileError::InputShrank { path, found, expected }
+                    } else {
+                        FileError::io("reading", path)(error)
                     }
-                    _ => FileError::io("reading", path)(error),
                 })?;
                 let mut hasher = StripeHasher::new(start, end);
-                cells.iter().for_each(|cell| hasher.update(cell));
+                for cell in &*cells {
+                    hasher.update(cell);
+                }
                 self.hash.add(hasher.finish());
                 Ok::<(), FileError>(())
             })?;

@@ -225,7 +225,8 @@ fn list(paths: &[PathBuf]) -> String {
 }
 
 fn unused_text(unused: &[(PathBuf, String)]) -> String {
-    unused.iter().map(|(path, reason)| format!("; {}: {reason}", path.display())).collect()
+    let each: Vec<String> = unused.iter().map(|(path, reason)| format!("; {}: {reason}", path.display())).collect();
+    each.concat()
 }
 
 /// An entity tag as people see it.

@@ -109,10 +109,10 @@ impl Survey {
                 unused: self.unused.into_iter().chain(headless).collect(),
             });
         }
-        let mut names: Vec<String> = self.titles.iter().map(|title| title.header.title.clone()).collect();
-        names.dedup();
-        if let Some(asked) = title.filter(|title| !names.iter().any(|name| name == title)) {
-            return Err(FileError::NoSuchTitle { asked: asked.to_owned(), found: quoted(&names) });
+        let mut present: Vec<String> = self.titles.iter().map(|title| title.header.title.clone()).collect();
+        present.dedup();
+        if let Some(asked) = title.filter(|title| !present.iter().any(|name| name == title)) {
+            return Err(FileError::NoSuchTitle { asked: asked.to_owned(), found: quoted(&present) });
         }
         let Self { titles, headless, mut unused, .. } = self;
         let is_named = |found: &SurveyedTitle| title.is_none_or(|title| found.header.title == title);

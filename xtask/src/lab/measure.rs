@@ -46,13 +46,11 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// What the stage runs: few cuts, no soak, and nothing recorded.
+    /// Few cuts, of which only what must hold on any machine is judged.
     pub(super) fn correctness_only() -> Self {
         Self { correctness_only: true, ..Self::default() }
     }
-}
 
-impl Options {
     /// The words for the measurement, but for its parts.
     fn to_arguments(&self) -> Vec<String> {
         let Self { cuts, minutes, megabytes, seed, out, more, correctness_only, parts: _, settings: _ } = self;
