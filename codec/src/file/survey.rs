@@ -137,7 +137,7 @@ impl Survey {
                 return Err(if all.all(|other| other == title) {
                     FileError::SeveralVersions { title, found }
                 } else {
-                    FileError::SeveralTitles { found: quoted(&names) }
+                    FileError::SeveralTitles { found: quoted(&present) }
                 });
             }
             named = enough;
