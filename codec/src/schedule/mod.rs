@@ -4,6 +4,7 @@
 mod eliminate;
 mod pattern;
 mod peel;
+mod repair;
 mod symbolic;
 mod turn;
 
@@ -112,7 +113,8 @@ impl Schedule {
     /// Shape: inputs are only the surviving cells that are needed, by column, then row; targets are the wanted cells
     /// and those on the way to them, each after what it is made of. A cell wanted twice counts once.
     /// Cost: k - 1 XORs per target for B-codes and X-codes. Where several chains lead to a cell, they are chosen so
-    /// that few cells are read: for one lost column of a B-code or X-code the fewest there can be. Where no chain leads
+    /// that few cells are read: for one lost column of a B-code or X-code the fewest there can be, for one of an MDR code
+    /// half of each other column. Where no chain leads
     /// to a wanted cell, as with more columns of a Reed-Solomon code, a sum of equations does, which has more cells.
     /// Made once per pattern, kept by [`StripeCodec`](crate::StripeCodec).
     ///
@@ -132,12 +134,21 @@ impl Schedule {
         if let Some(&cell) = wanted.iter().find(|&&cell| !is_lost(cell)) {
             return Err(ScheduleError::NotLost { cell, lost });
         }
-        let steps = peel::steps(code, lost, wanted)?;
-        let mut inputs: Vec<Cell> =
-            steps.iter().flat_map(|(_, sources)| sources).copied().filter(|&cell| !is_lost(cell)).collect();
-        inputs.sort_unstable();
-        inputs.dedup();
-        Self::assemble(code, inputs, &steps)
+        let inputs = |steps: &[(Cell, Vec<Cell>)]| -> Vec<Cell> {
+            let mut inputs: Vec<Cell> =
+                steps.iter().flat_map(|(_, sources)| sources).copied().filter(|&cell| !is_lost(cell)).collect();
+            inputs.sort_unstable();
+            inputs.dedup();
+            inputs
+        };
+        let mut steps = peel::steps(code, lost, wanted)?;
+        if let (1, Some(column)) = (lost.len(), lost.iter().next())
+            && let Some(repair) = repair::steps(code, column, wanted)
+            && inputs(&repair).len() < inputs(&steps).len()
+        {
+            steps = repair;
+        }
+        Self::assemble(code, inputs(&steps), &steps)
     }
 
     /// Numbers the cells of steps (a target and the cells it is the XOR of), inputs first.

@@ -6,6 +6,7 @@ mod costs;
 mod families;
 mod golden;
 mod interleaved;
+mod mdr;
 mod oracle;
 mod recovery;
 mod reed_solomon;
