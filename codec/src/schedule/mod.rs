@@ -5,6 +5,7 @@ mod eliminate;
 mod lean;
 mod pattern;
 mod peel;
+mod repair;
 mod share;
 mod symbolic;
 mod turn;
@@ -121,7 +122,8 @@ impl Schedule {
     /// Shape: inputs are only the surviving cells that are needed, by column, then row; targets are the wanted cells
     /// and those on the way to them, each after what it is made of. A cell wanted twice counts once.
     /// Cost: k - 1 XORs per target for B-codes and X-codes. Where several chains lead to a cell, they are chosen so
-    /// that few cells are read: for one lost column of a B-code or X-code the fewest there can be. Where no chain leads
+    /// that few cells are read: for one lost column of a B-code or X-code the fewest there can be, for one of an MDR code
+    /// half of each other column. Where no chain leads
     /// to a wanted cell, as with more columns of a Reed-Solomon code, a sum of equations does, which has more cells.
     /// Made once per pattern, kept by [`StripeCodec`](crate::StripeCodec).
     ///
@@ -141,14 +143,23 @@ impl Schedule {
         if let Some(&cell) = wanted.iter().find(|&&cell| !is_lost(cell)) {
             return Err(ScheduleError::NotLost { cell, lost });
         }
-        let (steps, are_chains) = peel::steps(code, lost, wanted)?;
-        let mut inputs: Vec<Cell> =
-            steps.iter().flat_map(|(_, sources)| sources).copied().filter(|&cell| !is_lost(cell)).collect();
-        inputs.sort_unstable();
-        inputs.dedup();
+        let inputs = |steps: &[(Cell, Vec<Cell>)]| -> Vec<Cell> {
+            let mut inputs: Vec<Cell> =
+                steps.iter().flat_map(|(_, sources)| sources).copied().filter(|&cell| !is_lost(cell)).collect();
+            inputs.sort_unstable();
+            inputs.dedup();
+            inputs
+        };
+        let (mut steps, mut are_chains) = peel::steps(code, lost, wanted)?;
+        if let (1, Some(column)) = (lost.len(), lost.iter().next())
+            && let Some(repair) = repair::steps(code, column, wanted)
+            && inputs(&repair).len() < inputs(&steps).len()
+        {
+            (steps, are_chains) = (repair, false);
+        }
         // Cells of a chain have nothing in common but the cells of the chain.
         let effort = (!are_chains).then_some(lean::RECOVER);
-        Self::assemble(code, inputs, &steps, effort)
+        Self::assemble(code, inputs(&steps), &steps, effort)
     }
 
     /// Numbers the cells of steps (a target and the cells it is the XOR of), inputs first; with an effort, looks for sums to

@@ -8,6 +8,7 @@ mod files;
 mod golden;
 mod integrity;
 mod interleaved;
+mod mdr;
 mod oracle;
 mod recovery;
 mod reed_solomon;

@@ -16,7 +16,7 @@ pub fn marked_versions(folders: &[PathBuf], title: &str) -> Vec<Version> {
     let lists = folders.iter().flat_map(|folder| [folder.clone(), folder.join(TITLES), folder.join(DECISIONS)]);
     lists
         .filter_map(|folder| std::fs::read_dir(folder).ok())
-        .flat_map(|entries| entries.flatten())
+        .flat_map(Iterator::flatten)
         .filter_map(|entry| entry.file_name().into_string().ok().and_then(of_title))
         .collect()
 }
