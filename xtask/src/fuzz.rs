@@ -35,7 +35,7 @@ const FLAGS: &[&str] = &[
 /// What is to be run, and how.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// Targets, by the names of the files in fuzz/fuzz_targets; all of them when none is named
+    /// Targets, by the names of the files in `fuzz/fuzz_targets`; all of them when none is named
     targets: Vec<String>,
     /// For how long each of them runs
     #[arg(long, default_value_t = SECONDS_EACH)]

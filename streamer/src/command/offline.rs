@@ -24,7 +24,7 @@ pub(super) fn refusal(error: &FileError) -> ErrorObject {
     let mut message = error.to_string();
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {
-        message += &format!(": {error}");
+        message = format!("{message}: {error}");
         cause = error.source();
     }
     object(error.name(), &message, error.numbers())

@@ -257,8 +257,8 @@ fn legend(plan: &Plan, pieces: &Pieces, loss: Option<&Loss>, width: f64) -> Vec<
         let words = if alone.len() == 1 { "1 alone".to_owned() } else { format!("{}, each alone", alone.len()) };
         add(Some(piece), format!("{words}: {}", listed(&alone)));
     }
-    let lost: Vec<_> = loss.parts.iter().map(|part| plan.name(*part)).collect();
-    add(None, format!("{} lost: {}", lost.len(), listed(&lost)));
+    let names: Vec<_> = loss.parts.iter().map(|part| plan.name(*part)).collect();
+    add(None, format!("{} lost: {}", names.len(), listed(&names)));
     entries
 }
 

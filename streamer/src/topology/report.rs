@@ -106,7 +106,7 @@ impl Verdict {
     pub fn to_text(&self, plan: &Plan) -> String {
         let of = match self.kind {
             LossKind::Any => "parts of any kind".to_owned(),
-            kind => kind_name(kind).to_owned(),
+            kind @ (LossKind::Switches | LossKind::Links | LossKind::Nodes) => kind_name(kind).to_owned(),
         };
         let mut text = format!("{}; every loss of up to {} of {} {of}\n\n", plan.size(), self.losses.len(), self.parts);
         // Writing to a string cannot fail.
@@ -148,9 +148,9 @@ pub(super) fn members(plan: &Plan, pieces: &Pieces) -> Vec<Vec<String>> {
 
 fn example(plan: &Plan, loss: &Loss) -> Value {
     let pieces = Pieces::new(&plan.topology, &Living::without(&plan.topology, &loss.parts));
-    let lost: Vec<_> = loss.parts.iter().map(|part| plan.name(*part)).collect();
+    let names: Vec<_> = loss.parts.iter().map(|part| plan.name(*part)).collect();
     json!({
-        "lost": lost,
+        "lost": names,
         "stranded": loss.left.stranded(),
         "second": loss.left.second,
         "pieces": members(plan, &pieces),

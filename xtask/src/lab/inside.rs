@@ -22,13 +22,13 @@ pub(super) const READY: &str = "ready";
 /// # Errors
 /// It was not started by [`super::enter`]; something cannot be built.
 pub(super) fn run(plan: &Plan, program: &Path, command: &[String]) -> Result<ExitCode> {
-    let done = stand(plan, program).and_then(|()| match command.split_first() {
-        Some((program, arguments)) => run_command(plan, program, arguments),
-        None => {
-            println!("{READY}");
-            loop {
-                thread::park();
-            }
+    let done = stand(plan, program).and_then(|()| {
+        if let Some((program, arguments)) = command.split_first() {
+            return run_command(plan, program, arguments);
+        }
+        println!("{READY}");
+        loop {
+            thread::park();
         }
     });
     // Whoever made one that stays hears no more of it than this.

@@ -17,7 +17,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 
-use crate::tools::{self, Workspace};
+use crate::tools::Workspace;
 use table::{ALL, BODIES, LEFT_OUT, Mutant};
 
 /// The crates that are copied.
@@ -74,7 +74,9 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let is_wanted = |number: &usize| options.numbers.is_empty() || options.numbers.contains(number);
     let wanted: Vec<usize> = (1..=ALL.len()).filter(is_wanted).collect();
     if options.list {
-        wanted.iter().for_each(|&number| println!("{number:3} {}", what(&ALL[number - 1])));
+        for number in wanted {
+            println!("{number:3} {}", what(&ALL[number - 1]));
+        }
         return Ok(());
     }
     let began = cpu_seconds()?;
@@ -139,7 +141,7 @@ fn copy(from: &Path, to: &Path, root: &Path) -> Result<()> {
         }
         let file = path.strip_prefix(root)?.to_string_lossy().into_owned();
         let mut bytes = fs::read(&path)?;
-        if file.ends_with(".rs") {
+        if path.extension().is_some_and(|extension| extension == "rs") {
             bytes = planted(&file, String::from_utf8(bytes)?)?.into_bytes();
         }
         write_changed(&to.join(name), &bytes)?;
@@ -189,11 +191,11 @@ struct Program {
 
 /// Builds the tests of the copy.
 fn build(workspace: &Workspace, folder: &Path) -> Result<Vec<Program>> {
-    let mut build = workspace.cargo(&["test", "--no-run", "--lib", "--tests"]);
-    build.current_dir(folder).env("CARGO_TARGET_DIR", folder.join("target"));
-    let built = build.output().context("starting cargo")?;
-    let words = String::from_utf8_lossy(&built.stderr);
-    ensure!(built.status.success(), "the copy with the bugs does not compile:\n{words}");
+    let mut cargo = workspace.cargo(&["test", "--no-run", "--lib", "--tests"]);
+    cargo.current_dir(folder).env("CARGO_TARGET_DIR", folder.join("target"));
+    let done = cargo.output().context("starting cargo")?;
+    let words = String::from_utf8_lossy(&done.stderr);
+    ensure!(done.status.success(), "the copy with the bugs does not compile:\n{words}");
     let programs: Vec<Program> = words.lines().filter_map(|line| program(line, folder)).collect();
     ensure!(programs.len() >= CRATES.len(), "cargo names {} programs of tests:\n{words}", programs.len());
     Ok(programs)
