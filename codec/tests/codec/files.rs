@@ -13,6 +13,7 @@ use rain_codec::file::{
 use rain_codec::{Code, ColumnHeader, Geometry, Seal, TitleVersion};
 
 use crate::columns::{column_files, title_bytes};
+use crate::families::listed;
 
 /// A fresh folder, removed with all that is in it.
 struct Folder(PathBuf);
