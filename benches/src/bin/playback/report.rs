@@ -20,8 +20,9 @@ pub(crate) fn column(lines: &[&Value], field: &str) -> Vec<f64> {
     numbers
 }
 
+/// The sum of a field; 0 of no lines, where an empty sum of the standard library is -0.
 pub(crate) fn sum(lines: &[&Value], field: &str) -> f64 {
-    lines.iter().filter_map(|line| line[field].as_f64()).sum()
+    lines.iter().filter_map(|line| line[field].as_f64()).fold(0.0, |sum, value| sum + value)
 }
 
 pub(crate) fn of_kind<'lines>(lines: &'lines [Value], kind: &str) -> Vec<&'lines Value> {
