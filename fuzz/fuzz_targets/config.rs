@@ -142,7 +142,9 @@ impl Parts<'_> {
         }
         for (name, switches) in self.peers() {
             line(format!("[[peers]]\nname = {}\nhttp = \"http://p:80\"\n[peers.addresses]", quoted(&name)));
-            switches.iter().for_each(|switch| line(format!("s{switch} = \"127.0.1.1:{switch}\"")));
+            for switch in switches {
+                line(format!("s{switch} = \"127.0.1.1:{switch}\""));
+            }
         }
         file
     }
@@ -202,7 +204,9 @@ fn written(config: &Config) -> String {
     for peer in config.members.iter().filter(|member| member.id != config.id) {
         line(format!("[[peers]]\nname = {}\nhttp = {}\n[peers.addresses]", quoted(&peer.name), quoted(&peer.http)));
         let addresses: &BTreeMap<String, SocketAddr> = &peer.addresses;
-        addresses.iter().for_each(|(switch, address)| line(format!("{} = \"{address}\"", quoted(switch))));
+        for (switch, address) in addresses {
+            line(format!("{} = \"{address}\"", quoted(switch)));
+        }
     }
     if let Some(demo) = &config.demo {
         line(format!("[demo]\nsupervisor = {}\nseed = {}", quoted(&demo.supervisor), demo.seed));

@@ -112,8 +112,8 @@ fn check(case: &Case<'_>, made: &Made, counter: u64, verifier: &Verifier, taken:
         }
     }
     let header = String::from_utf8(header).expect("ASCII for ASCII");
-    let verified = verifier.verify(method, &path, Some(&header));
-    let outcome = verified.clone().and_then(|verified| verified.verify_body(&body));
+    let answer = verifier.verify(method, &path, Some(&header));
+    let outcome = answer.and_then(|verified| verified.verify_body(&body));
     match made.change {
         Change::Header(_) => {
             let error = outcome.expect_err("a changed header");

@@ -67,8 +67,8 @@ fn check_need(code: &Code, schedule: &Schedule, wanted: &[Cell]) {
     for (target, cell) in schedule.targets().iter().enumerate() {
         used[inputs + target] = wanted.contains(cell);
     }
-    for sources in schedule.program().steps() {
-        sources.iter().for_each(|source| used[usize::from(*source)] = true);
+    for source in schedule.program().steps().flatten() {
+        used[usize::from(*source)] = true;
     }
     assert!(used.iter().all(|used| *used), "{code}: a cell for nothing in {schedule:?}");
 }

@@ -13,6 +13,7 @@ use rain_codec::file::{
 use rain_codec::{Code, ColumnHeader, Geometry, Seal, TitleVersion};
 
 use crate::columns::{column_files, title_bytes};
+use crate::families::listed;
 
 /// A fresh folder, removed with all that is in it.
 struct Folder(PathBuf);
@@ -154,10 +155,11 @@ const LENGTHS: [usize; 6] = [0, 1, 63, 4097, 65_536, 300_001];
 
 #[test]
 fn every_code_and_length_is_encoded_as_the_format_has_it() {
-    for name in Code::names() {
+    // Wider codes have more columns of the same kind.
+    for code in listed().filter(|code| code.columns() <= 14) {
+        let name = code.name();
         for len in LENGTHS {
-            let made = Encoding::of(&name, len);
-            let code = Arc::new(Code::named(&name).unwrap());
+            let made = Encoding::of(name, len);
             let header = &made.encoded.header;
             assert_eq!(header.etag[..], blake3::hash(&made.content).as_bytes()[..16], "{name} {len}");
             let expected = column_files(&code, header, &made.content);

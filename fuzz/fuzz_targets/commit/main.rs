@@ -271,9 +271,12 @@ impl World {
         let tombstones =
             self.nodes.iter().filter_map(|node| node.marked.as_ref()).filter(|held| held.content.is_none());
         let Some(version) = tombstones.map(|held| held.version).next() else { return };
-        let is_over = |operation: &mut Operation| match &mut operation.kind {
-            Kind::Write(write) => write.stage == Stage::Over,
-            other => other.machine().poll_timeout().is_none(),
+        let is_over = |operation: &mut Operation| {
+            if let Kind::Write(write) = &operation.kind {
+                write.stage == Stage::Over
+            } else {
+                operation.kind.machine().poll_timeout().is_none()
+            }
         };
         let mut is_younger = Vec::new();
         for operation in &mut self.operations {

@@ -148,19 +148,19 @@ fn a_plan_starts_a_demo_which_is_that_plan() {
     let links = |of: &Value| of["links"].as_array().into_iter().flatten().map(ends).collect::<Vec<_>>();
     assert_eq!(links(&cluster), links(&plan));
     let sample = sample();
-    let serves = |when: &str| {
+    let all_serve = |when: &str| {
         for node in 0..6 {
             let served = get(SAMPLE).to(demo.port(node)).expect(200).body;
             assert!(served == sample, "node {node} {when}: {} bytes", served.len());
         }
     };
-    serves("in a whole network");
+    all_serve("in a whole network");
     // The report of a cluster is a plan too, and each of its parts has its name for faults.
     assert_eq!(figures(&cluster.to_string(), "1", "any"), ([0, 0, 1], false));
     for (kind, name) in [("switch", "s1"), ("link", "north-s4"), ("link", "s2-s3"), ("node", "north")] {
-        let server = format!("http://127.0.0.1:{}", demo.supervisor());
+        let url = format!("http://127.0.0.1:{}", demo.supervisor());
         for action in ["cut", "heal"] {
-            run(rain().args(["fault", kind, name, action, "--server", &server])).succeeded();
+            run(rain().args(["fault", kind, name, action, "--server", &url])).succeeded();
         }
     }
 }

@@ -4,6 +4,12 @@
 //! All rates are bytes read and written per second: encoding writes n / k times what it reads. `cp` copies the input as
 //! often as it takes to write as much; `plain` reads and writes the same bytes in the same pieces with two threads and
 //! does nothing with them. Whatever is written is made durable, also by `cp` and `plain`.
+#![expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "bytes of files are far below 2^52"
+)]
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -121,12 +127,12 @@ impl Bench<'_> {
             time(&|| self.plain(self.code.columns() as u64, written))?;
             self.clean()?;
             time(&|| self.encode(&columns))?;
-            time(&|| self.decode(&columns, &copy))?;
+            time(&|| Self::decode(&columns, &copy))?;
             fs::remove_file(&copy)?;
             for column in 0..self.code.tolerates() {
                 fs::remove_file(columns.join(rain_codec::file::column_name(column)))?;
             }
-            time(&|| self.decode(&columns, &copy))?;
+            time(&|| Self::decode(&columns, &copy))?;
             self.clean()?;
             time(&|| self.plain(1, self.bytes))?;
             self.clean()?;
@@ -247,7 +253,7 @@ impl Bench<'_> {
         encode(source, columns, &options, &|_| ()).map(drop).map_err(io::Error::other)
     }
 
-    fn decode(&self, columns: &Path, copy: &Path) -> io::Result<()> {
+    fn decode(columns: &Path, copy: &Path) -> io::Result<()> {
         let decode = || -> Result<(), FileError> {
             let title = Survey::of(&[columns.to_owned()])?.open(None, None)?;
             decode(&title, Sink::File(copy.to_owned()), false, &|_| ()).map(drop)
