@@ -12,7 +12,7 @@ use super::safeguard::Safeguard;
 use world::{Options, World};
 
 /// A few seconds of each build; the stage `sim` has one that is worth more.
-const SEEDS: u64 = if cfg!(debug_assertions) { 20 } else { 80 };
+const SEEDS: u64 = if cfg!(debug_assertions) { 20 } else { 60 };
 
 /// Where a part of the protocol that is taken away must be missed, whichever seeds else are asked for.
 const PLANTED: core::ops::Range<u64> = 0..20;
