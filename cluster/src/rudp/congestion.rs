@@ -3,7 +3,11 @@
 use super::WINDOW_FRAMES;
 use core::time::Duration;
 
-/// Shortest time-out. The longest delay of an acknowledgement is a tenth of it.
+/// An acknowledgement waits so long for company.
+pub(super) const ACK_DELAY: Duration = Duration::from_millis(1);
+/// No alarm and no network is more exact than this: `G` of RFC 6298, `kGranularity` of RFC 9002.
+const GRANULARITY: Duration = Duration::from_millis(1);
+/// Shortest time-out.
 pub(super) const TIMEOUT_MIN: Duration = Duration::from_millis(10);
 /// Time-out before anything was measured.
 const TIMEOUT_FIRST: Duration = Duration::from_millis(50);
@@ -15,7 +19,7 @@ const WINDOW_FIRST: u64 = 10;
 /// And after a time-out.
 const WINDOW_MIN: u64 = 2;
 
-/// The round-trip time of a path and the time-out that follows from it, after RFC 6298.
+/// The round-trip time of a path, without the peer's delay, and the time-out that follows from it: RFC 6298.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct RoundTrip {
     measured: Option<Measured>,
@@ -44,9 +48,12 @@ impl RoundTrip {
         self.measured.map_or(1000, |measured| measured.mean_us)
     }
 
+    /// After RFC 9002, 6.2.1: the samples are without the time for which the peer held the acknowledgement back, so it is
+    /// added; and where all round trips are alike, the last one of them must not be late.
     pub(super) fn timeout(&self) -> Duration {
-        self.measured.map_or(TIMEOUT_FIRST, |measured| {
-            Duration::from_micros(measured.mean_us + 4 * measured.deviation_us).clamp(TIMEOUT_MIN, TIMEOUT_MAX)
+        self.measured.map_or(TIMEOUT_FIRST, |Measured { mean_us, deviation_us }| {
+            let spread = Duration::from_micros(4 * deviation_us).max(GRANULARITY);
+            (Duration::from_micros(mean_us) + spread + ACK_DELAY).clamp(TIMEOUT_MIN, TIMEOUT_MAX)
         })
     }
 }
@@ -112,21 +119,31 @@ impl CongestionWindow {
 mod tests {
     use super::*;
 
-    /// RFC 6298, 2.2 and 2.3, by hand: 80 ms, then 120 ms.
+    /// RFC 6298, 2.2 and 2.3, by hand: 80 ms, then 120 ms; and the 1 ms of the acknowledgement's delay.
     #[test]
     fn the_timeout_follows_mean_and_deviation() {
         let mut trip = RoundTrip::default();
         assert_eq!(trip.timeout(), Duration::from_millis(50));
         trip.note(Duration::from_millis(80));
-        assert_eq!(trip.timeout(), Duration::from_millis(80 + 4 * 40));
+        assert_eq!(trip.timeout(), Duration::from_millis(80 + 4 * 40 + 1));
         trip.note(Duration::from_millis(120));
         // Deviation 3/4 * 40 + 1/4 * 40 = 40; mean 7/8 * 80 + 1/8 * 120 = 85.
-        assert_eq!((trip.mean_us(), trip.timeout()), (85_000, Duration::from_millis(85 + 160)));
+        assert_eq!((trip.mean_us(), trip.timeout()), (85_000, Duration::from_millis(85 + 160 + 1)));
         let mut short = RoundTrip::default();
         short.note(Duration::from_micros(90));
         assert_eq!(short.timeout(), TIMEOUT_MIN);
         short.note(Duration::from_secs(100));
         assert_eq!(short.timeout(), TIMEOUT_MAX);
+    }
+
+    /// Where nothing varies, an acknowledgement comes after exactly the mean and the peer's delay: 1 ms besides is left.
+    #[test]
+    fn a_steady_round_trip_leaves_room_for_the_delay() {
+        let mut trip = RoundTrip::default();
+        for _ in 0..100 {
+            trip.note(Duration::from_millis(40));
+        }
+        assert_eq!(trip.timeout(), Duration::from_millis(42));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What is kept of one path: what is in flight over it, how it does, and what came over it.
 
-use super::congestion::{CongestionWindow, RoundTrip, TIMEOUT_MAX};
+use super::congestion::{ACK_DELAY, CongestionWindow, RoundTrip, TIMEOUT_MAX};
 use super::frame::Echo;
 use super::safeguard::{Missing, Safeguard};
 use super::{PathId, PathVerdict};
@@ -16,9 +16,7 @@ const REORDERING_MAX: u64 = 64;
 const FLIGHTS_MAX: usize = 512;
 /// So often a time-out doubles.
 const BACKOFF_MAX: u32 = 7;
-/// An acknowledgement waits so long for company.
-const ACK_DELAY: Duration = Duration::from_millis(1);
-/// And is due at once when so many frames wait for it.
+/// An acknowledgement is due at once when so many frames wait for it.
 const ACK_FRAMES: u32 = 2;
 
 /// What became of a number.

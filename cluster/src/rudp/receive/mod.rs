@@ -135,7 +135,8 @@ impl ReceiveWindow {
             return;
         }
         let parts = self.assemblies.remove(&data.first()).map(|assembly| assembly.parts).unwrap_or_default();
-        let whole = Whole { bytes: parts.into_iter().flatten().flatten().collect(), frames: data.fragments.into() };
+        let bytes = parts.into_iter().flatten().collect::<Vec<_>>().concat();
+        let whole = Whole { bytes, frames: data.fragments.into() };
         match data.order {
             Some(order) if missing.has(Safeguard::Order) => {
                 self.early.insert(order.get(), whole);

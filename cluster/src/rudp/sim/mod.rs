@@ -1,6 +1,6 @@
 //! Seeded simulation: nodes with several paths between them, on a network that loses, delays, repeats and reorders, with
 //! cuts in one direction or both, false verdicts and restarts. `RAIN_SIM_SEEDS` sets how many seeds are run,
-//! `RAIN_SIM_FIRST` the first of them.
+//! `RAIN_SIM_FIRST` the first of them. What is planted is looked for in the same seeds always.
 
 mod ledger;
 mod random;
@@ -11,8 +11,11 @@ mod world;
 use super::safeguard::Safeguard;
 use world::{Options, World};
 
-/// The stage `sim` has a build that is worth more.
-const SEEDS: u64 = if cfg!(debug_assertions) { 20 } else { 400 };
+/// A few seconds of each build; the stage `sim` has one that is worth more.
+const SEEDS: u64 = if cfg!(debug_assertions) { 20 } else { 60 };
+
+/// Where a part of the protocol that is taken away must be missed, whichever seeds else are asked for.
+const PLANTED: core::ops::Range<u64> = 0..20;
 
 fn seeds() -> core::ops::Range<u64> {
     let number = |name| std::env::var(name).ok().and_then(|text| text.parse().ok());
@@ -46,7 +49,8 @@ fn every_message_comes_once_whatever_the_paths_do() {
          that went Down; {} s of virtual time",
         virtual_us / 1_000_000
     );
-    assert!(moved > 0 && again > moved);
+    // One seed by itself may have a quiet network.
+    assert!(seeds().count() < 20 || (moved > 0 && again > moved));
 }
 
 /// Each part of the protocol is needed: without it a scenario or a seed fails.
@@ -74,7 +78,7 @@ fn no_safeguard_is_superfluous() {
             quietly(&|| scenario(Some(missing))).err().map(|what| format!("scenario {name}: {what}"))
         });
         let by_seed = || {
-            seeds().find_map(|seed| {
+            PLANTED.into_iter().find_map(|seed| {
                 let found = quietly(&|| run(seed, Some(missing)).map(|_| ())).err()?;
                 Some(found.lines().next().unwrap_or_default().to_owned())
             })

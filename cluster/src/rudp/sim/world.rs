@@ -409,7 +409,7 @@ impl World {
             }
         }
         // What is missing has to show outside.
-        if self.missing.is_none() && self.queued.is_multiple_of(8) {
+        if self.missing.is_none() && self.queued.is_multiple_of(64) {
             endpoint.check();
         }
         let due = endpoint.poll_timeout();
