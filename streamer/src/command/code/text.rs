@@ -21,7 +21,7 @@ pub(super) fn draw(code: &Code, figures: &[Figure]) -> String {
     );
     let width = labels.longest().max(code.columns().to_string().len());
     let beside = code.rows().to_string().len();
-    let at_once = ((LINE_MAX - beside) / (width + 3)).max(1);
+    let at_once = ((LINE_MAX - beside - 2) / (width + 3)).max(1);
     for first in (0..code.columns()).step_by(at_once) {
         let columns = first..code.columns().min(first + at_once);
         let line = |left: &str, cross: &str, right: &str| {
