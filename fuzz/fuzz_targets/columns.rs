@@ -11,7 +11,7 @@ use libfuzzer_sys::fuzz_target;
 use rain_codec::{Code, ErasurePattern, InterleavedCodec, Kernel, Layout, Stores};
 
 /// Codes of more cells take so long to prepare that little else would be tried.
-const CELLS_MAX: usize = 600;
+const CELLS_MAX: usize = 300;
 /// Most lines of a cell: more than a tile has.
 const LINES_MAX: usize = 9;
 const MARGIN: usize = 64;
@@ -55,17 +55,26 @@ fuzz_target!(|case: Case| {
     assert!(stripe.buffers == encoded.buffers, "{code} without {lost:?}, {layout:?}, cells of {cell_len}");
 });
 
-/// Every code with every instruction set of this machine.
+/// A code on an instruction set, prepared when it is first asked for.
+struct Prepared {
+    code: Arc<Code>,
+    kernel: Kernel,
+    codec: OnceLock<InterleavedCodec>,
+}
+
 fn codec(choice: usize) -> &'static InterleavedCodec {
-    static CODECS: OnceLock<Vec<InterleavedCodec>> = OnceLock::new();
-    let codecs = CODECS.get_or_init(|| {
+    static ALL: OnceLock<Vec<Prepared>> = OnceLock::new();
+    let all = ALL.get_or_init(|| {
         let code = |name: String| Arc::new(Code::named(&name).expect("a listed code"));
-        let codecs = |code: Arc<Code>| {
-            Kernel::available().into_iter().map(move |kernel| InterleavedCodec::with_kernel(Arc::clone(&code), kernel))
+        let each = |code: Arc<Code>| {
+            let prepared = move |kernel| Prepared { code: Arc::clone(&code), kernel, codec: OnceLock::new() };
+            Kernel::available().into_iter().map(prepared)
         };
-        Code::names().map(code).filter(|code| code.columns() * code.rows() <= CELLS_MAX).flat_map(codecs).collect()
+        let small = |code: &Arc<Code>| code.columns() * code.rows() <= CELLS_MAX;
+        Code::names().map(code).filter(small).flat_map(each).collect()
     });
-    &codecs[choice % codecs.len()]
+    let Prepared { code, kernel, codec } = &all[choice % all.len()];
+    codec.get_or_init(|| InterleavedCodec::with_kernel(Arc::clone(code), *kernel))
 }
 
 /// Columns, each between margins.
