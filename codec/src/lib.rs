@@ -11,6 +11,8 @@
 pub mod code;
 pub mod column;
 pub mod interleaved;
+pub mod plan;
+mod recent;
 pub mod schedule;
 pub mod stripe;
 

@@ -1,11 +1,12 @@
 //! Encoding and recovering the cells of one stripe in memory.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use rain_kernels::{Kernel, Stores};
 
 use crate::code::{Cell, Code};
+use crate::plan::Planner;
+use crate::recent::Recent;
 use crate::schedule::{ErasurePattern, Schedule, ScheduleError};
 
 /// Recovery schedules kept. Every pattern of b-code:13 with all its cells wanted is 91; the rest is for reads of single
@@ -20,7 +21,8 @@ pub struct StripeCodec {
     code: Arc<Code>,
     kernel: Kernel,
     encode: Schedule,
-    recoveries: Mutex<Recoveries>,
+    recoveries: Recent<(ErasurePattern, Vec<Cell>), Schedule>,
+    planner: Planner,
 }
 
 impl StripeCodec {
@@ -32,7 +34,8 @@ impl StripeCodec {
     /// Prepares a code for a given instruction set.
     pub fn with_kernel(code: Arc<Code>, kernel: Kernel) -> Self {
         let encode = Schedule::encode(&code);
-        Self { code, kernel, encode, recoveries: Mutex::default() }
+        let planner = Planner::new(Arc::clone(&code));
+        Self { code, kernel, encode, recoveries: Recent::new(SCHEDULES_MAX), planner }
     }
 
     /// Gives the code.
@@ -48,6 +51,11 @@ impl StripeCodec {
     /// Gives the schedule that makes all parity cells.
     pub fn encode_schedule(&self) -> &Schedule {
         &self.encode
+    }
+
+    /// Gives the planner of everything that is done with part of a stripe.
+    pub fn planner(&self) -> &Planner {
+        &self.planner
     }
 
     /// Makes the parity cells of a stripe.
@@ -73,15 +81,11 @@ impl StripeCodec {
         wanted.sort_unstable();
         wanted.dedup();
         let key = (lost, wanted);
-        if let Some(schedule) = self.recoveries().find(&key) {
-            return Ok(schedule);
-        }
-        // Made outside the lock: two threads may make the same one, and neither waits for the other.
-        let schedule = Schedule::recover(&self.code, lost, &key.1)?;
-        schedule.verify(&self.code)?;
-        let schedule = Arc::new(schedule);
-        self.recoveries().keep(key, Arc::clone(&schedule));
-        Ok(schedule)
+        self.recoveries.find_or(&key, || {
+            let schedule = Schedule::recover(&self.code, lost, &key.1)?;
+            schedule.verify(&self.code)?;
+            Ok(schedule)
+        })
     }
 
     /// Runs a schedule.
@@ -93,41 +97,6 @@ impl StripeCodec {
     /// When there are more or fewer cells, or their lengths differ.
     pub fn run(&self, schedule: &Schedule, inputs: &[&[u8]], outputs: &mut [&mut [u8]]) {
         self.kernel.run_cells(schedule.column_program(), Stores::Normal, inputs, outputs);
-    }
-
-    fn recoveries(&self) -> std::sync::MutexGuard<'_, Recoveries> {
-        // The table is whole between any two calls, so a panic elsewhere leaves nothing half done.
-        self.recoveries.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-type RecoveryKey = (ErasurePattern, Vec<Cell>);
-
-/// Schedules by what they recover; the one unused for longest goes when there are too many.
-#[derive(Debug, Default)]
-struct Recoveries {
-    schedules: HashMap<RecoveryKey, (Arc<Schedule>, u64)>,
-    /// Counts uses, and so tells which one was earlier.
-    uses: u64,
-}
-
-impl Recoveries {
-    fn find(&mut self, key: &RecoveryKey) -> Option<Arc<Schedule>> {
-        self.uses += 1;
-        let (schedule, last_use) = self.schedules.get_mut(key)?;
-        *last_use = self.uses;
-        Some(Arc::clone(schedule))
-    }
-
-    fn keep(&mut self, key: RecoveryKey, schedule: Arc<Schedule>) {
-        if self.schedules.len() >= SCHEDULES_MAX && !self.schedules.contains_key(&key) {
-            let oldest = self.schedules.iter().min_by_key(|(_, (_, last_use))| *last_use);
-            if let Some(oldest) = oldest.map(|(key, _)| key.clone()) {
-                self.schedules.remove(&oldest);
-            }
-        }
-        self.uses += 1;
-        self.schedules.insert(key, (schedule, self.uses));
     }
 }
 
@@ -146,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn the_schedules_kept_are_bounded_and_the_used_ones_stay() {
+    fn a_schedule_in_use_stays() {
         let codec = StripeCodec::new(Arc::new(Code::named("b-code:13").unwrap()));
         let often = (ErasurePattern::of(&[0]), [Cell::new(0, 0)]);
         let kept = codec.recover_schedule(often.0, &often.1).unwrap();
@@ -162,6 +131,5 @@ mod tests {
             assert!(Arc::ptr_eq(&kept, &codec.recover_schedule(often.0, &often.1).unwrap()));
         }
         assert!(made > SCHEDULES_MAX);
-        assert_eq!(codec.recoveries().schedules.len(), SCHEDULES_MAX);
     }
 }

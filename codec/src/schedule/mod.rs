@@ -7,12 +7,15 @@ mod peel;
 mod symbolic;
 mod turn;
 
+use std::collections::BTreeSet;
+
 use rain_kernels::{ColumnProgram, ColumnProgramError, ColumnShape, Place, Program, ProgramError};
 use thiserror::Error;
 
 use crate::code::{Cell, Code};
 
 pub use pattern::ErasurePattern;
+pub(crate) use symbolic::definition;
 pub use turn::canonical;
 
 /// XORs over cells of one stripe, in an order in which they can be done.
@@ -136,6 +139,27 @@ impl Schedule {
         inputs.sort_unstable();
         inputs.dedup();
         Self::assemble(code, inputs, &steps)
+    }
+
+    /// Makes a schedule of steps, each a target and the cells it is the XOR of; what no step makes is an input.
+    pub(crate) fn of_steps(code: &Code, steps: &[(Cell, Vec<Cell>)]) -> Result<Self, ScheduleError> {
+        let is_made = |cell: &Cell| steps.iter().any(|(target, _)| target == cell);
+        let mut inputs: Vec<Cell> =
+            steps.iter().flat_map(|(_, sources)| sources).copied().filter(|cell| !is_made(cell)).collect();
+        inputs.sort_unstable();
+        inputs.dedup();
+        Self::assemble(code, inputs, steps)
+    }
+
+    /// Works out each target as the XOR of inputs.
+    pub(crate) fn sums(&self) -> Vec<(Cell, Vec<Cell>)> {
+        let mut values: Vec<BTreeSet<Cell>> = self.inputs.iter().map(|&cell| BTreeSet::from([cell])).collect();
+        for sources in self.program().steps() {
+            let sum = |sum: BTreeSet<Cell>, &source: &u16| &sum ^ &values[usize::from(source)];
+            values.push(sources.iter().fold(BTreeSet::new(), sum));
+        }
+        let made = values.into_iter().skip(self.inputs.len()).map(|value| value.into_iter().collect());
+        self.targets.iter().copied().zip(made).collect()
     }
 
     /// Numbers the cells of steps (a target and the cells it is the XOR of), inputs first.

@@ -5,5 +5,6 @@ mod columns;
 mod golden;
 mod interleaved;
 mod oracle;
+mod plans;
 mod recovery;
 mod reed_solomon;

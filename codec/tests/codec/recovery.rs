@@ -9,7 +9,7 @@ use rain_codec::{Cell, Code, ErasurePattern, Kernel, Schedule, ScheduleError, St
 /// Odd on purpose: every cell has a tail.
 const CELL_BYTES: usize = 37;
 
-fn every_code() -> impl Iterator<Item = Arc<Code>> {
+pub(super) fn every_code() -> impl Iterator<Item = Arc<Code>> {
     Code::names().map(|name| Arc::new(Code::named(&name).expect("a listed code")))
 }
 
