@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rain_kernels::{Kernel, Stores};
 
 use crate::code::{Cell, Code};
-use crate::plan::Planner;
+use crate::plan::{self, Planner};
 use crate::recent::Recent;
 use crate::schedule::{ErasurePattern, Schedule, ScheduleError};
 
@@ -71,6 +71,9 @@ impl StripeCodec {
 
     /// Finds the schedule that recovers wanted cells of lost columns.
     ///
+    /// As [`Schedule::recover`], but without what cancels out along its chains: a single cell with two lost columns takes
+    /// up to 43 % fewer reads (b-code:22), and fewer XORs. Targets are then the wanted cells alone.
+    ///
     /// Cost: about 100 ns when it was asked for lately. The first time it is made and verified symbolically: 20 to
     /// 100 us, but milliseconds for a whole column of the largest X-codes. A few hundred are kept.
     ///
@@ -82,7 +85,7 @@ impl StripeCodec {
         wanted.dedup();
         let key = (lost, wanted);
         self.recoveries.find_or(&key, || {
-            let schedule = Schedule::recover(&self.code, lost, &key.1)?;
+            let schedule = plan::shortened(&self.code, Schedule::recover(&self.code, lost, &key.1)?, &key.1)?;
             schedule.verify(&self.code)?;
             Ok(schedule)
         })

@@ -34,11 +34,6 @@ impl CellSet {
         usize::from(cell.column) * self.rows + usize::from(cell.row)
     }
 
-    pub(super) fn insert(&mut self, cell: Cell) {
-        let bit = self.bit(cell);
-        self.words[bit / WORD_BITS] |= 1 << (bit % WORD_BITS);
-    }
-
     pub(super) fn contains(&self, cell: Cell) -> bool {
         let bit = self.bit(cell);
         self.words[bit / WORD_BITS] >> (bit % WORD_BITS) & 1 == 1

@@ -106,6 +106,9 @@ impl Pricing<'_> {
     }
 }
 
+/// The ways of a wanted cell by their prices, each with its number.
+type PricedWays = Vec<(Price, usize)>;
+
 /// Chooses for each wanted cell one of its ways.
 ///
 /// Shape: `given` are cells that are read in any case, `ways` are for each wanted cell at least one. `enough` is a total
@@ -120,7 +123,9 @@ pub(super) fn choose(
     let begin = pricing.begin(given);
     let mut search = Search { pricing, ways, enough, effort, best: vec![0; ways.len()], best_reads: begin.clone() };
     search.best_reads = pricing.price_of(&begin, ways, &search.best);
-    search.start(&begin);
+    if !search.is_enough() {
+        search.start(&begin);
+    }
     let mut open: Vec<usize> = (0..ways.len()).collect();
     let mut choice = vec![0; ways.len()];
     let complete = search.is_enough() || search.descend(&begin, &mut open, &mut choice);
@@ -156,6 +161,9 @@ impl Search<'_> {
         let Some(first) = self.ways.first() else { return };
         let most = self.ways.iter().map(Vec::len).max().unwrap_or(0);
         for number in 0..most.min(STARTS_MAX) {
+            if self.is_enough() {
+                return;
+            }
             let same: Vec<usize> = self.ways.iter().map(|ways| number.min(ways.len() - 1)).collect();
             self.improve(begin, same);
             if number < first.len() {
@@ -185,9 +193,8 @@ impl Search<'_> {
             }
             unchanged += 1;
             let others = choice.iter().enumerate().filter(|(other, _)| *other != wanted);
-            let others = others.fold(begin.clone(), |reads, (other, &number)| {
-                self.pricing.with(&reads, &self.ways[other][number])
-            });
+            let others = others
+                .fold(begin.clone(), |reads, (other, &number)| self.pricing.with(&reads, &self.ways[other][number]));
             let cheapest = self.cheapest(&others, &self.ways[wanted]);
             let with_cheapest = self.pricing.with(&others, &self.ways[wanted][cheapest]);
             if with_cheapest.price < reads.price {
@@ -207,19 +214,19 @@ impl Search<'_> {
             return true;
         }
         // The wanted cell whose cheapest way costs most leaves the fewest ways: it comes first.
-        let mut dearest: Option<(Price, usize, Vec<(Price, usize)>)> = None;
+        let mut dearest: Option<(usize, PricedWays)> = None;
         for (place, &wanted) in open.iter().enumerate() {
             let ways = &self.ways[wanted];
             let Some(effort) = self.effort.checked_sub(ways.len()) else { return false };
             self.effort = effort;
-            let mut prices: Vec<(Price, usize)> =
+            let mut prices: PricedWays =
                 ways.iter().enumerate().map(|(number, way)| (self.pricing.price(reads, way), number)).collect();
             prices.sort_unstable();
-            if dearest.as_ref().is_none_or(|(price, ..)| prices[0].0 > *price) {
-                dearest = Some((prices[0].0, place, prices));
+            if dearest.as_ref().is_none_or(|(_, dearest)| prices[0] > dearest[0]) {
+                dearest = Some((place, prices));
             }
         }
-        let Some((_, place, prices)) = dearest else { return true };
+        let Some((place, prices)) = dearest else { return true };
         let wanted = open.swap_remove(place);
         let mut complete = true;
         for (price, number) in prices {

@@ -29,5 +29,6 @@ pub use partial::{Hop, PartialSums, Peer};
 pub use planner::Planner;
 pub use range::RangePlan;
 pub use read::ReadPlan;
+pub(crate) use read::shortened;
 pub use repair::RepairPlan;
 pub use update::{UpdatePlan, update_stripe};

@@ -33,8 +33,8 @@ pub struct Hop {
 /// Every peer sends for each wanted cell one partial sum at most: a link carries no more than what is wanted, for a lost
 /// column one column, where a plain repair carries k columns into the node that rebuilds.
 ///
-/// Source: M. Li and others, "Repair Pipelining for Erasure-Coded Storage", USENIX ATC 2017; S. Mitra and others,
-/// "Partial-Parallel-Repair (PPR)", EuroSys 2016.
+/// Source: R. Li and others, "Repair Pipelining for Erasure-Coded Storage", USENIX ATC 2017; S. Mitra and others,
+/// "Partial-Parallel-Repair (PPR)", 11th European Conference on Computer Systems, 2016.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PartialSums {
     wanted: Vec<Cell>,
@@ -147,19 +147,19 @@ impl Hop {
             .iter()
             .filter_map(|hop| hop.peer.filter(|peer| peer.to == column).map(|peer| (peer.column, hop.sends.clone())))
             .collect();
-        let received: Vec<Cell> = receives.iter().flat_map(|(_, cells)| cells).copied().collect();
+        let sums_received: Vec<Cell> = receives.iter().flat_map(|(_, cells)| cells).copied().collect();
         let mut sends = Vec::new();
         let mut steps: Vec<Vec<usize>> = Vec::new();
         for (cell, sources) in sums {
             let own = sources.iter().filter(is_own).filter_map(|source| reads.binary_search(source).ok());
-            let others = received.iter().enumerate().filter(|(_, sent)| *sent == cell);
+            let others = sums_received.iter().enumerate().filter(|(_, sent)| *sent == cell);
             let step: Vec<usize> = own.chain(others.map(|(place, _)| reads.len() + place)).collect();
             if !step.is_empty() {
                 sends.push(*cell);
                 steps.push(step);
             }
         }
-        let program = Program::new(reads.len() + received.len(), steps).map_err(schedule::ScheduleError::from)?;
+        let program = Program::new(reads.len() + sums_received.len(), steps).map_err(schedule::ScheduleError::from)?;
         Ok(Self { peer, reads, receives, sends, program })
     }
 

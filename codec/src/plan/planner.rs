@@ -3,7 +3,9 @@
 use core::ops::Range;
 use std::sync::Arc;
 
-use super::{Costs, PartialSums, Peer, PlanError, RangePlan, ReadPlan, RepairPlan, UpdatePlan, partial, repair, update};
+use super::{
+    Costs, PartialSums, Peer, PlanError, RangePlan, ReadPlan, RepairPlan, UpdatePlan, partial, repair, update,
+};
 use crate::code::{Cell, Code};
 use crate::recent::Recent;
 use crate::schedule::ErasurePattern;

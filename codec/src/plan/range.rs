@@ -97,8 +97,7 @@ impl RangePlan {
                 }
             }
             let schedule = plan.schedule();
-            let inputs: Vec<&[u8]> =
-                schedule.inputs().iter().map(|&cell| piece(cell, part.offsets.clone())).collect();
+            let inputs: Vec<&[u8]> = schedule.inputs().iter().map(|&cell| piece(cell, part.offsets.clone())).collect();
             let is_wanted = |cell: &Cell| wanted.contains(cell);
             let on_the_way = schedule.targets().iter().filter(|cell| !is_wanted(cell)).count();
             let mut scratch = vec![0; on_the_way * part.offsets.len()];
@@ -162,8 +161,7 @@ mod tests {
     fn there_is_nothing_beyond_the_stripe() {
         let code = Code::named("b-code:4").unwrap();
         for (bytes, cell_bytes) in [(0..5, 1), (4..5, 1), (Range { start: 3, end: 2 }, 1), (0..1, 0)] {
-            let error =
-                PlanError::OutOfRange { start: bytes.start, end: bytes.end, stripe_bytes: 4 * cell_bytes };
+            let error = PlanError::OutOfRange { start: bytes.start, end: bytes.end, stripe_bytes: 4 * cell_bytes };
             assert_eq!(parts(&code, &bytes, cell_bytes), Err(error));
         }
         assert_eq!(parts(&code, &(0..0), 0), Ok(vec![]));

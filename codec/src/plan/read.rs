@@ -1,6 +1,7 @@
 //! The cheapest set of cells that gives wanted cells: degraded reads, repair, and whatever a fetch planner wants.
 
 use core::cmp::Reverse;
+use std::sync::Arc;
 
 use super::PlanError;
 use super::cells::CellSet;
@@ -8,7 +9,7 @@ use super::choose::{self, Pricing};
 use super::cost::Costs;
 use super::relations::{Relations, Ways};
 use crate::code::{Cell, CellKind, Code};
-use crate::schedule::{ErasurePattern, Schedule};
+use crate::schedule::{ErasurePattern, Schedule, ScheduleError};
 
 /// Up to so many free relations all ways of every cell are listed: 2 to that power, before the useless ones are out.
 const LISTED_MAX: usize = 8;
@@ -23,7 +24,7 @@ const ORDERS_MAX: usize = 16;
 pub struct ReadPlan {
     wanted: Vec<Cell>,
     reads: Vec<Cell>,
-    schedule: Schedule,
+    schedule: Arc<Schedule>,
     cost: u128,
     bound: u128,
 }
@@ -72,13 +73,15 @@ impl ReadPlan {
         }
         let Search { is_listed, ways, .. } = search;
         let given = CellSet::sum(code, &given);
-        let least = least_total(code, &missing, &given, costs);
+        let least = least_total(code, &missing, &given, costs).max(least_by_rank(code, &missing, &given, costs));
         let pricing = Pricing { costs, columns: code.columns(), balanced };
         let choice = choose::choose(pricing, &given, &ways, least, choose::EFFORT);
         let chosen = ways.iter().zip(&choice.ways).map(|(ways, &number)| &ways[number]);
         let chosen: Vec<(Cell, &CellSet)> = missing.iter().chain(&open).copied().zip(chosen).collect();
         let mut reads = given.clone();
-        chosen.iter().for_each(|(_, way)| reads.unite(way));
+        for (_, way) in &chosen {
+            reads.unite(way);
+        }
         let mut schedule = Schedule::of_steps(code, &steps(chosen, &reads))?;
         if let Some(peeled) = peeled {
             let mut with_peeled = CellSet::sum(code, &present);
@@ -93,7 +96,7 @@ impl ReadPlan {
         schedule.verify(code)?;
         let cost = choice.price.total;
         let bound = if is_listed && choice.complete { cost } else { least.min(cost) };
-        Ok(Self { wanted, reads: reads.iter().collect(), schedule, cost, bound })
+        Ok(Self { wanted, reads: reads.iter().collect(), schedule: Arc::new(schedule), cost, bound })
     }
 
     /// Gives the wanted cells, by column, then row.
@@ -108,7 +111,7 @@ impl ReadPlan {
 
     /// Gives the XORs that make those wanted cells that are not read. Their inputs are among the cells that are read;
     /// [`StripeCodec::run`](crate::StripeCodec::run) runs them.
-    pub fn schedule(&self) -> &Schedule {
+    pub fn schedule(&self) -> &Arc<Schedule> {
         &self.schedule
     }
 
@@ -142,6 +145,20 @@ impl ReadPlan {
 fn peeled(code: &Code, lost: ErasurePattern, missing: &[Cell]) -> Option<Schedule> {
     // With more lost than tolerated it refuses, although single cells may still be had.
     Schedule::recover(code, lost, missing).ok()
+}
+
+/// Makes wanted cells as a schedule does, but leaves out what cancels on the way: along a chain of parity equations a cell
+/// that two of them have in common need not be read for what comes behind both.
+///
+/// Where as many columns are lost as the code tolerates, a lost cell has but one way, and so nothing can do with less.
+pub(crate) fn shortened(code: &Code, chains: Schedule, wanted: &[Cell]) -> Result<Schedule, ScheduleError> {
+    let sums = chains.sums().into_iter().filter(|(cell, _)| wanted.contains(cell));
+    let ways: Vec<(Cell, CellSet)> = sums.map(|(cell, sum)| (cell, CellSet::sum(code, &sum))).collect();
+    let chosen = ways.iter().map(|(cell, way)| (*cell, way)).collect();
+    let shortened = Schedule::of_steps(code, &steps(chosen, &CellSet::none(code)))?;
+    let is_shorter = shortened.inputs().len() < chains.inputs().len()
+        || shortened.program().xor_count() < chains.program().xor_count();
+    Ok(if is_shorter { shortened } else { chains })
 }
 
 /// The ways among which is chosen.
@@ -245,6 +262,15 @@ fn steps(chosen: Vec<(Cell, &CellSet)>, reads: &CellSet) -> Vec<(Cell, Vec<Cell>
         }
     }
     steps
+}
+
+/// Another bound on the total: data cells are independent of those that are given, so at least one more cell is read for
+/// each.
+fn least_by_rank(code: &Code, missing: &[Cell], given: &CellSet, costs: &Costs) -> u128 {
+    let price = |column: usize| costs.of(column).map(|cost| u128::from(cost.per_cell));
+    let least = (0..code.columns()).filter_map(price).min().unwrap_or(0);
+    let data_cells = missing.iter().filter(|&&cell| matches!(code.cell(cell), CellKind::Data { .. })).count();
+    given.iter().filter_map(|cell| price(cell.column.into())).sum::<u128>() + least * data_cells as u128
 }
 
 /// The cut-set bound on the total: see [`ReadPlan::bound`].

@@ -62,7 +62,8 @@ impl Relations {
             return first.first_of(&self.unreadable).is_none().then(|| Ways { first, free: self.free.clone() });
         }
         let mut free = self.free.clone();
-        let lightest = (0..free.len()).filter(|&place| free[place].contains(cell)).min_by_key(|&place| free[place].len());
+        let lightest =
+            (0..free.len()).filter(|&place| free[place].contains(cell)).min_by_key(|&place| free[place].len());
         let mut first = free.swap_remove(lightest?);
         free.iter_mut().filter(|other| other.contains(cell)).for_each(|other| other.add(&first));
         first.toggle(cell);

@@ -1,5 +1,7 @@
 //! Rebuilding one column from few cells.
 
+use std::sync::Arc;
+
 use super::{Costs, PlanError, ReadPlan};
 use crate::code::{Cell, Code};
 use crate::schedule::{ErasurePattern, Schedule};
@@ -65,7 +67,7 @@ impl RepairPlan {
 
     /// Gives the XORs. Its inputs are the cells read; its targets are all cells of the column, and none on the way to
     /// them where only one column is lost.
-    pub fn schedule(&self) -> &Schedule {
+    pub fn schedule(&self) -> &Arc<Schedule> {
         self.plan.schedule()
     }
 

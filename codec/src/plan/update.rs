@@ -1,6 +1,7 @@
 //! Changing data cells without reading the rest of the stripe: parity changes by the difference of old and new.
 
 use core::ops::Range;
+use std::sync::Arc;
 
 use super::PlanError;
 use super::cells::CellSet;
@@ -46,9 +47,11 @@ impl UpdatePlan {
         for (cell, of) in code.parity_cells() {
             let changed: Vec<usize> = of.iter().filter_map(|member| data.binary_search(member).ok()).collect();
             if !changed.is_empty() {
-                changed.iter().for_each(|&place: &usize| touched[place].push(parity.len()));
+                for place in changed {
+                    touched[place].push(parity.len());
+                }
                 parity.push(cell);
-                of.iter().for_each(|&member| others.insert(member));
+                others.unite(&CellSet::sum(code, of));
             }
         }
         others.remove(&CellSet::sum(code, &data));
@@ -95,10 +98,14 @@ impl UpdatePlan {
     pub fn apply(&self, old: &[&[u8]], new: &[&[u8]], parity: &mut [&mut [u8]]) {
         assert_eq!((old.len(), new.len()), (self.data.len(), self.data.len()), "number of data cells");
         let length = self.cell_len(old.iter().chain(new).map(|cell| cell.len()), parity);
-        self.in_strips(length, |place, strip, delta| {
-            let sources = old[place][strip.clone()].iter().zip(&new[place][strip]);
-            delta.iter_mut().zip(sources).for_each(|(delta, (old, new))| *delta = old ^ new);
-        }, parity);
+        self.in_strips(
+            length,
+            |place, strip, delta| {
+                let sources = old[place][strip.clone()].iter().zip(&new[place][strip]);
+                delta.iter_mut().zip(sources).for_each(|(delta, (old, new))| *delta = old ^ new);
+            },
+            parity,
+        );
     }
 
     /// As [`UpdatePlan::apply`], and overwrites the old cells with the new ones.
@@ -109,13 +116,17 @@ impl UpdatePlan {
         assert_eq!((data.len(), new.len()), (self.data.len(), self.data.len()), "number of data cells");
         let lengths = data.iter().map(|cell| cell.len()).chain(new.iter().map(|cell| cell.len()));
         let length = self.cell_len(lengths, parity);
-        self.in_strips(length, |place, strip, delta| {
-            let pairs = data[place][strip.clone()].iter_mut().zip(&new[place][strip]);
-            for (delta, (old, &new)) in delta.iter_mut().zip(pairs) {
-                *delta = *old ^ new;
-                *old = new;
-            }
-        }, parity);
+        self.in_strips(
+            length,
+            |place, strip, delta| {
+                let pairs = data[place][strip.clone()].iter_mut().zip(&new[place][strip]);
+                for (delta, (old, &new)) in delta.iter_mut().zip(pairs) {
+                    *delta = *old ^ new;
+                    *old = new;
+                }
+            },
+            parity,
+        );
     }
 
     fn cell_len(&self, mut lengths: impl Iterator<Item = usize>, parity: &[&mut [u8]]) -> usize {
@@ -188,7 +199,7 @@ impl UpdatePlan {
 /// # Panics
 /// When there are more or fewer columns than the code's, their lengths differ, or are no multiple of its rows.
 pub fn update_stripe(code: &Code, columns: &mut [&mut [u8]], at: usize, new: &[u8]) -> Result<(), PlanError> {
-    update_with(code, columns, at, new, |cells| Ok(std::sync::Arc::new(UpdatePlan::new(code, cells)?)))
+    update_with(code, columns, at, new, |cells| Ok(Arc::new(UpdatePlan::new(code, cells)?)))
 }
 
 pub(super) fn update_with(
@@ -196,7 +207,7 @@ pub(super) fn update_with(
     columns: &mut [&mut [u8]],
     at: usize,
     new: &[u8],
-    plan: impl Fn(&[Cell]) -> Result<std::sync::Arc<UpdatePlan>, PlanError>,
+    plan: impl Fn(&[Cell]) -> Result<Arc<UpdatePlan>, PlanError>,
 ) -> Result<(), PlanError> {
     assert_eq!(columns.len(), code.columns(), "number of columns");
     let column_bytes = columns.first().map_or(0, |column| column.len());

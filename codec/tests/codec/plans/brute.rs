@@ -15,11 +15,11 @@ impl Random {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
-        usize::try_from((self.0 >> 20) % limit as u64).unwrap()
+        usize::try_from((self.0 >> 20) % limit as u64).expect("it is below a usize")
     }
 
     pub(super) fn bytes(&mut self, count: usize) -> Vec<u8> {
-        (0..count).map(|_| u8::try_from(self.below(256)).unwrap()).collect()
+        (0..count).map(|_| self.below(256).to_le_bytes()[0]).collect()
     }
 }
 
@@ -67,17 +67,24 @@ impl Span {
 /// Tells whether cells determine the wanted ones.
 pub(super) fn determine(code: &Code, cells: &[Cell], wanted: &[Cell]) -> bool {
     let mut span = Span::default();
-    cells.iter().for_each(|&cell| span.insert(definition(code, cell)));
+    for &cell in cells {
+        span.insert(definition(code, cell));
+    }
     wanted.iter().all(|&cell| span.contains(&definition(code, cell)))
 }
 
 /// What it costs to read cells.
 pub(super) fn cost(cells: &[Cell], costs: &Costs) -> u128 {
     let mut columns: Vec<usize> = cells.iter().map(|cell| usize::from(cell.column)).collect();
-    let per_cell: u128 = columns.iter().map(|&column| u128::from(costs.of(column).unwrap().per_cell)).sum();
+    let per_cell: u128 =
+        columns.iter().map(|&column| u128::from(costs.of(column).expect("a column that can be read").per_cell)).sum();
     columns.sort_unstable();
     columns.dedup();
-    per_cell + columns.iter().map(|&column| u128::from(costs.of(column).unwrap().fixed)).sum::<u128>()
+    per_cell
+        + columns
+            .iter()
+            .map(|&column| u128::from(costs.of(column).expect("a column that can be read").fixed))
+            .sum::<u128>()
 }
 
 /// Looks at every set of cells of a cost below a limit; tells whether one determines what is wanted.
@@ -105,7 +112,7 @@ impl Sets<'_> {
         // Cells come column by column, so a column is opened by the first of its cells that is taken.
         (place..self.readable.len()).any(|place| {
             let column = self.readable[place].column;
-            let column_cost = self.costs.of(column.into()).unwrap();
+            let column_cost = self.costs.of(column.into()).expect("a column that can be read");
             let fixed = if last == Some(column) { 0 } else { column_cost.fixed };
             let cost = cost + u128::from(column_cost.per_cell) + u128::from(fixed);
             cost < self.limit && {

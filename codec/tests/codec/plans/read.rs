@@ -12,7 +12,7 @@ use crate::recovery::{cells_of, every_code, patterns};
 
 /// Checks a plan against linear algebra, and returns it.
 fn checked(code: &Code, wanted: &[Cell], costs: &Costs) -> ReadPlan {
-    let plan = ReadPlan::new(code, wanted, costs).unwrap();
+    let plan = ReadPlan::new(code, wanted, costs).expect("few enough are lost");
     let what = format!("{code}, {wanted:?}, {costs:?}");
     assert!(plan.reads().iter().all(|cell| costs.of(cell.column.into()).is_some()), "{what}");
     assert!(brute::determine(code, plan.reads(), wanted), "{what}");
@@ -32,8 +32,7 @@ fn random_costs(random: &mut Random, code: &Code, lost: ErasurePattern) -> Costs
     let costs = (0..code.columns()).fold(Costs::equal(code), |costs, column| match kind {
         0 => costs,
         1 => costs.with(column, ColumnCost { fixed: 0, per_cell: 1 + random.below(3) as u64 }),
-        _ => costs
-            .with(column, ColumnCost { fixed: 2 * random.below(3) as u64, per_cell: 1 + random.below(2) as u64 }),
+        _ => costs.with(column, ColumnCost { fixed: 2 * random.below(3) as u64, per_cell: 1 + random.below(2) as u64 }),
     });
     costs.without(lost)
 }
@@ -75,8 +74,7 @@ fn no_set_of_cells_is_cheaper_in_larger_codes() {
     {
         let code = Code::named(name).unwrap();
         let lost = ErasurePattern::of(lost);
-        let wanted: Vec<Cell> =
-            cells_of(&code, lost).into_iter().filter(|cell| usize::from(cell.row) < rows).collect();
+        let wanted: Vec<Cell> = cells_of(&code, lost).into_iter().filter(|cell| usize::from(cell.row) < rows).collect();
         for seed in 0..3 {
             let costs = random_costs(&mut Random::new(seed), &code, lost);
             let plan = checked(&code, &wanted, &costs);
@@ -148,6 +146,29 @@ fn two_lost_columns_cost_no_more_than_chains() {
         }
     }
     assert!(fewer > 1000, "{fewer}");
+}
+
+/// What a codec gives for lost columns reads no more than chains do, and with as many lost as can be nothing can do with
+/// less.
+#[test]
+fn a_codec_leaves_out_what_cancels() {
+    for code in every_code().filter(|code| code.columns() <= 11) {
+        let codec = StripeCodec::new(Arc::clone(&code));
+        for lost in patterns(&code) {
+            let costs = Costs::equal(&code).without(lost);
+            let cells = cells_of(&code, lost);
+            for wanted in cells.chunks(1).chain(cells.windows(2)).step_by(3).chain([cells.as_slice()]) {
+                let schedule = codec.recover_schedule(lost, wanted).unwrap();
+                let chains = Schedule::recover(&code, lost, wanted).unwrap();
+                assert!(schedule.inputs().iter().all(|cell| chains.inputs().contains(cell)), "{code} without {lost}");
+                assert!(schedule.program().xor_count() <= chains.program().xor_count(), "{code} {lost} {wanted:?}");
+                if lost.len() == code.tolerates() {
+                    let fewest = ReadPlan::new(&code, wanted, &costs).unwrap().reads().len();
+                    assert_eq!(schedule.inputs().len(), fewest, "{code} without {lost}: {wanted:?}");
+                }
+            }
+        }
+    }
 }
 
 /// b-code:6 by hand: columns 0 and 1 are lost. The starter is {1,3}, {4,5}; column i holds edges {1+i, 3+i} and
@@ -238,7 +259,8 @@ fn ranges_of_bytes() {
     for (name, cell_bytes) in [("b-code:4", 3), ("b-code:5", 2), ("rs:2+2", 3), ("x-code:5", 1)] {
         let codec = StripeCodec::new(Arc::new(Code::named(name).unwrap()));
         let code = codec.code();
-        let data: Vec<Vec<u8>> = (0..code.data_cell_count()).map(|seed| Random::new(seed as u64 + 1).bytes(cell_bytes)).collect();
+        let data: Vec<Vec<u8>> =
+            (0..code.data_cell_count()).map(|seed| Random::new(seed as u64 + 1).bytes(cell_bytes)).collect();
         let stripe = oracle::encode(code, &data);
         let all: Vec<u8> = data.concat();
         for lost in patterns(code).into_iter().chain([ErasurePattern::none()]) {
