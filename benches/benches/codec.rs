@@ -21,7 +21,7 @@ fn code(name: &str) -> Arc<Code> {
 fn arena(code: &Code, regime: Regime) -> Arena {
     let (n, k) = (code.columns(), code.data_columns());
     let column_bytes = regime.column_bytes(n, k, Layout::Interleaved.grain(code.rows()));
-    Arena::new(n, k, column_bytes, regime.stripe_count()).expect("memory for the stripes")
+    Arena::new(code, column_bytes, regime.stripe_count()).expect("memory for the stripes")
 }
 
 fn bench(criterion: &mut Criterion, group: &str, name: &str, arena: &mut Arena, contender: &mut Contender) {

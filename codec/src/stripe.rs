@@ -7,7 +7,7 @@ use rain_kernels::{Kernel, Stores};
 use crate::code::{Cell, Code};
 use crate::plan::{self, Planner};
 use crate::recent::Recent;
-use crate::schedule::{ErasurePattern, Schedule, ScheduleError};
+use crate::schedule::{ErasurePattern, Schedule, ScheduleError, recover_turned};
 
 /// Recovery schedules kept. Every pattern of b-code:13 with all its cells wanted is 91; the rest is for reads of single
 /// cells.
@@ -85,7 +85,7 @@ impl StripeCodec {
         wanted.dedup();
         let key = (lost, wanted);
         self.recoveries.find_or(&key, || {
-            let schedule = plan::shortened(&self.code, Schedule::recover(&self.code, lost, &key.1)?, &key.1)?;
+            let schedule = plan::shortened(&self.code, recover_turned(&self.code, lost, &key.1)?, &key.1)?;
             schedule.verify(&self.code)?;
             Ok(schedule)
         })

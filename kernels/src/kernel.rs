@@ -5,7 +5,8 @@ use core::fmt;
 use pulp::{Simd, WithSimd};
 
 use crate::columns::{ColumnProgram, Layout, Place, Stores};
-use crate::memory::{self, Cells, Columns, LINE_BYTES};
+use crate::memory::{self, Addresses, Cells, Columns, LINE_BYTES};
+use crate::straight::StraightLine;
 use crate::{Program, interpreter};
 
 /// An instruction set that this machine has.
@@ -86,34 +87,22 @@ impl Kernel {
     /// When the number or the lengths of the cells do not fit the program.
     pub fn run_cells(self, program: &ColumnProgram, stores: Stores, inputs: &[&[u8]], outputs: &mut [&mut [u8]]) {
         let cell_len = program.program().cell_len(inputs, outputs);
-        let whole = cell_len / LINE_BYTES * LINE_BYTES;
-        let Some(body) = program.body().filter(|_| self.has_bodies() && whole > 0) else {
+        let Some(body) = program.body().filter(|_| self.has_bodies() && cell_len >= LINE_BYTES) else {
             return self.run(program.program(), inputs, outputs);
         };
         let stores = if outputs.iter().all(|cell| is_aligned(cell)) { stores } else { Stores::Normal };
-        let mut cells = Cells::new(body.upper.len() * body.rows, whole / LINE_BYTES);
         let number = |place: &Place| usize::from(place.column) * body.rows + usize::from(place.row);
         let (input_places, output_places) = program.places().split_at(inputs.len());
-        for (place, cell) in input_places.iter().zip(inputs) {
-            cells.read(number(place), cell);
-        }
-        for (place, cell) in output_places.iter().zip(outputs.iter_mut()) {
-            cells.write(number(place), cell);
-        }
-        match self.0 {
-            #[cfg(target_arch = "x86_64")]
-            InstructionSet::Avx512(simd) => (body.avx512.on_cells)(simd, stores, &cells),
-            #[cfg(target_arch = "x86_64")]
-            InstructionSet::Avx2(simd) => (body.avx2.on_cells)(simd, stores, &cells),
-            #[cfg(target_arch = "aarch64")]
-            InstructionSet::Neon(simd) => (body.neon.on_cells)(simd, stores, &cells),
-            InstructionSet::Scalar => unreachable!("there are no bodies for it"),
-        }
-        fence_after(stores);
-        if whole < cell_len {
-            let inputs: Vec<&[u8]> = inputs.iter().map(|cell| &cell[whole..]).collect();
-            let mut outputs: Vec<&mut [u8]> = outputs.iter_mut().map(|cell| &mut cell[whole..]).collect();
-            self.run(program.program(), &inputs, &mut outputs);
+        let mut addresses = Addresses::new();
+        for (from, lines, stores) in pieces(cell_len, stores) {
+            let mut cells = Cells::new(&mut addresses, body.upper.len() * body.rows, lines);
+            for (place, cell) in input_places.iter().zip(inputs) {
+                cells.read(number(place), &cell[from..]);
+            }
+            for (place, cell) in output_places.iter().zip(outputs.iter_mut()) {
+                cells.write(number(place), &mut cell[from..]);
+            }
+            self.run_body(body, stores, &cells);
         }
     }
 
@@ -174,6 +163,23 @@ impl Kernel {
 
     /// Runs a program over columns of cells in one piece each.
     fn run_rows(self, program: &ColumnProgram, turn: usize, stores: Stores, columns: &mut [&mut [u8]]) {
+        let shape = program.shape();
+        let cell_len = columns.first().map_or(0, |column| column.len() / shape.rows);
+        let Some(body) = program.body().filter(|_| self.has_bodies() && cell_len >= LINE_BYTES) else {
+            return self.interpret_rows(program, turn, columns);
+        };
+        let can_stream = cell_len.is_multiple_of(LINE_BYTES) && columns.iter().all(|column| is_aligned(column));
+        let stores = if can_stream { stores } else { Stores::Normal };
+        let mut addresses = Addresses::new();
+        for (from, lines, stores) in pieces(cell_len, stores) {
+            let found = |column, row| shape.turned_row(Place::new(column, row), turn);
+            let cells = Cells::of_columns(&mut addresses, columns, shape.rows, (from, lines), found);
+            self.run_body(body, stores, &cells);
+        }
+    }
+
+    /// Interprets a program over columns of cells in one piece each.
+    fn interpret_rows(self, program: &ColumnProgram, turn: usize, columns: &mut [&mut [u8]]) {
         let rows = program.shape().rows;
         let cell_len = columns.first().map_or(0, |column| column.len() / rows);
         if cell_len == 0 {
@@ -188,7 +194,22 @@ impl Kernel {
         let (inputs, outputs) = program.places().split_at(program.program().input_count());
         let inputs: Vec<&[u8]> = inputs.iter().map(|place| &*take(place)).collect();
         let mut outputs: Vec<&mut [u8]> = outputs.iter().map(&mut take).collect();
-        self.run_cells(program, stores, &inputs, &mut outputs);
+        self.run(program.program(), &inputs, &mut outputs);
+    }
+
+    fn run_body(self, body: &StraightLine, stores: Stores, cells: &Cells<'_>) {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            InstructionSet::Avx512(simd) => (body.avx512.on_cells)(simd, stores, cells),
+            #[cfg(target_arch = "x86_64")]
+            InstructionSet::Avx2(simd) => (body.avx2.on_cells)(simd, stores, cells),
+            #[cfg(target_arch = "aarch64")]
+            InstructionSet::Neon(simd) => (body.neon.on_cells)(simd, stores, cells),
+            InstructionSet::Scalar => unreachable!("there are no bodies for it"),
+        }
+        if stores == Stores::Streaming {
+            memory::fence();
+        }
     }
 
     fn has_bodies(self) -> bool {
@@ -196,10 +217,14 @@ impl Kernel {
     }
 }
 
-fn fence_after(stores: Stores) {
-    if stores == Stores::Streaming {
-        memory::fence();
-    }
+/// The pieces in which a body runs over cells: from which byte on, how many lines, with which stores.
+///
+/// Cells of whole lines are one piece. Else the last line of each is a piece of its own, which ends with the cell and
+/// overlaps the piece before: what both write is the same, for no body reads what a run before it wrote.
+fn pieces(cell_len: usize, stores: Stores) -> impl Iterator<Item = (usize, usize, Stores)> {
+    let lines = cell_len / LINE_BYTES;
+    let last = (!cell_len.is_multiple_of(LINE_BYTES)).then(|| (cell_len - LINE_BYTES, 1, Stores::Normal));
+    [(0, lines, stores)].into_iter().chain(last)
 }
 
 fn is_aligned(bytes: &[u8]) -> bool {

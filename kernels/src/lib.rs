@@ -15,6 +15,7 @@
 //! ```
 #![deny(unsafe_code)]
 
+mod choice;
 mod columns;
 mod interpreter;
 mod kernel;
@@ -23,6 +24,7 @@ pub mod naive;
 mod program;
 pub mod straight;
 
+pub use choice::column_stride;
 pub use columns::{ColumnProgram, ColumnProgramError, ColumnShape, Layout, Place, Stores};
 pub use kernel::Kernel;
 pub use program::{Program, ProgramError};

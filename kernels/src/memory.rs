@@ -19,21 +19,65 @@ use pulp::Simd;
 /// Bytes of a cache line: bodies work on whole lines of cells, and streaming stores write at multiples of it.
 pub(crate) const LINE_BYTES: usize = 64;
 
+/// Most cells that a body has.
+pub(crate) const CELLS_MAX: usize = 256;
+
+/// Room for the addresses of cells: kept by who runs a body, so that no run allocates.
+pub(crate) struct Addresses([*mut u8; CELLS_MAX]);
+
+impl Addresses {
+    /// Makes room.
+    pub(crate) fn new() -> Self {
+        Self([core::ptr::null_mut(); CELLS_MAX])
+    }
+}
+
 /// Cells that lie anywhere, each in one piece.
 ///
 /// Laid out as [`crate::straight::EntryPoint`] says, for the proof of the machine code, which makes one of its own.
 #[repr(C)]
 pub(crate) struct Cells<'run> {
     /// Where each begins, column by column; null where no slice was given.
-    starts: Box<[*mut u8]>,
+    starts: &'run mut [*mut u8],
     lines: usize,
     slices: PhantomData<&'run mut [u8]>,
 }
 
 impl<'run> Cells<'run> {
     /// Takes `count` cells of so many lines, of which none has a place yet.
-    pub(crate) fn new(count: usize, lines: usize) -> Self {
-        Self { starts: vec![core::ptr::null_mut(); count].into(), lines, slices: PhantomData }
+    ///
+    /// # Panics
+    /// When there are more than [`CELLS_MAX`].
+    pub(crate) fn new(addresses: &'run mut Addresses, count: usize, lines: usize) -> Self {
+        let starts = &mut addresses.0[..count];
+        starts.fill(core::ptr::null_mut());
+        Self { starts, lines, slices: PhantomData }
+    }
+
+    /// Takes all cells of columns, from byte `from` of each cell on: cell `row` of a column has its place as number
+    /// `rows * column + row`, and its bytes where `found` says that this row is.
+    ///
+    /// # Panics
+    /// When there are more than [`CELLS_MAX`], or cells end before the lines do.
+    pub(crate) fn of_columns(
+        addresses: &'run mut Addresses,
+        columns: &'run mut [&mut [u8]],
+        rows: usize,
+        (from, lines): (usize, usize),
+        found: impl Fn(usize, usize) -> usize,
+    ) -> Self {
+        let starts = &mut addresses.0[..columns.len() * rows];
+        for (number, (starts, column)) in starts.chunks_exact_mut(rows).zip(columns).enumerate() {
+            let cell_len = column.len() / rows;
+            assert!(from + lines * LINE_BYTES <= cell_len, "a cell of {cell_len} bytes");
+            let first = column.as_mut_ptr();
+            for (row, start) in starts.iter_mut().enumerate() {
+                let row = found(number, row);
+                assert!(row < rows, "row {row} of {rows}");
+                *start = first.wrapping_add(row * cell_len + from);
+            }
+        }
+        Self { starts, lines, slices: PhantomData }
     }
 
     /// Gives a cell that is only read its place.

@@ -6,7 +6,7 @@ use std::fs;
 
 use anyhow::{Context as _, Result, ensure};
 use rain_codec::schedule::canonical;
-use rain_codec::{Cell, Code, ErasurePattern, Schedule};
+use rain_codec::{Cell, CellKind, Code, ErasurePattern, Schedule};
 
 use crate::tools::Workspace;
 
@@ -23,7 +23,7 @@ const CODES: [&str; 10] = [
     "x-code:7",
     "x-code:11",
 ];
-/// Codes that have them for encoding only.
+/// Codes that have them for encoding only, and for two lost columns of parity where columns hold nothing else.
 const ENCODE_ONLY: [&str; 9] =
     ["b-code:7", "b-code:8", "b-code:9", "b-code:13", "x-code:5", "x-code:13", "rs:6+3", "rs:8+3", "rs:10+4"];
 /// Data columns and parity columns that probes of the memory read and write.
@@ -78,16 +78,13 @@ pub(crate) struct Wanted {
     pub(crate) steps: Vec<(Cell, Vec<Cell>)>,
 }
 
-/// Lists all that get bodies: of every code encoding, and recovery of one and two columns, once for all patterns that
-/// differ by a turn only; and the probes.
+/// Lists all that get bodies: of every code encoding, recovery of one and two columns, and of the data cells of one, which
+/// is what a viewer waits for, once for all patterns that differ by a turn only; and the probes.
 pub(crate) fn wanted() -> Result<Vec<Wanted>> {
     let mut wanted = Vec::new();
     for name in CODES.into_iter().chain(ENCODE_ONLY) {
         let code = Code::named(name)?;
         wanted.push(of_schedule(format!("{name} encode"), &code, &Schedule::encode(&code)));
-        if ENCODE_ONLY.contains(&name) {
-            continue;
-        }
         let mut kinds: Vec<ErasurePattern> = Vec::new();
         for first in 0..code.columns() {
             for second in first..code.columns() {
@@ -97,11 +94,21 @@ pub(crate) fn wanted() -> Result<Vec<Wanted>> {
                 }
             }
         }
+        if ENCODE_ONLY.contains(&name) {
+            // What is denser than every other pattern, and so would be the slowest to interpret.
+            kinds.retain(|kind| kind.len() == 2 && kind.iter().all(|column| code.data_rows(column) == 0));
+        }
         for kind in kinds {
             let cells: Vec<Cell> = code.cells().filter(|cell| kind.contains(usize::from(cell.column))).collect();
             let lost: Vec<String> = kind.iter().map(|column| column.to_string()).collect();
             let schedule = Schedule::recover(&code, kind, &cells)?;
             wanted.push(of_schedule(format!("{name} lost {}", lost.join(" ")), &code, &schedule));
+            let data: Vec<Cell> =
+                cells.into_iter().filter(|&cell| matches!(code.cell(cell), CellKind::Data { .. })).collect();
+            if kind.len() == 1 && data.len() < code.rows() {
+                let schedule = Schedule::recover(&code, kind, &data)?;
+                wanted.push(of_schedule(format!("{name} lost {} data", lost.join(" ")), &code, &schedule));
+            }
         }
     }
     for (data, parity) in PROBES {
@@ -119,12 +126,13 @@ fn of_schedule(name: String, code: &Code, schedule: &Schedule) -> Wanted {
         if number < inputs.len() { inputs[number] } else { targets[number - inputs.len()] }
     };
     let sources = schedule.program().steps().map(|sources| sources.iter().map(cell_of).collect());
+    let shape = schedule.column_program().shape();
     Wanted {
         name,
         module: code.name().replace(['-', ':', '+'], "_"),
-        rows: code.rows(),
-        upper: (0..code.columns()).map(|column| code.data_rows(column)).collect(),
-        turning: if code.turning_columns() == 0 { code.columns() } else { code.turning_columns() },
+        rows: shape.rows,
+        upper: shape.upper.clone(),
+        turning: shape.turning,
         steps: targets.iter().copied().zip(sources).collect(),
     }
 }

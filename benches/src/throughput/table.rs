@@ -94,7 +94,7 @@ impl Bench {
     pub fn new(code: &Arc<Code>, regime: Regime, kernel: Kernel) -> io::Result<Self> {
         let (n, k) = (code.columns(), code.data_columns());
         let column_bytes = regime.column_bytes(n, k, Layout::Interleaved.grain(code.rows()));
-        let arena = Arena::new(n, k, column_bytes, regime.stripe_count())?;
+        let arena = Arena::new(code, column_bytes, regime.stripe_count())?;
         let codec = Arc::new(InterleavedCodec::with_kernel(Arc::clone(code), kernel));
         Ok(Self { codec, regime, kernel, arena })
     }

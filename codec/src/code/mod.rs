@@ -1,8 +1,11 @@
 //! Array codes: which cells a stripe has, and which data cells each parity cell is the XOR of.
 
 mod b_code;
+mod dual_b_code;
+mod factors;
 mod name;
 mod reed_solomon;
+mod simple;
 mod x_code;
 
 use core::fmt;
@@ -75,11 +78,16 @@ pub struct Code {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Content {
     Data(usize),
-    Parity(Vec<Cell>),
+    Parity {
+        /// Data cells.
+        of: Vec<Cell>,
+        /// What it is made of, where that is fewer cells and some of them parity cells.
+        from: Option<Vec<Cell>>,
+    },
 }
 
-/// What a construction gives: for each column its parity cells, from the first parity row down, each as the data cells
-/// it is made of.
+/// What a construction gives: for each column its parity cells, from the first parity row down, each as the cells it is
+/// made of. These are data cells, or parity cells of earlier columns.
 struct Construction {
     rows: usize,
     /// Columns that it can lose, n - k.
@@ -88,8 +96,10 @@ struct Construction {
 }
 
 impl Code {
-    /// Finds a code by its name: `b-code:N` (N columns, 4 to 22), `x-code:P` (P columns, prime, 5 to 13), or `rs:K+M`
-    /// (K data columns, at least 2, and M parity columns, 1 to 4, at most 32 together).
+    /// Finds a code by its name: `b-code:N` (N columns, 4 to 65), `x-code:P` (P columns, prime, 5 to 61),
+    /// `dual-b-code:N` (N columns, 4 to 61, any 2 of which suffice; not 50, 51, 54, 55), `rs:K+M` (K data columns, at
+    /// least 2, and M parity columns, at least 1), `parity:K+1` (K data columns, at least 2) or `replica:N` (N copies, at
+    /// least 2); none has more than 255 columns.
     ///
     /// Each name is of one code for ever: column files depend on its equations.
     ///
@@ -99,12 +109,15 @@ impl Code {
         let construction = match name::parse(name)? {
             name::Shape::BCode { columns } => b_code::construct(columns),
             name::Shape::XCode { columns } => x_code::construct(columns),
+            name::Shape::DualBCode { columns } => dual_b_code::construct(columns),
             name::Shape::ReedSolomon { data, parity } => reed_solomon::construct(data, parity),
+            name::Shape::Parity { data } => simple::parity(data),
+            name::Shape::Replica { columns } => simple::replica(columns),
         };
         Ok(Self::of(name, construction))
     }
 
-    /// Lists the names of codes: all B-codes and X-codes, and of the Reed-Solomon codes some that are in use.
+    /// Lists the names of codes: all B-codes, their duals and X-codes; of the other families some that are in use.
     pub fn names() -> impl Iterator<Item = String> {
         name::all()
     }
@@ -122,9 +135,9 @@ impl Code {
             }
         }
         for (column, parities) in parities.into_iter().enumerate() {
-            for (below, mut of) in parities.into_iter().enumerate() {
-                of.sort_unstable();
-                contents[column * rows + data_rows[column] + below] = Content::Parity(of);
+            for (below, from) in parities.into_iter().enumerate() {
+                let parity = parity(&contents, rows, from);
+                contents[column * rows + data_rows[column] + below] = parity;
             }
         }
         let mut code = Self { name: name.to_owned(), columns, rows, tolerates, turning: 0, data_cells, contents };
@@ -204,7 +217,7 @@ impl Code {
         assert!(self.contains(cell), "{} has no cell {cell}", self.name);
         match &self.contents[usize::from(cell.column) * self.rows + usize::from(cell.row)] {
             Content::Data(index) => CellKind::Data { index: *index },
-            Content::Parity(of) => CellKind::Parity { of },
+            Content::Parity { of, .. } => CellKind::Parity { of },
         }
     }
 
@@ -240,9 +253,39 @@ impl Code {
     pub fn parity_cells(&self) -> impl Iterator<Item = (Cell, &[Cell])> {
         self.cells().zip(&self.contents).filter_map(|(cell, content)| match content {
             Content::Data(_) => None,
-            Content::Parity(of) => Some((cell, of.as_slice())),
+            Content::Parity { of, .. } => Some((cell, of.as_slice())),
         })
     }
+
+    /// Walks over the parity equations as sparse as they are: the parity cells, column by column, each with cells whose XOR
+    /// it is. Those are the data cells of [`Code::parity_cells`], but for a few parity cells of shortened B-codes, which are
+    /// made of data cells and parity cells walked over before.
+    pub fn equations(&self) -> impl Iterator<Item = (Cell, &[Cell])> {
+        self.cells().zip(&self.contents).filter_map(|(cell, content)| match content {
+            Content::Data(_) => None,
+            Content::Parity { of, from } => Some((cell, from.as_ref().unwrap_or(of).as_slice())),
+        })
+    }
+}
+
+/// Writes out what a parity cell is made of as data cells.
+fn parity(contents: &[Content], rows: usize, mut from: Vec<Cell>) -> Content {
+    from.sort_unstable();
+    let content = |cell: &Cell| &contents[usize::from(cell.column) * rows + usize::from(cell.row)];
+    if from.iter().all(|cell| matches!(content(cell), Content::Data(_))) {
+        return Content::Parity { of: from, from: None };
+    }
+    let mut members: Vec<Cell> = Vec::new();
+    for cell in &from {
+        match content(cell) {
+            Content::Data(_) => members.push(*cell),
+            Content::Parity { of, .. } => members.extend(of),
+        }
+    }
+    members.sort_unstable();
+    // A cell that is in an even number of them is in none.
+    let odd = members.chunk_by(|a, b| a == b).filter(|same| same.len() % 2 == 1);
+    Content::Parity { of: odd.map(|same| same[0]).collect(), from: Some(from) }
 }
 
 impl FromStr for Code {

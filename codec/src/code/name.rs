@@ -2,32 +2,30 @@
 
 use thiserror::Error;
 
-/// Column counts for which a B-code is built here: a cyclic form or the factorisation of `K_10` (see `b_code`).
-const B_CODE_COLUMNS: [usize; 19] = [4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22];
-/// Column counts for which an X-code is built here: primes, for no other number it is MDS.
-const X_CODE_COLUMNS: [usize; 4] = [5, 7, 11, 13];
+use super::{b_code, dual_b_code, simple, x_code};
+
 /// Fewest data columns of a Reed-Solomon code: with one, every parity column is its copy.
 const RS_DATA_MIN: usize = 2;
-/// Most parity columns of a Reed-Solomon code. The construction has no such limit. But schedules here have no cells for
-/// intermediate sums, and so each further parity column costs more XORs than it must; and with the columns that can be
-/// lost grow the patterns, for each of which a schedule may be kept.
-const RS_PARITY_MAX: usize = 4;
-/// Most columns of a Reed-Solomon code: those of the field of 2^5 elements. A larger field adds a row to all columns, and
-/// thereby XORs to every cell.
-const RS_COLUMNS_MAX: usize = 32;
+/// Fewest parity columns of a Reed-Solomon code.
+const RS_PARITY_MIN: usize = 1;
+/// Most columns of any code.
+const COLUMNS_MAX: usize = simple::COLUMNS_MAX;
 /// Data and parity columns of the Reed-Solomon codes that are listed: those in use elsewhere, and small ones with one
 /// to four parity columns.
 const RS_LISTED: [(usize, usize); 10] =
     [(3, 1), (2, 2), (4, 2), (8, 2), (4, 3), (6, 3), (8, 3), (4, 4), (8, 4), (10, 4)];
-/// The Reed-Solomon code that errors name as an example.
-const RS_EXAMPLE: (usize, usize) = (4, 2);
+/// Data columns of the parity codes that are listed, and columns of the replicas.
+const PARITY_LISTED: [usize; 3] = [2, 3, 4];
+const REPLICA_LISTED: [usize; 3] = [2, 3, 4];
 
 /// Why a name is of no code.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum CodeError {
     /// No family of this name.
     #[error(
-        "unknown code \"{asked}\": there are b-code:N (N = 4 to 22), x-code:P (P = 5, 7, 11, 13) and rs:K+M (K from {RS_DATA_MIN}, M = 1 to {RS_PARITY_MAX}, K + M up to {RS_COLUMNS_MAX}), for example {nearest}"
+        "unknown code \"{asked}\": there are b-code:N (N = {} to {}), x-code:P (P prime, {} to {}), dual-b-code:N (N = {} to {}), rs:K+M (K from {RS_DATA_MIN}, M from {RS_PARITY_MIN}, K + M up to {COLUMNS_MAX}), parity:K+1 (K from {}) and replica:N (N from {}), for example {nearest}",
+        b_code::COLUMNS_MIN, b_code::COLUMNS_MAX, x_code::COLUMNS[0], x_code::COLUMNS[x_code::COLUMNS.len() - 1],
+        dual_b_code::COLUMNS_MIN, dual_b_code::COLUMNS_MAX, simple::PARITY_DATA_MIN, simple::REPLICA_COLUMNS_MIN
     )]
     Family {
         /// The name as it was asked for.
@@ -45,7 +43,7 @@ pub enum CodeError {
         /// A name that can be had.
         nearest: String,
     },
-    /// A Reed-Solomon code, and behind the colon not two plain numbers with a plus between.
+    /// A family that takes two numbers, and behind the colon not two plain numbers with a plus between.
     #[error(
         "code \"{asked}\": expected the numbers of data and parity columns without sign or leading zero as K+M after the colon, for example {nearest}"
     )]
@@ -56,7 +54,11 @@ pub enum CodeError {
         nearest: String,
     },
     /// A B-code of a size that is not built.
-    #[error("code \"{asked}\": a B-code has 4 to 22 columns here, not {found}; the nearest is {nearest}")]
+    #[error(
+        "code \"{asked}\": a B-code has {} to {} columns here, not {found}; the nearest is {nearest}",
+        b_code::COLUMNS_MIN,
+        b_code::COLUMNS_MAX
+    )]
     BCodeColumns {
         /// The name as it was asked for.
         asked: String,
@@ -66,10 +68,23 @@ pub enum CodeError {
         nearest: String,
     },
     /// An X-code of a size that does not exist or is not built.
-    #[error(
-        "code \"{asked}\": an X-code needs a prime number of columns, here 5, 7, 11 or 13, not {found}; the nearest is {nearest}"
-    )]
+    #[error("code \"{asked}\": an X-code needs a prime number of columns, here {} to {}, not {found}; the nearest is {nearest}",
+        x_code::COLUMNS[0], x_code::COLUMNS[x_code::COLUMNS.len() - 1])]
     XCodeColumns {
+        /// The name as it was asked for.
+        asked: String,
+        /// The number of columns asked for.
+        found: u64,
+        /// The nearest name that can be had.
+        nearest: String,
+    },
+    /// A dual B-code of a size for which no perfect one-factorisation is known here.
+    #[error(
+        "code \"{asked}\": a dual B-code has {} to {} columns here, but not 50, 51, 54 or 55, for want of a perfect one-factorisation, not {found}; the nearest is {nearest}",
+        dual_b_code::COLUMNS_MIN,
+        dual_b_code::COLUMNS_MAX
+    )]
+    DualBCodeColumns {
         /// The name as it was asked for.
         asked: String,
         /// The number of columns asked for.
@@ -79,7 +94,7 @@ pub enum CodeError {
     },
     /// A Reed-Solomon code of a size that is not built.
     #[error(
-        "code \"{asked}\": a Reed-Solomon code has at least {RS_DATA_MIN} data columns and 1 to {RS_PARITY_MAX} parity columns, at most {RS_COLUMNS_MAX} together, not {data} and {parity}; the nearest is {nearest}"
+        "code \"{asked}\": a Reed-Solomon code has at least {RS_DATA_MIN} data columns and {RS_PARITY_MIN} parity column, at most {COLUMNS_MAX} together, not {data} and {parity}; the nearest is {nearest}"
     )]
     ReedSolomonColumns {
         /// The name as it was asked for.
@@ -91,6 +106,34 @@ pub enum CodeError {
         /// The nearest name that can be had.
         nearest: String,
     },
+    /// A parity code of a size that is not built.
+    #[error(
+        "code \"{asked}\": a parity code has {} to {} data columns and one parity column, not {data} and {parity}; the nearest is {nearest}",
+        simple::PARITY_DATA_MIN, COLUMNS_MAX - 1
+    )]
+    ParityColumns {
+        /// The name as it was asked for.
+        asked: String,
+        /// The number of data columns asked for.
+        data: u64,
+        /// The number of parity columns asked for.
+        parity: u64,
+        /// The nearest name that can be had.
+        nearest: String,
+    },
+    /// A number of copies that is not built.
+    #[error(
+        "code \"{asked}\": there are {} to {COLUMNS_MAX} copies, not {found}; the nearest is {nearest}",
+        simple::REPLICA_COLUMNS_MIN
+    )]
+    ReplicaColumns {
+        /// The name as it was asked for.
+        asked: String,
+        /// The number of columns asked for.
+        found: u64,
+        /// The nearest name that can be had.
+        nearest: String,
+    },
 }
 
 /// How a code is constructed, and how large it is.
@@ -98,7 +141,10 @@ pub enum CodeError {
 pub(super) enum Shape {
     BCode { columns: usize },
     XCode { columns: usize },
+    DualBCode { columns: usize },
     ReedSolomon { data: usize, parity: usize },
+    Parity { data: usize },
+    Replica { columns: usize },
 }
 
 impl Shape {
@@ -107,7 +153,10 @@ impl Shape {
         match self {
             Self::BCode { columns } => format!("b-code:{columns}"),
             Self::XCode { columns } => format!("x-code:{columns}"),
+            Self::DualBCode { columns } => format!("dual-b-code:{columns}"),
             Self::ReedSolomon { data, parity } => format!("rs:{data}+{parity}"),
+            Self::Parity { data } => format!("parity:{data}+1"),
+            Self::Replica { columns } => format!("replica:{columns}"),
         }
     }
 }
@@ -116,63 +165,102 @@ impl Shape {
 pub(super) fn parse(asked: &str) -> Result<Shape, CodeError> {
     let (family, size) = asked.split_once(':').unwrap_or((asked, ""));
     match family {
-        "b-code" => b_code(asked, size),
-        "x-code" => x_code(asked, size),
+        "b-code" => {
+            let refuse = |asked, found, nearest| CodeError::BCodeColumns { asked, found, nearest };
+            of_columns(asked, size, b_codes(), refuse)
+        }
+        "x-code" => {
+            let refuse = |asked, found, nearest| CodeError::XCodeColumns { asked, found, nearest };
+            of_columns(asked, size, x_codes(), refuse)
+        }
+        "dual-b-code" => {
+            let refuse = |asked, found, nearest| CodeError::DualBCodeColumns { asked, found, nearest };
+            of_columns(asked, size, dual_b_codes(), refuse)
+        }
+        "replica" => {
+            let built = (simple::REPLICA_COLUMNS_MIN..=COLUMNS_MAX).map(|columns| Shape::Replica { columns });
+            let refuse = |asked, found, nearest| CodeError::ReplicaColumns { asked, found, nearest };
+            of_columns(asked, size, built, refuse)
+        }
         "rs" => reed_solomon(asked, size),
+        "parity" => parity(asked, size),
         _ => {
-            let nearest = Shape::BCode { columns: B_CODE_COLUMNS[0] }.name();
+            let nearest = Shape::BCode { columns: b_code::COLUMNS_MIN }.name();
             Err(CodeError::Family { asked: asked.to_owned(), nearest })
         }
     }
 }
 
-fn b_code(asked: &str, size: &str) -> Result<Shape, CodeError> {
-    let shape = |columns| Shape::BCode { columns };
-    let (found, columns) = column_count(asked, size, &B_CODE_COLUMNS, shape)?;
-    if columns as u64 == found {
-        return Ok(shape(columns));
-    }
-    Err(CodeError::BCodeColumns { asked: asked.to_owned(), found, nearest: shape(columns).name() })
+fn b_codes() -> impl Iterator<Item = Shape> {
+    (b_code::COLUMNS_MIN..=b_code::COLUMNS_MAX).map(|columns| Shape::BCode { columns })
 }
 
-fn x_code(asked: &str, size: &str) -> Result<Shape, CodeError> {
-    let shape = |columns| Shape::XCode { columns };
-    let (found, columns) = column_count(asked, size, &X_CODE_COLUMNS, shape)?;
-    if columns as u64 == found {
-        return Ok(shape(columns));
-    }
-    Err(CodeError::XCodeColumns { asked: asked.to_owned(), found, nearest: shape(columns).name() })
+fn x_codes() -> impl Iterator<Item = Shape> {
+    x_code::COLUMNS.into_iter().map(|columns| Shape::XCode { columns })
 }
 
-/// Reads a number of columns, and finds the nearest of those that are built: of two equally near ones the larger, which
-/// stores less parity.
-fn column_count(
+fn dual_b_codes() -> impl Iterator<Item = Shape> {
+    let sizes = dual_b_code::COLUMNS_MIN..=dual_b_code::COLUMNS_MAX;
+    sizes.filter(|&columns| dual_b_code::is_built(columns)).map(|columns| Shape::DualBCode { columns })
+}
+
+/// Reads a number of columns, and finds that one of the codes that are built, in ascending order, or the nearest: of two
+/// equally near ones the larger, which stores less parity.
+fn of_columns(
     asked: &str,
     size: &str,
-    built: &[usize],
-    shape: impl Fn(usize) -> Shape,
-) -> Result<(u64, usize), CodeError> {
-    let found = plain_number(size)
-        .ok_or_else(|| CodeError::Number { asked: asked.to_owned(), nearest: shape(built[0]).name() })?;
-    let near = |columns: &&usize| (**columns as u64).abs_diff(found);
-    Ok((found, built.iter().rev().min_by_key(near).copied().unwrap_or_default()))
+    built: impl Iterator<Item = Shape>,
+    refuse: impl FnOnce(String, u64, String) -> CodeError,
+) -> Result<Shape, CodeError> {
+    let built: Vec<Shape> = built.collect();
+    let found =
+        plain_number(size).ok_or_else(|| CodeError::Number { asked: asked.to_owned(), nearest: built[0].name() })?;
+    let columns = |shape: &Shape| match *shape {
+        Shape::BCode { columns }
+        | Shape::XCode { columns }
+        | Shape::DualBCode { columns }
+        | Shape::Replica { columns } => columns,
+        Shape::ReedSolomon { data, parity } => data + parity,
+        Shape::Parity { data } => data + 1,
+    };
+    let near = |shape: &&Shape| (columns(shape) as u64).abs_diff(found);
+    let nearest = built.iter().rev().min_by_key(near).unwrap_or(&built[0]);
+    if columns(nearest) as u64 == found {
+        return Ok(*nearest);
+    }
+    Err(refuse(asked.to_owned(), found, nearest.name()))
+}
+
+/// Reads the numbers of data and parity columns.
+fn two_numbers(asked: &str, size: &str, example: Shape) -> Result<(u64, u64), CodeError> {
+    let numbers = size.split_once('+').and_then(|(data, parity)| Some((plain_number(data)?, plain_number(parity)?)));
+    numbers.ok_or_else(|| CodeError::Numbers { asked: asked.to_owned(), nearest: example.name() })
 }
 
 /// The nearest size that is built keeps the parity columns asked for where it can.
 fn reed_solomon(asked: &str, size: &str) -> Result<Shape, CodeError> {
-    let numbers = size.split_once('+').and_then(|(data, parity)| Some((plain_number(data)?, plain_number(parity)?)));
-    let Some((data, parity)) = numbers else {
-        let (data, parity) = RS_EXAMPLE;
-        let nearest = Shape::ReedSolomon { data, parity }.name();
-        return Err(CodeError::Numbers { asked: asked.to_owned(), nearest });
-    };
-    let nearest_parity = within(parity, 1, RS_PARITY_MAX);
-    let nearest_data = within(data, RS_DATA_MIN, RS_COLUMNS_MAX - nearest_parity);
+    let (data, parity) = two_numbers(asked, size, Shape::ReedSolomon { data: 4, parity: 2 })?;
+    let nearest_parity = within(parity, RS_PARITY_MIN, COLUMNS_MAX - RS_DATA_MIN);
+    let nearest_data = within(data, RS_DATA_MIN, COLUMNS_MAX - nearest_parity);
     let nearest = Shape::ReedSolomon { data: nearest_data, parity: nearest_parity };
     if (nearest_data as u64, nearest_parity as u64) == (data, parity) {
         return Ok(nearest);
     }
     Err(CodeError::ReedSolomonColumns { asked: asked.to_owned(), data, parity, nearest: nearest.name() })
+}
+
+/// With more parity columns than one, what was meant is a Reed-Solomon code.
+fn parity(asked: &str, size: &str) -> Result<Shape, CodeError> {
+    let (data, parity) = two_numbers(asked, size, Shape::Parity { data: 4 })?;
+    let nearest = Shape::Parity { data: within(data, simple::PARITY_DATA_MIN, COLUMNS_MAX - 1) };
+    if nearest == (Shape::Parity { data: usize::try_from(data).unwrap_or(usize::MAX) }) && parity == 1 {
+        return Ok(nearest);
+    }
+    let of_reed_solomon = match reed_solomon(asked, size) {
+        Ok(shape) if parity > 1 => shape,
+        _ => nearest,
+    };
+    Err(CodeError::ParityColumns { asked: asked.to_owned(), data, parity, nearest: of_reed_solomon.name() })
 }
 
 fn within(number: u64, min: usize, max: usize) -> usize {
@@ -187,10 +275,10 @@ fn plain_number(text: &str) -> Option<u64> {
 
 /// Lists names.
 pub(super) fn all() -> impl Iterator<Item = String> {
-    let b_codes = B_CODE_COLUMNS.into_iter().map(|columns| Shape::BCode { columns });
-    let x_codes = X_CODE_COLUMNS.into_iter().map(|columns| Shape::XCode { columns });
     let reed_solomon = RS_LISTED.into_iter().map(|(data, parity)| Shape::ReedSolomon { data, parity });
-    b_codes.chain(x_codes).chain(reed_solomon).map(Shape::name)
+    let parity = PARITY_LISTED.into_iter().map(|data| Shape::Parity { data });
+    let replica = REPLICA_LISTED.into_iter().map(|columns| Shape::Replica { columns });
+    b_codes().chain(x_codes()).chain(dual_b_codes()).chain(reed_solomon).chain(parity).chain(replica).map(Shape::name)
 }
 
 #[cfg(test)]
@@ -204,7 +292,7 @@ mod tests {
     #[test]
     fn every_listed_name_is_understood() {
         let names: Vec<String> = all().collect();
-        assert_eq!(names.len(), 33);
+        assert_eq!(names.len(), 62 + 16 + 54 + 10 + 3 + 3);
         for name in names {
             assert_eq!(parse(&name).unwrap().name(), name);
         }
@@ -216,7 +304,8 @@ mod tests {
         assert!(matches!(parse(""), Err(CodeError::Family { .. })));
         assert!(message("B-code:4").contains("\"B-code:4\""));
         assert!(message("raid").ends_with("for example b-code:4"));
-        assert!(message("RS:4+2").contains("rs:K+M (K from 2, M = 1 to 4, K + M up to 32)"));
+        assert!(message("RS:4+2").contains("rs:K+M (K from 2, M from 1, K + M up to 255)"));
+        assert!(message("raid").contains("x-code:P (P prime, 5 to 61), dual-b-code:N (N = 4 to 61)"));
     }
 
     #[test]
@@ -231,9 +320,15 @@ mod tests {
 
     #[test]
     fn sizes_that_are_not_built() {
-        assert!(message("b-code:3").ends_with("4 to 22 columns here, not 3; the nearest is b-code:4"));
-        assert!(message("b-code:23").ends_with("not 23; the nearest is b-code:22"));
-        assert!(message("b-code:18446744073709551615").ends_with("the nearest is b-code:22"));
+        assert!(message("b-code:3").ends_with("4 to 65 columns here, not 3; the nearest is b-code:4"));
+        assert!(message("b-code:66").ends_with("not 66; the nearest is b-code:65"));
+        assert!(message("b-code:18446744073709551615").ends_with("the nearest is b-code:65"));
+        for (asked, nearest) in [(3, 4), (50, 49), (51, 52), (54, 53), (55, 56), (62, 61)] {
+            let refused = message(&format!("dual-b-code:{asked}"));
+            assert!(refused.ends_with(&format!("not {asked}; the nearest is dual-b-code:{nearest}")), "{refused}");
+        }
+        assert!(message("replica:1").ends_with("2 to 255 copies, not 1; the nearest is replica:2"));
+        assert!(message("replica:256").ends_with("the nearest is replica:255"));
     }
 
     #[test]
@@ -241,7 +336,24 @@ mod tests {
         assert!(message("x-code:6").ends_with("not 6; the nearest is x-code:7"));
         assert!(message("x-code:9").ends_with("not 9; the nearest is x-code:11"));
         assert!(message("x-code:3").ends_with("not 3; the nearest is x-code:5"));
-        assert!(message("x-code:17").ends_with("not 17; the nearest is x-code:13"));
+        assert!(message("x-code:49").ends_with("not 49; the nearest is x-code:47"));
+        assert!(message("x-code:67").ends_with("5 to 61, not 67; the nearest is x-code:61"));
+    }
+
+    #[test]
+    fn parity_codes_that_are_not_built() {
+        for (asked, nearest) in [
+            ("parity:1+1", "parity:2+1"),
+            ("parity:255+1", "parity:254+1"),
+            ("parity:4+0", "parity:4+1"),
+            ("parity:4+2", "rs:4+2"),
+            ("parity:300+2", "parity:254+1"),
+        ] {
+            assert!(matches!(parse(asked), Err(CodeError::ParityColumns { .. })), "{asked}");
+            assert!(message(asked).ends_with(&format!("the nearest is {nearest}")), "{asked}");
+        }
+        assert_eq!(parse("parity:254+1"), Ok(Shape::Parity { data: 254 }));
+        assert!(message("parity:4").ends_with("for example parity:4+1"));
     }
 
     #[test]
@@ -255,21 +367,19 @@ mod tests {
     #[test]
     fn reed_solomon_codes_that_are_not_built() {
         let refused = message("rs:1+2");
-        assert!(
-            refused.contains("at least 2 data columns and 1 to 4 parity columns, at most 32 together, not 1 and 2")
-        );
+        assert!(refused.contains("at least 2 data columns and 1 parity column, at most 255 together, not 1 and 2"));
         for (asked, nearest) in [
             ("rs:1+2", "rs:2+2"),
             ("rs:0+0", "rs:2+1"),
             ("rs:4+0", "rs:4+1"),
-            ("rs:10+5", "rs:10+4"),
-            ("rs:31+2", "rs:30+2"),
-            ("rs:29+4", "rs:28+4"),
-            ("rs:18446744073709551615+18446744073709551615", "rs:28+4"),
+            ("rs:300+2", "rs:253+2"),
+            ("rs:2+300", "rs:2+253"),
+            ("rs:200+56", "rs:199+56"),
+            ("rs:18446744073709551615+18446744073709551615", "rs:2+253"),
         ] {
             assert!(message(asked).ends_with(&format!("the nearest is {nearest}")), "{asked}");
             assert!(parse(nearest).is_ok(), "{nearest}");
         }
-        assert_eq!(parse("rs:31+1"), Ok(Shape::ReedSolomon { data: 31, parity: 1 }));
+        assert_eq!(parse("rs:245+10"), Ok(Shape::ReedSolomon { data: 245, parity: 10 }));
     }
 }

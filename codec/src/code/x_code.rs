@@ -4,6 +4,9 @@
 
 use super::{Cell, Construction};
 
+/// Column counts for which an X-code is built here: primes, for no other number it is MDS.
+pub(super) const COLUMNS: [usize; 16] = [5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61];
+
 /// Builds the X-code of a prime number of columns, p: p - 2 rows of data, below them a row of each diagonal's parities.
 pub(super) fn construct(p: usize) -> Construction {
     let parities = (0..p)

@@ -229,3 +229,24 @@ fn order(code: &Code, peers: &[Peer]) -> Result<Vec<Peer>, PlanError> {
     ordered.reverse();
     Ok(ordered)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A peer that adds another of its cells is found out before anything is sent.
+    #[test]
+    fn a_wrong_hop_is_found_out() {
+        let code = Code::named("b-code:6").unwrap();
+        let wanted = [Cell::new(0, 0), Cell::new(0, 1)];
+        let right = PartialSums::chain(&code, &wanted, &[1, 2, 3, 4, 5]).unwrap();
+        assert_eq!(right.verify(&code), Ok(()));
+        let peers = right.hops.len() - 1;
+        for (hop, place) in (0..peers).flat_map(|hop| (0..right.hops[hop].reads.len()).map(move |place| (hop, place))) {
+            let mut wrong = right.clone();
+            let read = &mut wrong.hops[hop].reads[place];
+            *read = Cell::new(read.column.into(), (usize::from(read.row) + 1) % code.rows());
+            assert!(matches!(wrong.verify(&code), Err(PlanError::WrongCell { .. })), "hop {hop}, cell {place}");
+        }
+    }
+}

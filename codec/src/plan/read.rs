@@ -201,7 +201,7 @@ impl Search<'_> {
     /// Single parity equations, and ways that do without dear columns.
     fn likely(&self, others: &Ways, cell: Cell) -> Vec<CellSet> {
         let mut ways = Vec::new();
-        for (parity, of) in self.code.parity_cells() {
+        for (parity, of) in self.code.equations() {
             let has_lost = |cells: &[Cell]| cells.iter().any(|cell| self.lost.contains(usize::from(cell.column)));
             let rest: Vec<Cell> = of.iter().copied().chain([parity]).filter(|&other| other != cell).collect();
             if rest.len() == of.len() && !has_lost(&rest) {

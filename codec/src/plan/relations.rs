@@ -30,7 +30,7 @@ impl Relations {
     /// Finds them by Gauss and Jordan's elimination.
     pub(super) fn find(code: &Code, unreadable: &CellSet) -> Self {
         let mut equations: Vec<CellSet> =
-            code.parity_cells().map(|(parity, of)| CellSet::sum(code, of.iter().chain([&parity]))).collect();
+            code.equations().map(|(parity, of)| CellSet::sum(code, of.iter().chain([&parity]))).collect();
         // Light ones first: they become the pivots, and so the sums stay light.
         equations.sort_by_key(CellSet::len);
         let mut solved: Vec<(Cell, CellSet)> = Vec::new();

@@ -234,3 +234,29 @@ pub(super) fn update_with(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whatever is left out of a plan, or done twice, is found out before it is used.
+    #[test]
+    fn a_wrong_plan_is_found_out() {
+        let code = Code::named("b-code:6").unwrap();
+        let right = UpdatePlan::new(&code, &[Cell::new(0, 0), Cell::new(3, 1)]).unwrap();
+        assert_eq!(right.verify(&code), Ok(()));
+        for (data, place) in (0..2).flat_map(|data| (0..2).map(move |place| (data, place))) {
+            let cell = right.parity[right.touched[data][place]];
+            let wrong = Err(PlanError::WrongCell { code: "b-code:6".into(), cell });
+            let mut without = right.clone();
+            without.touched[data].remove(place);
+            assert_eq!(without.verify(&code), wrong);
+            let mut twice = right.clone();
+            twice.touched[data].push(right.touched[data][place]);
+            assert_eq!(twice.verify(&code), wrong);
+        }
+        let error = PlanError::WrongCell { code: "b-code:6".into(), cell: Cell::new(1, 2) };
+        let text = "b-code:6: the plan gives another cell (2, 1) (row, column) than the code defines";
+        assert_eq!(error.to_string(), text);
+    }
+}

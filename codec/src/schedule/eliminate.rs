@@ -78,6 +78,27 @@ pub(super) fn lightest(equations: &[Equation], unknown: &[Cell], wanted: &[Cell]
     Some((cell, in_best.map(|(_, &cell)| cell).collect()))
 }
 
+/// Finds an equation for each wanted cell that the equations determine. Of those tried the first is taken, not the
+/// lightest: for many cells at once, whose sums are shared afterwards.
+///
+/// Shape: as [`lightest`]; empty when the equations determine no wanted cell.
+pub(super) fn all(equations: &[Equation], unknown: &[Cell], wanted: &[Cell]) -> Vec<(Cell, Equation)> {
+    let mut numbered: Vec<Cell> = equations.iter().flatten().copied().collect();
+    numbered.sort_unstable();
+    numbered.dedup();
+    let unknown = Relation::of(unknown, &numbered);
+    let mut relations: Vec<Relation> = equations.iter().map(|equation| Relation::of(equation, &numbered)).collect();
+    relations.sort_by_key(Relation::len);
+    let (mut solved, _) = reduce(relations, &unknown);
+    solved.retain(|(pivot, relation)| relation.first_of(&unknown) == Some((*pivot, true)));
+    solved.sort_unstable_by_key(|&(pivot, _)| pivot);
+    let cells = |relation: &Relation| -> Equation {
+        numbered.iter().enumerate().filter(|(bit, _)| relation.contains(*bit)).map(|(_, &cell)| cell).collect()
+    };
+    let found = solved.iter().map(|(pivot, relation)| (numbered[*pivot], cells(relation)));
+    found.filter(|(cell, _)| wanted.contains(cell)).collect()
+}
+
 /// Gauss and Jordan's elimination of the unknown cells: sums each with an unknown cell that no other one has, and sums
 /// with none. The former are made of the earliest equations that suffice.
 fn reduce(relations: Vec<Relation>, unknown: &Relation) -> (Vec<(usize, Relation)>, Vec<Relation>) {

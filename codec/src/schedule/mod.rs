@@ -17,10 +17,12 @@ use crate::code::{Cell, Code};
 pub use pattern::ErasurePattern;
 pub(crate) use symbolic::definition;
 pub use turn::canonical;
+pub(crate) use turn::recover as recover_turned;
 
 /// XORs over cells of one stripe, in an order in which they can be done.
 ///
-/// Shape: cell i of the program's inputs is `inputs()[i]`, its output i is `targets()[i]`. Says nothing of cell sizes.
+/// Shape: cell i of the program's inputs is `inputs()[i]`, its output i is `targets()[i]`. Says nothing of cell sizes. The
+/// places that the column program gives them may be those of a stripe whose columns are turned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Schedule {
     inputs: Vec<Cell>,
@@ -104,7 +106,7 @@ impl Schedule {
     /// Never for a code of this crate: its cells are few enough for a program.
     pub fn encode(code: &Code) -> Self {
         let inputs: Vec<Cell> = (0..code.data_cell_count()).map(|index| code.data_cell(index)).collect();
-        let steps: Vec<(Cell, Vec<Cell>)> = code.parity_cells().map(|(cell, of)| (cell, of.to_vec())).collect();
+        let steps: Vec<(Cell, Vec<Cell>)> = code.equations().map(|(cell, of)| (cell, of.to_vec())).collect();
         Self::assemble(code, inputs, &steps).expect("every parity cell is the XOR of data cells")
     }
 
@@ -179,6 +181,14 @@ impl Schedule {
         Ok(Self { inputs, targets, program })
     }
 
+    /// The same XORs of other cells, which lie in the places that these had.
+    fn map_cells(mut self, other: impl Fn(Cell) -> Cell) -> Self {
+        for cell in self.inputs.iter_mut().chain(&mut self.targets) {
+            *cell = other(*cell);
+        }
+        self
+    }
+
     /// Gives the cells that are read, in the order of the program's inputs.
     pub fn inputs(&self) -> &[Cell] {
         &self.inputs
@@ -194,7 +204,7 @@ impl Schedule {
         self.program.program()
     }
 
-    /// Gives the XORs with the places that the cells have in the code's columns.
+    /// Gives the XORs with the places that the cells have in the code's columns, or in those of a stripe turned.
     pub fn column_program(&self) -> &ColumnProgram {
         &self.program
     }
@@ -211,9 +221,11 @@ impl Schedule {
 /// The columns of a code as kernels see them: divided, the data cells come first and the parity cells behind them.
 fn column_shape(code: &Code) -> ColumnShape {
     let turning = code.turning_columns();
+    // A column of parity alone lies the same whether it is called all upper or all lower part.
+    let upper = |column: usize| if code.data_rows(column) == 0 { code.rows() } else { code.data_rows(column) };
     ColumnShape {
         rows: code.rows(),
-        upper: (0..code.columns()).map(|column| code.data_rows(column)).collect(),
+        upper: (0..code.columns()).map(upper).collect(),
         turning: if turning == 0 { code.columns() } else { turning },
     }
 }

@@ -2,6 +2,8 @@
 
 mod codes;
 mod columns;
+mod costs;
+mod families;
 mod golden;
 mod interleaved;
 mod oracle;

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use rain_codec::{Cell, CellKind, Code, InterleavedCodec, Kernel, Layout, Schedule, Stores};
 
+use crate::families::patterns;
 use crate::oracle;
-use crate::recovery::{cells_of, noise, patterns};
+use crate::recovery::{cells_of, noise};
 
 fn code(name: &str) -> Arc<Code> {
     Arc::new(Code::named(name).expect("a code"))

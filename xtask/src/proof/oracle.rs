@@ -60,16 +60,20 @@ impl Oracle {
             let sum = inputs.iter().fold(BTreeSet::new(), |sum, &input| &sum ^ &unknowns(input));
             ensure!(sum == unknowns(output), "{output:?} is not what the code says");
         }
-        let is_output: Box<dyn Fn(&Cell) -> bool> = if what == "encode" {
-            Box::new(|&cell| matches!(code.cell(cell), CellKind::Parity { .. }))
-        } else {
-            let lost = what.strip_prefix("lost ").context("neither encoding nor recovery")?;
-            let lost: Vec<u16> = lost.split(' ').map(str::parse).collect::<Result<_, _>>()?;
-            Box::new(move |cell| lost.contains(&cell.column))
-        };
-        let outputs: BTreeSet<Cell> = code.cells().filter(|cell| is_output(cell)).collect();
+        let is_data = |cell: &Cell| matches!(code.cell(*cell), CellKind::Data { .. });
+        if what == "encode" {
+            let outputs: BTreeSet<Cell> = code.cells().filter(|cell| !is_data(cell)).collect();
+            ensure!(self.outputs.keys().eq(&outputs), "the cells written are not all parity cells");
+            return Ok(());
+        }
+        let lost = what.strip_prefix("lost ").context("neither encoding nor recovery")?;
+        let (lost, data_only) = lost.strip_suffix(" data").map_or((lost, false), |lost| (lost, true));
+        let lost: Vec<u16> = lost.split(' ').map(str::parse).collect::<Result<_, _>>()?;
+        let is_lost = |cell: &Cell| lost.contains(&cell.column);
+        let outputs: BTreeSet<Cell> =
+            code.cells().filter(|cell| is_lost(cell) && (is_data(cell) || !data_only)).collect();
         ensure!(self.outputs.keys().eq(&outputs), "the cells written are not those of `{what}`");
-        // As no output is read, what is lost is not, and encoding reads data only.
+        ensure!(!self.outputs.values().flatten().any(is_lost), "a lost cell is read");
         Ok(())
     }
 

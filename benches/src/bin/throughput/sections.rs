@@ -1,5 +1,6 @@
 //! What is measured.
 
+use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::Barrier;
@@ -9,6 +10,7 @@ use std::time::Instant;
 use rain_benches::throughput::{Arena, Bench, Contender, Figure, Operation, Regime, Row, codec, compare, rounded};
 use rain_benches::{Results, median};
 use rain_codec::{Cell, Code, ErasurePattern, InterleavedCodec, Kernel, Layout, Stores, StripeCodec};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use serde_json::{Value, json};
 
 /// Codes that are measured where none is named.
@@ -27,6 +29,8 @@ pub(crate) const CODES: [&str; 12] = [
     "rs:10+4",
 ];
 
+/// Bytes of an object that is much smaller than a stripe.
+const SMALL_OBJECT_BYTES: u16 = 4000;
 /// Bytes that each of two threads works on in a sample.
 const TWO_THREADS_BYTES: usize = 1 << 30;
 
@@ -118,7 +122,7 @@ pub(crate) fn measure(names: &[String], rounds: usize) -> io::Result<Tables> {
         eprintln!("{name} patterns, threads, server, small");
         tables.patterns.push(patterns(&code, rounds)?);
         for regime in [Regime::L1, Regime::L2Quarter, Regime::L2Half] {
-            tables.threads.push(two_threads(&code, regime, rounds)?);
+            tables.threads.extend(two_threads(&code, regime, rounds)?);
         }
         tables.server.push(server(&code, rounds)?);
         tables.avx2.extend(avx2(&code, rounds)?);
@@ -158,8 +162,16 @@ fn patterns(code: &Arc<Code>, rounds: usize) -> io::Result<Pair> {
     let mut arena = arena(code, Regime::L2Quarter)?;
     let pairs =
         (0..code.columns()).flat_map(|first| (first + 1..code.columns()).map(move |second| vec![first, second]));
-    let mut contenders: Vec<Contender> =
-        pairs.map(|lost| codec(&codec_of, &Operation::Decode(lost), Layout::Interleaved, Stores::Normal)).collect();
+    // Where patterns have no bodies, cells in one piece are what the interpreter is fastest at.
+    let layout_of = |lost: &[usize]| -> io::Result<Layout> {
+        let recovery = codec_of.recovery(ErasurePattern::of(lost)).map_err(io::Error::other)?;
+        Ok(if recovery.body_name().is_some() { Layout::Interleaved } else { Layout::Cells })
+    };
+    let contender = |lost: Vec<usize>| -> io::Result<Contender> {
+        let layout = layout_of(&lost)?;
+        Ok(codec(&codec_of, &Operation::Decode(lost), layout, Stores::Normal))
+    };
+    let mut contenders = pairs.map(contender).collect::<io::Result<Vec<Contender>>>()?;
     let figures = compare(&mut arena, &mut contenders, rounds.min(5));
     let mut speeds: Vec<f64> = figures.iter().map(|figure| figure.gb_per_s).collect();
     let middle = median(&mut speeds);
@@ -168,18 +180,21 @@ fn patterns(code: &Arc<Code>, rounds: usize) -> io::Result<Pair> {
 
 fn arena(code: &Code, regime: Regime) -> io::Result<Arena> {
     let (n, k) = (code.columns(), code.data_columns());
-    Arena::new(n, k, regime.column_bytes(n, k, Layout::Interleaved.grain(code.rows())), regime.stripe_count())
+    Arena::new(code, regime.column_bytes(n, k, Layout::Interleaved.grain(code.rows())), regime.stripe_count())
 }
 
-/// Encoding on two threads, each with stripes of its own, beside one thread; in turns.
-fn two_threads(code: &Arc<Code>, regime: Regime, rounds: usize) -> io::Result<Pair> {
+/// Encoding on two threads, each with stripes and a processor of its own, beside one thread; in turns.
+fn two_threads(code: &Arc<Code>, regime: Regime, rounds: usize) -> io::Result<Option<Pair>> {
+    let Some(processors) = processors()? else { return Ok(None) };
     let once = |threads: usize| -> io::Result<f64> {
         let barrier = Arc::new(Barrier::new(threads));
         let mut handles = Vec::new();
-        for _ in 0..threads {
+        for processor in &processors[..threads] {
+            let processor = *processor;
             let (code, barrier) = (Arc::clone(code), Arc::clone(&barrier));
             let mut arena = arena(&code, regime)?;
             handles.push(thread::spawn(move || {
+                stay_on(processor).expect("a processor that this process may use");
                 let codec_of = Arc::new(InterleavedCodec::new(code));
                 let mut contender = codec(&codec_of, &Operation::Encode, Layout::Interleaved, Stores::Normal);
                 let times = TWO_THREADS_BYTES / arena.stripe_bytes();
@@ -203,7 +218,23 @@ fn two_threads(code: &Arc<Code>, regime: Regime, rounds: usize) -> io::Result<Pa
         single.push(once(1)?);
         two.push(once(2)?);
     }
-    Ok(Pair { what: format!("{code}, {}", regime.name()), ours: median(&mut two), theirs: median(&mut single) })
+    let (ours, theirs) = (median(&mut two), median(&mut single));
+    Ok(Some(Pair { what: format!("{code}, {}", regime.name()), ours, theirs }))
+}
+
+/// Two processors, when this process may use two.
+fn processors() -> io::Result<Option<[usize; 2]>> {
+    let allowed = sched_getaffinity(None)?;
+    let mut each = (0..CpuSet::MAX_CPU).filter(|&processor| allowed.is_set(processor));
+    Ok(each.next().zip(each.next()).map(Into::into))
+}
+
+/// Keeps this thread on a processor: within the milliseconds of a sample the system does not part two threads that began
+/// on one.
+fn stay_on(processor: usize) -> io::Result<()> {
+    let mut one = CpuSet::new();
+    one.set(processor);
+    Ok(sched_setaffinity(None, &one)?)
 }
 
 /// What a server does with cold stripes: it verifies the columns it read, decodes what one lost column held, and writes
@@ -232,6 +263,8 @@ fn server(code: &Arc<Code>, rounds: usize) -> io::Result<Pair> {
         }
     });
     let data_cells: Vec<Cell> = (0..code.data_cell_count()).map(|index| code.data_cell(index)).collect();
+    let place_of: HashMap<Cell, usize> = data_cells.iter().copied().zip(0..).collect();
+    let recovered: Vec<usize> = schedule.targets().iter().map(|target| place_of[target]).collect();
     let decode = Contender::new("decode", move |columns, times| {
         let cell_bytes = columns[0].len() / rows;
         let of = |cell: &Cell| &columns[usize::from(cell.column)][usize::from(cell.row) * cell_bytes..][..cell_bytes];
@@ -240,15 +273,12 @@ fn server(code: &Arc<Code>, rounds: usize) -> io::Result<Pair> {
             let sums = columns[n - k..].iter().fold(0, |sum, column| sum ^ checksum(column));
             [out[0], ..] = sums.to_le_bytes();
             let mut places: Vec<Option<&mut [u8]>> = out.chunks_exact_mut(cell_bytes).map(Some).collect();
-            let mut place_of = |cell: &Cell| {
-                let index = data_cells.iter().position(|data| data == cell).expect("a data cell");
-                places[index].take().expect("each is written once")
-            };
-            let mut outputs: Vec<&mut [u8]> = schedule.targets().iter().map(&mut place_of).collect();
+            let mut take = |place: usize| places[place].take().expect("each is written once");
+            let mut outputs: Vec<&mut [u8]> = recovered.iter().map(|&place| take(place)).collect();
             let inputs: Vec<&[u8]> = schedule.inputs().iter().map(of).collect();
             codec_of.run(&schedule, &inputs, &mut outputs);
-            for cell in data_cells.iter().filter(|cell| usize::from(cell.column) != lost) {
-                place_of(cell).copy_from_slice(of(cell));
+            for (place, cell) in data_cells.iter().enumerate().filter(|(_, cell)| usize::from(cell.column) != lost) {
+                take(place).copy_from_slice(of(cell));
             }
         }
     });
@@ -288,8 +318,8 @@ fn isal_avx2(_code: &Code) -> Vec<Contender> {
 fn small(code: &Arc<Code>, rounds: usize) -> io::Result<Vec<Pair>> {
     let codec_of = Arc::new(InterleavedCodec::new(Arc::clone(code)));
     let speed = |cell_bytes: usize, offset: usize| -> io::Result<f64> {
-        let (n, k, rows) = (code.columns(), code.data_columns(), code.rows());
-        let mut arena = Arena::new(n, k, cell_bytes * rows + offset, 1)?;
+        let rows = code.rows();
+        let mut arena = Arena::new(code, cell_bytes * rows + offset, 1)?;
         let codec_of = Arc::clone(&codec_of);
         let contender = Contender::new("small", move |columns, times| {
             let mut columns: Vec<&mut [u8]> = columns.iter_mut().map(|column| &mut column[offset..]).collect();
@@ -299,15 +329,22 @@ fn small(code: &Arc<Code>, rounds: usize) -> io::Result<Vec<Pair>> {
         });
         Ok(compare(&mut arena, &mut [contender], rounds.min(5))[0].gb_per_s)
     };
-    let whole = ((64 << 10) / code.data_cell_count()).next_multiple_of(64);
-    let tiny = (4000 / code.data_cell_count()).max(1);
+    let cells = code.data_cell_count();
+    let whole = ((64 << 10) / cells).next_multiple_of(64);
+    let tiny = usize::from(SMALL_OBJECT_BYTES).div_ceil(cells).next_multiple_of(64);
     let plain = speed(whole, 0)?;
-    let kinds =
-        [("cells of an odd length", whole - 29, 0), ("columns at odd addresses", whole, 1), ("4000 bytes", tiny, 0)];
+    // What column files pad cells with is no data.
+    let padded = u32::try_from(tiny * cells).map_err(io::Error::other)?;
+    let filled = f64::from(SMALL_OBJECT_BYTES) / f64::from(padded);
+    let kinds = [
+        ("cells of an odd length", whole - 29, 0, 1.0),
+        ("columns at odd addresses", whole, 1, 1.0),
+        ("4000 bytes", tiny, 0, filled),
+    ];
     kinds
         .into_iter()
-        .map(|(what, cell_bytes, offset)| {
-            Ok(Pair { what: format!("{code}, {what}"), ours: speed(cell_bytes, offset)?, theirs: plain })
+        .map(|(what, cell_bytes, offset, filled)| {
+            Ok(Pair { what: format!("{code}, {what}"), ours: filled * speed(cell_bytes, offset)?, theirs: plain })
         })
         .collect()
 }

@@ -5,3 +5,4 @@ mod partial;
 mod read;
 mod repair;
 mod update;
+mod wide;

@@ -7,8 +7,9 @@ use rain_codec::plan::{ColumnCost, Costs, PlanError, ReadPlan};
 use rain_codec::{Cell, Code, ErasurePattern, Schedule, StripeCodec};
 
 use super::brute::{self, Random};
+use crate::families::{patterns, small};
 use crate::oracle;
-use crate::recovery::{cells_of, every_code, patterns};
+use crate::recovery::cells_of;
 
 /// Checks a plan against linear algebra, and returns it.
 fn checked(code: &Code, wanted: &[Cell], costs: &Costs) -> ReadPlan {
@@ -134,7 +135,7 @@ fn degraded_reads_are_those_of_the_tables() {
 #[test]
 fn two_lost_columns_cost_no_more_than_chains() {
     let mut fewer = 0;
-    for code in every_code().filter(|code| code.columns() <= 12) {
+    for code in small().filter(|code| code.columns() <= 10) {
         for lost in patterns(&code) {
             let costs = Costs::equal(&code).without(lost);
             for wanted in cells_of(&code, lost) {
@@ -145,14 +146,14 @@ fn two_lost_columns_cost_no_more_than_chains() {
             }
         }
     }
-    assert!(fewer > 1000, "{fewer}");
+    assert!(fewer > 500, "{fewer}");
 }
 
 /// What a codec gives for lost columns reads no more than chains do, and with as many lost as can be nothing can do with
 /// less.
 #[test]
 fn a_codec_leaves_out_what_cancels() {
-    for code in every_code().filter(|code| code.columns() <= 11) {
+    for code in small().filter(|code| code.columns() <= 10) {
         let codec = StripeCodec::new(Arc::clone(&code));
         for lost in patterns(&code) {
             let costs = Costs::equal(&code).without(lost);

@@ -10,6 +10,7 @@ use crate::straight::{Entries, Move, StraightLine, entry};
 pub(super) const TABLE: &[StraightLine] = &[
     entry!("b-code:10 encode", BCode10Encode, BCode10Encode),
     entry!("b-code:10 lost 0", BCode10Lost0, BCode10Lost0),
+    entry!("b-code:10 lost 0 data", BCode10Lost0Data, BCode10Lost0Data),
     entry!("b-code:10 lost 0 1", BCode10Lost0And1, BCode10Lost0And1),
     entry!("b-code:10 lost 0 2", BCode10Lost0And2, BCode10Lost0And2),
     entry!("b-code:10 lost 0 3", BCode10Lost0And3, BCode10Lost0And3),
@@ -40,6 +41,17 @@ straight_line! {
         load 5 1 => 3; load 5 2 => 0; load 5 3 => 2; load 6 0 => 0 3; load 6 1 => 4; load 6 3 => 1 2; load 7 1 => 0;
         load 7 2 => 2 4; load 7 3 => 1; load 7 4 => 3; load 8 0 => 2; load 8 1 => 4; load 8 2 => 0 1; load 9 0 => 1 4;
         load 9 1 => 0 2; load 9 3 => 3; store 0 0 => 0; store 0 1 => 1; store 0 2 => 2; store 0 3 => 3; store 0 4 => 4;
+    }
+}
+
+straight_line! {
+    BCode10Lost0Data: 10 columns, 5 rows, upper 4 4 4 4 4 4 4 4 4 4;
+    pass 4 {
+        load 1 1 => 2; load 1 2 => 1 3; load 1 4 => 0; load 2 0 => 2 3; load 2 1 => 1; load 3 0 => 1; load 3 1 => 3;
+        load 3 3 => 0; load 3 4 => 2; load 4 2 => 3; load 4 3 => 0; load 4 4 => 1; load 5 1 => 3; load 5 2 => 0;
+        load 5 3 => 2; load 6 0 => 0 3; load 6 3 => 1 2; load 7 1 => 0; load 7 2 => 2; load 7 3 => 1; load 7 4 => 3;
+        load 8 0 => 2; load 8 2 => 0 1; load 9 0 => 1; load 9 1 => 0 2; load 9 3 => 3; store 0 0 => 0; store 0 1 => 1;
+        store 0 2 => 2; store 0 3 => 3;
     }
 }
 

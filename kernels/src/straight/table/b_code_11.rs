@@ -10,6 +10,7 @@ use crate::straight::{Entries, Move, StraightLine, entry};
 pub(super) const TABLE: &[StraightLine] = &[
     entry!("b-code:11 encode", BCode11Encode, BCode11Encode),
     entry!("b-code:11 lost 0", BCode11Lost0, BCode11Lost0),
+    entry!("b-code:11 lost 0 data", BCode11Lost0Data, BCode11Lost0Data),
     entry!("b-code:11 lost 0 1", BCode11Lost0And1, BCode11Lost0And1),
     entry!("b-code:11 lost 0 2", BCode11Lost0And2, BCode11Lost0And2),
     entry!("b-code:11 lost 0 3", BCode11Lost0And3, BCode11Lost0And3),
@@ -45,6 +46,18 @@ straight_line! {
         load 9 1 => 0 2; load 9 2 => 1; load 9 3 => 3; load_turned 10 0 => 4; load_turned 10 1 => 0;
         load_turned 10 2 => 1 3; load_turned 10 3 => 2; store 0 0 => 0; store 0 1 => 1; store 0 2 => 2; store 0 3 => 3;
         store 0 4 => 4;
+    }
+}
+
+straight_line! {
+    BCode11Lost0Data: 11 columns, 5 rows, upper 4 4 4 4 4 4 4 4 4 4 5;
+    pass 4 {
+        load 1 0 => 1; load 1 1 => 2; load 1 2 => 3; load 1 4 => 0; load 2 0 => 2 3; load 2 4 => 1; load 3 1 => 3;
+        load 3 3 => 0; load 3 4 => 2; load 4 2 => 3; load 4 3 => 0 1; load 5 1 => 3; load 5 2 => 0; load 5 3 => 1 2;
+        load 6 0 => 0 3; load 6 2 => 1; load 6 3 => 2; load 7 0 => 1; load 7 1 => 0; load 7 2 => 2; load 7 4 => 3;
+        load 8 0 => 2; load 8 1 => 1; load 8 2 => 0; load 9 1 => 0 2; load 9 2 => 1; load 9 3 => 3;
+        load_turned 10 1 => 0; load_turned 10 2 => 1 3; load_turned 10 3 => 2; store 0 0 => 0; store 0 1 => 1;
+        store 0 2 => 2; store 0 3 => 3;
     }
 }
 

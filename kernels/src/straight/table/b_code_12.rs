@@ -10,6 +10,7 @@ use crate::straight::{Entries, Move, StraightLine, entry};
 pub(super) const TABLE: &[StraightLine] = &[
     entry!("b-code:12 encode", BCode12Encode, BCode12Encode),
     entry!("b-code:12 lost 0", BCode12Lost0, BCode12Lost0),
+    entry!("b-code:12 lost 0 data", BCode12Lost0Data, BCode12Lost0Data),
     entry!("b-code:12 lost 0 1", BCode12Lost0And1, BCode12Lost0And1),
     entry!("b-code:12 lost 0 2", BCode12Lost0And2, BCode12Lost0And2),
     entry!("b-code:12 lost 0 3", BCode12Lost0And3, BCode12Lost0And3),
@@ -47,6 +48,19 @@ straight_line! {
         load 9 2 => 2 5; load 9 4 => 1 3; load 10 1 => 5; load 10 2 => 0 1; load 10 3 => 2 4; load 10 4 => 3;
         load 11 0 => 4 5; load 11 1 => 0 2; load 11 2 => 3; load 11 3 => 1; store 0 0 => 0; store 0 1 => 1;
         store 0 2 => 2; store 0 3 => 3; store 0 4 => 4; store 0 5 => 5;
+    }
+}
+
+straight_line! {
+    BCode12Lost0Data: 12 columns, 6 rows, upper 5 5 5 5 5 5 5 5 5 5 5 5;
+    pass 5 {
+        load 1 0 => 1; load 1 1 => 3; load 1 2 => 4; load 1 3 => 2; load 1 4 => 0; load 2 1 => 2; load 2 2 => 3;
+        load 2 3 => 4; load 2 4 => 0; load 2 5 => 1; load 3 1 => 3 4; load 3 2 => 0 2; load 4 0 => 3; load 4 1 => 2;
+        load 4 2 => 4; load 4 3 => 0 1; load 5 0 => 1 2; load 5 1 => 0 4; load 5 5 => 3; load 6 0 => 4; load 6 2 => 0;
+        load 6 4 => 1; load 6 5 => 2; load 7 1 => 0; load 7 3 => 3; load 7 4 => 1; load 7 5 => 4; load 8 0 => 0 3;
+        load 8 2 => 1; load 8 3 => 2; load 9 0 => 2; load 9 3 => 1 4; load 9 4 => 3; load 9 5 => 0; load 10 0 => 4;
+        load 10 1 => 1; load 10 4 => 2 3; load 11 2 => 1 3; load 11 3 => 0; load 11 4 => 2 4; store 0 0 => 0;
+        store 0 1 => 1; store 0 2 => 2; store 0 3 => 3; store 0 4 => 4;
     }
 }
 

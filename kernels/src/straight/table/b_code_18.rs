@@ -10,6 +10,7 @@ use crate::straight::{Entries, Move, StraightLine, entry};
 pub(super) const TABLE: &[StraightLine] = &[
     entry!("b-code:18 encode", BCode18Encode, BCode18EncodeNarrow),
     entry!("b-code:18 lost 0", BCode18Lost0, BCode18Lost0),
+    entry!("b-code:18 lost 0 data", BCode18Lost0Data, BCode18Lost0Data),
     entry!("b-code:18 lost 0 1", BCode18Lost0And1, BCode18Lost0And1Narrow),
     entry!("b-code:18 lost 0 2", BCode18Lost0And2, BCode18Lost0And2Narrow),
     entry!("b-code:18 lost 0 3", BCode18Lost0And3, BCode18Lost0And3Narrow),
@@ -120,6 +121,29 @@ straight_line! {
         load 16 5 => 4; load 16 6 => 6; load 16 8 => 3; load 17 0 => 8; load 17 1 => 0; load 17 2 => 1; load 17 3 => 2;
         load 17 5 => 5; load 17 6 => 7; load 17 7 => 3 6; store 0 0 => 0; store 0 1 => 1; store 0 2 => 2;
         store 0 3 => 3; store 0 4 => 4; store 0 5 => 5; store 0 6 => 6; store 0 7 => 7; store 0 8 => 8;
+    }
+}
+
+straight_line! {
+    BCode18Lost0Data: 18 columns, 9 rows, upper 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8;
+    pass 8 {
+        load 1 0 => 1 4; load 1 1 => 2 6; load 1 6 => 3 7; load 1 8 => 0; load 2 0 => 2; load 2 1 => 7; load 2 3 => 4;
+        load 2 4 => 5 6; load 2 7 => 0 3; load 2 8 => 1; load 3 0 => 5; load 3 2 => 4 6; load 3 3 => 0; load 3 4 => 7;
+        load 3 6 => 3; load 3 7 => 1; load 3 8 => 2; load 4 1 => 3 4; load 4 2 => 7; load 4 3 => 1 5; load 4 5 => 6;
+        load 4 6 => 0; load 4 7 => 2; load 5 0 => 4; load 5 2 => 5; load 5 3 => 2; load 5 4 => 3; load 5 5 => 6 7;
+        load 5 6 => 1; load 5 7 => 0; load 6 1 => 5; load 6 2 => 3; load 6 5 => 7; load 6 6 => 0 2; load 6 7 => 1;
+        load 6 8 => 4; load 7 0 => 5; load 7 1 => 0; load 7 4 => 6; load 7 5 => 3; load 7 6 => 1; load 7 7 => 2 4;
+        load 8 0 => 6; load 8 1 => 1; load 8 3 => 4; load 8 4 => 0 7; load 8 5 => 3; load 8 6 => 2; load 8 8 => 5;
+        load 9 0 => 7; load 9 1 => 2; load 9 2 => 0; load 9 3 => 6; load 9 4 => 1; load 9 6 => 4; load 9 7 => 5;
+        load 10 2 => 1 6; load 10 3 => 5 7; load 10 4 => 2 3; load 10 5 => 0; load 10 7 => 4; load 11 0 => 3;
+        load 11 1 => 6; load 11 2 => 2 7; load 11 5 => 0 1; load 11 6 => 4 5; load 12 0 => 6; load 12 1 => 4 7;
+        load 12 3 => 3; load 12 5 => 1 2; load 12 7 => 5; load 13 0 => 7; load 13 2 => 3; load 13 4 => 0 4;
+        load 13 5 => 2; load 13 6 => 5; load 13 8 => 6; load 14 0 => 0; load 14 1 => 3 5; load 14 2 => 4;
+        load 14 4 => 1; load 14 7 => 6; load 14 8 => 7; load 15 0 => 1 3; load 15 3 => 0 6; load 15 4 => 2 5;
+        load 15 5 => 4; load 15 7 => 7; load 16 0 => 2; load 16 2 => 0 5; load 16 3 => 1 7; load 16 5 => 4;
+        load 16 6 => 6; load 16 8 => 3; load 17 1 => 0; load 17 2 => 1; load 17 3 => 2; load 17 5 => 5; load 17 6 => 7;
+        load 17 7 => 3 6; store 0 0 => 0; store 0 1 => 1; store 0 2 => 2; store 0 3 => 3; store 0 4 => 4;
+        store 0 5 => 5; store 0 6 => 6; store 0 7 => 7;
     }
 }
 

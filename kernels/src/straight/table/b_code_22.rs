@@ -10,6 +10,7 @@ use crate::straight::{Entries, Move, StraightLine, entry};
 pub(super) const TABLE: &[StraightLine] = &[
     entry!("b-code:22 encode", BCode22Encode, BCode22EncodeNarrow),
     entry!("b-code:22 lost 0", BCode22Lost0, BCode22Lost0),
+    entry!("b-code:22 lost 0 data", BCode22Lost0Data, BCode22Lost0Data),
     entry!("b-code:22 lost 0 1", BCode22Lost0And1, BCode22Lost0And1Narrow),
     entry!("b-code:22 lost 0 2", BCode22Lost0And2, BCode22Lost0And2Narrow),
     entry!("b-code:22 lost 0 3", BCode22Lost0And3, BCode22Lost0And3Narrow),
@@ -168,6 +169,38 @@ straight_line! {
         load 21 4 => 3; load 21 5 => 4; load 21 6 => 5; load 21 7 => 6 8; load 21 8 => 7; load 21 10 => 9;
         store 0 0 => 0; store 0 1 => 1; store 0 2 => 2; store 0 3 => 3; store 0 4 => 4; store 0 5 => 5; store 0 6 => 6;
         store 0 7 => 7; store 0 8 => 8; store 0 9 => 9; store 0 10 => 10;
+    }
+}
+
+straight_line! {
+    BCode22Lost0Data: 22 columns, 11 rows, upper 10 10 10 10 10 10 10 10 10 10 10 10 10 10 10 10 10 10 10 10 10 10;
+    pass 10 {
+        load 1 2 => 1; load 1 4 => 5 9; load 1 5 => 3; load 1 7 => 2 8; load 1 8 => 6 7; load 1 10 => 0; load 2 1 => 4;
+        load 2 3 => 5 7; load 2 6 => 3 8; load 2 7 => 1 6; load 2 8 => 2; load 2 9 => 0; load 3 1 => 9; load 3 2 => 4 5;
+        load 3 3 => 2; load 3 5 => 7 8; load 3 6 => 6; load 3 8 => 1 3; load 3 9 => 0; load 4 0 => 5; load 4 2 => 9;
+        load 4 3 => 1; load 4 4 => 0 8; load 4 5 => 2 6; load 4 6 => 7; load 4 7 => 3 4; load 5 1 => 5; load 5 3 => 8;
+        load 5 4 => 6; load 5 5 => 1; load 5 6 => 2 3; load 5 7 => 9; load 5 8 => 4 7; load 6 0 => 5; load 6 1 => 0;
+        load 6 2 => 8; load 6 3 => 4 6; load 6 5 => 3; load 6 6 => 1; load 6 7 => 7; load 6 8 => 2 9; load 7 0 => 8;
+        load 7 2 => 0 6; load 7 3 => 9; load 7 4 => 3; load 7 5 => 4; load 7 6 => 7; load 7 7 => 2; load 7 8 => 1;
+        load 7 10 => 5; load 8 0 => 6; load 8 1 => 8; load 8 3 => 3; load 8 5 => 7 9; load 8 6 => 2 4; load 8 7 => 0 1;
+        load 8 9 => 5; load 9 0 => 8; load 9 1 => 6; load 9 2 => 3; load 9 4 => 7; load 9 5 => 2; load 9 6 => 1 9;
+        load 9 8 => 0 4; load 9 9 => 5; load 10 0 => 3 6; load 10 3 => 0 7; load 10 4 => 2 5; load 10 5 => 1;
+        load 10 7 => 4; load 10 8 => 9; load 10 10 => 8; load 11 1 => 3; load 11 2 => 7; load 11 3 => 2; load 11 4 => 1;
+        load 11 5 => 0; load 11 6 => 4; load 11 7 => 9; load 11 9 => 8; load 11 10 => 6; load 12 0 => 3 7;
+        load 12 1 => 5; load 12 2 => 2; load 12 3 => 1; load 12 5 => 4; load 12 6 => 0 9; load 12 9 => 6 8;
+        load 13 0 => 2; load 13 1 => 7; load 13 2 => 1 5; load 13 4 => 4 8; load 13 5 => 9; load 13 8 => 0;
+        load 13 9 => 6; load 13 10 => 3; load 14 0 => 1 7; load 14 1 => 2; load 14 3 => 4; load 14 4 => 6 9;
+        load 14 7 => 0 5; load 14 9 => 3; load 15 0 => 2; load 15 1 => 1 8; load 15 2 => 4; load 15 3 => 9;
+        load 15 6 => 0; load 15 8 => 5; load 15 9 => 3; load 15 10 => 7; load 16 0 => 1 4; load 16 1 => 6;
+        load 16 2 => 8 9; load 16 3 => 5; load 16 4 => 3; load 16 5 => 0; load 16 9 => 7; load 16 10 => 2;
+        load 17 0 => 9; load 17 1 => 4; load 17 2 => 6; load 17 4 => 0; load 17 5 => 5; load 17 7 => 8;
+        load 17 9 => 2 7; load 17 10 => 1; load 18 0 => 4; load 18 1 => 3 9; load 18 3 => 0; load 18 4 => 7;
+        load 18 6 => 5; load 18 7 => 6; load 18 8 => 8; load 18 9 => 1 2; load 19 0 => 9; load 19 2 => 0 3;
+        load 19 3 => 8; load 19 4 => 2; load 19 8 => 5 6; load 19 9 => 1; load 19 10 => 4; load 20 0 => 0;
+        load 20 1 => 7; load 20 3 => 6; load 20 4 => 1; load 20 5 => 8; load 20 7 => 3 5; load 20 9 => 4;
+        load 20 10 => 9; load 21 1 => 0 2; load 21 2 => 7; load 21 5 => 6; load 21 6 => 5 8; load 21 8 => 3;
+        load 21 9 => 4 9; store 0 0 => 0; store 0 1 => 1; store 0 2 => 2; store 0 3 => 3; store 0 4 => 4;
+        store 0 5 => 5; store 0 6 => 6; store 0 7 => 7; store 0 8 => 8; store 0 9 => 9;
     }
 }
 

@@ -10,6 +10,7 @@ use crate::straight::{Entries, Move, StraightLine, entry};
 pub(super) const TABLE: &[StraightLine] = &[
     entry!("b-code:4 encode", BCode4Encode, BCode4Encode),
     entry!("b-code:4 lost 0", BCode4Lost0, BCode4Lost0),
+    entry!("b-code:4 lost 0 data", BCode4Lost0Data, BCode4Lost0Data),
     entry!("b-code:4 lost 0 1", BCode4Lost0And1, BCode4Lost0And1),
     entry!("b-code:4 lost 0 2", BCode4Lost0And2, BCode4Lost0And2),
 ];
@@ -26,6 +27,13 @@ straight_line! {
     BCode4Lost0: 4 columns, 2 rows, upper 1 1 1 1;
     pass 2 {
         load 1 1 => 0; load 2 0 => 1; load 3 0 => 0 1; store 0 0 => 0; store 0 1 => 1;
+    }
+}
+
+straight_line! {
+    BCode4Lost0Data: 4 columns, 2 rows, upper 1 1 1 1;
+    pass 1 {
+        load 1 1 => 0; load 3 0 => 0; store 0 0 => 0;
     }
 }
 

@@ -10,6 +10,7 @@ use crate::straight::{Entries, Move, StraightLine, entry};
 pub(super) const TABLE: &[StraightLine] = &[
     entry!("b-code:5 encode", BCode5Encode, BCode5Encode),
     entry!("b-code:5 lost 0", BCode5Lost0, BCode5Lost0),
+    entry!("b-code:5 lost 0 data", BCode5Lost0Data, BCode5Lost0Data),
     entry!("b-code:5 lost 0 1", BCode5Lost0And1, BCode5Lost0And1),
     entry!("b-code:5 lost 0 2", BCode5Lost0And2, BCode5Lost0And2),
     entry!("b-code:5 lost 0 4", BCode5Lost0And4, BCode5Lost0And4),
@@ -29,6 +30,13 @@ straight_line! {
     pass 2 {
         load 1 1 => 0; load 2 0 => 1; load 3 0 => 0 1; load_turned 4 0 => 1; load_turned 4 1 => 0; store 0 0 => 0;
         store 0 1 => 1;
+    }
+}
+
+straight_line! {
+    BCode5Lost0Data: 5 columns, 2 rows, upper 1 1 1 1 2;
+    pass 1 {
+        load 1 1 => 0; load 3 0 => 0; load_turned 4 1 => 0; store 0 0 => 0;
     }
 }
 

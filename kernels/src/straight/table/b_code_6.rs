@@ -10,6 +10,7 @@ use crate::straight::{Entries, Move, StraightLine, entry};
 pub(super) const TABLE: &[StraightLine] = &[
     entry!("b-code:6 encode", BCode6Encode, BCode6Encode),
     entry!("b-code:6 lost 0", BCode6Lost0, BCode6Lost0),
+    entry!("b-code:6 lost 0 data", BCode6Lost0Data, BCode6Lost0Data),
     entry!("b-code:6 lost 0 1", BCode6Lost0And1, BCode6Lost0And1),
     entry!("b-code:6 lost 0 2", BCode6Lost0And2, BCode6Lost0And2),
     entry!("b-code:6 lost 0 3", BCode6Lost0And3, BCode6Lost0And3),
@@ -29,6 +30,14 @@ straight_line! {
     pass 3 {
         load 1 1 => 1 2; load 1 2 => 0; load 2 0 => 1; load 2 1 => 0 2; load 3 0 => 2; load 3 1 => 0; load 4 0 => 0 1;
         load 5 0 => 2; load 5 2 => 1; store 0 0 => 0; store 0 1 => 1; store 0 2 => 2;
+    }
+}
+
+straight_line! {
+    BCode6Lost0Data: 6 columns, 3 rows, upper 2 2 2 2 2 2;
+    pass 2 {
+        load 1 0 => 1; load 2 0 => 0; load 3 0 => 1; load 3 2 => 0; load 4 1 => 0; load 4 2 => 1; load 5 1 => 0 1;
+        store 0 0 => 0; store 0 1 => 1;
     }
 }
 

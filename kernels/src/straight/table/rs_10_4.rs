@@ -9,10 +9,16 @@ use crate::straight::{Entries, Move, StraightLine, entry};
 
 pub(super) const TABLE: &[StraightLine] = &[
     entry!("rs:10+4 encode", Rs10And4Encode, Rs10And4EncodeNarrow),
+    entry!("rs:10+4 lost 10 11", Rs10And4Lost10And11, Rs10And4Lost10And11),
+    entry!("rs:10+4 lost 10 12", Rs10And4Lost10And12, Rs10And4Lost10And12),
+    entry!("rs:10+4 lost 10 13", Rs10And4Lost10And13, Rs10And4Lost10And13),
+    entry!("rs:10+4 lost 11 12", Rs10And4Lost11And12, Rs10And4Lost11And12),
+    entry!("rs:10+4 lost 11 13", Rs10And4Lost11And13, Rs10And4Lost11And13),
+    entry!("rs:10+4 lost 12 13", Rs10And4Lost12And13, Rs10And4Lost12And13),
 ];
 
 straight_line! {
-    Rs10And4Encode: 14 columns, 4 rows, upper 4 4 4 4 4 4 4 4 4 4 0 0 0 0;
+    Rs10And4Encode: 14 columns, 4 rows, upper 4 4 4 4 4 4 4 4 4 4 4 4 4 4;
     pass 16 {
         load 0 0 => 0 7 11 15; load 0 1 => 1 4 5 8 9 12 13; load 0 2 => 2 5 6 9 10 13 14; load 0 3 => 3 6 7 10 11 14 15;
         load 1 0 => 0 4 8 9 12 15; load 1 1 => 1 5 9 10 12; load 1 2 => 2 6 10 11 13; load 1 3 => 3 7 8 9 11 14;
@@ -33,7 +39,7 @@ straight_line! {
 }
 
 straight_line! {
-    Rs10And4EncodeNarrow: 14 columns, 4 rows, upper 4 4 4 4 4 4 4 4 4 4 0 0 0 0;
+    Rs10And4EncodeNarrow: 14 columns, 4 rows, upper 4 4 4 4 4 4 4 4 4 4 4 4 4 4;
     pass 8 {
         load 0 0 => 0 7; load 0 1 => 1 4 5; load 0 2 => 2 5 6; load 0 3 => 3 6 7; load 1 0 => 0 4; load 1 1 => 1 5;
         load 1 2 => 2 6; load 1 3 => 3 7; load 2 0 => 0 4 5; load 2 1 => 1 5 6; load 2 2 => 2 6 7; load 2 3 => 3 4 5 7;
@@ -45,6 +51,99 @@ straight_line! {
         store 10 1 => 1; store 10 2 => 2; store 10 3 => 3; store 11 0 => 4; store 11 1 => 5; store 11 2 => 6;
         store 11 3 => 7;
     }
+    pass 8 {
+        load 0 0 => 3 7; load 0 1 => 0 1 4 5; load 0 2 => 1 2 5 6; load 0 3 => 2 3 6 7; load 1 0 => 0 1 4 7;
+        load 1 1 => 1 2 4; load 1 2 => 2 3 5; load 1 3 => 0 1 3 6; load 2 0 => 1 3 4 6; load 2 1 => 0 1 2 5 7;
+        load 2 2 => 1 2 3 4 5 6; load 2 3 => 0 1 2 3 5 6 7; load 3 0 => 0 2 4 5; load 3 1 => 1 3 5 6;
+        load 3 2 => 0 1 2 6 7; load 3 3 => 1 2 3 4 5 7; load 4 0 => 0 4 5 7; load 4 1 => 1 4 6; load 4 2 => 2 5 7;
+        load 4 3 => 3 4 5 6; load 5 0 => 0 2 3 5; load 5 1 => 0 3 6; load 5 2 => 0 7; load 5 3 => 1 4 5;
+        load 6 0 => 0 1 2 3 6 7; load 6 1 => 0 2 3 4 5 7; load 6 2 => 0 3 4 6; load 6 3 => 0 5 7; load 7 0 => 0 3 4;
+        load 7 1 => 0 5; load 7 2 => 1 6; load 7 3 => 2 7; load 8 0 => 1 5 6; load 8 1 => 2 6 7; load 8 2 => 3 4 5 7;
+        load 8 3 => 0 1 4 6; load 9 0 => 0 1 3 4 6 7; load 9 1 => 0 2 4 7; load 9 2 => 1 3 4; load 9 3 => 0 1 2 5;
+        store 12 0 => 0; store 12 1 => 1; store 12 2 => 2; store 12 3 => 3; store 13 0 => 4; store 13 1 => 5;
+        store 13 2 => 6; store 13 3 => 7;
+    }
+}
+
+straight_line! {
+    Rs10And4Lost10And11: 14 columns, 4 rows, upper 4 4 4 4 4 4 4 4 4 4 4 4 4 4;
+    pass 8 {
+        load 0 0 => 0 7; load 0 1 => 1 4 5; load 0 2 => 2 5 6; load 0 3 => 3 6 7; load 1 0 => 0 4; load 1 1 => 1 5;
+        load 1 2 => 2 6; load 1 3 => 3 7; load 2 0 => 0 4 5; load 2 1 => 1 5 6; load 2 2 => 2 6 7; load 2 3 => 3 4 5 7;
+        load 3 0 => 0 4 7; load 3 1 => 1 4; load 3 2 => 2 5; load 3 3 => 3 6; load 4 0 => 0 4 6 7; load 4 1 => 1 4 7;
+        load 4 2 => 2 4; load 4 3 => 3 5; load 5 0 => 0 5 6; load 5 1 => 1 6 7; load 5 2 => 2 4 5 7; load 5 3 => 3 4 6;
+        load 6 0 => 0 5 6 7; load 6 1 => 1 4 5 6 7; load 6 2 => 2 4 6 7; load 6 3 => 3 4 7; load 7 0 => 0 4 5 7;
+        load 7 1 => 1 4 6; load 7 2 => 2 5 7; load 7 3 => 3 4 5 6; load 8 0 => 0 6; load 8 1 => 1 7; load 8 2 => 2 4 5;
+        load 8 3 => 3 5 6; load 9 0 => 0 5; load 9 1 => 1 6; load 9 2 => 2 7; load 9 3 => 3 4 5; store 10 0 => 0;
+        store 10 1 => 1; store 10 2 => 2; store 10 3 => 3; store 11 0 => 4; store 11 1 => 5; store 11 2 => 6;
+        store 11 3 => 7;
+    }
+}
+
+straight_line! {
+    Rs10And4Lost10And12: 14 columns, 4 rows, upper 4 4 4 4 4 4 4 4 4 4 4 4 4 4;
+    pass 8 {
+        load 0 0 => 0 7; load 0 1 => 1 4 5; load 0 2 => 2 5 6; load 0 3 => 3 6 7; load 1 0 => 0 4 5; load 1 1 => 1 5 6;
+        load 1 2 => 2 6 7; load 1 3 => 3 4 5 7; load 2 0 => 0 5 7; load 2 1 => 1 4 5 6; load 2 2 => 2 5 6 7;
+        load 2 3 => 3 4 5 6 7; load 3 0 => 0 4 6; load 3 1 => 1 5 7; load 3 2 => 2 4 5 6; load 3 3 => 3 5 6 7;
+        load 4 0 => 0 4; load 4 1 => 1 5; load 4 2 => 2 6; load 4 3 => 3 7; load 5 0 => 0 4 6 7; load 5 1 => 1 4 7;
+        load 5 2 => 2 4; load 5 3 => 3 5; load 6 0 => 0 4 5 6 7; load 6 1 => 1 4 6 7; load 6 2 => 2 4 7;
+        load 6 3 => 3 4; load 7 0 => 0 4 7; load 7 1 => 1 4; load 7 2 => 2 5; load 7 3 => 3 6; load 8 0 => 0 5;
+        load 8 1 => 1 6; load 8 2 => 2 7; load 8 3 => 3 4 5; load 9 0 => 0 4 5 7; load 9 1 => 1 4 6; load 9 2 => 2 5 7;
+        load 9 3 => 3 4 5 6; store 10 0 => 0; store 10 1 => 1; store 10 2 => 2; store 10 3 => 3; store 12 0 => 4;
+        store 12 1 => 5; store 12 2 => 6; store 12 3 => 7;
+    }
+}
+
+straight_line! {
+    Rs10And4Lost10And13: 14 columns, 4 rows, upper 4 4 4 4 4 4 4 4 4 4 4 4 4 4;
+    pass 8 {
+        load 0 0 => 0 7; load 0 1 => 1 4 5; load 0 2 => 2 5 6; load 0 3 => 3 6 7; load 1 0 => 0 4 7; load 1 1 => 1 4;
+        load 1 2 => 2 5; load 1 3 => 3 6; load 2 0 => 0 4 6; load 2 1 => 1 5 7; load 2 2 => 2 4 5 6;
+        load 2 3 => 3 5 6 7; load 3 0 => 0 4 5; load 3 1 => 1 5 6; load 3 2 => 2 6 7; load 3 3 => 3 4 5 7;
+        load 4 0 => 0 4 5 7; load 4 1 => 1 4 6; load 4 2 => 2 5 7; load 4 3 => 3 4 5 6; load 5 0 => 0 5;
+        load 5 1 => 1 6; load 5 2 => 2 7; load 5 3 => 3 4 5; load 6 0 => 0 6 7; load 6 1 => 1 4 5 7; load 6 2 => 2 4 6;
+        load 6 3 => 3 5 7; load 7 0 => 0 4; load 7 1 => 1 5; load 7 2 => 2 6; load 7 3 => 3 7; load 8 0 => 0 5 6;
+        load 8 1 => 1 6 7; load 8 2 => 2 4 5 7; load 8 3 => 3 4 6; load 9 0 => 0 4 6 7; load 9 1 => 1 4 7;
+        load 9 2 => 2 4; load 9 3 => 3 5; store 10 0 => 0; store 10 1 => 1; store 10 2 => 2; store 10 3 => 3;
+        store 13 0 => 4; store 13 1 => 5; store 13 2 => 6; store 13 3 => 7;
+    }
+}
+
+straight_line! {
+    Rs10And4Lost11And12: 14 columns, 4 rows, upper 4 4 4 4 4 4 4 4 4 4 4 4 4 4;
+    pass 8 {
+        load 0 0 => 3 7; load 0 1 => 0 1 4 5; load 0 2 => 1 2 5 6; load 0 3 => 2 3 6 7; load 1 0 => 0 4 5;
+        load 1 1 => 1 5 6; load 1 2 => 2 6 7; load 1 3 => 3 4 5 7; load 2 0 => 0 1 5 7; load 2 1 => 1 2 4 5 6;
+        load 2 2 => 2 3 5 6 7; load 2 3 => 0 1 3 4 5 6 7; load 3 0 => 0 3 4 6; load 3 1 => 0 5 7; load 3 2 => 1 4 5 6;
+        load 3 3 => 2 5 6 7; load 4 0 => 0 2 3 4; load 4 1 => 0 3 5; load 4 2 => 0 6; load 4 3 => 1 7;
+        load 5 0 => 1 2 4 6 7; load 5 1 => 2 3 4 7; load 5 2 => 0 1 3 4; load 5 3 => 0 2 5; load 6 0 => 1 2 3 4 5 6 7;
+        load 6 1 => 0 1 2 3 4 6 7; load 6 2 => 0 2 3 4 7; load 6 3 => 0 3 4; load 7 0 => 0 1 3 4 7; load 7 1 => 0 2 4;
+        load 7 2 => 1 3 5; load 7 3 => 0 1 2 6; load 8 0 => 2 5; load 8 1 => 3 6; load 8 2 => 0 1 7;
+        load 8 3 => 1 2 4 5; load 9 0 => 1 4 5 7; load 9 1 => 2 4 6; load 9 2 => 3 5 7; load 9 3 => 0 1 4 5 6;
+        store 11 0 => 0; store 11 1 => 1; store 11 2 => 2; store 11 3 => 3; store 12 0 => 4; store 12 1 => 5;
+        store 12 2 => 6; store 12 3 => 7;
+    }
+}
+
+straight_line! {
+    Rs10And4Lost11And13: 14 columns, 4 rows, upper 4 4 4 4 4 4 4 4 4 4 4 4 4 4;
+    pass 8 {
+        load 0 0 => 3 7; load 0 1 => 0 1 4 5; load 0 2 => 1 2 5 6; load 0 3 => 2 3 6 7; load 1 0 => 0 4 7;
+        load 1 1 => 1 4; load 1 2 => 2 5; load 1 3 => 3 6; load 2 0 => 0 1 4 6; load 2 1 => 1 2 5 7;
+        load 2 2 => 2 3 4 5 6; load 2 3 => 0 1 3 5 6 7; load 3 0 => 0 3 4 5; load 3 1 => 0 5 6; load 3 2 => 1 6 7;
+        load 3 3 => 2 4 5 7; load 4 0 => 0 2 3 4 5 7; load 4 1 => 0 3 4 6; load 4 2 => 0 5 7; load 4 3 => 1 4 5 6;
+        load 5 0 => 1 2 5; load 5 1 => 2 3 6; load 5 2 => 0 1 3 7; load 5 3 => 0 2 4 5; load 6 0 => 1 2 3 6 7;
+        load 6 1 => 0 1 2 3 4 5 7; load 6 2 => 0 2 3 4 6; load 6 3 => 0 3 5 7; load 7 0 => 0 1 3 4; load 7 1 => 0 2 5;
+        load 7 2 => 1 3 6; load 7 3 => 0 1 2 7; load 8 0 => 2 5 6; load 8 1 => 3 6 7; load 8 2 => 0 1 4 5 7;
+        load 8 3 => 1 2 4 6; load 9 0 => 1 4 6 7; load 9 1 => 2 4 7; load 9 2 => 3 4; load 9 3 => 0 1 5;
+        store 11 0 => 0; store 11 1 => 1; store 11 2 => 2; store 11 3 => 3; store 13 0 => 4; store 13 1 => 5;
+        store 13 2 => 6; store 13 3 => 7;
+    }
+}
+
+straight_line! {
+    Rs10And4Lost12And13: 14 columns, 4 rows, upper 4 4 4 4 4 4 4 4 4 4 4 4 4 4;
     pass 8 {
         load 0 0 => 3 7; load 0 1 => 0 1 4 5; load 0 2 => 1 2 5 6; load 0 3 => 2 3 6 7; load 1 0 => 0 1 4 7;
         load 1 1 => 1 2 4; load 1 2 => 2 3 5; load 1 3 => 0 1 3 6; load 2 0 => 1 3 4 6; load 2 1 => 0 1 2 5 7;

@@ -9,10 +9,13 @@ use crate::straight::{Entries, Move, StraightLine, entry};
 
 pub(super) const TABLE: &[StraightLine] = &[
     entry!("rs:6+3 encode", Rs6And3Encode, Rs6And3Encode),
+    entry!("rs:6+3 lost 6 7", Rs6And3Lost6And7, Rs6And3Lost6And7),
+    entry!("rs:6+3 lost 6 8", Rs6And3Lost6And8, Rs6And3Lost6And8),
+    entry!("rs:6+3 lost 7 8", Rs6And3Lost7And8, Rs6And3Lost7And8),
 ];
 
 straight_line! {
-    Rs6And3Encode: 9 columns, 4 rows, upper 4 4 4 4 4 4 0 0 0;
+    Rs6And3Encode: 9 columns, 4 rows, upper 4 4 4 4 4 4 4 4 4;
     pass 12 {
         load 0 0 => 0 4 7 8; load 0 1 => 1 4 9; load 0 2 => 2 5 10; load 0 3 => 3 6 11; load 1 0 => 0 5 6 8 10;
         load 1 1 => 1 6 7 9 11; load 1 2 => 2 4 5 7 8 9 10; load 1 3 => 3 4 6 9 10 11; load 2 0 => 0 6 9 11;
@@ -22,5 +25,41 @@ straight_line! {
         load 5 3 => 3 7 8 10; store 6 0 => 0; store 6 1 => 1; store 6 2 => 2; store 6 3 => 3; store 7 0 => 4;
         store 7 1 => 5; store 7 2 => 6; store 7 3 => 7; store 8 0 => 8; store 8 1 => 9; store 8 2 => 10;
         store 8 3 => 11;
+    }
+}
+
+straight_line! {
+    Rs6And3Lost6And7: 9 columns, 4 rows, upper 4 4 4 4 4 4 4 4 4;
+    pass 8 {
+        load 0 0 => 0 4 7; load 0 1 => 1 4; load 0 2 => 2 5; load 0 3 => 3 6; load 1 0 => 0 5 6; load 1 1 => 1 6 7;
+        load 1 2 => 2 4 5 7; load 1 3 => 3 4 6; load 2 0 => 0 6; load 2 1 => 1 7; load 2 2 => 2 4 5; load 2 3 => 3 5 6;
+        load 3 0 => 0 6 7; load 3 1 => 1 4 5 7; load 3 2 => 2 4 6; load 3 3 => 3 5 7; load 4 0 => 0 5; load 4 1 => 1 6;
+        load 4 2 => 2 7; load 4 3 => 3 4 5; load 5 0 => 0 4; load 5 1 => 1 5; load 5 2 => 2 6; load 5 3 => 3 7;
+        store 6 0 => 0; store 6 1 => 1; store 6 2 => 2; store 6 3 => 3; store 7 0 => 4; store 7 1 => 5; store 7 2 => 6;
+        store 7 3 => 7;
+    }
+}
+
+straight_line! {
+    Rs6And3Lost6And8: 9 columns, 4 rows, upper 4 4 4 4 4 4 4 4 4;
+    pass 8 {
+        load 0 0 => 0 4; load 0 1 => 1 5; load 0 2 => 2 6; load 0 3 => 3 7; load 1 0 => 0 4 6; load 1 1 => 1 5 7;
+        load 1 2 => 2 4 5 6; load 1 3 => 3 5 6 7; load 2 0 => 0 5 7; load 2 1 => 1 4 5 6; load 2 2 => 2 5 6 7;
+        load 2 3 => 3 4 5 6 7; load 3 0 => 0 4 7; load 3 1 => 1 4; load 3 2 => 2 5; load 3 3 => 3 6;
+        load 4 0 => 0 4 6 7; load 4 1 => 1 4 7; load 4 2 => 2 4; load 4 3 => 3 5; load 5 0 => 0 5 6; load 5 1 => 1 6 7;
+        load 5 2 => 2 4 5 7; load 5 3 => 3 4 6; store 6 0 => 0; store 6 1 => 1; store 6 2 => 2; store 6 3 => 3;
+        store 8 0 => 4; store 8 1 => 5; store 8 2 => 6; store 8 3 => 7;
+    }
+}
+
+straight_line! {
+    Rs6And3Lost7And8: 9 columns, 4 rows, upper 4 4 4 4 4 4 4 4 4;
+    pass 8 {
+        load 0 0 => 0 3 4; load 0 1 => 0 5; load 0 2 => 1 6; load 0 3 => 2 7; load 1 0 => 1 2 4 6; load 1 1 => 2 3 5 7;
+        load 1 2 => 0 1 3 4 5 6; load 1 3 => 0 2 5 6 7; load 2 0 => 2 5 7; load 2 1 => 3 4 5 6; load 2 2 => 0 1 5 6 7;
+        load 2 3 => 1 2 4 5 6 7; load 3 0 => 2 3 4 7; load 3 1 => 0 1 3 4; load 3 2 => 0 2 5; load 3 3 => 1 3 6;
+        load 4 0 => 1 4 6 7; load 4 1 => 2 4 7; load 4 2 => 3 4; load 4 3 => 0 1 5; load 5 0 => 0 5 6;
+        load 5 1 => 1 6 7; load 5 2 => 2 4 5 7; load 5 3 => 3 4 6; store 7 0 => 0; store 7 1 => 1; store 7 2 => 2;
+        store 7 3 => 3; store 8 0 => 4; store 8 1 => 5; store 8 2 => 6; store 8 3 => 7;
     }
 }

@@ -9,10 +9,13 @@ use crate::straight::{Entries, Move, StraightLine, entry};
 
 pub(super) const TABLE: &[StraightLine] = &[
     entry!("rs:8+3 encode", Rs8And3Encode, Rs8And3Encode),
+    entry!("rs:8+3 lost 8 9", Rs8And3Lost8And9, Rs8And3Lost8And9),
+    entry!("rs:8+3 lost 8 10", Rs8And3Lost8And10, Rs8And3Lost8And10),
+    entry!("rs:8+3 lost 9 10", Rs8And3Lost9And10, Rs8And3Lost9And10),
 ];
 
 straight_line! {
-    Rs8And3Encode: 11 columns, 4 rows, upper 4 4 4 4 4 4 4 4 0 0 0;
+    Rs8And3Encode: 11 columns, 4 rows, upper 4 4 4 4 4 4 4 4 4 4 4;
     pass 12 {
         load 0 0 => 0 4 7 8; load 0 1 => 1 4 9; load 0 2 => 2 5 10; load 0 3 => 3 6 11; load 1 0 => 0 5 6 8 10;
         load 1 1 => 1 6 7 9 11; load 1 2 => 2 4 5 7 8 9 10; load 1 3 => 3 4 6 9 10 11; load 2 0 => 0 6 9 11;
@@ -24,5 +27,46 @@ straight_line! {
         load 7 3 => 3 5 9 10; store 8 0 => 0; store 8 1 => 1; store 8 2 => 2; store 8 3 => 3; store 9 0 => 4;
         store 9 1 => 5; store 9 2 => 6; store 9 3 => 7; store 10 0 => 8; store 10 1 => 9; store 10 2 => 10;
         store 10 3 => 11;
+    }
+}
+
+straight_line! {
+    Rs8And3Lost8And9: 11 columns, 4 rows, upper 4 4 4 4 4 4 4 4 4 4 4;
+    pass 8 {
+        load 0 0 => 0 4 7; load 0 1 => 1 4; load 0 2 => 2 5; load 0 3 => 3 6; load 1 0 => 0 5 6; load 1 1 => 1 6 7;
+        load 1 2 => 2 4 5 7; load 1 3 => 3 4 6; load 2 0 => 0 6; load 2 1 => 1 7; load 2 2 => 2 4 5; load 2 3 => 3 5 6;
+        load 3 0 => 0 6 7; load 3 1 => 1 4 5 7; load 3 2 => 2 4 6; load 3 3 => 3 5 7; load 4 0 => 0 5; load 4 1 => 1 6;
+        load 4 2 => 2 7; load 4 3 => 3 4 5; load 5 0 => 0 4; load 5 1 => 1 5; load 5 2 => 2 6; load 5 3 => 3 7;
+        load 6 0 => 0 4 5 7; load 6 1 => 1 4 6; load 6 2 => 2 5 7; load 6 3 => 3 4 5 6; load 7 0 => 0 4 6 7;
+        load 7 1 => 1 4 7; load 7 2 => 2 4; load 7 3 => 3 5; store 8 0 => 0; store 8 1 => 1; store 8 2 => 2;
+        store 8 3 => 3; store 9 0 => 4; store 9 1 => 5; store 9 2 => 6; store 9 3 => 7;
+    }
+}
+
+straight_line! {
+    Rs8And3Lost8And10: 11 columns, 4 rows, upper 4 4 4 4 4 4 4 4 4 4 4;
+    pass 8 {
+        load 0 0 => 0 4; load 0 1 => 1 5; load 0 2 => 2 6; load 0 3 => 3 7; load 1 0 => 0 4 6; load 1 1 => 1 5 7;
+        load 1 2 => 2 4 5 6; load 1 3 => 3 5 6 7; load 2 0 => 0 5 7; load 2 1 => 1 4 5 6; load 2 2 => 2 5 6 7;
+        load 2 3 => 3 4 5 6 7; load 3 0 => 0 4 7; load 3 1 => 1 4; load 3 2 => 2 5; load 3 3 => 3 6;
+        load 4 0 => 0 4 6 7; load 4 1 => 1 4 7; load 4 2 => 2 4; load 4 3 => 3 5; load 5 0 => 0 5 6; load 5 1 => 1 6 7;
+        load 5 2 => 2 4 5 7; load 5 3 => 3 4 6; load 6 0 => 0 7; load 6 1 => 1 4 5; load 6 2 => 2 5 6;
+        load 6 3 => 3 6 7; load 7 0 => 0 6; load 7 1 => 1 7; load 7 2 => 2 4 5; load 7 3 => 3 5 6; store 8 0 => 0;
+        store 8 1 => 1; store 8 2 => 2; store 8 3 => 3; store 10 0 => 4; store 10 1 => 5; store 10 2 => 6;
+        store 10 3 => 7;
+    }
+}
+
+straight_line! {
+    Rs8And3Lost9And10: 11 columns, 4 rows, upper 4 4 4 4 4 4 4 4 4 4 4;
+    pass 8 {
+        load 0 0 => 0 3 4; load 0 1 => 0 5; load 0 2 => 1 6; load 0 3 => 2 7; load 1 0 => 1 2 4 6; load 1 1 => 2 3 5 7;
+        load 1 2 => 0 1 3 4 5 6; load 1 3 => 0 2 5 6 7; load 2 0 => 2 5 7; load 2 1 => 3 4 5 6; load 2 2 => 0 1 5 6 7;
+        load 2 3 => 1 2 4 5 6 7; load 3 0 => 2 3 4 7; load 3 1 => 0 1 3 4; load 3 2 => 0 2 5; load 3 3 => 1 3 6;
+        load 4 0 => 1 4 6 7; load 4 1 => 2 4 7; load 4 2 => 3 4; load 4 3 => 0 1 5; load 5 0 => 0 5 6;
+        load 5 1 => 1 6 7; load 5 2 => 2 4 5 7; load 5 3 => 3 4 6; load 6 0 => 0 1 3 7; load 6 1 => 0 2 4 5;
+        load 6 2 => 1 3 5 6; load 6 3 => 0 1 2 6 7; load 7 0 => 0 2 3 6; load 7 1 => 0 3 7; load 7 2 => 0 4 5;
+        load 7 3 => 1 5 6; store 9 0 => 0; store 9 1 => 1; store 9 2 => 2; store 9 3 => 3; store 10 0 => 4;
+        store 10 1 => 5; store 10 2 => 6; store 10 3 => 7;
     }
 }

@@ -10,6 +10,7 @@ use crate::straight::{Entries, Move, StraightLine, entry};
 pub(super) const TABLE: &[StraightLine] = &[
     entry!("x-code:11 encode", XCode11Encode, XCode11EncodeNarrow),
     entry!("x-code:11 lost 0", XCode11Lost0, XCode11Lost0),
+    entry!("x-code:11 lost 0 data", XCode11Lost0Data, XCode11Lost0Data),
     entry!("x-code:11 lost 0 1", XCode11Lost0And1, XCode11Lost0And1Narrow),
     entry!("x-code:11 lost 0 2", XCode11Lost0And2, XCode11Lost0And2Narrow),
     entry!("x-code:11 lost 0 3", XCode11Lost0And3, XCode11Lost0And3Narrow),
@@ -96,6 +97,23 @@ straight_line! {
         load 10 3 => 2 4; load 10 5 => 6; load 10 6 => 5; load 10 7 => 8; load 10 8 => 7 9; store 0 0 => 0;
         store 0 1 => 1; store 0 2 => 2; store 0 3 => 3; store 0 4 => 4; store 0 5 => 5; store 0 6 => 6; store 0 7 => 7;
         store 0 8 => 8; store 0 9 => 9; store 0 10 => 10;
+    }
+}
+
+straight_line! {
+    XCode11Lost0Data: 11 columns, 11 rows, upper 9 9 9 9 9 9 9 9 9 9 9;
+    pass 9 {
+        load 1 1 => 2; load 1 2 => 1; load 1 4 => 3 5; load 1 5 => 4; load 1 6 => 7; load 1 7 => 6; load 1 9 => 8;
+        load 2 0 => 2; load 2 3 => 1 5; load 2 5 => 3 7; load 2 6 => 4; load 2 8 => 6; load 2 10 => 0; load 3 0 => 8;
+        load 3 2 => 5; load 3 4 => 1 7; load 3 6 => 3; load 3 7 => 4; load 3 8 => 0; load 3 9 => 6; load 4 1 => 5 8;
+        load 4 3 => 7; load 4 5 => 1; load 4 7 => 0 3; load 4 8 => 4; load 4 10 => 2; load 5 0 => 5 6; load 5 2 => 7 8;
+        load 5 6 => 0 1; load 5 8 => 2 3; load 5 9 => 4; load 6 1 => 6 7; load 6 3 => 8; load 6 5 => 0; load 6 7 => 1 2;
+        load 6 9 => 3; load 7 0 => 4 7; load 7 2 => 6; load 7 4 => 0 8; load 7 6 => 2; load 7 8 => 1; load 7 10 => 5;
+        load 8 0 => 3; load 8 1 => 4; load 8 3 => 0 6; load 8 5 => 2 8; load 8 8 => 5; load 8 9 => 1; load 9 1 => 3;
+        load 9 2 => 0 4; load 9 4 => 2 6; load 9 6 => 8; load 9 7 => 5; load 9 10 => 7; load 10 0 => 1; load 10 1 => 0;
+        load 10 2 => 3; load 10 3 => 2 4; load 10 5 => 6; load 10 6 => 5; load 10 7 => 8; load 10 8 => 7;
+        store 0 0 => 0; store 0 1 => 1; store 0 2 => 2; store 0 3 => 3; store 0 4 => 4; store 0 5 => 5; store 0 6 => 6;
+        store 0 7 => 7; store 0 8 => 8;
     }
 }
 

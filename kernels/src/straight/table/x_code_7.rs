@@ -10,6 +10,7 @@ use crate::straight::{Entries, Move, StraightLine, entry};
 pub(super) const TABLE: &[StraightLine] = &[
     entry!("x-code:7 encode", XCode7Encode, XCode7EncodeNarrow),
     entry!("x-code:7 lost 0", XCode7Lost0, XCode7Lost0),
+    entry!("x-code:7 lost 0 data", XCode7Lost0Data, XCode7Lost0Data),
     entry!("x-code:7 lost 0 1", XCode7Lost0And1, XCode7Lost0And1Narrow),
     entry!("x-code:7 lost 0 2", XCode7Lost0And2, XCode7Lost0And2Narrow),
     entry!("x-code:7 lost 0 3", XCode7Lost0And3, XCode7Lost0And3Narrow),
@@ -55,6 +56,16 @@ straight_line! {
         load 4 1 => 4 6; load 4 2 => 5; load 4 3 => 0; load 4 5 => 1; load 5 0 => 2 6; load 5 2 => 0 4; load 5 3 => 5;
         load 5 6 => 3; load 6 0 => 1; load 6 1 => 0 2; load 6 3 => 4; load 6 4 => 3 5; store 0 0 => 0; store 0 1 => 1;
         store 0 2 => 2; store 0 3 => 3; store 0 4 => 4; store 0 5 => 5; store 0 6 => 6;
+    }
+}
+
+straight_line! {
+    XCode7Lost0Data: 7 columns, 7 rows, upper 5 5 5 5 5 5 5;
+    pass 5 {
+        load 1 2 => 1 3; load 1 3 => 2; load 1 5 => 4; load 2 1 => 3; load 2 3 => 1; load 2 4 => 2; load 2 6 => 0;
+        load 3 0 => 3 4; load 3 4 => 0 1; load 3 5 => 2; load 4 1 => 4; load 4 3 => 0; load 4 5 => 1; load 5 0 => 2;
+        load 5 2 => 0 4; load 5 6 => 3; load 6 0 => 1; load 6 1 => 0 2; load 6 3 => 4; load 6 4 => 3; store 0 0 => 0;
+        store 0 1 => 1; store 0 2 => 2; store 0 3 => 3; store 0 4 => 4;
     }
 }
 
