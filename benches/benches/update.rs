@@ -34,27 +34,33 @@ fn encode(codec: &StripeCodec, data: &[Vec<u8>], parity: &mut [Vec<u8>]) {
     codec.encode(&data, &mut parity);
 }
 
-/// Overwrites the data cells of a plan, and their parity cells.
-fn update(plan: &UpdatePlan, code: &Code, stripe: &mut Stripe, new: &[u8]) {
-    let index_of = |cell: Cell| (0..code.data_cell_count()).find(|&index| code.data_cell(index) == cell);
-    let changed: Vec<Option<usize>> = plan.data().iter().map(|&cell| index_of(cell)).collect();
-    let mut data: Vec<&mut [u8]> = stripe
-        .data
-        .iter_mut()
-        .enumerate()
-        .filter(|(index, _)| changed.contains(&Some(*index)))
-        .map(|(_, cell)| cell.as_mut_slice())
-        .collect();
-    let touched = code.parity_cells().map(|(cell, _)| plan.parity().contains(&cell));
-    let mut parity: Vec<&mut [u8]> = stripe
-        .parity
-        .iter_mut()
-        .zip(touched)
-        .filter(|(_, touched)| *touched)
-        .map(|(cell, _)| cell.as_mut_slice())
-        .collect();
-    let new = vec![new; data.len()];
-    plan.overwrite(&mut data, &new, &mut parity);
+/// A plan, and which of the cells of a stripe are the plan's.
+struct Update {
+    plan: UpdatePlan,
+    data: Vec<bool>,
+    parity: Vec<bool>,
+}
+
+impl Update {
+    fn new(code: &Code, cells: &[Cell]) -> Self {
+        let plan = UpdatePlan::new(code, cells).expect("data cells");
+        let data = (0..code.data_cell_count()).map(|index| plan.data().contains(&code.data_cell(index))).collect();
+        let parity = code.parity_cells().map(|(cell, _)| plan.parity().contains(&cell)).collect();
+        Self { plan, data, parity }
+    }
+
+    /// Overwrites the data cells of the plan, which are all to be alike, and changes their parity cells.
+    fn run(&self, stripe: &mut Stripe, new: &[u8]) {
+        let mut data = chosen(&mut stripe.data, &self.data);
+        let mut parity = chosen(&mut stripe.parity, &self.parity);
+        let new = vec![new; data.len()];
+        self.plan.overwrite(&mut data, &new, &mut parity);
+    }
+}
+
+fn chosen<'cells>(cells: &'cells mut [Vec<u8>], are_chosen: &[bool]) -> Vec<&'cells mut [u8]> {
+    let chosen = cells.iter_mut().zip(are_chosen).filter(|(_, is_chosen)| **is_chosen);
+    chosen.map(|(cell, _)| cell.as_mut_slice()).collect()
 }
 
 fn updates(criterion: &mut Criterion) {
@@ -67,13 +73,13 @@ fn updates(criterion: &mut Criterion) {
             let mut group = criterion.benchmark_group(format!("update/{name}/{regime}"));
             for (what, count) in [("one cell", 1), ("a quarter", code.data_cell_count() / 4)] {
                 let cells: Vec<Cell> = (0..count).map(|index| code.data_cell(index)).collect();
-                let plan = UpdatePlan::new(&code, &cells).expect("data cells");
+                let update = Update::new(&code, &cells);
                 group.throughput(Throughput::Bytes((count * cell_bytes) as u64));
                 let mut turn = (0..stripe_count).cycle();
                 group.bench_function(format!("{what}, by difference"), |bencher| {
                     bencher.iter(|| {
                         let stripe = &mut stripes[turn.next().unwrap_or(0)];
-                        update(&plan, &code, black_box(stripe), &new);
+                        update.run(black_box(stripe), &new);
                     });
                 });
                 group.bench_function(format!("{what}, all parity anew"), |bencher| {

@@ -1,7 +1,7 @@
 //! A plain blocking HTTP client: one request, one connection.
 
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -13,6 +13,28 @@ const HEAD_BYTES_MAX: usize = 64 << 10;
 const REASON_BYTES_MAX: u64 = 400;
 /// What is asked in between is answered within this time.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Where a node serves players, and what lets us write there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// The token of its configuration, for writes from other machines.
+    pub token: Option<String>,
+}
+
+/// A port of this machine's loopback.
+impl From<u16> for Server {
+    fn from(port: u16) -> Self {
+        Self { address: (Ipv4Addr::LOCALHOST, port).into(), token: None }
+    }
+}
+
+impl From<&Server> for Server {
+    fn from(server: &Server) -> Self {
+        server.clone()
+    }
+}
 
 /// How one transfer went.
 #[derive(Clone, Copy, Debug)]
@@ -87,8 +109,8 @@ impl Head {
 ///
 /// # Errors
 /// The connection's, the sink's; another status than 200; a body that ends early.
-pub fn get(port: u16, path: &str, sink: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<Transfer> {
-    get_within(port, path, None, sink)
+pub fn get(server: impl Into<Server>, path: &str, sink: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<Transfer> {
+    get_within(server, path, None, sink)
 }
 
 /// Reads a whole body, with a limit to how long nothing may come.
@@ -96,16 +118,20 @@ pub fn get(port: u16, path: &str, sink: impl FnMut(&[u8]) -> io::Result<()>) -> 
 /// # Errors
 /// Those of [`get`], and a silence that is too long.
 pub fn get_within(
-    port: u16,
+    server: impl Into<Server>,
     path: &str,
     silence_max: Option<Duration>,
     mut sink: impl FnMut(&[u8]) -> io::Result<()>,
 ) -> io::Result<Transfer> {
     let started = Instant::now();
-    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+    let Server { address, .. } = server.into();
+    let mut stream = match silence_max {
+        Some(silence_max) => TcpStream::connect_timeout(&address, silence_max)?,
+        None => TcpStream::connect(address)?,
+    };
     stream.set_nodelay(true)?;
     stream.set_read_timeout(silence_max)?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n")?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
     let head = Head::read(&mut stream)?;
     head.expect(&[200]).map_err(|error| with_reason(&error, &mut stream))?;
     let length = head.length()?;
@@ -137,9 +163,9 @@ fn with_reason(error: &io::Error, stream: &mut TcpStream) -> io::Error {
 ///
 /// # Errors
 /// Those of [`get`]; no answer within 5 s.
-pub fn ask(port: u16, path: &str) -> io::Result<Vec<u8>> {
+pub fn ask(server: impl Into<Server>, path: &str) -> io::Result<Vec<u8>> {
     let mut body = Vec::new();
-    get_within(port, path, Some(PATIENCE), |bytes| {
+    get_within(server, path, Some(PATIENCE), |bytes| {
         body.extend_from_slice(bytes);
         Ok(())
     })?;
@@ -175,11 +201,13 @@ pub fn content(seed: u64) -> blake3::OutputReader {
 ///
 /// # Errors
 /// The connection's; the title is refused.
-pub fn put_content(port: u16, title: &str, bytes: u64, seed: u64) -> io::Result<Transfer> {
+pub fn put_content(server: impl Into<Server>, title: &str, bytes: u64, seed: u64) -> io::Result<Transfer> {
     let started = Instant::now();
-    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+    let Server { address, token } = server.into();
+    let mut stream = TcpStream::connect(address)?;
     stream.set_nodelay(true)?;
-    write!(stream, "PUT /v/{title} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Length: {bytes}\r\n\r\n")?;
+    let token = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
+    write!(stream, "PUT /v/{title} HTTP/1.1\r\nHost: {address}\r\n{token}Content-Length: {bytes}\r\n\r\n")?;
     let mut buffer = vec![0; BUFFER_BYTES];
     let mut random = content(seed);
     let mut left = bytes;

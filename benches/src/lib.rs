@@ -16,7 +16,7 @@ mod sample;
 pub mod throughput;
 
 pub use buffer::AlignedBuffer;
-pub use client::{Head, Transfer, ask, content, get, get_within, post, put_content};
+pub use client::{Head, Server, Transfer, ask, content, get, get_within, post, put_content};
 pub use demo::{Demo, free_ports, rain_program};
 pub use machine::Machine;
 pub use memory::MemoryWatch;

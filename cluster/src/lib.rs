@@ -18,19 +18,23 @@
 //! | [`manifest`] | what a version of a title is |
 //! | [`message`] | what nodes ask each other about titles |
 //! | [`commit`] | the two phases of PUT and DELETE, their aftermath, and the purge of tombstones |
-//! | [`path`] | heartbeats, the table of paths, and the choice between them |
+//! | [`link`] | the link protocol: both ends of a path tell the same Ups and Downs |
+//! | [`path`] | the table of paths, and the choice between them |
+//! | [`rudp`] | reliable datagrams over all paths between two nodes |
 //! | [`catalog`] | which version a reader gets, and how a blank node learns what it must know |
-//! | [`topology`] | how nodes and switches are wired, and the ways through the switches that live |
+//! | [`topology`] | how nodes and switches are wired, the ways through the switches that live, and the worst that losses do |
 #![forbid(unsafe_code)]
 
 pub mod catalog;
 pub mod commit;
+pub mod link;
 pub mod machine;
 pub mod manifest;
 pub mod message;
 pub mod path;
 pub mod placement;
 mod round;
+pub mod rudp;
 pub mod time;
 pub mod topology;
 pub mod version;

@@ -38,10 +38,14 @@
 //! A caller's buffers of the wrong number or length are a mistake in the program and panic, as each item says; everything
 //! that may come from outside is refused with an error that names numbers. [`mod@column`] is the file that holds what one
 //! node stores of every stripe of a title.
+//! [`mod@file`] encodes and decodes whole files; [`integrity`] finds a column that is silently wrong.
 #![forbid(unsafe_code)]
 
 pub mod code;
 pub mod column;
+pub mod costs;
+pub mod file;
+pub mod integrity;
 pub mod interleaved;
 pub mod plan;
 mod recent;
@@ -51,6 +55,7 @@ pub mod whole;
 
 pub use code::{Cell, CellKind, Code, CodeError};
 pub use column::{ColumnHeader, Geometry, HeaderError, Seal, StripeEncoder, StripeShape, TitleVersion};
+pub use costs::Costs;
 pub use interleaved::{InterleavedCodec, Recovery};
 pub use rain_kernels::{Kernel, Layout, Stores, column_stride};
 pub use schedule::{ErasurePattern, Schedule, ScheduleError};

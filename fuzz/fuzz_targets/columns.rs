@@ -10,6 +10,8 @@ use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use rain_codec::{Code, ErasurePattern, InterleavedCodec, Kernel, Layout, Stores};
 
+/// Codes of more cells take so long to prepare that little else would be tried.
+const CELLS_MAX: usize = 600;
 /// Most lines of a cell: more than a tile has.
 const LINES_MAX: usize = 9;
 const MARGIN: usize = 64;
@@ -61,7 +63,7 @@ fn codec(choice: usize) -> &'static InterleavedCodec {
         let codecs = |code: Arc<Code>| {
             Kernel::available().into_iter().map(move |kernel| InterleavedCodec::with_kernel(Arc::clone(&code), kernel))
         };
-        Code::names().map(code).flat_map(codecs).collect()
+        Code::names().map(code).filter(|code| code.columns() * code.rows() <= CELLS_MAX).flat_map(codecs).collect()
     });
     &codecs[choice % codecs.len()]
 }

@@ -10,6 +10,8 @@ use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use rain_codec::{Cell, Code, ErasurePattern, Kernel, ScheduleError, StripeCodec};
 
+/// Codes of more cells take so long to prepare that little else would be tried.
+const CELLS_MAX: usize = 600;
 /// Most bytes of a cell: a few registers of the widest instruction set, and a tail.
 const CELL_BYTES_MAX: usize = 640;
 
@@ -54,7 +56,7 @@ fn codec(choice: usize) -> &'static StripeCodec {
         let codecs = |code: Arc<Code>| {
             Kernel::available().into_iter().map(move |kernel| StripeCodec::with_kernel(Arc::clone(&code), kernel))
         };
-        Code::names().map(code).flat_map(codecs).collect()
+        Code::names().map(code).filter(|code| code.columns() * code.rows() <= CELLS_MAX).flat_map(codecs).collect()
     });
     &codecs[choice % codecs.len()]
 }

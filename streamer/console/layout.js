@@ -54,15 +54,17 @@ function rails({ nodes, switches, links }) {
 }
 
 function ring({ nodes, switches, links }) {
-  const [width, height] = [660, 600];
+  // Room for each part on its circle.
+  const inner = Math.max(132, (switches.length * 58) / (2 * Math.PI));
+  const outer = Math.max(inner + 116, (nodes.length * 84) / (2 * Math.PI));
+  const [width, height] = [2 * outer + 164, 2 * outer + 104];
   const middle = { x: width / 2, y: height / 2 };
-  const [inner, outer] = [132, 248];
   const at = (radius, index, of) => {
     const angle = (index / of) * 2 * Math.PI - Math.PI / 2;
     return { x: middle.x + radius * Math.cos(angle), y: middle.y + radius * Math.sin(angle) };
   };
   const placed = { nodes: new Map(), switches: new Map(), links: new Map() };
-  nodes.forEach((node, index) => {
+  byHome(nodes, switches, links).forEach((node, index) => {
     placed.nodes.set(node.name, { ...at(outer, index, nodes.length), width: 74, height: 70 });
   });
   switches.forEach((part, index) => {
@@ -79,6 +81,18 @@ function ring({ nodes, switches, links }) {
     placed.links.set(link.name, { from, to, bow, cutAt: long ? 0.34 : link.node == null ? MIDDLE : 0.52 });
   }
   return { kind: "ring", width, height, ...placed };
+}
+
+/** Nodes in the order of their first switches, where every switch is the first one of as many; else as they come. */
+function byHome(nodes, switches, links) {
+  const home = (node) => {
+    const first = links.find((link) => link.node === node.name);
+    return switches.findIndex((part) => part.name === first?.switch);
+  };
+  const homes = nodes.map(home);
+  const counts = switches.map((_, index) => homes.filter((found) => found === index).length);
+  if (counts.some((count) => count !== counts[0])) return nodes;
+  return [...nodes.keys()].sort((one, other) => homes[one] - homes[other] || one - other).map((index) => nodes[index]);
 }
 
 /** The control point that makes a link between neighbours follow the circle. */

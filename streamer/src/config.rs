@@ -1,5 +1,6 @@
 //! The configuration of a node: one TOML file, each key of which `RAIN_*` in the environment can override.
 
+use core::time::Duration;
 use rain_cluster::{NodeId, Quorum};
 use rain_codec::Code;
 use serde::Deserialize;
@@ -63,6 +64,7 @@ struct File {
     peers: Vec<FilePeer>,
     #[serde(default)]
     joined: bool,
+    heartbeat_ms: Option<u64>,
     demo: Option<FileDemo>,
 }
 
@@ -90,6 +92,9 @@ struct FilePeer {
     http: String,
     addresses: BTreeMap<String, SocketAddr>,
 }
+
+/// Between two pings of a path.
+const HEARTBEAT_MS: u64 = 20;
 
 fn default_code() -> String {
     "b-code:4".to_owned()
@@ -138,6 +143,8 @@ pub struct Config {
     pub interfaces: Vec<Interface>,
     /// The switches are joined to each other: every interface reaches every address of a peer.
     pub joined: bool,
+    /// Between two pings of a path; longer on a node with many.
+    pub heartbeat: Duration,
     /// What a node of a demo knows of it.
     pub demo: Option<DemoMember>,
 }
@@ -158,6 +165,8 @@ pub struct DemoMember {
 pub struct PathAddresses {
     /// The switch it uses; `None` when it crosses several.
     pub switch: Option<String>,
+    /// The switches that this node and the peer are plugged into at its ends.
+    pub ends: [String; 2],
     /// This node's interface.
     pub local: SocketAddr,
     /// The peer's address.
@@ -178,9 +187,22 @@ impl Config {
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let text =
             std::fs::read_to_string(path).map_err(|error| ConfigError::Unreadable { path: path.to_owned(), error })?;
+        Self::parse(path, &text, std::env::vars())
+    }
+
+    /// Checks the text of a configuration, with the variables that may override its keys. `path` is where it stands, for
+    /// messages.
+    ///
+    /// # Errors
+    /// [`ConfigError`]; nothing is changed.
+    pub fn parse(
+        path: &Path,
+        text: &str,
+        variables: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
         let syntax = |error: toml::de::Error| ConfigError::Syntax { path: path.to_owned(), message: error.to_string() };
         let mut table: toml::Table = text.parse().map_err(syntax)?;
-        let overrides: Vec<_> = overrides(std::env::vars()).collect();
+        let overrides: Vec<_> = overrides(variables).collect();
         for (variable, key, replaced) in &overrides {
             table.insert(key.clone(), replaced.clone());
             // The file is read below; a variable that does not fit is named here.
@@ -189,7 +211,7 @@ impl Config {
                 return Err(value(format!("{key} (by {variable})"), replaced.to_string(), error.message()));
             }
         }
-        let file = if overrides.is_empty() { toml::from_str(&text) } else { table.try_into() }.map_err(syntax)?;
+        let file = if overrides.is_empty() { toml::from_str(text) } else { table.try_into() }.map_err(syntax)?;
         Self::check(file)
     }
 
@@ -214,6 +236,14 @@ impl Config {
         members.sort_by(|left, right| left.name.cmp(&right.name));
         for (index, member) in members.iter_mut().enumerate() {
             member.id = NodeId(u32::try_from(index).unwrap_or(u32::MAX));
+        }
+        if let Some(member) = members.iter().find(|member| !is_name(&member.name)) {
+            let key = if member.name == file.node { "node" } else { "peers.name" };
+            return Err(value(
+                key,
+                format!("`{}`", member.name),
+                "a name of letters, digits and signs in ASCII, without spaces",
+            ));
         }
         if let Some(twice) = members.windows(2).find(|pair| pair[0].name == pair[1].name) {
             return Err(value("peers.name", format!("`{}` twice", twice[0].name), "a name for each node"));
@@ -251,6 +281,7 @@ impl Config {
             token: token.map(|text| text.trim().to_owned()),
             interfaces,
             joined: file.joined,
+            heartbeat: check_heartbeat(file.heartbeat_ms.unwrap_or(HEARTBEAT_MS))?,
             demo: file.demo.map(check_demo).transpose()?,
         })
     }
@@ -263,8 +294,9 @@ impl Config {
             for (switch, remote) in &peer.addresses {
                 let same = interface.switch == *switch;
                 if same || self.joined {
+                    let ends = [interface.switch.clone(), switch.clone()];
                     let switch = same.then(|| switch.clone());
-                    paths.push(PathAddresses { switch, local: interface.address, remote: *remote });
+                    paths.push(PathAddresses { switch, ends, local: interface.address, remote: *remote });
                 }
             }
         }
@@ -289,8 +321,20 @@ impl Config {
     }
 }
 
+/// A name stands in a header of requests to peers, between spaces.
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
 fn is_loopback(address: IpAddr) -> bool {
     address.is_loopback()
+}
+
+fn check_heartbeat(milliseconds: u64) -> Result<Duration, ConfigError> {
+    if !(1..=1000).contains(&milliseconds) {
+        return Err(value("heartbeat_ms", milliseconds.to_string(), "a number of milliseconds from 1 to 1000"));
+    }
+    Ok(Duration::from_millis(milliseconds))
 }
 
 fn check_demo(demo: FileDemo) -> Result<DemoMember, ConfigError> {
@@ -302,9 +346,6 @@ fn check_demo(demo: FileDemo) -> Result<DemoMember, ConfigError> {
 }
 
 fn check_peer(peer: &Member, interfaces: &[FileInterface], joined: bool) -> Result<(), ConfigError> {
-    if peer.name.is_empty() {
-        return Err(value("peers.name", "nothing", "a name"));
-    }
     let key = format!("peers.{}.addresses", peer.name);
     for switch in peer.addresses.keys() {
         if !joined && !interfaces.iter().any(|interface| interface.switch == *switch) {
@@ -396,6 +437,10 @@ mod tests {
             ("data = [\"/x\"]", "data = []", "`data`: found 0 folders, expected one folder"),
             ("node = \"B\"", "node = \"B\"\ncode = \"b-code:99\"", "`code`: found `b-code:99`"),
             ("node = \"B\"", "node = \"A\"", "`peers.name`: found `A` twice"),
+            // Peers refused every request of a node with such a name.
+            ("node = \"B\"", "node = \"B 2\"", "`node`: found `B 2`, expected a name"),
+            ("node = \"B\"", "node = \"\"", "`node`: found ``, expected a name"),
+            ("name = \"A\"", "name = \"\u{e4}\"", "`peers.name`: found `\u{e4}`, expected a name"),
             (
                 "node = \"B\"",
                 "node = \"B\"\ncode = \"b-code:5\"",

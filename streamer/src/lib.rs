@@ -12,3 +12,4 @@ pub mod peer;
 pub mod resume;
 pub mod store;
 pub mod title;
+pub mod topology;

@@ -23,8 +23,9 @@ const CODES: [&str; 10] = [
     "x-code:7",
     "x-code:11",
 ];
-/// Codes that have them for encoding only, and for two lost columns of parity where columns hold nothing else.
-const ENCODE_ONLY: [&str; 9] =
+/// Codes that have them for encoding, and where columns hold either data or parity for one lost column of data and two of
+/// parity.
+const ENCODE_MOSTLY: [&str; 9] =
     ["b-code:7", "b-code:8", "b-code:9", "b-code:13", "x-code:5", "x-code:13", "rs:6+3", "rs:8+3", "rs:10+4"];
 /// Data columns and parity columns that probes of the memory read and write.
 const PROBES: [(usize, usize); 11] =
@@ -82,7 +83,7 @@ pub(crate) struct Wanted {
 /// is what a viewer waits for, once for all patterns that differ by a turn only; and the probes.
 pub(crate) fn wanted() -> Result<Vec<Wanted>> {
     let mut wanted = Vec::new();
-    for name in CODES.into_iter().chain(ENCODE_ONLY) {
+    for name in CODES.into_iter().chain(ENCODE_MOSTLY) {
         let code = Code::named(name)?;
         wanted.push(of_schedule(format!("{name} encode"), &code, &Schedule::encode(&code)));
         let mut kinds: Vec<ErasurePattern> = Vec::new();
@@ -94,9 +95,15 @@ pub(crate) fn wanted() -> Result<Vec<Wanted>> {
                 }
             }
         }
-        if ENCODE_ONLY.contains(&name) {
-            // What is denser than every other pattern, and so would be the slowest to interpret.
-            kinds.retain(|kind| kind.len() == 2 && kind.iter().all(|column| code.data_rows(column) == 0));
+        if ENCODE_MOSTLY.contains(&name) {
+            // One lost column of data is what happens most; two of parity are the densest pattern, and would be the slowest
+            // to interpret.
+            let holds_data = |column: usize| code.data_rows(column) == code.rows();
+            let holds_parity = |column: usize| code.data_rows(column) == 0;
+            kinds.retain(|kind| match kind.len() {
+                1 => kind.iter().all(holds_data),
+                _ => kind.iter().all(holds_parity),
+            });
         }
         for kind in kinds {
             let cells: Vec<Cell> = code.cells().filter(|cell| kind.contains(usize::from(cell.column))).collect();

@@ -3,9 +3,12 @@
 
 mod bench;
 mod browser;
+mod capi;
 mod fuzz;
 mod generate;
+mod lab;
 mod measure;
+mod mutate;
 mod proof;
 mod stages;
 mod tools;
@@ -15,6 +18,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use lab::Lab;
 use measure::What;
 use stages::{Outcome, Stage};
 use tools::Workspace;
@@ -60,7 +64,14 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         options: Vec<String>,
     },
-    /// Writes the generated sources: the straight-line bodies of kernels/.
+    /// Real nodes in network namespaces, whose switches and cables can be cut. Linux and root. See docs/laboratory.md.
+    #[command(subcommand)]
+    Lab(Lab),
+    /// Runs fuzz targets, each with an oracle, for as long as is wanted.
+    Fuzz(fuzz::Options),
+    /// Plants bugs in codec and kernels, one by one, and reports which test finds each; writes docs/mutation.md.
+    Mutate(mutate::Options),
+    /// Writes the generated sources: the straight-line bodies of kernels/, and the C header of capi/.
     Generate {
         /// Only say whether they are as they would be written.
         #[arg(long)]
@@ -81,6 +92,9 @@ fn main() -> ExitCode {
         Command::Test { stages } => test(&stages),
         Command::Measure { what, options } => measure(what, &options),
         Command::Bench { peers, options } => bench(peers, &options),
+        Command::Lab(what) => laboratory(&what),
+        Command::Fuzz(options) => fuzzed(&options),
+        Command::Mutate(options) => mutated(&options),
         Command::Generate { check } => generate(check),
         Command::Prove { file } => prove(file.as_deref()),
     }
@@ -103,8 +117,39 @@ fn measured(outcome: anyhow::Result<Outcome>) -> ExitCode {
     ExitCode::FAILURE
 }
 
+fn laboratory(what: &Lab) -> ExitCode {
+    lab::run(what).unwrap_or_else(|error| {
+        eprintln!("{error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn fuzzed(options: &fuzz::Options) -> ExitCode {
+    match Workspace::find().and_then(|workspace| fuzz::run(&workspace, options)) {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn mutated(options: &mutate::Options) -> ExitCode {
+    match Workspace::find().and_then(|workspace| mutate::run(&workspace, options)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
 fn generate(check: bool) -> ExitCode {
-    match Workspace::find().and_then(|workspace| generate::run(&workspace, check)) {
+    let run = |workspace: Workspace| {
+        generate::run(&workspace, check)?;
+        capi::header(&workspace, check)
+    };
+    match Workspace::find().and_then(run) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error:#}");

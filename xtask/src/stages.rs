@@ -8,16 +8,18 @@ use clap::ValueEnum;
 
 use crate::measure::{self, What};
 use crate::tools::{self, Need, Workspace};
-use crate::{browser, fuzz, generate, proof};
+use crate::{browser, capi, fuzz, generate, lab, proof};
 
 /// A stage of the test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Stage {
     /// Format, clippy, documentation.
     Lint,
-    /// Tests of every crate by itself.
+    /// Tests of every crate by itself, and the example in C.
     Unit,
-    /// Whole clusters in the seeded simulator.
+    /// Every state of the link protocol, within bounds.
+    Model,
+    /// Whole clusters, their links and their datagrams, in the seeded simulators.
     Sim,
     /// Every fuzz target for a short while.
     Fuzz,
@@ -27,13 +29,25 @@ pub(crate) enum Stage {
     E2e,
     /// Viewers of a demo whose parts fail: every byte right, no stream broken.
     Playback,
+    /// Real nodes in network namespaces whose switches and cables are cut: what both ends notice, what viewers do not.
+    Lab,
     /// The console of a demo and a player under faults, in a real browser.
     Browser,
 }
 
 /// All stages, in the order in which they run.
-pub(crate) const ALL: [Stage; 8] =
-    [Stage::Lint, Stage::Unit, Stage::Sim, Stage::Fuzz, Stage::Proof, Stage::E2e, Stage::Playback, Stage::Browser];
+pub(crate) const ALL: [Stage; 10] = [
+    Stage::Lint,
+    Stage::Unit,
+    Stage::Model,
+    Stage::Sim,
+    Stage::Fuzz,
+    Stage::Proof,
+    Stage::E2e,
+    Stage::Playback,
+    Stage::Lab,
+    Stage::Browser,
+];
 
 /// How a stage ended that did not fail.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,11 +114,13 @@ impl Stage {
         match self {
             Stage::Lint => lint(workspace),
             Stage::Unit => unit(workspace),
+            Stage::Model => model(workspace),
             Stage::Sim => sim(workspace),
-            Stage::Fuzz => fuzz::run(workspace),
+            Stage::Fuzz => fuzz::run(workspace, &fuzz::Options::default()),
             Stage::Proof => prove(workspace),
             Stage::E2e => end_to_end(workspace),
             Stage::Playback => measure::run(workspace, What::Playback, &["--correctness-only".to_owned()]),
+            Stage::Lab => lab::stage(),
             Stage::Browser => in_browser(workspace),
         }
     }
@@ -123,6 +139,7 @@ fn in_browser(workspace: &Workspace) -> Result<Outcome> {
 fn lint(workspace: &Workspace) -> Result<Outcome> {
     tools::run(&mut workspace.cargo(&["fmt", "--all", "--check"]))?;
     generate::run(workspace, true)?;
+    capi::header(workspace, true)?;
     tools::run(&mut workspace.cargo(&["clippy", "--workspace", "--all-targets", "--", "-Dwarnings"]))?;
     let mut doc = workspace.cargo(&["doc", "--workspace", "--no-deps"]);
     tools::run(doc.env("RUSTDOCFLAGS", "-Dwarnings"))?;
@@ -139,18 +156,38 @@ fn unit(workspace: &Workspace) -> Result<Outcome> {
     for folder in LIBRARIES {
         tests.extend(integration_tests(workspace, folder)?);
     }
+    tests.retain(|name| ![MODEL, LINKS].contains(&name.as_str()));
     let tests = tests.iter().flat_map(|name| ["--test", name]);
     tools::run(workspace.cargo(&all).args(["--lib", "--bins"]).args(tests))?;
     tools::run(workspace.cargo(&all).arg("--doc"))?;
+    capi::example(workspace)?;
     Ok(Outcome::Passed)
 }
+
+/// The cluster's test that is a stage of its own.
+const MODEL: &str = "model";
+
+fn model(workspace: &Workspace) -> Result<Outcome> {
+    let test = ["test", "--release", "-p", "rain-cluster", "--test", MODEL, "--", "--nocapture"];
+    tools::run(&mut workspace.cargo(&test))?;
+    Ok(Outcome::Passed)
+}
+
+/// The cluster's test of links in a seeded network.
+const LINKS: &str = "links";
 
 /// The streamer's test that is a stage of its own.
 const SIMULATION: &str = "sim";
 
 fn sim(workspace: &Workspace) -> Result<Outcome> {
-    let test = ["test", "--release", "-p", "rain-streamer", "--test", SIMULATION, "--", "--nocapture"];
-    tools::run(&mut workspace.cargo(&test))?;
+    for target in [
+        ["-p", "rain-cluster", "--test", LINKS].as_slice(),
+        &["-p", "rain-cluster", "--lib", "rudp::sim"],
+        &["-p", "rain-streamer", "--test", SIMULATION],
+    ] {
+        let test = [&["test", "--release"], target, &["--", "--nocapture"]].concat();
+        tools::run(&mut workspace.cargo(&test))?;
+    }
     Ok(Outcome::Passed)
 }
 
@@ -219,7 +256,7 @@ mod tests {
         assert_eq!(ALL, Stage::value_variants());
         assert_eq!(
             ALL.map(|stage| stage.to_string()),
-            ["lint", "unit", "sim", "fuzz", "proof", "e2e", "playback", "browser"]
+            ["lint", "unit", "model", "sim", "fuzz", "proof", "e2e", "playback", "lab", "browser"]
         );
     }
 }

@@ -221,7 +221,8 @@ impl Put {
             return self.finish_aborted(Abort::TooFewNodes { found, expected });
         }
         let version = Version {
-            counter: self.answers.highest_counter() + 1,
+            // No honest node ever heard of the highest number there is; of one that lies, it must not break this one.
+            counter: self.answers.highest_counter().saturating_add(1),
             node: self.request.coordinator,
             life: self.request.life,
             random: self.request.random,
@@ -339,5 +340,24 @@ impl Machine for Put {
             Phase::Marking { marking, .. } => marking.poll_timeout(),
             Phase::Uploading | Phase::Deciding { .. } | Phase::Done => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::TitleState;
+    use crate::placement::Quorum;
+
+    /// One that lies about its floor gets a version that is no higher, and stops nobody.
+    #[test]
+    fn the_highest_counter_there_is_does_not_overflow() {
+        let placement = Placement::of("film", &[NodeId(0)], Quorum::new(1, 1));
+        let request = PutRequest { title: "film".to_owned(), placement, coordinator: NodeId(0), life: 1, random: 2 };
+        let mut put = Put::new(Time::default(), request);
+        let state = TitleState { floor: u64::MAX, ..TitleState::default() };
+        put.handle_message(Time::default(), NodeId(0), Reply::State(state));
+        let Some(PutEvent::Begin(begin)) = put.poll_event() else { panic!("one node is enough here") };
+        assert_eq!(begin.version.counter, u64::MAX);
     }
 }

@@ -1,12 +1,8 @@
-//! Paths: the heartbeat that watches one, the table of all, and the choice between them.
+//! The table of paths, and the choice between them.
 //!
-//! A path is (peer, local address, remote address). Its verdicts govern load and who counts as present; a reader that
-//! waits for a late column does not wait for them.
+//! A path is (peer, local address, remote address). What the link protocol says of it (`crate::link`) governs load and who
+//! counts as present; a reader that waits for a late column does not wait for that.
 
-mod heartbeat;
-mod monitor;
 mod table;
 
-pub use heartbeat::{HEARTBEAT_BYTES, Heartbeat, HeartbeatError};
-pub use monitor::{PathMonitor, PathTiming, Verdict};
 pub use table::{Candidate, PathState, PathStatus, PathTable, choose};

@@ -3,6 +3,7 @@
 mod b_code;
 mod dual_b_code;
 mod factors;
+mod mdr;
 mod name;
 mod reed_solomon;
 mod simple;
@@ -73,6 +74,8 @@ pub struct Code {
     data_cells: Vec<Cell>,
     /// What each cell holds, column after column.
     contents: Vec<Content>,
+    /// For each column, cells that give it back and are fewer than k columns; none where the construction knows of none.
+    repairs: Vec<Vec<Cell>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,7 +100,7 @@ struct Construction {
 
 impl Code {
     /// Finds a code by its name: `b-code:N` (N columns, 4 to 65), `x-code:P` (P columns, prime, 5 to 61),
-    /// `dual-b-code:N` (N columns, 4 to 61, any 2 of which suffice; not 50, 51, 54, 55), `rs:K+M` (K data columns, at
+    /// `dual-b-code:N` (N columns, 4 to 61, any 2 of which suffice; not 50, 51, 54, 55), `mdr:N` (N columns, 4 to 8), `rs:K+M` (K data columns, at
     /// least 2, and M parity columns, at least 1), `parity:K+1` (K data columns, at least 2) or `replica:N` (N copies, at
     /// least 2); none has more than 255 columns.
     ///
@@ -106,15 +109,21 @@ impl Code {
     /// # Errors
     /// The name is of no code: what was asked, why not, and the nearest that can be had.
     pub fn named(name: &str) -> Result<Self, CodeError> {
-        let construction = match name::parse(name)? {
+        let shape = name::parse(name)?;
+        let construction = match shape {
             name::Shape::BCode { columns } => b_code::construct(columns),
             name::Shape::XCode { columns } => x_code::construct(columns),
             name::Shape::DualBCode { columns } => dual_b_code::construct(columns),
+            name::Shape::Mdr { columns } => mdr::construct(columns),
             name::Shape::ReedSolomon { data, parity } => reed_solomon::construct(data, parity),
             name::Shape::Parity { data } => simple::parity(data),
             name::Shape::Replica { columns } => simple::replica(columns),
         };
-        Ok(Self::of(name, construction))
+        let mut code = Self::of(name, construction);
+        if let name::Shape::Mdr { columns } = shape {
+            code.repairs = (0..columns).map(|lost| mdr::repair_cells(columns, lost)).collect();
+        }
+        Ok(code)
     }
 
     /// Lists the names of codes: all B-codes, their duals and X-codes; of the other families some that are in use.
@@ -140,7 +149,16 @@ impl Code {
                 contents[column * rows + data_rows[column] + below] = parity;
             }
         }
-        let mut code = Self { name: name.to_owned(), columns, rows, tolerates, turning: 0, data_cells, contents };
+        let mut code = Self {
+            name: name.to_owned(),
+            columns,
+            rows,
+            tolerates,
+            turning: 0,
+            data_cells,
+            contents,
+            repairs: Vec::new(),
+        };
         code.turning = [columns, columns - 1].into_iter().find(|&turning| code.turns(turning)).unwrap_or(0);
         code
     }
@@ -241,6 +259,13 @@ impl Code {
     pub fn data_rows(&self, column: usize) -> usize {
         let contents = &self.contents[column * self.rows..][..self.rows];
         contents.iter().filter(|content| matches!(content, Content::Data(_))).count()
+    }
+
+    /// Gives cells of other columns from which the construction rebuilds one, where it was made for that: of an MDR code
+    /// half of each column, for its last one k whole columns. `None` for other codes, and columns that the code does not
+    /// have.
+    pub fn repair_cells(&self, column: usize) -> Option<&[Cell]> {
+        self.repairs.get(column).map(Vec::as_slice)
     }
 
     /// Walks over all cells, column by column.

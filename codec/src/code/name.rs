@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::{b_code, dual_b_code, simple, x_code};
+use super::{b_code, dual_b_code, mdr, simple, x_code};
 
 /// Fewest data columns of a Reed-Solomon code: with one, every parity column is its copy.
 const RS_DATA_MIN: usize = 2;
@@ -23,9 +23,10 @@ const REPLICA_LISTED: [usize; 3] = [2, 3, 4];
 pub enum CodeError {
     /// No family of this name.
     #[error(
-        "unknown code \"{asked}\": there are b-code:N (N = {} to {}), x-code:P (P prime, {} to {}), dual-b-code:N (N = {} to {}), rs:K+M (K from {RS_DATA_MIN}, M from {RS_PARITY_MIN}, K + M up to {COLUMNS_MAX}), parity:K+1 (K from {}) and replica:N (N from {}), for example {nearest}",
+        "unknown code \"{asked}\": there are b-code:N (N = {} to {}), x-code:P (P prime, {} to {}), dual-b-code:N (N = {} to {}), mdr:N (N = {} to {}), rs:K+M (K from {RS_DATA_MIN}, M from {RS_PARITY_MIN}, K + M up to {COLUMNS_MAX}), parity:K+1 (K from {}) and replica:N (N from {}), for example {nearest}",
         b_code::COLUMNS_MIN, b_code::COLUMNS_MAX, x_code::COLUMNS[0], x_code::COLUMNS[x_code::COLUMNS.len() - 1],
-        dual_b_code::COLUMNS_MIN, dual_b_code::COLUMNS_MAX, simple::PARITY_DATA_MIN, simple::REPLICA_COLUMNS_MIN
+        dual_b_code::COLUMNS_MIN, dual_b_code::COLUMNS_MAX, mdr::COLUMNS_MIN, mdr::COLUMNS_MAX,
+        simple::PARITY_DATA_MIN, simple::REPLICA_COLUMNS_MIN
     )]
     Family {
         /// The name as it was asked for.
@@ -92,6 +93,20 @@ pub enum CodeError {
         /// The nearest name that can be had.
         nearest: String,
     },
+    /// An MDR code of a size that is not built.
+    #[error(
+        "code \"{asked}\": an MDR code has {} to {} columns here, for its rows double with each further one, not {found}; the nearest is {nearest}",
+        mdr::COLUMNS_MIN,
+        mdr::COLUMNS_MAX
+    )]
+    MdrColumns {
+        /// The name as it was asked for.
+        asked: String,
+        /// The number of columns asked for.
+        found: u64,
+        /// The nearest name that can be had.
+        nearest: String,
+    },
     /// A Reed-Solomon code of a size that is not built.
     #[error(
         "code \"{asked}\": a Reed-Solomon code has at least {RS_DATA_MIN} data columns and {RS_PARITY_MIN} parity column, at most {COLUMNS_MAX} together, not {data} and {parity}; the nearest is {nearest}"
@@ -142,6 +157,7 @@ pub(super) enum Shape {
     BCode { columns: usize },
     XCode { columns: usize },
     DualBCode { columns: usize },
+    Mdr { columns: usize },
     ReedSolomon { data: usize, parity: usize },
     Parity { data: usize },
     Replica { columns: usize },
@@ -154,6 +170,7 @@ impl Shape {
             Self::BCode { columns } => format!("b-code:{columns}"),
             Self::XCode { columns } => format!("x-code:{columns}"),
             Self::DualBCode { columns } => format!("dual-b-code:{columns}"),
+            Self::Mdr { columns } => format!("mdr:{columns}"),
             Self::ReedSolomon { data, parity } => format!("rs:{data}+{parity}"),
             Self::Parity { data } => format!("parity:{data}+1"),
             Self::Replica { columns } => format!("replica:{columns}"),
@@ -176,6 +193,10 @@ pub(super) fn parse(asked: &str) -> Result<Shape, CodeError> {
         "dual-b-code" => {
             let refuse = |asked, found, nearest| CodeError::DualBCodeColumns { asked, found, nearest };
             of_columns(asked, size, dual_b_codes(), refuse)
+        }
+        "mdr" => {
+            let refuse = |asked, found, nearest| CodeError::MdrColumns { asked, found, nearest };
+            of_columns(asked, size, mdr_codes(), refuse)
         }
         "replica" => {
             let built = (simple::REPLICA_COLUMNS_MIN..=COLUMNS_MAX).map(|columns| Shape::Replica { columns });
@@ -204,6 +225,10 @@ fn dual_b_codes() -> impl Iterator<Item = Shape> {
     sizes.filter(|&columns| dual_b_code::is_built(columns)).map(|columns| Shape::DualBCode { columns })
 }
 
+fn mdr_codes() -> impl Iterator<Item = Shape> {
+    (mdr::COLUMNS_MIN..=mdr::COLUMNS_MAX).map(|columns| Shape::Mdr { columns })
+}
+
 /// Reads a number of columns, and finds that one of the codes that are built, in ascending order, or the nearest: of two
 /// equally near ones the larger, which stores less parity.
 fn of_columns(
@@ -219,6 +244,7 @@ fn of_columns(
         Shape::BCode { columns }
         | Shape::XCode { columns }
         | Shape::DualBCode { columns }
+        | Shape::Mdr { columns }
         | Shape::Replica { columns } => columns,
         Shape::ReedSolomon { data, parity } => data + parity,
         Shape::Parity { data } => data + 1,
@@ -278,7 +304,8 @@ pub(super) fn all() -> impl Iterator<Item = String> {
     let reed_solomon = RS_LISTED.into_iter().map(|(data, parity)| Shape::ReedSolomon { data, parity });
     let parity = PARITY_LISTED.into_iter().map(|data| Shape::Parity { data });
     let replica = REPLICA_LISTED.into_iter().map(|columns| Shape::Replica { columns });
-    b_codes().chain(x_codes()).chain(dual_b_codes()).chain(reed_solomon).chain(parity).chain(replica).map(Shape::name)
+    let by_columns = b_codes().chain(x_codes()).chain(dual_b_codes()).chain(mdr_codes());
+    by_columns.chain(reed_solomon).chain(parity).chain(replica).map(Shape::name)
 }
 
 #[cfg(test)]
@@ -292,7 +319,7 @@ mod tests {
     #[test]
     fn every_listed_name_is_understood() {
         let names: Vec<String> = all().collect();
-        assert_eq!(names.len(), 62 + 16 + 54 + 10 + 3 + 3);
+        assert_eq!(names.len(), 62 + 16 + 54 + 5 + 10 + 3 + 3);
         for name in names {
             assert_eq!(parse(&name).unwrap().name(), name);
         }
@@ -305,7 +332,9 @@ mod tests {
         assert!(message("B-code:4").contains("\"B-code:4\""));
         assert!(message("raid").ends_with("for example b-code:4"));
         assert!(message("RS:4+2").contains("rs:K+M (K from 2, M from 1, K + M up to 255)"));
-        assert!(message("raid").contains("x-code:P (P prime, 5 to 61), dual-b-code:N (N = 4 to 61)"));
+        assert!(
+            message("raid").contains("x-code:P (P prime, 5 to 61), dual-b-code:N (N = 4 to 61), mdr:N (N = 4 to 8)")
+        );
     }
 
     #[test]
@@ -327,6 +356,12 @@ mod tests {
             let refused = message(&format!("dual-b-code:{asked}"));
             assert!(refused.ends_with(&format!("not {asked}; the nearest is dual-b-code:{nearest}")), "{refused}");
         }
+        assert!(
+            message("mdr:3").ends_with(
+                "4 to 8 columns here, for its rows double with each further one, not 3; the nearest is mdr:4"
+            )
+        );
+        assert!(message("mdr:9").ends_with("not 9; the nearest is mdr:8"));
         assert!(message("replica:1").ends_with("2 to 255 copies, not 1; the nearest is replica:2"));
         assert!(message("replica:256").ends_with("the nearest is replica:255"));
     }

@@ -47,46 +47,87 @@ impl StripeEncoder {
     /// # Panics
     /// When `data` are empty or more than a full stripe's.
     pub fn encode_stripe(&mut self, stripe_index: u64, data: &[u8]) -> &[Vec<u8>] {
-        let full = self.stripe_data_bytes();
-        assert!(!data.is_empty() && data.len() <= full, "{} bytes for a stripe of 1 to {full}", data.len());
+        let copied = self.encode_stripe_with(stripe_index, data.len(), |cells| {
+            let mut rest = data;
+            for cell in cells {
+                let (bytes, left) = rest.split_at(cell.len());
+                cell.copy_from_slice(bytes);
+                rest = left;
+            }
+            Ok::<(), core::convert::Infallible>(())
+        });
+        match copied {
+            Ok(records) => records,
+            Err(never) => match never {},
+        }
+    }
+
+    /// Encodes a stripe whose data `fill` puts where they belong: its record in each column file, by column.
+    ///
+    /// Shape: `fill` gets the data cells in byte order, of which the last ones may be shorter or empty: together they
+    /// have `data_bytes`, and all must be written.
+    /// Cost: parity and checksums. Allocates only lists of cells.
+    ///
+    /// # Errors
+    /// Those of `fill`; the records are then not to be used.
+    ///
+    /// # Panics
+    /// When `data_bytes` are none or more than a full stripe's.
+    pub fn encode_stripe_with<E>(
+        &mut self,
+        stripe_index: u64,
+        data_bytes: usize,
+        fill: impl FnOnce(&mut [&mut [u8]]) -> Result<(), E>,
+    ) -> Result<&[Vec<u8>], E> {
+        let most = self.stripe_data_bytes();
+        assert!((1..=most).contains(&data_bytes), "{data_bytes} bytes for a stripe of 1 to {most}");
         // A title of these bytes alone has one stripe, of the shape wanted.
-        let shape = Geometry::new(self.codec.code(), self.cell_bytes, self.block_bytes, data.len() as u64).stripe(0);
+        let shape = Geometry::new(self.codec.code(), self.cell_bytes, self.block_bytes, data_bytes as u64).stripe(0);
         for record in &mut self.records {
             record.resize(length(shape.record_bytes()), 0);
         }
-        self.fill_cells(&shape, data);
+        self.fill_cells(&shape, data_bytes, fill)?;
         for (record, seal) in self.records.iter_mut().zip(&self.seals) {
             seal_record(&shape, *seal, stripe_index, record);
         }
-        &self.records
+        Ok(&self.records)
     }
 
-    fn fill_cells(&mut self, shape: &StripeShape, data: &[u8]) {
+    fn fill_cells<E>(
+        &mut self,
+        shape: &StripeShape,
+        data_bytes: usize,
+        fill: impl FnOnce(&mut [&mut [u8]]) -> Result<(), E>,
+    ) -> Result<(), E> {
         let code = self.codec.code();
         let cell_bytes = shape.cell_bytes as usize;
-        let mut data_cells: Vec<&[u8]> = vec![&[]; code.data_cell_count()];
+        let mut data_cells: Vec<&mut [u8]> = (0..code.data_cell_count()).map(|_| Default::default()).collect();
         let mut parity_cells: Vec<&mut [u8]> = Vec::new();
         for (column, record) in self.records.iter_mut().enumerate() {
             let cells = record[..code.rows() * cell_bytes].chunks_exact_mut(cell_bytes);
             for (row, cell) in cells.enumerate() {
                 match code.cell(Cell::new(column, row)) {
-                    CellKind::Data { index } => {
-                        let rest = data.get(index * cell_bytes..).unwrap_or_default();
-                        let bytes = &rest[..rest.len().min(cell_bytes)];
-                        cell[..bytes.len()].copy_from_slice(bytes);
-                        cell[bytes.len()..].fill(0);
-                        data_cells[index] = cell;
-                    }
+                    CellKind::Data { index } => data_cells[index] = cell,
                     CellKind::Parity { .. } => parity_cells.push(cell),
                 }
             }
         }
+        let used = |index: usize| data_bytes.saturating_sub(index * cell_bytes).min(cell_bytes);
+        let mut to_fill: Vec<&mut [u8]> = Vec::with_capacity(data_cells.len());
+        for (index, cell) in data_cells.iter_mut().enumerate() {
+            let (bytes, padding) = cell.split_at_mut(used(index));
+            padding.fill(0);
+            to_fill.push(bytes);
+        }
+        fill(&mut to_fill)?;
+        let data_cells: Vec<&[u8]> = data_cells.iter().map(|cell| &**cell).collect();
         self.codec.encode(&data_cells, &mut parity_cells);
+        Ok(())
     }
 }
 
 /// Puts the checksum of every block behind the cells.
-fn seal_record(shape: &StripeShape, seal: Seal, stripe_index: u64, record: &mut [u8]) {
+pub(crate) fn seal_record(shape: &StripeShape, seal: Seal, stripe_index: u64, record: &mut [u8]) {
     let (cells, checksums) = record.split_at_mut(length(shape.cell_offset(shape.rows)));
     let mut slots = checksums.chunks_exact_mut(CHECKSUM_BYTES);
     for (row, cell) in (0..shape.rows).zip(cells.chunks_exact(shape.cell_bytes as usize)) {

@@ -16,6 +16,7 @@ mod header;
 
 pub use checksum::{Crc64, Seal, crc64, crc64_of_xor};
 pub use encoder::StripeEncoder;
+pub(crate) use encoder::seal_record;
 pub use geometry::{Geometry, StripeShape, default_cell_bytes};
 pub use header::{ColumnHeader, HeaderError, TitleVersion};
 

@@ -101,6 +101,15 @@ impl PartialSums {
         self.hops.iter().filter(|hop| hop.peer.is_some()).map(|hop| hop.sends.len()).sum()
     }
 
+    /// Counts the cells that its hops and their steps name: how much memory it takes.
+    pub(super) fn cell_count(&self) -> usize {
+        let of_hop = |hop: &Hop| {
+            let received: usize = hop.receives.iter().map(|(_, cells)| cells.len()).sum();
+            hop.reads.len() + received + hop.sends.len() + hop.program.xor_count()
+        };
+        self.wanted.len() + self.hops.iter().map(of_hop).sum::<usize>()
+    }
+
     /// Runs all hops symbolically over GF(2).
     fn verify(&self, code: &Code) -> Result<(), PlanError> {
         let mut sent: Vec<(usize, Vec<Vec<u64>>)> = Vec::new();

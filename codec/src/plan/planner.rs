@@ -12,11 +12,13 @@ use crate::schedule::ErasurePattern;
 
 /// Plans of each kind that are kept.
 const PLANS_MAX: usize = 1024;
+/// Cells that all plans of a kind may name together, in their steps too: some megabytes.
+const PLAN_CELLS_MAX: usize = 1 << 20;
 
 /// Makes plans for one code, checks each once symbolically, and keeps those used lately.
 ///
-/// Shape: shared by reference between threads. Keeps 1024 plans of each kind at most: of a few hundred bytes for single
-/// cells, some tens of kilobytes for whole columns of the widest codes.
+/// Shape: shared by reference between threads. Keeps 1024 plans of each kind at most, of a few hundred bytes for single
+/// cells, and fewer where they are of whole columns of the widest codes: megabytes of each kind together.
 #[derive(Debug)]
 pub struct Planner {
     code: Arc<Code>,
@@ -31,10 +33,10 @@ impl Planner {
     pub fn new(code: Arc<Code>) -> Self {
         Self {
             code,
-            reads: Recent::new(PLANS_MAX),
-            repairs: Recent::new(PLANS_MAX),
-            updates: Recent::new(PLANS_MAX),
-            partial_sums: Recent::new(PLANS_MAX),
+            reads: Recent::new(PLANS_MAX, PLAN_CELLS_MAX, ReadPlan::cell_count),
+            repairs: Recent::new(PLANS_MAX, PLAN_CELLS_MAX, RepairPlan::cell_count),
+            updates: Recent::new(PLANS_MAX, PLAN_CELLS_MAX, UpdatePlan::cell_count),
+            partial_sums: Recent::new(PLANS_MAX, PLAN_CELLS_MAX, PartialSums::cell_count),
         }
     }
 

@@ -88,7 +88,7 @@ impl ReadPlan {
             with_peeled.unite(&CellSet::sum(code, peeled.inputs()));
             let price = pricing.price_of_set(&CellSet::none(code), &with_peeled);
             let is_cheap = (price.total, price.peak) <= (choice.price.total, choice.price.peak);
-            if is_cheap && peeled.program().xor_count() <= schedule.program().xor_count() {
+            if is_cheap && peeled.xor_count() <= schedule.xor_count() {
                 schedule = peeled;
                 reads = with_peeled;
             }
@@ -139,11 +139,17 @@ impl ReadPlan {
         }
         counts
     }
+
+    /// Counts the cells that it and its steps name: how much memory it takes.
+    pub(super) fn cell_count(&self) -> usize {
+        self.wanted.len() + self.reads.len() + self.schedule.source_count()
+    }
 }
 
-/// The schedule that follows the chains of the code.
+/// The schedule that follows the chains of the code, or its construction's way of repair.
 fn peeled(code: &Code, lost: ErasurePattern, missing: &[Cell]) -> Option<Schedule> {
-    // With more lost than tolerated it refuses, although single cells may still be had.
+    // With more lost than tolerated it refuses, although single cells may still be had. With one column lost it also knows
+    // the cells from which the construction repairs it: so no plan is dearer than those.
     Schedule::recover(code, lost, missing).ok()
 }
 
@@ -156,9 +162,8 @@ pub(crate) fn shortened(code: &Code, chains: Schedule, wanted: &[Cell]) -> Resul
     let ways: Vec<(Cell, CellSet)> = sums.map(|(cell, sum)| (cell, CellSet::sum(code, &sum))).collect();
     let chosen = ways.iter().map(|(cell, way)| (*cell, way)).collect();
     let shortened = Schedule::of_steps(code, &steps(chosen, &CellSet::none(code)))?;
-    let is_shorter = shortened.inputs().len() < chains.inputs().len()
-        || shortened.program().xor_count() < chains.program().xor_count();
-    Ok(if is_shorter { shortened } else { chains })
+    let cost = |schedule: &Schedule| (schedule.inputs().len(), schedule.xor_count());
+    Ok(if cost(&shortened) < cost(&chains) { shortened } else { chains })
 }
 
 /// The ways among which is chosen.

@@ -18,7 +18,9 @@ impl RepairPlan {
     /// Finds the cheapest cells that give a column; what the column itself costs does not matter.
     ///
     /// With equal costs a direct B-code of an even number of columns n reads 3n(n-2)/8 cells, 3/4 of k columns, an X-code
-    /// of p columns (3p^2-8p+13)/4: the fewest that any XORs of whole cells can do with.
+    /// of p columns (3p^2-8p+13)/4: the fewest that any XORs of whole cells can do with. An MDR code reads half of each
+    /// other column, from the cells of [`Code::repair_cells`]. No plan is dearer than the cells that [`Schedule::recover`]
+    /// reads.
     ///
     /// # Errors
     /// A column that the code does not have, columns lost beyond what it tolerates, or costs for more or fewer columns.
@@ -46,6 +48,11 @@ impl RepairPlan {
 
     pub(super) fn of(code: &Code, column: usize, plan: ReadPlan) -> Self {
         Self { column, counts: plan.counts(code), plan }
+    }
+
+    /// Counts the cells that it and its steps name: how much memory it takes.
+    pub(super) fn cell_count(&self) -> usize {
+        self.plan.cell_count()
     }
 
     /// Gives the column that is rebuilt.

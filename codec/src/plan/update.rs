@@ -82,6 +82,11 @@ impl UpdatePlan {
         self.rebuild_reads
     }
 
+    /// Counts the cells that it names: how much memory it takes.
+    pub(super) fn cell_count(&self) -> usize {
+        self.reads() + self.touched.iter().map(Vec::len).sum::<usize>()
+    }
+
     /// Counts the XORs of two cells.
     pub fn xor_count(&self) -> usize {
         self.data.len() + self.touched.iter().map(Vec::len).sum::<usize>()

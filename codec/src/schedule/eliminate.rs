@@ -55,7 +55,7 @@ impl Relation {
 /// cells before: so a cell is made from a similar one and what they differ in.
 ///
 /// Shape: all cells but the `unknown` ones are known. The equation found is sorted.
-pub(super) fn lightest(equations: &[Equation], unknown: &[Cell], wanted: &[Cell]) -> Option<(Cell, Equation)> {
+pub(crate) fn lightest(equations: &[Equation], unknown: &[Cell], wanted: &[Cell]) -> Option<(Cell, Equation)> {
     let mut numbered: Vec<Cell> = equations.iter().flatten().copied().collect();
     numbered.sort_unstable();
     numbered.dedup();

@@ -2,8 +2,11 @@
 //! reads.
 
 mod eliminate;
+mod lean;
 mod pattern;
 mod peel;
+mod repair;
+mod share;
 mod symbolic;
 mod turn;
 
@@ -14,6 +17,10 @@ use thiserror::Error;
 
 use crate::code::{Cell, Code};
 
+use lean::Lean;
+use share::Effort;
+
+pub(crate) use eliminate::lightest;
 pub use pattern::ErasurePattern;
 pub(crate) use symbolic::definition;
 pub use turn::canonical;
@@ -22,12 +29,15 @@ pub(crate) use turn::recover as recover_turned;
 /// XORs over cells of one stripe, in an order in which they can be done.
 ///
 /// Shape: cell i of the program's inputs is `inputs()[i]`, its output i is `targets()[i]`. Says nothing of cell sizes. The
-/// places that the column program gives them may be those of a stripe whose columns are turned.
+/// places that the column program gives them may be those of a stripe whose columns are turned. Where sums that several
+/// targets have in common save XORs, there is a second program that makes the same targets by way of temporary cells;
+/// [`StripeCodec::run`](crate::StripeCodec::run) takes the better one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Schedule {
     inputs: Vec<Cell>,
     targets: Vec<Cell>,
     program: ColumnProgram,
+    lean: Option<Lean>,
 }
 
 /// Why there is no such schedule.
@@ -107,7 +117,7 @@ impl Schedule {
     pub fn encode(code: &Code) -> Self {
         let inputs: Vec<Cell> = (0..code.data_cell_count()).map(|index| code.data_cell(index)).collect();
         let steps: Vec<(Cell, Vec<Cell>)> = code.equations().map(|(cell, of)| (cell, of.to_vec())).collect();
-        Self::assemble(code, inputs, &steps).expect("every parity cell is the XOR of data cells")
+        Self::assemble(code, inputs, &steps, Some(lean::ENCODE)).expect("every parity cell is the XOR of data cells")
     }
 
     /// Recovers wanted cells of lost columns from surviving cells.
@@ -115,7 +125,8 @@ impl Schedule {
     /// Shape: inputs are only the surviving cells that are needed, by column, then row; targets are the wanted cells
     /// and those on the way to them, each after what it is made of. A cell wanted twice counts once.
     /// Cost: k - 1 XORs per target for B-codes and X-codes. Where several chains lead to a cell, they are chosen so
-    /// that few cells are read: for one lost column of a B-code or X-code the fewest there can be. Where no chain leads
+    /// that few cells are read: for one lost column of a B-code or X-code the fewest there can be, for one of an MDR code
+    /// half of each other column. Where no chain leads
     /// to a wanted cell, as with more columns of a Reed-Solomon code, a sum of equations does, which has more cells.
     /// Made once per pattern, kept by [`StripeCodec`](crate::StripeCodec).
     ///
@@ -135,37 +146,53 @@ impl Schedule {
         if let Some(&cell) = wanted.iter().find(|&&cell| !is_lost(cell)) {
             return Err(ScheduleError::NotLost { cell, lost });
         }
-        let steps = peel::steps(code, lost, wanted)?;
-        let mut inputs: Vec<Cell> =
-            steps.iter().flat_map(|(_, sources)| sources).copied().filter(|&cell| !is_lost(cell)).collect();
-        inputs.sort_unstable();
-        inputs.dedup();
-        Self::assemble(code, inputs, &steps)
+        let inputs = |steps: &[(Cell, Vec<Cell>)]| -> Vec<Cell> {
+            let mut inputs: Vec<Cell> =
+                steps.iter().flat_map(|(_, sources)| sources).copied().filter(|&cell| !is_lost(cell)).collect();
+            inputs.sort_unstable();
+            inputs.dedup();
+            inputs
+        };
+        let (mut steps, mut are_chains) = peel::steps(code, lost, wanted)?;
+        if let (1, Some(column)) = (lost.len(), lost.iter().next())
+            && let Some(repair) = repair::steps(code, column, wanted)
+            && inputs(&repair).len() < inputs(&steps).len()
+        {
+            (steps, are_chains) = (repair, false);
+        }
+        // Cells of a chain have nothing in common but the cells of the chain.
+        let effort = (!are_chains).then_some(lean::RECOVER);
+        Self::assemble(code, inputs(&steps), &steps, effort)
     }
 
-    /// Makes a schedule of steps, each a target and the cells it is the XOR of; what no step makes is an input.
+    /// Makes a schedule of steps, each a target and the cells it is the XOR of; what no step makes is an input. Looks for sums
+    /// to share.
     pub(crate) fn of_steps(code: &Code, steps: &[(Cell, Vec<Cell>)]) -> Result<Self, ScheduleError> {
-        let is_made = |cell: &Cell| steps.iter().any(|(target, _)| target == cell);
+        let made: BTreeSet<Cell> = steps.iter().map(|&(target, _)| target).collect();
         let mut inputs: Vec<Cell> =
-            steps.iter().flat_map(|(_, sources)| sources).copied().filter(|cell| !is_made(cell)).collect();
+            steps.iter().flat_map(|(_, sources)| sources).copied().filter(|cell| !made.contains(cell)).collect();
         inputs.sort_unstable();
         inputs.dedup();
-        Self::assemble(code, inputs, steps)
+        Self::assemble(code, inputs, steps, Some(lean::RECOVER))
     }
 
     /// Works out each target as the XOR of inputs.
     pub(crate) fn sums(&self) -> Vec<(Cell, Vec<Cell>)> {
-        let mut values: Vec<BTreeSet<Cell>> = self.inputs.iter().map(|&cell| BTreeSet::from([cell])).collect();
-        for sources in self.program().steps() {
-            let sum = |sum: BTreeSet<Cell>, &source: &u16| &sum ^ &values[usize::from(source)];
-            values.push(sources.iter().fold(BTreeSet::new(), sum));
-        }
-        let made = values.into_iter().skip(self.inputs.len()).map(|value| value.into_iter().collect());
-        self.targets.iter().copied().zip(made).collect()
+        let steps: Vec<Vec<usize>> =
+            self.program().steps().map(|sources| sources.iter().map(|&source| source.into()).collect()).collect();
+        let sums = lean::written_out(self.inputs.len(), &steps).into_iter();
+        let cells = |sum: Vec<usize>| sum.into_iter().map(|input| self.inputs[input]).collect();
+        self.targets.iter().copied().zip(sums.map(cells)).collect()
     }
 
-    /// Numbers the cells of steps (a target and the cells it is the XOR of), inputs first.
-    fn assemble(code: &Code, inputs: Vec<Cell>, steps: &[(Cell, Vec<Cell>)]) -> Result<Self, ScheduleError> {
+    /// Numbers the cells of steps (a target and the cells it is the XOR of), inputs first; with an effort, looks for sums to
+    /// share.
+    fn assemble(
+        code: &Code,
+        inputs: Vec<Cell>,
+        steps: &[(Cell, Vec<Cell>)],
+        effort: Option<Effort>,
+    ) -> Result<Self, ScheduleError> {
         let targets: Vec<Cell> = steps.iter().map(|&(target, _)| target).collect();
         let mut numbered: Vec<(Cell, usize)> =
             inputs.iter().chain(&targets).copied().enumerate().map(|(number, cell)| (cell, number)).collect();
@@ -174,11 +201,13 @@ impl Schedule {
             let place = numbered.partition_point(|(numbered_cell, _)| numbered_cell < cell);
             numbered[place].1
         };
-        let sources = steps.iter().map(|(_, sources)| sources.iter().map(number).collect::<Vec<usize>>());
-        let program = Program::new(inputs.len(), sources)?;
+        let sources: Vec<Vec<usize>> =
+            steps.iter().map(|(_, sources)| sources.iter().map(number).collect::<Vec<usize>>()).collect();
+        let program = Program::new(inputs.len(), &sources)?;
+        let lean = effort.and_then(|effort| Lean::of(inputs.len(), &sources, program.xor_count(), effort));
         let places = inputs.iter().chain(&targets).map(|cell| Place { column: cell.column, row: cell.row }).collect();
         let program = ColumnProgram::new(column_shape(code), program, places)?;
-        Ok(Self { inputs, targets, program })
+        Ok(Self { inputs, targets, program, lean })
     }
 
     /// The same XORs of other cells, which lie in the places that these had.
@@ -199,7 +228,31 @@ impl Schedule {
         &self.targets
     }
 
-    /// Gives the XORs.
+    /// Counts the XORs of two cells that it takes, with temporary cells where those save some.
+    pub fn xor_count(&self) -> usize {
+        self.lean.as_ref().map_or_else(|| self.program().xor_count(), |lean| lean.program.xor_count())
+    }
+
+    /// Counts the temporary cells: sums that several targets have in common.
+    pub fn temporaries(&self) -> usize {
+        self.lean.as_ref().map_or(0, Lean::temporaries)
+    }
+
+    /// Counts the cells that its steps name: how much memory it takes.
+    pub(crate) fn source_count(&self) -> usize {
+        let of = |program: &Program| program.xor_count() + program.output_count();
+        of(self.program()) + self.lean.as_ref().map_or(0, |lean| of(&lean.program))
+    }
+
+    /// The program by way of temporary cells, and for each of its steps the target that it makes, if it makes one. None
+    /// where it saves nothing, or where there is a straight-line body: that keeps its sums in registers, and what counts
+    /// then is what is read and written.
+    pub(crate) fn lean(&self) -> Option<(&Program, &[Option<usize>])> {
+        let lean = self.lean.as_ref().filter(|_| self.program.body_name().is_none())?;
+        Some((&lean.program, &lean.targets))
+    }
+
+    /// Gives the XORs without temporary cells.
     pub fn program(&self) -> &Program {
         self.program.program()
     }
@@ -209,7 +262,8 @@ impl Schedule {
         &self.program
     }
 
-    /// Runs the schedule symbolically over GF(2): every target must be, as an XOR of data cells, what the code defines.
+    /// Runs the schedule symbolically over GF(2): every target must be, as an XOR of data cells, what the code defines, both
+    /// with and without temporary cells.
     ///
     /// # Errors
     /// The first target that is something else, or a cell that the code does not have.

@@ -31,12 +31,13 @@ struct Cost {
     sources: usize,
 }
 
-/// Finds the steps to the wanted cells.
-pub(super) fn steps(code: &Code, lost: ErasurePattern, wanted: &[Cell]) -> Result<Steps, ScheduleError> {
+/// Finds the steps to the wanted cells, and tells whether chains lead to them all.
+pub(super) fn steps(code: &Code, lost: ErasurePattern, wanted: &[Cell]) -> Result<(Steps, bool), ScheduleError> {
     let mut equations: Vec<Equation> =
         code.equations().map(|(parity, of)| of.iter().copied().chain([parity]).collect()).collect();
     let mut search = Search::of(code, lost);
     search.peel(&equations);
+    let are_chains = wanted.iter().all(|&cell| search.place(cell).is_some());
     while let Some(&cell) = wanted.iter().find(|&&cell| search.place(cell).is_none()) {
         let unknown: Vec<Cell> = code.cells().filter(|&cell| search.is_unknown(cell)).collect();
         let solved = if unknown.len() <= LIGHTEST_MAX {
@@ -62,7 +63,7 @@ pub(super) fn steps(code: &Code, lost: ErasurePattern, wanted: &[Cell]) -> Resul
             steps.push((entry.cell, sources.filter(|&cell| cell != entry.cell).collect()));
         }
     }
-    Ok(steps)
+    Ok((steps, are_chains))
 }
 
 /// The cells that were found so far, in an order of solution.

@@ -1,5 +1,7 @@
 //! Runs a schedule on sets of data cells instead of bytes.
 
+use rain_kernels::Program;
+
 use super::{Schedule, ScheduleError};
 use crate::code::{Cell, CellKind, Code};
 
@@ -9,23 +11,45 @@ type DataSet = Vec<u64>;
 const WORD_BITS: usize = u64::BITS as usize;
 
 pub(super) fn verify(schedule: &Schedule, code: &Code) -> Result<(), ScheduleError> {
-    let mut cells: Vec<DataSet> = Vec::new();
-    for &input in schedule.inputs() {
-        cells.push(definition(code, input)?);
-    }
-    for (&target, sources) in schedule.targets().iter().zip(schedule.program().steps()) {
-        let mut sum = vec![0; word_count(code)];
-        for &source in sources {
-            for (word, other) in sum.iter_mut().zip(&cells[usize::from(source)]) {
-                *word ^= other;
+    let inputs = schedule.inputs().iter().map(|&input| definition(code, input)).collect::<Result<Vec<DataSet>, _>>()?;
+    let targets =
+        schedule.targets().iter().map(|&target| definition(code, target)).collect::<Result<Vec<DataSet>, _>>()?;
+    let all: Vec<Option<usize>> = (0..targets.len()).map(Some).collect();
+    let lean = schedule.lean.as_ref().map(|lean| (&lean.program, &lean.targets));
+    for (program, made) in [(schedule.program(), &all)].into_iter().chain(lean) {
+        let mut missing: Vec<usize> = (0..targets.len()).collect();
+        for (value, target) in run(program, &inputs, word_count(code)).iter().zip(made) {
+            if let Some(target) = *target {
+                if *value != targets[target] {
+                    return Err(wrong(schedule, code, target));
+                }
+                missing.retain(|&missing| missing != target);
             }
         }
-        if sum != definition(code, target)? {
-            return Err(ScheduleError::WrongTarget { code: code.name().to_owned(), cell: target });
+        if let Some(&target) = missing.first() {
+            return Err(wrong(schedule, code, target));
         }
-        cells.push(sum);
     }
     Ok(())
+}
+
+fn wrong(schedule: &Schedule, code: &Code, target: usize) -> ScheduleError {
+    ScheduleError::WrongTarget { code: code.name().to_owned(), cell: schedule.targets()[target] }
+}
+
+/// What the steps of a program come to.
+fn run(program: &Program, inputs: &[DataSet], words: usize) -> Vec<DataSet> {
+    let mut made: Vec<DataSet> = Vec::new();
+    for sources in program.steps() {
+        let mut sum = vec![0; words];
+        for &source in sources {
+            let source = usize::from(source);
+            let other = inputs.get(source).unwrap_or_else(|| &made[source - inputs.len()]);
+            sum.iter_mut().zip(other).for_each(|(word, other)| *word ^= other);
+        }
+        made.push(sum);
+    }
+    made
 }
 
 /// What the code says that a cell is: the set of data cells of which it is the XOR, by their places in byte order.
@@ -73,6 +97,34 @@ mod tests {
         for wrong in [exchanged, renamed] {
             assert!(matches!(wrong.verify(&code), Err(ScheduleError::WrongTarget { .. })), "{wrong:?}");
         }
+    }
+
+    /// The same of the program with temporary cells.
+    #[test]
+    fn a_wrong_temporary_cell_is_found_out() {
+        let code = Code::named("rs:4+3").unwrap();
+        let right = Schedule::encode(&code);
+        let lean = right.lean.clone().unwrap();
+        assert!(lean.temporaries() > 0);
+        assert_eq!(right.verify(&code), Ok(()));
+        for step in 0..lean.targets.len() {
+            let mut steps: Vec<Vec<usize>> =
+                lean.program.steps().map(|sources| sources.iter().map(|&source| source.into()).collect()).collect();
+            if steps[step].len() == 1 {
+                continue;
+            }
+            steps[step].pop();
+            let mut wrong = right.clone();
+            let program = Program::new(right.inputs.len(), &steps).unwrap();
+            wrong.lean = Some(super::super::lean::Lean { program, targets: lean.targets.clone() });
+            assert!(matches!(wrong.verify(&code), Err(ScheduleError::WrongTarget { .. })), "step {step}");
+        }
+        let mut renamed = right.clone();
+        let mut targets = lean.targets.clone();
+        let target = targets.iter().position(Option::is_some).unwrap();
+        targets[target] = None;
+        renamed.lean = Some(super::super::lean::Lean { targets, ..lean });
+        assert!(matches!(renamed.verify(&code), Err(ScheduleError::WrongTarget { .. })));
     }
 
     #[test]

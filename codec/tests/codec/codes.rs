@@ -24,6 +24,7 @@ fn sizes_are_those_of_the_papers() {
             ("b-code", _) => (columns / 2, 2),
             ("x-code", _) => (columns, 2),
             ("dual-b-code", _) => (columns / 2, columns - 2),
+            ("mdr", _) => (1 << (columns - 3), 2),
             ("parity", _) => (1, 1),
             ("replica", _) => (1, columns - 1),
             (_, size) => {

@@ -79,10 +79,14 @@ fn what_cannot_be_recovered_is_refused() {
 }
 
 #[test]
-fn reed_solomon_codes_of_the_benchmark_have_bodies_for_parity() {
+fn reed_solomon_codes_of_the_benchmark_have_bodies_for_parity_and_one_lost_column() {
     for name in ["rs:6+3", "rs:8+3", "rs:10+4"] {
         let codec = InterleavedCodec::new(Arc::new(Code::named(name).unwrap()));
         assert_eq!(codec.encode_schedule().column_program().body_name(), Some(format!("{name} encode").as_str()));
+        for column in 0..codec.code().data_columns() {
+            let recovery = codec.recovery(ErasurePattern::of(&[column])).unwrap();
+            assert_eq!(recovery.body_name(), Some(format!("{name} lost {column}").as_str()));
+        }
         let parity = codec.code().data_columns()..codec.code().columns();
         for (first, second) in
             parity.clone().flat_map(|first| (first + 1..parity.end).map(move |second| (first, second)))
@@ -120,4 +124,22 @@ fn codes_of_the_benchmark_have_bodies_for_every_pattern() {
             }
         }
     }
+}
+
+/// The diagonals of an X-code are the same from every column on.
+#[test]
+fn x_codes_turn_by_all_their_columns() {
+    for columns in [5, 7, 13] {
+        let code = Code::named(&format!("x-code:{columns}")).unwrap();
+        assert_eq!(code.turning_columns(), columns);
+    }
+}
+
+#[test]
+#[should_panic(expected = "is no multiple of")]
+fn columns_of_half_a_packet_are_refused() {
+    let codec = InterleavedCodec::new(Arc::new(Code::named("b-code:4").unwrap()));
+    let mut columns = vec![vec![0; 65 * codec.code().rows()]; codec.code().columns()];
+    let mut columns: Vec<&mut [u8]> = columns.iter_mut().map(Vec::as_mut_slice).collect();
+    codec.encode(Layout::Interleaved, Stores::Normal, &mut columns);
 }

@@ -12,8 +12,9 @@ pub(super) struct DemoArguments {
     /// How many switches tie them together, every node plugged into every one [default: 2]
     #[arg(long)]
     switches: Option<u8>,
-    /// `ring:8`: as many nodes and switches, the switches in a ring, each node on two that lie far apart
-    #[arg(long)]
+    /// `ring:8`: as many nodes and switches, the switches in a ring, each node on two that lie far apart; or the JSON of
+    /// `rain topology plan`
+    #[arg(long, value_name = "ring:N|FILE")]
     topology: Option<String>,
     /// The array code [default: the B-code with a column for each node]
     #[arg(long)]

@@ -1,20 +1,26 @@
 //! The command line.
 //!
-//! Exit status: 0, 1 (failed), 2 (wrong use).
+//! Exit status: 0, 1 (failed), 2 (wrong use). `rain topology verify` keeps 1 for what partitions.
 
 mod bench;
 mod check;
 mod client;
+mod code;
+mod decode;
 mod demo;
+mod encode;
 mod fault;
 mod get;
 mod node;
+mod offline;
 mod put;
 mod show;
+mod topology;
+mod verify;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
@@ -78,8 +84,22 @@ enum Command {
     },
     /// Cut, hang or heal a part of a demo
     Fault(fault::FaultArguments),
+    /// Encode a file to a folder of column files, without a cluster
+    Encode(encode::EncodeArguments),
+    /// Decode a title from column files
+    Decode(decode::DecodeArguments),
+    /// Check every block of the column files of a folder
+    Verify(verify::VerifyArguments),
+    /// Rebuild the column files of a folder that are missing or damaged
+    Repair(verify::RepairArguments),
     /// Measure encoding and decoding on this machine
     Bench(bench::BenchArguments),
+    /// Plan how switches and nodes are wired, and find the worst that losses can do
+    #[command(subcommand)]
+    Topology(topology::TopologyCommand),
+    /// List the array codes, or show one
+    #[command(subcommand)]
+    Code(code::CodeCommand),
     /// Check a configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -96,7 +116,16 @@ impl Command {
             | Self::Rm { client, .. }
             | Self::Stat { client, .. }
             | Self::Status { client, .. } => client.json,
-            Self::Demo(_) | Self::Node { .. } | Self::Bench(_) | Self::Config(_) => false,
+            Self::Encode(encode::EncodeArguments { json, .. })
+            | Self::Decode(decode::DecodeArguments { json, .. })
+            | Self::Verify(verify::VerifyArguments { json, .. })
+            | Self::Repair(verify::RepairArguments { json, .. }) => *json,
+            Self::Demo(_)
+            | Self::Node { .. }
+            | Self::Bench(_)
+            | Self::Topology(_)
+            | Self::Code(_)
+            | Self::Config(_) => false,
         }
     }
 }
@@ -142,7 +171,7 @@ pub fn main() -> ExitCode {
         .init();
     let as_json = arguments.command.as_ref().is_some_and(Command::as_json);
     match run(arguments) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             match error.downcast_ref::<client::ErrorObject>() {
                 Some(object) if as_json => eprintln!("{}", object.json),
@@ -156,13 +185,19 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let Some(command) = arguments.command else { return demo::run(None) };
-    match command {
+fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let Some(command) = arguments.command else { return demo::run(None).map(|()| ExitCode::SUCCESS) };
+    let done = match command {
+        Command::Topology(command) => return Ok(topology::run(&command)),
         Command::Demo(arguments) => demo::run(Some(arguments)),
         Command::Fault(arguments) => block_on(fault::run(arguments)),
         Command::Node { config, parent } => node::run(&config, parent),
+        Command::Encode(arguments) => encode::run(arguments),
+        Command::Decode(arguments) => decode::run(arguments),
+        Command::Verify(arguments) => verify::run_verify(&arguments),
+        Command::Repair(arguments) => verify::run_repair(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Code(command) => code::run(command),
         Command::Config(ConfigCommand::Check { file }) => check::run(&file),
         Command::Put(arguments) => block_on(put::run(arguments)),
         Command::Get(arguments) => block_on(get::run(arguments)),
@@ -170,6 +205,15 @@ fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Rm { title, client } => block_on(show::remove(title, client)),
         Command::Stat { title, verify, client } => block_on(show::stat(title, verify, client)),
         Command::Status { watch, client } => block_on(show::status(watch, client)),
+    };
+    done.map(|()| ExitCode::SUCCESS)
+}
+
+/// Prints what may be long: a reader that has seen enough is no error.
+fn print(text: &str) -> anyhow::Result<()> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error).context("writing to the output"),
+        Ok(()) | Err(_) => Ok(()),
     }
 }
 

@@ -73,7 +73,7 @@ async fn supervise(plan: &Plan, children: &Arc<Children>, videos: &[std::path::P
     let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
     let (stop, shutdown) = watch::channel(false);
     let (listener, sockets) = plan.take_sockets().context("listening")?;
-    let network = Arc::new(Network::new(plan.topology.clone()));
+    let network = Arc::new(Network::new(plan.wiring.topology.clone()));
     let forwarder = Forwarder::start(sockets, plan.addresses, Arc::clone(&network), plan.weather);
     let _forwarder = forwarder.context("starting the network")?;
     let (parts, restarts) = Parts::new(plan, Arc::clone(children), network);

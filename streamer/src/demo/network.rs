@@ -1,21 +1,8 @@
 //! The state of a demo's switches and links, and what passes them at the moment.
 
-use rain_cluster::topology::{Attachment, Living, Routes, Topology};
+use rain_cluster::topology::{Attachment, Living, Part, Routes, Topology};
 use std::sync::Arc;
 use tokio::sync::watch;
-
-/// A part of the network that can be cut.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum NetworkPart {
-    /// A switch.
-    Switch(usize),
-    /// The cable between a node and a switch.
-    Attachment(usize),
-    /// The cable between two switches.
-    SwitchLink(usize),
-    /// A node, as one that passes on what is for others.
-    Node(usize),
-}
 
 #[derive(Debug)]
 struct State {
@@ -63,27 +50,15 @@ impl Network {
         Flow { from, to, topology: Arc::clone(&self.topology), state: self.state.subscribe() }
     }
 
-    pub(super) fn is_up(&self, part: NetworkPart) -> bool {
-        let living = &self.state.borrow().living;
-        match part {
-            NetworkPart::Switch(switch) => living.switches[switch],
-            NetworkPart::Attachment(attachment) => living.attachments[attachment],
-            NetworkPart::SwitchLink(link) => living.switch_links[link],
-            NetworkPart::Node(node) => living.nodes[node],
-        }
+    pub(super) fn is_up(&self, part: Part) -> bool {
+        self.state.borrow().living.works(part)
     }
 
     /// Cuts a part or heals it; returns whether that changed anything. Once it returns, nothing passes by a part that
     /// was cut.
-    pub(super) fn set_up(&self, part: NetworkPart, up: bool) -> bool {
+    pub(super) fn set_up(&self, part: Part, up: bool) -> bool {
         self.state.send_if_modified(|state| {
-            let found = match part {
-                NetworkPart::Switch(switch) => &mut state.living.switches[switch],
-                NetworkPart::Attachment(attachment) => &mut state.living.attachments[attachment],
-                NetworkPart::SwitchLink(link) => &mut state.living.switch_links[link],
-                NetworkPart::Node(node) => &mut state.living.nodes[node],
-            };
-            let changed = std::mem::replace(found, up) != up;
+            let changed = state.living.set(part, up);
             if changed {
                 state.routes = Routes::new(&self.topology, &state.living);
             }
@@ -130,7 +105,7 @@ impl Flow {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use NetworkPart::{Attachment as Cable, Node, Switch, SwitchLink};
+    use Part::{Attachment as Cable, Node, Switch, SwitchLink};
     use futures_util::FutureExt;
 
     fn ring() -> Network {

@@ -1,12 +1,14 @@
 //! The parts of a demo, nodes, switches and links: the state of each, and the faults done to them.
 
 use super::children::{ChildState, Children};
-use super::network::{Network, NetworkPart};
-use super::plan::{Plan, switch_name};
+use super::network::Network;
+use super::plan::Plan;
 use crate::http::faults::{Fault, FaultAction, FaultKind};
 use crate::http::{ApiError, ClusterReport, LinkReport, NodeReport, SwitchReport};
+use crate::topology::Plan as Wiring;
 use core::time::Duration;
 use hyper::StatusCode;
+use rain_cluster::topology::Part;
 use rustix::process::Signal;
 use std::io;
 use std::sync::Arc;
@@ -31,6 +33,7 @@ pub(super) struct Restart {
 #[derive(Debug)]
 pub(super) struct Parts {
     nodes: Vec<(String, u16)>,
+    wiring: Wiring,
     children: Arc<Children>,
     network: Arc<Network>,
     restarts: mpsc::Sender<Restart>,
@@ -43,7 +46,10 @@ impl Parts {
     pub(super) fn new(plan: &Plan, children: Arc<Children>, network: Arc<Network>) -> (Self, mpsc::Receiver<Restart>) {
         let (restarts, orders) = mpsc::channel(1);
         let nodes = plan.nodes.iter().map(|node| (node.name.clone(), node.port)).collect();
-        (Self { nodes, children, network, restarts, changes: watch::Sender::new(0) }, orders)
+        (
+            Self { nodes, wiring: plan.wiring.clone(), children, network, restarts, changes: watch::Sender::new(0) },
+            orders,
+        )
     }
 
     /// A number that grows by every change of any part: of a node's process within 50 ms, of the others at once.
@@ -73,7 +79,7 @@ impl Parts {
             if now != last {
                 for (node, (state, _)) in now.iter().enumerate() {
                     // A dead or hung machine passes on nothing of what others send through it.
-                    self.network.set_up(NetworkPart::Node(node), *state == ChildState::Up);
+                    self.network.set_up(Part::Node(node), *state == ChildState::Up);
                 }
                 self.note_change();
                 last = now;
@@ -98,10 +104,7 @@ impl Parts {
                 let node = self.nodes.iter().position(|(name, _)| *name == fault.name);
                 return self.apply_to_node(node.ok_or_else(|| unknown(fault))?, fault.action).await;
             }
-            FaultKind::Switch => {
-                let mut switches = 0..self.network.topology().switches;
-                switches.find(|switch| switch_name(*switch) == fault.name).map(NetworkPart::Switch)
-            }
+            FaultKind::Switch => self.wiring.switches.iter().position(|name| *name == fault.name).map(Part::Switch),
             FaultKind::Link => self.links().find(|(_, link)| link.name == fault.name).map(|(part, _)| part),
         };
         if self.network.set_up(part.ok_or_else(|| unknown(fault))?, fault.action == FaultAction::Heal) {
@@ -143,31 +146,26 @@ impl Parts {
     }
 
     fn note_node(&self, node: usize) {
-        self.network.set_up(NetworkPart::Node(node), self.is_up(node));
+        self.network.set_up(Part::Node(node), self.is_up(node));
         self.note_change();
     }
 
-    fn links(&self) -> impl Iterator<Item = (NetworkPart, LinkReport)> {
-        let topology = self.network.topology();
-        let report = |part, (node, to): (Option<String>, Option<String>), switch: usize| {
-            let switch = switch_name(switch);
-            let name = match (&node, &to) {
-                (_, Some(to)) => format!("{switch}-{to}"),
-                (Some(node), None) => format!("{node}-{switch}"),
-                (None, None) => switch.clone(),
-            };
-            (part, LinkReport { name, node, switch, to, state: self.state_of(part) })
+    fn links(&self) -> impl Iterator<Item = (Part, LinkReport)> {
+        let Wiring { topology, switches, nodes, .. } = &self.wiring;
+        let report = |part, node: Option<&String>, switch: usize, to: Option<&String>| {
+            let (name, switch) = (self.wiring.name(part), switches[switch].clone());
+            (part, LinkReport { name, node: node.cloned(), switch, to: to.cloned(), state: self.state_of(part) })
         };
-        let of_nodes = topology.attachments.iter().enumerate().map(move |(index, cable)| {
-            report(NetworkPart::Attachment(index), (Some(self.nodes[cable.node].0.clone()), None), cable.switch)
-        });
-        let of_switches = topology.switch_links.iter().enumerate().map(move |(index, [switch, to])| {
-            report(NetworkPart::SwitchLink(index), (None, Some(switch_name(*to))), *switch)
-        });
+        let of_nodes = topology.attachments.iter().enumerate();
+        let of_nodes = of_nodes
+            .map(move |(index, cable)| report(Part::Attachment(index), Some(&nodes[cable.node]), cable.switch, None));
+        let of_switches = topology.switch_links.iter().enumerate();
+        let of_switches = of_switches
+            .map(move |(index, [switch, to])| report(Part::SwitchLink(index), None, *switch, Some(&switches[*to])));
         of_nodes.chain(of_switches)
     }
 
-    fn state_of(&self, part: NetworkPart) -> String {
+    fn state_of(&self, part: Part) -> String {
         if self.network.is_up(part) { "up".to_owned() } else { "down".to_owned() }
     }
 
@@ -182,11 +180,13 @@ impl Parts {
                 pid: Some(pid),
             }
         };
-        let switch =
-            |switch| SwitchReport { name: switch_name(switch), state: self.state_of(NetworkPart::Switch(switch)) };
+        let switch = |(index, name): (usize, &String)| SwitchReport {
+            name: name.clone(),
+            state: self.state_of(Part::Switch(index)),
+        };
         ClusterReport {
             nodes: self.nodes.iter().enumerate().map(node).collect(),
-            switches: (0..self.network.topology().switches).map(switch).collect(),
+            switches: self.wiring.switches.iter().enumerate().map(switch).collect(),
             links: self.links().map(|(_, link)| link).collect(),
             observer: None,
             paths: Vec::new(),

@@ -2,6 +2,7 @@
 
 use super::addresses::Addresses;
 use super::forward::{Sockets, Weather};
+use crate::topology::Plan as Wiring;
 use core::time::Duration;
 use rain_cluster::topology::Topology;
 use rain_codec::Code;
@@ -15,6 +16,8 @@ use std::sync::{Mutex, PoisonError};
 
 const NODES: u16 = 4;
 const SWITCHES: u8 = 2;
+/// As many nodes as a demo starts, and as many switches.
+const PARTS_MAX: usize = 26;
 
 /// What a demo is asked to be.
 #[derive(Debug, Clone)]
@@ -23,7 +26,8 @@ pub struct DemoOptions {
     pub nodes: Option<u16>,
     /// How many switches; as many as the topology has, or two.
     pub switches: Option<u8>,
-    /// How switches and nodes are wired: `ring:8`; every node on every switch where nothing is named.
+    /// How switches and nodes are wired: `ring:8`, or the file of a plan; every node on every switch where nothing is
+    /// named.
     pub topology: Option<String>,
     /// The array code; the B-code with a column for each node where none is named.
     pub code: Option<String>,
@@ -119,7 +123,7 @@ impl Drop for Temporary {
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) nodes: Vec<PlannedNode>,
-    pub(super) topology: Topology,
+    pub(super) wiring: Wiring,
     pub(super) addresses: Addresses,
     pub(super) weather: Weather,
     /// The supervisor's port.
@@ -137,8 +141,8 @@ fn failed(path: &Path) -> impl FnOnce(io::Error) -> DemoError {
     move |error| DemoError::Folder { path, error }
 }
 
-/// The wiring that is asked for, and the code where none is named.
-fn topology(options: &DemoOptions) -> Result<Topology, DemoError> {
+/// The wiring that is asked for.
+fn wiring(options: &DemoOptions) -> Result<Wiring, DemoError> {
     let Some(name) = &options.topology else {
         let (nodes, switches) = (options.nodes.unwrap_or(NODES), options.switches.unwrap_or(SWITCHES));
         if !(1..=26).contains(&nodes) {
@@ -147,20 +151,48 @@ fn topology(options: &DemoOptions) -> Result<Topology, DemoError> {
         if !(1..=8).contains(&switches) {
             return Err(option("--switches", &switches, "a number from 1 to 8"));
         }
-        return Ok(Topology::every_node_on_every_switch(usize::from(nodes), usize::from(switches)));
+        let topology = Topology::every_node_on_every_switch(usize::from(nodes), usize::from(switches));
+        return Ok(Wiring::new(topology, ""));
     };
-    let count = name.strip_prefix("ring:").and_then(|count| count.parse::<u8>().ok());
-    let Some(count) = count.filter(|count| (4..=26).contains(count)) else {
-        return Err(option("--topology", name, "ring:N with N from 4 to 26"));
+    let wiring = match name.strip_prefix("ring:") {
+        Some(count) => ring(name, count)?,
+        None => from_file(name)?,
     };
-    let fits = |named: Option<u16>| named.is_none_or(|named| named == u16::from(count));
-    if !fits(options.nodes) {
-        return Err(option("--nodes", &options.nodes.unwrap_or_default(), format!("{count}, as {name} has")));
+    let fits = |named: Option<usize>, has: usize| named.is_none_or(|named| named == has);
+    let Topology { nodes, switches, .. } = wiring.topology;
+    if !fits(options.nodes.map(usize::from), nodes) {
+        return Err(option("--nodes", &options.nodes.unwrap_or_default(), format!("{nodes}, as {name} has")));
     }
-    if !fits(options.switches.map(u16::from)) {
-        return Err(option("--switches", &options.switches.unwrap_or_default(), format!("{count}, as {name} has")));
+    if !fits(options.switches.map(usize::from), switches) {
+        return Err(option("--switches", &options.switches.unwrap_or_default(), format!("{switches}, as {name} has")));
     }
-    Ok(Topology::ring(usize::from(count)))
+    Ok(wiring)
+}
+
+fn ring(name: &str, count: &str) -> Result<Wiring, DemoError> {
+    let count = count.parse().ok().filter(|count| (4..=PARTS_MAX).contains(count));
+    let count = count.ok_or_else(|| option("--topology", &name, format!("ring:N with N from 4 to {PARTS_MAX}")))?;
+    Ok(Wiring::new(Topology::ring(count), ""))
+}
+
+fn from_file(name: &str) -> Result<Wiring, DemoError> {
+    let expected = "ring:N, or a file of `rain topology plan --format json`";
+    let refused = |why: &dyn ToString| option("--topology", &name, format!("{expected}: {}", why.to_string()));
+    let text = fs::read_to_string(name).map_err(|error| refused(&error))?;
+    let wiring = Wiring::parse(&text).map_err(|error| refused(&error))?;
+    let Topology { nodes, switches, .. } = wiring.topology;
+    if nodes > PARTS_MAX || switches > PARTS_MAX {
+        let expected = format!("at most {PARTS_MAX} nodes and {PARTS_MAX} switches; it has {nodes} and {switches}");
+        return Err(option("--topology", &name, expected));
+    }
+    Ok(wiring)
+}
+
+/// The B-code with a column for each node, or for as many as there is one.
+fn default_code(nodes: u16) -> String {
+    let name = |columns: u16| format!("b-code:{columns}");
+    let found = (1..=nodes).rev().map(name).find(|name| Code::named(name).is_ok());
+    found.unwrap_or_else(|| name(nodes))
 }
 
 fn weather(options: &DemoOptions) -> Result<Weather, DemoError> {
@@ -201,13 +233,14 @@ fn take(addresses: Addresses, topology: &Topology, count: u16) -> Result<(TcpLis
 
 impl Plan {
     pub(super) fn make(options: &DemoOptions) -> Result<Self, DemoError> {
-        let topology = topology(options)?;
+        let wiring = wiring(options)?;
+        let topology = &wiring.topology;
         let weather = weather(options)?;
         let (port, count) = (options.port, u16::try_from(topology.nodes).unwrap_or(u16::MAX));
         if port == 0 || port.checked_add(count).is_none() {
             return Err(option("--port", &port, format!("a number from 1 to {}", u16::MAX - count)));
         }
-        let code_name = options.code.clone().unwrap_or_else(|| format!("b-code:{count}"));
+        let code_name = options.code.clone().unwrap_or_else(|| default_code(count));
         let code = Code::named(&code_name).map_err(|error| option("--code", &code_name, error.to_string()))?;
         if code.columns() > topology.nodes {
             let expected = format!("at least {}, one for each column of {code_name}", code.columns());
@@ -217,23 +250,23 @@ impl Plan {
             fs::metadata(video).map_err(failed(video))?;
         }
         let addresses = Addresses { port };
-        let taken = take(addresses, &topology, count)?;
+        let taken = take(addresses, topology, count)?;
         let (folder, temporary) = folder(options.data.as_deref())?;
         let key = folder.join("cluster.key");
         if !key.exists() {
             write_private(&key, &new_key()).map_err(failed(&key))?;
         }
         let mut nodes = Vec::new();
-        for node in 0..count {
-            let data = folder.join(node_name(node));
+        for (name, port) in wiring.nodes.iter().zip(port..) {
+            let data = folder.join(name);
             fs::create_dir_all(&data).map_err(failed(&data))?;
-            let config = folder.join(format!("{}.toml", node_name(node)));
-            let text = config_text(node, &topology, addresses, options, &code_name, &data, &key);
+            let config = folder.join(format!("{name}.toml"));
+            let text = config_text(nodes.len(), &wiring, addresses, options, &code_name, &data, &key);
             fs::write(&config, text).map_err(failed(&config))?;
-            nodes.push(PlannedNode { name: node_name(node), port: port + node, config });
+            nodes.push(PlannedNode { name: name.clone(), port, config });
         }
         let taken = Mutex::new(Some(taken));
-        Ok(Self { nodes, topology, addresses, weather, port: port + count, taken, _temporary: temporary })
+        Ok(Self { nodes, wiring, addresses, weather, port: port + count, taken, _temporary: temporary })
     }
 
     /// The supervisor's URL.
@@ -265,10 +298,6 @@ fn folder(named: Option<&Path>) -> Result<(PathBuf, Option<Temporary>), DemoErro
     Ok((whole, None))
 }
 
-pub(super) fn node_name(node: u16) -> String {
-    u8::try_from(node).map(|node| char::from(b'A' + node).to_string()).unwrap_or_default()
-}
-
 fn new_key() -> String {
     (0..4).fold(String::new(), |mut key, _| {
         let _ = write!(key, "{:016x}", crate::node::random_u64());
@@ -282,13 +311,9 @@ fn write_private(path: &Path, text: &str) -> io::Result<()> {
     file.write_all(text.as_bytes())
 }
 
-pub(super) fn switch_name(switch: usize) -> String {
-    format!("s{}", switch + 1)
-}
-
 fn config_text(
-    node: u16,
-    topology: &Topology,
+    node: usize,
+    wiring: &Wiring,
     addresses: Addresses,
     options: &DemoOptions,
     code: &str,
@@ -296,35 +321,38 @@ fn config_text(
     key: &Path,
 ) -> String {
     let quote = |path: &Path| toml::Value::String(path.display().to_string()).to_string();
-    let Addresses { port } = addresses;
-    let count = u16::try_from(topology.nodes).unwrap_or(u16::MAX);
+    let topology = &wiring.topology;
+    // There are 26 nodes at most.
+    let port = |node: usize| addresses.port + u16::try_from(node).unwrap_or(u16::MAX);
     let mut text = format!(
         "node = \"{}\"\ndata = [{}]\ncode = \"{code}\"\nlisten = \"127.0.0.1:{}\"\nkey_file = {}\n",
-        node_name(node),
+        wiring.nodes[node],
         quote(data),
-        port + node,
+        port(node),
         quote(key),
     );
-    if !topology.switch_links.is_empty() {
+    // The forwarder finds a way between any two switches, through other switches or through nodes.
+    let is_everywhere = topology.attachments.len() == topology.nodes * topology.switches;
+    if !(is_everywhere && topology.switch_links.is_empty()) {
         text.push_str("joined = true\n");
     }
     let _ = write!(
         text,
         "\n[demo]\nsupervisor = \"http://127.0.0.1:{}\"\nfalse_downs = {:?}\nseed = {}\n",
-        port + count,
+        port(topology.nodes),
         options.false_downs_per_second,
         options.seed
     );
-    let cables = |node: u16| topology.attachments.iter().filter(move |cable| cable.node == usize::from(node));
+    let cables = |node: usize| topology.attachments.iter().filter(move |cable| cable.node == node);
     for cable in cables(node) {
-        let (switch, address) = (switch_name(cable.switch), addresses.own(*cable));
+        let (switch, address) = (&wiring.switches[cable.switch], addresses.own(*cable));
         let _ = write!(text, "\n[[interfaces]]\nswitch = \"{switch}\"\naddress = \"{address}\"\n");
     }
-    for peer in (0..count).filter(|peer| *peer != node) {
-        let (name, http) = (node_name(peer), format!("http://127.0.0.1:{}", port + peer));
+    for peer in (0..topology.nodes).filter(|peer| *peer != node) {
+        let (name, http) = (&wiring.nodes[peer], format!("http://127.0.0.1:{}", port(peer)));
         let _ = write!(text, "\n[[peers]]\nname = \"{name}\"\nhttp = \"{http}\"\n[peers.addresses]\n");
         for cable in cables(peer) {
-            let _ = writeln!(text, "{} = \"{}\"", switch_name(cable.switch), addresses.seen(*cable));
+            let _ = writeln!(text, "{} = \"{}\"", wiring.switches[cable.switch], addresses.seen(*cable));
         }
     }
     text

@@ -8,7 +8,7 @@ pub(crate) mod doors;
 mod error;
 pub(crate) mod events;
 pub(crate) mod faults;
-mod ranges;
+pub mod ranges;
 mod server;
 mod titles;
 

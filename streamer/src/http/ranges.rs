@@ -4,7 +4,7 @@ use core::ops::Range;
 
 /// What a `Range` header asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Asked {
+pub enum Asked {
     /// The whole: no header, another unit, a form that is not understood, or several ranges.
     Whole,
     /// These bytes.
@@ -14,7 +14,7 @@ pub(super) enum Asked {
 }
 
 /// Reads a `Range` header for a content of `length` bytes.
-pub(super) fn parse(header: &str, length: u64) -> Asked {
+pub fn parse(header: &str, length: u64) -> Asked {
     let Some((unit, ranges)) = header.split_once('=') else { return Asked::Whole };
     if !unit.trim().eq_ignore_ascii_case("bytes") || ranges.contains(',') {
         return Asked::Whole;

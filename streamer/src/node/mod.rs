@@ -2,8 +2,8 @@
 
 mod column_fetch;
 mod drive;
-mod heartbeats;
 mod housekeeping;
+mod links;
 mod liveness;
 mod read;
 mod read_log;
@@ -51,7 +51,7 @@ pub struct Node {
     pub verifier: Verifier,
     /// What it knows of who is there.
     pub liveness: Liveness,
-    /// Higher at every start.
+    /// Higher at every start, whatever the clock says.
     pub(crate) incarnation: u64,
     /// What its viewers' reads cost, and what they were read from.
     pub reads: Arc<ReadLog>,
@@ -69,16 +69,16 @@ impl Node {
     /// # Errors
     /// [`OpenError`]; the folder is as it was.
     pub fn open(config: Config, disk: SystemDisk) -> Result<Arc<Self>, OpenError> {
-        let boot = unix_time().as_micros();
-        let boot = u64::try_from(boot).unwrap_or(u64::MAX);
         let random = random_u64();
         let life = (random >> 32) as u32;
         let store = Store::open(disk, config.id, &config.layout(), life, Time::default())?;
+        let clock_ms = u64::try_from(unix_time().as_millis()).unwrap_or(u64::MAX);
+        let incarnation = store.begin_incarnation(clock_ms)?;
         Ok(Arc::new(Self {
-            peers: Peers::new(&config, boot),
+            peers: Peers::new(&config, incarnation),
             verifier: Verifier::new(config.key, random),
             liveness: Liveness::new(config.members.len()),
-            incarnation: boot,
+            incarnation,
             hedges: Mutex::default(),
             paces: config.members.iter().map(|_| Mutex::default()).collect(),
             reads: Arc::new(ReadLog::new(&config)),

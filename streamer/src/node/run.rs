@@ -1,7 +1,7 @@
 //! A node as a process: its listeners, its tasks, and how it ends.
 
 use super::Node;
-use super::heartbeats::Heartbeats;
+use super::links;
 use crate::config::Config;
 use crate::http::{Shutdown, serve_node};
 use crate::store::{FolderError, OpenError, SystemDisk};
@@ -32,9 +32,9 @@ pub enum StartError {
         /// What the system said.
         error: std::io::Error,
     },
-    /// The thread of the heartbeats.
-    #[error("cannot start the heartbeats: {0}")]
-    Heartbeats(std::io::Error),
+    /// The thread that watches the paths.
+    #[error("cannot watch the paths: {0}")]
+    Links(std::io::Error),
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
@@ -59,7 +59,8 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), StartError> {
     let folder = config.data.display().to_string();
     let node = Node::open(config, disk).map_err(|error| StartError::Store { folder, error })?;
     let mut tasks = JoinSet::new();
-    let _heartbeats = Heartbeats::start(&node, sockets).map_err(StartError::Heartbeats)?;
+    let links = links::watch(&node, sockets).map_err(StartError::Links)?;
+    tasks.spawn(links::plant_wrong_downs(Arc::clone(&node), links.hints()));
     for (listener, address) in interfaces {
         tasks.spawn(crate::peer::server::serve(Arc::clone(&node), listener, address));
     }

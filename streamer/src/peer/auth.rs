@@ -150,14 +150,15 @@ impl Window {
         if boot > self.boot {
             *self = Self::new(boot);
         }
-        if counter + WINDOW < self.next {
+        // The last number of all would have none above it.
+        if counter == u64::MAX || counter.saturating_add(WINDOW) < self.next {
             return false;
         }
         // What the window passes over is free again; a jump beyond it frees all.
-        for passed in self.next..=counter.min(self.next + WINDOW) {
+        for passed in self.next..=counter.min(self.next.saturating_add(WINDOW)) {
             self.taken[(passed % WINDOW / 64) as usize] &= !(1 << (passed % 64));
         }
-        if counter >= self.next + WINDOW {
+        if counter >= self.next.saturating_add(WINDOW) {
             self.taken.fill(0);
         }
         self.next = self.next.max(counter + 1);
@@ -219,6 +220,13 @@ mod tests {
             assert!(window.take(1, counter), "{counter}");
         }
         for counter in [5, 9000, 9000 - WINDOW + 1, 9000 - WINDOW] {
+            assert!(!window.take(1, counter), "{counter}");
+        }
+        // With the largest numbers of all, sums of this module overflowed.
+        for counter in [u64::MAX - 1, u64::MAX - 2, u64::MAX - WINDOW] {
+            assert!(window.take(1, counter), "{counter}");
+        }
+        for counter in [u64::MAX, u64::MAX - 1, u64::MAX - WINDOW - 1, 9001] {
             assert!(!window.take(1, counter), "{counter}");
         }
         assert!(window.take(2, 0), "a new boot begins anew");

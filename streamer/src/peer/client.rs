@@ -16,6 +16,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rain_cluster::NodeId;
+use rain_cluster::link::Hint;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use tokio::time::{sleep, timeout};
@@ -274,7 +275,12 @@ impl Peers {
                 .header(AUTH_HEADER, auth)
                 .body(Full::new(body.clone()))
                 .map_err(|error| self.broke(to, path, &error))?;
-            let response = pool.client().request(request).await.map_err(|error| self.broke(to, path, &error))?;
+            let response = pool.client().request(request).await.map_err(|error| {
+                if is_refused(&error) {
+                    self.paths.hint(to, path, Hint::Refused);
+                }
+                self.broke(to, path, &error)
+            })?;
             let told = session_of(response.headers().get(SESSION_HEADER));
             match told {
                 Some(told) if response.status() == StatusCode::UNAUTHORIZED && told != session => {
@@ -291,6 +297,13 @@ impl Peers {
         }
         Err(self.broke(to, path, &"it changes its session all the time"))
     }
+}
+
+/// Whether the peer's kernel says that nobody listens there.
+fn is_refused(error: &(dyn core::error::Error + 'static)) -> bool {
+    let causes = core::iter::successors(Some(error), |error| error.source());
+    let mut causes = causes.filter_map(|error| error.downcast_ref::<std::io::Error>());
+    causes.any(|error| error.kind() == std::io::ErrorKind::ConnectionRefused)
 }
 
 fn session_of(header: Option<&HeaderValue>) -> Option<u64> {

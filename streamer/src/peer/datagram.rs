@@ -1,13 +1,13 @@
-//! Heartbeats as they travel: their 64 bytes and a keyed MAC of 16.
+//! Pings as they travel: their 64 bytes and a keyed MAC of 16.
 
-use rain_cluster::path::{HEARTBEAT_BYTES, Heartbeat};
+use rain_cluster::link::{PING_BYTES, Ping};
 
 const TAG_BYTES: usize = 16;
 
-/// Length of a sealed heartbeat.
-pub const DATAGRAM_BYTES: usize = HEARTBEAT_BYTES + TAG_BYTES;
+/// Length of a sealed ping.
+pub const DATAGRAM_BYTES: usize = PING_BYTES + TAG_BYTES;
 
-/// Seals and opens the heartbeats of one cluster.
+/// Seals and opens the pings of one cluster.
 #[derive(Debug, Clone)]
 pub struct DatagramKey([u8; 32]);
 
@@ -31,23 +31,23 @@ impl DatagramKey {
     }
 
     /// The datagram.
-    pub fn seal(&self, beat: &Heartbeat) -> [u8; DATAGRAM_BYTES] {
+    pub fn seal(&self, ping: &Ping) -> [u8; DATAGRAM_BYTES] {
         let mut datagram = [0; DATAGRAM_BYTES];
-        let bytes = beat.to_bytes();
-        datagram[..HEARTBEAT_BYTES].copy_from_slice(&bytes);
-        datagram[HEARTBEAT_BYTES..].copy_from_slice(&self.tag(&bytes).as_bytes()[..TAG_BYTES]);
+        let bytes = ping.to_bytes();
+        datagram[..PING_BYTES].copy_from_slice(&bytes);
+        datagram[PING_BYTES..].copy_from_slice(&self.tag(&bytes).as_bytes()[..TAG_BYTES]);
         datagram
     }
 
-    /// The heartbeat, if it is one of this cluster.
-    pub fn open(&self, datagram: &[u8]) -> Option<Heartbeat> {
-        let (bytes, found) = datagram.split_at_checked(HEARTBEAT_BYTES)?;
+    /// The ping, if it is one of this cluster.
+    pub fn open(&self, datagram: &[u8]) -> Option<Ping> {
+        let (bytes, found) = datagram.split_at_checked(PING_BYTES)?;
         let mut tag = [0; 32];
         tag[..TAG_BYTES].copy_from_slice(<&[u8; TAG_BYTES]>::try_from(found).ok()?);
         if blake3::Hash::from(tag) != self.tag(bytes) {
             return None;
         }
-        Heartbeat::from_bytes(bytes).ok()
+        Ping::from_bytes(bytes).ok()
     }
 }
 
@@ -55,22 +55,26 @@ impl DatagramKey {
 mod tests {
     use super::*;
     use rain_cluster::NodeId;
+    use rain_cluster::link::Token;
 
     #[test]
     fn whatever_is_changed_is_dropped() {
         let key = DatagramKey::new(&[7; 32]);
-        let beat = Heartbeat {
+        let ping = Ping {
+            link: 1,
+            period: 50,
             cluster: key.cluster(),
             sender: NodeId(1),
             receiver: NodeId(2),
-            sender_incarnation: 3,
-            receiver_incarnation: 4,
+            token: Token { sender: 3, receiver: 4, count: 8, heard: 9 },
             number: 5,
             echoed: 6,
             echo_delay_us: 7,
+            loss_permille: 10,
+            lag_ms: 11,
         };
-        let datagram = key.seal(&beat);
-        assert_eq!(key.open(&datagram), Some(beat));
+        let datagram = key.seal(&ping);
+        assert_eq!(key.open(&datagram), Some(ping));
         for at in 0..DATAGRAM_BYTES {
             let mut changed = datagram;
             changed[at] ^= 1;

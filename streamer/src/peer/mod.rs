@@ -1,5 +1,5 @@
 //! How nodes talk to each other: HTTP/1.1 on a listener of its own per interface, every request under a keyed MAC;
-//! and heartbeats in datagrams on the same addresses, under another.
+//! and the pings of links in datagrams on the same addresses, under another.
 //!
 //! | request | what |
 //! |---|---|
@@ -12,6 +12,7 @@
 pub mod auth;
 pub mod client;
 pub mod datagram;
+pub mod links;
 pub mod paths;
 pub mod server;
 

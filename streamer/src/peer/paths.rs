@@ -1,11 +1,16 @@
-//! What is known of the paths to the peers, shared by the heartbeats, which write it, and everything that asks peers.
+//! What is known of the paths to the peers, shared by the links, which write it, and everything that asks peers.
 
+use super::links::Hints;
 use crate::config::{Config, PathAddresses};
+
 use core::time::Duration;
+use rain_cluster::link::Hint;
 use rain_cluster::path::{Candidate, PathState, PathTable, choose};
 use rain_cluster::{NodeId, Time};
+use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 use tokio::sync::watch;
@@ -19,8 +24,13 @@ pub struct PathReport {
     pub switch: Option<String>,
     /// `up`, `down` or `unknown`.
     pub state: &'static str,
-    /// The smoothed round trip of its heartbeats in microseconds.
+    /// The smoothed round trip of its pings in microseconds.
     pub rtt_us: u64,
+    /// Since when it is in this state, in microseconds of the machine's monotonic clock: two nodes on one machine tell
+    /// times that can be compared.
+    pub since_us: u64,
+    /// How often it went down since this node began.
+    pub downs: u64,
 }
 
 /// One path.
@@ -30,6 +40,8 @@ pub struct Path {
     pub addresses: PathAddresses,
     /// Bytes that were asked for over it and have not come.
     outstanding: AtomicU64,
+    /// Its link, once that is watched, and how to tell of it.
+    link: OnceLock<(usize, Hints)>,
     /// When it last let a reader wait, in microseconds since the start, plus one; 0 before it ever did.
     late: AtomicU64,
 }
@@ -41,6 +53,8 @@ pub struct Paths {
     peers: Vec<Vec<Path>>,
     table: watch::Sender<PathTable>,
     started: Instant,
+    /// The monotonic clock at the start, in microseconds.
+    started_us: u64,
 }
 
 /// Bytes that were asked for over a path; what has not come is forgotten when the value goes.
@@ -68,12 +82,18 @@ impl Drop for Outstanding<'_> {
 impl Paths {
     /// The paths of a configuration, none of them tried.
     pub fn new(config: &Config) -> Self {
-        let path = |addresses| Path { addresses, outstanding: AtomicU64::new(0), late: AtomicU64::new(0) };
+        let path = |addresses| Path {
+            addresses,
+            outstanding: AtomicU64::new(0),
+            link: OnceLock::new(),
+            late: AtomicU64::new(0),
+        };
         let peers: Vec<Vec<_>> =
             config.members.iter().map(|member| config.paths_to(member).into_iter().map(path).collect()).collect();
         let table = PathTable::new(peers.iter().map(Vec::len));
         let names = config.members.iter().map(|member| member.name.clone()).collect();
-        Self { names, peers, table: watch::Sender::new(table), started: Instant::now() }
+        let (started, started_us) = (Instant::now(), monotonic_us());
+        Self { names, peers, table: watch::Sender::new(table), started, started_us }
     }
 
     /// The time that the table counts in.
@@ -112,12 +132,29 @@ impl Paths {
         tracing::info!(peer, path = %addresses, ?state, "a path");
     }
 
-    /// Notes a round trip; nobody is woken by it.
-    pub fn set_round_trip(&self, node: NodeId, path: usize, round_trip: Duration) {
+    /// Notes round trips; nobody is woken by it.
+    pub fn set_round_trips(&self, round_trips: impl IntoIterator<Item = ((NodeId, usize), Duration)>) {
         self.table.send_if_modified(|table| {
-            table.set_round_trip(node, path, round_trip);
+            for ((node, path), round_trip) in round_trips {
+                table.set_round_trip(node, path, round_trip);
+            }
             false
         });
+    }
+
+    /// From now on hints of paths go to their links; link i watches path i of `watched`.
+    pub fn take_hints_to(&self, hints: &Hints, watched: &[(NodeId, usize)]) {
+        for (link, (node, path)) in watched.iter().enumerate() {
+            // Set once, at the start.
+            let _ = self.to(*node)[*path].link.set((link, hints.clone()));
+        }
+    }
+
+    /// Passes on that a path may be down; its link decides.
+    pub fn hint(&self, node: NodeId, path: usize, hint: Hint) {
+        if let Some((link, hints)) = self.to(node)[path].link.get() {
+            hints.send(*link, hint);
+        }
     }
 
     /// Notes that a reader did not wait for this path any longer.
@@ -180,8 +217,17 @@ impl Paths {
                         PathState::Down => "down",
                     },
                     rtt_us: u64::try_from(status.round_trip.as_micros()).unwrap_or(u64::MAX),
+                    since_us: self.started_us + status.since.micros(),
+                    downs: status.downs,
                 })
             })
             .collect()
     }
+}
+
+/// The machine's monotonic clock, the same for all its processes, also across network namespaces.
+fn monotonic_us() -> u64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    let (seconds, nanos) = (u64::try_from(now.tv_sec), u64::try_from(now.tv_nsec));
+    seconds.unwrap_or_default() * 1_000_000 + nanos.unwrap_or_default() / 1000
 }

@@ -8,6 +8,7 @@
 mod column;
 mod disk;
 mod index;
+mod marks;
 mod names;
 mod record;
 mod scan;
@@ -15,6 +16,7 @@ mod upload;
 
 pub use column::{ColumnError, ColumnReader};
 pub use disk::{Disk, FolderError, SystemDisk};
+pub use marks::marked_versions;
 pub use record::RecordError;
 pub use scan::OpenError;
 pub use upload::UploadError;
@@ -50,6 +52,9 @@ struct Identity {
     floor: u64,
     /// The code and the nodes, on which it depends what lies where.
     layout: String,
+    /// That of the node's last start; 0 in a store that was made before there were any.
+    #[serde(default)]
+    incarnation: u64,
 }
 
 /// A decision to commit, durable until every prepared participant has its mark.
@@ -134,6 +139,18 @@ impl<D: Disk> Store<D> {
     /// Those of the disk; the store is still blank then.
     pub fn set_learnt(&self) -> io::Result<()> {
         self.change_identity(|identity| identity.blank = false)
+    }
+
+    /// Begins another start of the node: an incarnation above all earlier ones, by the clock (`clock_ms` since 1970) or by
+    /// what is durable here where the clock was set back.
+    ///
+    /// # Errors
+    /// Those of the disk; nothing has begun.
+    pub fn begin_incarnation(&self, clock_ms: u64) -> Result<u64, OpenError> {
+        let incarnation = (lock(&self.identity).incarnation + 1).max(clock_ms);
+        let changed = self.change_identity(|identity| identity.incarnation = incarnation);
+        changed.map_err(|error| OpenError::Disk { what: "writing the incarnation".to_owned(), error })?;
+        Ok(incarnation)
     }
 
     /// Raises the floor of the counters, durably.
@@ -451,4 +468,23 @@ fn remove_if_there<D: Disk>(disk: &D, path: &str) -> io::Result<()> {
 pub fn title_version(version: Version) -> TitleVersion {
     let random = (u64::from(version.life) << 32) | u64::from(version.random);
     TitleVersion { counter: version.counter, node: version.node.0, random }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open(folder: &std::path::Path) -> Store<SystemDisk> {
+        Store::open(SystemDisk::take(folder).unwrap(), NodeId(0), "layout", 1, Time::default()).unwrap()
+    }
+
+    /// A clock that was set back would keep a node out for as long: its peers drop what an earlier start sent.
+    #[test]
+    fn incarnations_grow_whatever_the_clock_says() {
+        let folder = std::env::temp_dir().join(format!("rain-incarnation-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let starts = [500, 200, 0, 501, 502, 700].map(|clock_ms| open(&folder).begin_incarnation(clock_ms).unwrap());
+        std::fs::remove_dir_all(&folder).unwrap();
+        assert_eq!(starts, [500, 501, 502, 503, 504, 700]);
+    }
 }

@@ -67,7 +67,7 @@ impl<D: Disk> Store<D> {
         let identity = match found {
             Ok(identity) => identity,
             Err(OpenError::Disk { error, .. }) if error.kind() == io::ErrorKind::NotFound => {
-                Identity { node, life, blank: true, floor: 0, layout: layout.to_owned() }
+                Identity { node, life, blank: true, floor: 0, layout: layout.to_owned(), incarnation: 0 }
             }
             Err(error) => return Err(error),
         };

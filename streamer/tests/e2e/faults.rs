@@ -229,7 +229,7 @@ fn the_command_does_faults_and_says_by_its_status_what_was_wrong() {
 fn a_demo_says_what_is_wrong_with_its_options() {
     for (arguments, named) in [
         (&["--topology", "ring:3"][..], &["--topology", "ring:3", "4 to 26"][..]),
-        (&["--topology", "star:8"], &["--topology", "star:8"]),
+        (&["--topology", "star:8"], &["--topology", "star:8", "ring:N", "rain topology plan", "No such file"]),
         (&["--topology", "ring:8", "--nodes", "4"], &["--nodes", "4", "8"]),
         (&["--topology", "ring:8", "--switches", "2"], &["--switches", "2", "8"]),
         (&["--delay=-1"], &["--delay", "-1", "0 to 1000"]),

@@ -5,6 +5,7 @@
 //! fails shows how the logs end.
 
 mod api;
+mod codes;
 mod columns;
 mod commands;
 mod conditions;
@@ -19,6 +20,8 @@ mod harness;
 mod hedges;
 mod names;
 mod network;
+mod offline;
 mod ranges;
 mod round_trips;
+mod topology;
 mod writes;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use std::thread::sleep;
 
-use rain_benches::{Demo, ask};
+use rain_benches::{Demo, Server, ask};
 use serde_json::Value;
 
 /// The counters of a node that matter here.
@@ -22,13 +22,13 @@ pub(crate) struct Counters {
 
 impl Counters {
     /// Asks a node.
-    pub(crate) fn of(port: u16) -> io::Result<Self> {
-        Ok(Self::parsed(&String::from_utf8_lossy(&ask(port, "/metrics")?)))
+    pub(crate) fn of(server: impl Into<Server>) -> io::Result<Self> {
+        Ok(Self::parsed(&String::from_utf8_lossy(&ask(server, "/metrics")?)))
     }
 
     /// Asks a node; nothing where it does not answer.
-    pub(crate) fn of_any(port: u16) -> Self {
-        Self::of(port).unwrap_or_default()
+    pub(crate) fn of_any(server: impl Into<Server>) -> Self {
+        Self::of(server).unwrap_or_default()
     }
 
     fn parsed(text: &str) -> Self {

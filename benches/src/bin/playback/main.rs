@@ -8,6 +8,7 @@ mod counters;
 mod document;
 mod false_downs;
 mod kind;
+mod lab;
 mod meter;
 mod rebuffer;
 mod report;
@@ -35,6 +36,8 @@ struct Arguments {
 enum Command {
     /// Gaps of a paced viewer, by kind of fault
     Faults(Settings),
+    /// Verdicts and gaps in a laboratory; `cargo xtask lab measure` makes one and calls this in it
+    Lab(lab::Settings),
     /// Rebuffers of a player in Chromium
     Rebuffer(rebuffer::Settings),
 }
@@ -42,6 +45,7 @@ enum Command {
 fn main() -> ExitCode {
     let measured = clean_up_on_signals().and_then(|()| match Arguments::parse().command {
         Command::Faults(settings) => faults(&settings),
+        Command::Lab(settings) => lab::run(&settings),
         Command::Rebuffer(settings) => rebuffer::run(&settings),
     });
     match measured {

@@ -14,22 +14,22 @@ pub(crate) fn percentile(sorted: &[f64], percent: usize) -> f64 {
 }
 
 /// Numbers of a field, sorted.
-fn column(lines: &[&Value], field: &str) -> Vec<f64> {
+pub(crate) fn column(lines: &[&Value], field: &str) -> Vec<f64> {
     let mut numbers: Vec<f64> = lines.iter().filter_map(|line| line[field].as_f64()).collect();
     numbers.sort_by(f64::total_cmp);
     numbers
 }
 
-fn sum(lines: &[&Value], field: &str) -> f64 {
+pub(crate) fn sum(lines: &[&Value], field: &str) -> f64 {
     lines.iter().filter_map(|line| line[field].as_f64()).sum()
 }
 
-fn of_kind<'lines>(lines: &'lines [Value], kind: &str) -> Vec<&'lines Value> {
+pub(crate) fn of_kind<'lines>(lines: &'lines [Value], kind: &str) -> Vec<&'lines Value> {
     lines.iter().filter(|line| line["kind"] == kind).collect()
 }
 
 /// p50, p99 and the largest.
-fn three(numbers: &[f64]) -> String {
+pub(crate) fn three(numbers: &[f64]) -> String {
     let largest = numbers.last().copied().unwrap_or(0.0);
     format!("{:.1} / {:.1} / {largest:.1}", percentile(numbers, 50), percentile(numbers, 99))
 }
@@ -40,22 +40,23 @@ fn extra_percent(lines: &[&Value], extra: &str, all: &str) -> Option<f64> {
     (all > extra).then(|| 100.0 * extra / (all - extra))
 }
 
-fn or_dash(number: Option<f64>, digits: usize) -> String {
+pub(crate) fn or_dash(number: Option<f64>, digits: usize) -> String {
     number.map_or_else(|| "-".to_owned(), |number| format!("{number:.digits$}"))
+}
+
+/// On which machine, when and of what commit.
+pub(crate) fn head(lines: &[Value]) -> String {
+    let Some(head) = lines.first().filter(|line| line["kind"] == "head") else { return String::new() };
+    let text_of = |name: &str| head["machine"][name].as_str().unwrap_or("unknown").to_owned();
+    let (cpu, commit, date) = (text_of("cpu"), text_of("commit"), text_of("date"));
+    format!("Measured on {cpu}, {date}, at commit {commit}. Times in ms, of three: p50 / p99 / max.\n\n")
 }
 
 /// All tables of the measurement by kinds of fault.
 pub(crate) fn table(lines: &[Value]) -> String {
     let mut text = String::new();
     let rows: Vec<String> = Kind::ALL.iter().filter_map(|kind| row(lines, *kind)).collect();
-    // Writing to a string cannot fail, here and below.
-    if let Some(head) = lines.first().filter(|line| line["kind"] == "head") {
-        let machine = &head["machine"];
-        let text_of = |value: &Value| value.as_str().unwrap_or("unknown").to_owned();
-        let (cpu, commit, date) = (text_of(&machine["cpu"]), text_of(&machine["commit"]), text_of(&machine["date"]));
-        let _ =
-            writeln!(text, "Measured on {cpu}, {date}, at commit {commit}. Times in ms, of three: p50 / p99 / max.\n");
-    }
+    text.push_str(&head(lines));
     if !rows.is_empty() {
         text.push_str(
             "| fault | trials | gap p99 over control | must | goal | gap | control gap | behind | gap after healing, max \
@@ -63,6 +64,7 @@ pub(crate) fn table(lines: &[Value]) -> String {
         );
         text.push_str(&rows.concat());
     }
+    // Writing to a string cannot fail, here and below.
     if let Some(extra) = extra_rows(lines) {
         let _ = write!(text, "\n{extra}");
     }

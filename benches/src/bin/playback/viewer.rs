@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::process::{ChildStdout, Command, Stdio};
@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle, sleep};
 use std::time::{Duration, Instant};
 
-use rain_benches::{Head, Running, content, rain_program};
+use rain_benches::{Head, Running, Server, content, rain_program};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{AddressFamily, SocketType, connect, socket, sockopt};
 use rustix::pipe::fcntl_setpipe_size;
@@ -68,20 +68,20 @@ fn closed() -> io::Error {
 
 /// A player that asks one node.
 pub(crate) struct HttpSource {
-    port: u16,
+    server: Server,
     stream: Option<TcpStream>,
 }
 
 impl HttpSource {
-    pub(crate) fn new(port: u16) -> Self {
-        Self { port, stream: None }
+    pub(crate) fn new(server: impl Into<Server>) -> Self {
+        Self { server: server.into(), stream: None }
     }
 
     /// Connects with a small receive buffer: it must be small before the window is told to the other side.
     fn connect(&self) -> io::Result<TcpStream> {
         let socket: OwnedFd = socket(AddressFamily::INET, SocketType::STREAM, None)?;
         sockopt::set_socket_recv_buffer_size(&socket, BUFFER_BYTES)?;
-        connect(&socket, &SocketAddr::from((Ipv4Addr::LOCALHOST, self.port)))?;
+        connect(&socket, &self.server.address)?;
         let stream = TcpStream::from(socket);
         stream.set_nodelay(true)?;
         Ok(stream)
@@ -95,7 +95,7 @@ impl Source for HttpSource {
         stream.set_read_timeout(Some(HEAD))?;
         let Title { name, bytes, .. } = title;
         let range = if position > 0 { format!("Range: bytes={position}-\r\n") } else { String::new() };
-        let request = format!("GET /v/{name} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\n{range}\r\n", self.port);
+        let request = format!("GET /v/{name} HTTP/1.1\r\nHost: {}\r\n{range}\r\n", self.server.address);
         stream.write_all(request.as_bytes())?;
         let head = Head::read(&mut stream)?;
         head.expect(if position > 0 { &[206] } else { &[200] })?;

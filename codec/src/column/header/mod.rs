@@ -3,6 +3,8 @@
 mod error;
 mod fields;
 
+use core::fmt;
+
 pub use error::HeaderError;
 use fields::{Reader, Writer};
 
@@ -37,6 +39,14 @@ pub struct TitleVersion {
     pub node: u32,
     /// Tells apart what counter and node do not.
     pub random: u64,
+}
+
+/// As clusters write it: counter, node, and the random number as two halves of eight hexadecimal digits each.
+impl fmt::Display for TitleVersion {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { counter, node, random } = self;
+        write!(formatter, "{counter}-{node}-{:08x}-{:08x}", random >> 32, random & 0xffff_ffff)
+    }
 }
 
 /// What a column file says of itself.

@@ -161,8 +161,11 @@ fn a_codec_leaves_out_what_cancels() {
             for wanted in cells.chunks(1).chain(cells.windows(2)).step_by(3).chain([cells.as_slice()]) {
                 let schedule = codec.recover_schedule(lost, wanted).unwrap();
                 let chains = Schedule::recover(&code, lost, wanted).unwrap();
-                assert!(schedule.inputs().iter().all(|cell| chains.inputs().contains(cell)), "{code} without {lost}");
-                assert!(schedule.program().xor_count() <= chains.program().xor_count(), "{code} {lost} {wanted:?}");
+                // Other cells it may read: those of the pattern turned.
+                assert!(schedule.inputs().len() <= chains.inputs().len(), "{code} without {lost}: {wanted:?}");
+                // For several cells, fewer reads may cost more XORs: without the cells of the chain nothing is shared.
+                let is_fewer = wanted.len() > 1 && schedule.inputs().len() < chains.inputs().len();
+                assert!(is_fewer || schedule.xor_count() <= chains.xor_count(), "{code} {lost} {wanted:?}");
                 if lost.len() == code.tolerates() {
                     let fewest = ReadPlan::new(&code, wanted, &costs).unwrap().reads().len();
                     assert_eq!(schedule.inputs().len(), fewest, "{code} without {lost}: {wanted:?}");

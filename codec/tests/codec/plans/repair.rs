@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rain_codec::plan::{ColumnCost, Costs, PlanError, Planner, RepairPlan};
-use rain_codec::{Cell, Code, ErasurePattern};
+use rain_codec::{Cell, Code, ErasurePattern, Schedule};
 
 use super::brute;
 
@@ -48,6 +48,47 @@ fn the_fewest_cells_are_those_of_the_tables() {
             assert_eq!(plan.schedule().program().xor_count(), code.rows() * (code.data_columns() - 1), "{code}");
         }
     }
+}
+
+/// A code made for repair is read as its construction says: a lost column but the last from half of each other one, which
+/// is the cut-set bound of k = n - 2, so that no plan is cheaper; the last one from k whole columns. Of codes of any
+/// family, and whatever columns cost, no plan is dearer than the cells that the schedule of recovery reads.
+#[test]
+fn no_plan_is_dearer_than_recovery_and_mdr_codes_read_half() {
+    let names = ["mdr:4", "mdr:5", "mdr:6", "b-code:7", "b-code:8", "b-code:15", "dual-b-code:6", "x-code:5", "rs:4+3"];
+    for code in names.map(|name| Code::named(name).unwrap()) {
+        let is_mdr = code.name().starts_with("mdr");
+        for column in 0..code.columns() {
+            let wanted: Vec<Cell> = (0..code.rows()).map(|row| Cell::new(column, row)).collect();
+            let recovery = Schedule::recover(&code, ErasurePattern::of(&[column]), &wanted).unwrap();
+            let dear = (0..code.columns()).fold(Costs::equal(&code), |costs, other| {
+                costs.with(other, ColumnCost { fixed: other as u64 % 3, per_cell: 1 + (other as u64 * 5) % 7 })
+            });
+            for costs in [Costs::equal(&code), dear] {
+                let plan = RepairPlan::new(&code, column, &costs).unwrap();
+                check(&code, &plan, column);
+                assert!(plan.bound() <= plan.cost());
+                assert!(plan.cost() <= cost(&costs, recovery.inputs()), "{code} {column}");
+                assert_eq!(plan.cost(), cost(&costs, plan.reads()), "{code} {column}");
+            }
+            let plan = RepairPlan::new(&code, column, &Costs::equal(&code)).unwrap();
+            if is_mdr && column + 1 < code.columns() {
+                assert_eq!(2 * plan.reads().len(), code.rows() * (code.columns() - 1), "{code} {column}");
+                assert!((0..code.columns()).all(|other| other == column || 2 * plan.counts()[other] == code.rows()));
+            } else if is_mdr {
+                assert!(plan.reads().len() <= code.rows() * code.data_columns(), "{code} {column}");
+            }
+        }
+    }
+}
+
+/// What it costs to read cells, column by column.
+fn cost(costs: &Costs, cells: &[Cell]) -> u128 {
+    let mut columns: Vec<u16> = cells.iter().map(|cell| cell.column).collect();
+    columns.dedup();
+    let fixed: u64 = columns.iter().map(|&column| costs.of(column.into()).unwrap().fixed).sum();
+    let each: u64 = cells.iter().map(|cell| costs.of(cell.column.into()).unwrap().per_cell).sum();
+    u128::from(fixed + each)
 }
 
 /// The table of the most cells read of one column is of one best plan; a balanced one reads no more.

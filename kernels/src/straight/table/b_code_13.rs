@@ -9,6 +9,7 @@ use crate::straight::{Entries, Move, StraightLine, entry};
 
 pub(super) const TABLE: &[StraightLine] = &[
     entry!("b-code:13 encode", BCode13Encode, BCode13Encode),
+    entry!("b-code:13 lost 12", BCode13Lost12, BCode13Lost12),
 ];
 
 straight_line! {
@@ -28,5 +29,20 @@ straight_line! {
         load_turned 12 4 => 4 10; load_turned 12 5 => 5 11; store 0 5 => 0; store 1 5 => 1; store 2 5 => 2;
         store 3 5 => 3; store 4 5 => 4; store 5 5 => 5; store 6 5 => 6; store 7 5 => 7; store 8 5 => 8; store 9 5 => 9;
         store 10 5 => 10; store 11 5 => 11;
+    }
+}
+
+straight_line! {
+    BCode13Lost12: 13 columns, 6 rows, upper 5 5 5 5 5 5 5 5 5 5 5 5 6;
+    pass 6 {
+        load 0 0 => 1; load 0 1 => 2 4; load 0 2 => 3; load 0 3 => 5; load 0 5 => 0; load 1 0 => 2; load 1 1 => 3 5;
+        load 1 2 => 4; load 1 5 => 1; load 2 0 => 3; load 2 1 => 4; load 2 2 => 5; load 2 3 => 0; load 2 5 => 2;
+        load 3 0 => 0 4; load 3 1 => 5; load 3 3 => 1; load 3 5 => 3; load 4 0 => 1 5; load 4 3 => 2; load 4 4 => 0;
+        load 4 5 => 4; load 5 0 => 2; load 5 3 => 3; load 5 4 => 0 1; load 5 5 => 5; load 6 0 => 3; load 6 2 => 0;
+        load 6 3 => 4; load 6 4 => 1 2; load 7 0 => 4; load 7 2 => 1; load 7 3 => 0 5; load 7 4 => 2 3; load 8 0 => 5;
+        load 8 1 => 0; load 8 2 => 2; load 8 3 => 1; load 8 4 => 3 4; load 9 1 => 1; load 9 2 => 0 3; load 9 3 => 2;
+        load 9 4 => 4 5; load 10 1 => 0 2; load 10 2 => 1 4; load 10 3 => 3; load 10 4 => 5; load 11 0 => 0;
+        load 11 1 => 1 3; load 11 2 => 2 5; load 11 3 => 4; store_turned 12 0 => 0; store_turned 12 1 => 1;
+        store_turned 12 2 => 2; store_turned 12 3 => 3; store_turned 12 4 => 4; store_turned 12 5 => 5;
     }
 }

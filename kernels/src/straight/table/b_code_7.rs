@@ -9,6 +9,7 @@ use crate::straight::{Entries, Move, StraightLine, entry};
 
 pub(super) const TABLE: &[StraightLine] = &[
     entry!("b-code:7 encode", BCode7Encode, BCode7Encode),
+    entry!("b-code:7 lost 6", BCode7Lost6, BCode7Lost6),
 ];
 
 straight_line! {
@@ -18,5 +19,14 @@ straight_line! {
         load 3 0 => 0 4; load 3 1 => 1 2; load 4 0 => 1 5; load 4 1 => 2 3; load 5 0 => 0 2; load 5 1 => 3 4;
         load_turned 6 0 => 0 3; load_turned 6 1 => 1 4; load_turned 6 2 => 2 5; store 0 2 => 0; store 1 2 => 1;
         store 2 2 => 2; store 3 2 => 3; store 4 2 => 4; store 5 2 => 5;
+    }
+}
+
+straight_line! {
+    BCode7Lost6: 7 columns, 3 rows, upper 2 2 2 2 2 2 3;
+    pass 3 {
+        load 0 0 => 1; load 0 2 => 0; load 1 0 => 2; load 1 1 => 0; load 1 2 => 1; load 2 1 => 0 1; load 2 2 => 2;
+        load 3 0 => 0; load 3 1 => 1 2; load 4 0 => 1; load 4 1 => 2; load 5 0 => 0 2; store_turned 6 0 => 0;
+        store_turned 6 1 => 1; store_turned 6 2 => 2;
     }
 }

@@ -9,6 +9,7 @@ use crate::straight::{Entries, Move, StraightLine, entry};
 
 pub(super) const TABLE: &[StraightLine] = &[
     entry!("b-code:9 encode", BCode9Encode, BCode9Encode),
+    entry!("b-code:9 lost 8", BCode9Lost8, BCode9Lost8),
 ];
 
 straight_line! {
@@ -20,5 +21,15 @@ straight_line! {
         load 6 0 => 0 4; load 6 1 => 1 3; load 6 2 => 2 7; load 7 0 => 1 2; load 7 1 => 3 4; load 7 2 => 5 6;
         load 8 0 => 0 1; load 8 1 => 2 3; load 8 2 => 4 5; load 8 3 => 6 7; store 0 3 => 0; store 1 3 => 1;
         store 2 3 => 2; store 3 3 => 3; store 4 3 => 4; store 5 3 => 5; store 6 3 => 6; store 7 3 => 7;
+    }
+}
+
+straight_line! {
+    BCode9Lost8: 9 columns, 4 rows, upper 3 3 3 3 3 3 3 3 4;
+    pass 4 {
+        load 0 1 => 1 3; load 0 3 => 0; load 1 0 => 0; load 1 1 => 1; load 1 2 => 2; load 2 0 => 0; load 2 2 => 2 3;
+        load 2 3 => 1; load 3 0 => 0 3; load 3 2 => 1 2; load 4 0 => 0 1; load 4 1 => 3; load 4 3 => 2; load 5 0 => 0;
+        load 5 1 => 2; load 5 2 => 3; load 6 0 => 0 2; load 6 2 => 1; load 6 3 => 3; load 7 0 => 1; load 7 1 => 2;
+        load 7 2 => 3; store 8 0 => 0; store 8 1 => 1; store 8 2 => 2; store 8 3 => 3;
     }
 }

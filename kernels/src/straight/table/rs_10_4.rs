@@ -9,6 +9,16 @@ use crate::straight::{Entries, Move, StraightLine, entry};
 
 pub(super) const TABLE: &[StraightLine] = &[
     entry!("rs:10+4 encode", Rs10And4Encode, Rs10And4EncodeNarrow),
+    entry!("rs:10+4 lost 0", Rs10And4Lost0, Rs10And4Lost0),
+    entry!("rs:10+4 lost 1", Rs10And4Lost1, Rs10And4Lost1),
+    entry!("rs:10+4 lost 2", Rs10And4Lost2, Rs10And4Lost2),
+    entry!("rs:10+4 lost 3", Rs10And4Lost3, Rs10And4Lost3),
+    entry!("rs:10+4 lost 4", Rs10And4Lost4, Rs10And4Lost4),
+    entry!("rs:10+4 lost 5", Rs10And4Lost5, Rs10And4Lost5),
+    entry!("rs:10+4 lost 6", Rs10And4Lost6, Rs10And4Lost6),
+    entry!("rs:10+4 lost 7", Rs10And4Lost7, Rs10And4Lost7),
+    entry!("rs:10+4 lost 8", Rs10And4Lost8, Rs10And4Lost8),
+    entry!("rs:10+4 lost 9", Rs10And4Lost9, Rs10And4Lost9),
     entry!("rs:10+4 lost 10 11", Rs10And4Lost10And11, Rs10And4Lost10And11),
     entry!("rs:10+4 lost 10 12", Rs10And4Lost10And12, Rs10And4Lost10And12),
     entry!("rs:10+4 lost 10 13", Rs10And4Lost10And13, Rs10And4Lost10And13),
@@ -62,6 +72,128 @@ straight_line! {
         load 8 3 => 0 1 4 6; load 9 0 => 0 1 3 4 6 7; load 9 1 => 0 2 4 7; load 9 2 => 1 3 4; load 9 3 => 0 1 2 5;
         store 12 0 => 0; store 12 1 => 1; store 12 2 => 2; store 12 3 => 3; store 13 0 => 4; store 13 1 => 5;
         store 13 2 => 6; store 13 3 => 7;
+    }
+}
+
+straight_line! {
+    Rs10And4Lost0: 14 columns, 4 rows, upper 4 4 4 4 4 4 4 4 4 4 4 4 4 4;
+    pass 4 {
+        load 1 0 => 0 1; load 1 2 => 2; load 1 3 => 3; load 2 0 => 0 1; load 2 2 => 2; load 2 3 => 1 3; load 3 0 => 0 1;
+        load 3 1 => 1; load 3 2 => 2; load 3 3 => 3; load 4 0 => 0 1; load 4 1 => 1; load 4 2 => 1 2; load 4 3 => 3;
+        load 5 0 => 0; load 5 2 => 1 2; load 5 3 => 1 3; load 6 0 => 0; load 6 1 => 1; load 6 2 => 1 2; load 6 3 => 1 3;
+        load 7 0 => 0 1; load 7 1 => 1; load 7 2 => 2; load 7 3 => 1 3; load 8 0 => 0; load 8 2 => 1 2; load 8 3 => 3;
+        load 9 0 => 0; load 9 2 => 2; load 9 3 => 1 3; load 10 0 => 0; load 10 2 => 2; load 10 3 => 3; load 11 0 => 1;
+        store 0 0 => 0; store 0 1 => 1; store 0 2 => 2; store 0 3 => 3;
+    }
+}
+
+straight_line! {
+    Rs10And4Lost1: 14 columns, 4 rows, upper 4 4 4 4 4 4 4 4 4 4 4 4 4 4;
+    pass 4 {
+        load 0 0 => 0 3; load 0 1 => 1; load 0 2 => 2; load 0 3 => 0 3; load 2 1 => 0 1; load 2 2 => 2 3;
+        load 2 3 => 0 3; load 3 0 => 3; load 3 1 => 1; load 3 2 => 0 2; load 3 3 => 0; load 4 0 => 0 3; load 4 1 => 1 3;
+        load 4 2 => 0 2; load 5 1 => 1 3; load 5 2 => 0 2 3; load 6 0 => 0 3; load 6 1 => 0 1 3; load 6 2 => 2 3;
+        load 6 3 => 0 3; load 7 0 => 3; load 7 1 => 1; load 7 2 => 2 3; load 7 3 => 0; load 8 1 => 0 1 3;
+        load 8 2 => 0 2; load 9 0 => 0; load 9 1 => 0 1; load 9 2 => 2 3; load 10 1 => 1; load 10 2 => 2;
+        load 11 3 => 3; load 13 3 => 0; store 1 0 => 0; store 1 1 => 1; store 1 2 => 2; store 1 3 => 3;
+    }
+}
+
+straight_line! {
+    Rs10And4Lost2: 14 columns, 4 rows, upper 4 4 4 4 4 4 4 4 4 4 4 4 4 4;
+    pass 4 {
+        load 0 0 => 0; load 0 1 => 1; load 0 2 => 2; load 0 3 => 3; load 1 0 => 0; load 1 1 => 1; load 1 2 => 2;
+        load 1 3 => 3; load 3 0 => 0; load 3 1 => 1; load 3 2 => 2; load 3 3 => 3; load 4 0 => 0; load 4 1 => 1;
+        load 4 2 => 2; load 4 3 => 3; load 5 0 => 0; load 5 1 => 1; load 5 2 => 2; load 5 3 => 3; load 6 0 => 0;
+        load 6 1 => 1; load 6 2 => 2; load 6 3 => 3; load 7 0 => 0; load 7 1 => 1; load 7 2 => 2; load 7 3 => 3;
+        load 8 0 => 0; load 8 1 => 1; load 8 2 => 2; load 8 3 => 3; load 9 0 => 0; load 9 1 => 1; load 9 2 => 2;
+        load 9 3 => 3; load 10 0 => 0; load 10 1 => 1; load 10 2 => 2; load 10 3 => 3; store 2 0 => 0; store 2 1 => 1;
+        store 2 2 => 2; store 2 3 => 3;
+    }
+}
+
+straight_line! {
+    Rs10And4Lost3: 14 columns, 4 rows, upper 4 4 4 4 4 4 4 4 4 4 4 4 4 4;
+    pass 4 {
+        load 0 0 => 0; load 0 1 => 1; load 0 2 => 2; load 0 3 => 0 3; load 1 1 => 1; load 1 2 => 2; load 1 3 => 0 3;
+        load 2 1 => 1; load 2 2 => 0 2; load 2 3 => 0 3; load 4 0 => 0; load 4 1 => 0 1; load 4 2 => 2; load 4 3 => 3;
+        load 5 1 => 0 1; load 5 2 => 0 2; load 5 3 => 3; load 6 0 => 0; load 6 1 => 0 1; load 6 2 => 0 2;
+        load 6 3 => 0 3; load 7 0 => 0; load 7 1 => 1; load 7 2 => 0 2; load 7 3 => 3; load 8 1 => 0 1; load 8 2 => 2;
+        load 8 3 => 3; load 9 1 => 1; load 9 2 => 0 2; load 9 3 => 3; load 10 1 => 1; load 10 2 => 2; load 10 3 => 3;
+        load 11 3 => 0; store 3 0 => 0; store 3 1 => 1; store 3 2 => 2; store 3 3 => 3;
+    }
+}
+
+straight_line! {
+    Rs10And4Lost4: 14 columns, 4 rows, upper 4 4 4 4 4 4 4 4 4 4 4 4 4 4;
+    pass 4 {
+        load 0 1 => 1; load 0 2 => 0 2; load 0 3 => 0 2 3; load 1 1 => 1 2; load 1 2 => 0 2; load 1 3 => 3;
+        load 2 1 => 0 1 2; load 2 2 => 0 2; load 2 3 => 2 3; load 3 0 => 2; load 3 1 => 1; load 3 2 => 2;
+        load 3 3 => 0 2 3; load 5 0 => 0 2; load 5 1 => 0 1; load 5 3 => 0 3; load 6 0 => 0 2; load 6 1 => 0 1 2;
+        load 6 2 => 0; load 6 3 => 3; load 7 1 => 0 1; load 7 3 => 0 2 3; load 8 0 => 0; load 8 1 => 1 2;
+        load 8 3 => 0 3; load 9 1 => 0 1 2; load 9 3 => 2 3; load 10 1 => 1; load 10 3 => 3; load 11 2 => 0;
+        load 12 2 => 2; store 4 0 => 0; store 4 1 => 1; store 4 2 => 2; store 4 3 => 3;
+    }
+}
+
+straight_line! {
+    Rs10And4Lost5: 14 columns, 4 rows, upper 4 4 4 4 4 4 4 4 4 4 4 4 4 4;
+    pass 4 {
+        load 0 1 => 1; load 0 2 => 0 2; load 0 3 => 0 3; load 1 1 => 0 1; load 1 2 => 0 2; load 1 3 => 3;
+        load 2 1 => 0 1; load 2 2 => 0 2; load 2 3 => 0 3; load 3 0 => 0; load 3 1 => 1; load 3 2 => 0 2;
+        load 3 3 => 0 3; load 4 1 => 1; load 4 2 => 0 2; load 4 3 => 3; load 6 0 => 0; load 6 1 => 0 1; load 6 2 => 2;
+        load 6 3 => 3; load 7 1 => 1; load 7 2 => 2; load 7 3 => 0 3; load 8 1 => 0 1; load 8 2 => 2; load 8 3 => 3;
+        load 9 1 => 0 1; load 9 2 => 2; load 9 3 => 0 3; load 10 1 => 1; load 10 2 => 2; load 10 3 => 3; load 12 2 => 0;
+        store 5 0 => 0; store 5 1 => 1; store 5 2 => 2; store 5 3 => 3;
+    }
+}
+
+straight_line! {
+    Rs10And4Lost6: 14 columns, 4 rows, upper 4 4 4 4 4 4 4 4 4 4 4 4 4 4;
+    pass 4 {
+        load 0 1 => 0 1; load 0 2 => 0 2; load 0 3 => 3; load 1 0 => 0; load 1 1 => 0 1; load 1 2 => 2; load 1 3 => 0 3;
+        load 2 0 => 0; load 2 1 => 0 1; load 2 2 => 0 2; load 2 3 => 0 3; load 3 1 => 0 1; load 3 2 => 0 2;
+        load 3 3 => 0 3; load 4 1 => 0 1; load 4 2 => 2; load 4 3 => 3; load 5 1 => 1; load 5 2 => 2; load 5 3 => 0 3;
+        load 7 1 => 1; load 7 2 => 0 2; load 7 3 => 3; load 8 0 => 0; load 8 1 => 1; load 8 2 => 2; load 8 3 => 0 3;
+        load 9 0 => 0; load 9 1 => 1; load 9 2 => 0 2; load 9 3 => 0 3; load 10 1 => 1; load 10 2 => 2; load 10 3 => 3;
+        load 12 1 => 0; store 6 0 => 0; store 6 1 => 1; store 6 2 => 2; store 6 3 => 3;
+    }
+}
+
+straight_line! {
+    Rs10And4Lost7: 14 columns, 4 rows, upper 4 4 4 4 4 4 4 4 4 4 4 4 4 4;
+    pass 4 {
+        load 0 0 => 0; load 0 1 => 1; load 0 2 => 2 3; load 0 3 => 0 3; load 1 1 => 1 3; load 1 2 => 0 2 3;
+        load 1 3 => 0; load 2 0 => 0; load 2 1 => 1 3; load 2 2 => 0 2 3; load 2 3 => 0 3; load 3 0 => 3;
+        load 3 1 => 0 1; load 3 2 => 2 3; load 3 3 => 0 3; load 4 1 => 1; load 4 2 => 2 3; load 4 3 => 0;
+        load 5 0 => 0 3; load 5 1 => 0 1; load 5 2 => 2; load 6 0 => 0 3; load 6 1 => 0 1 3; load 6 2 => 0 2;
+        load 8 1 => 1 3; load 8 2 => 0 2; load 9 0 => 0; load 9 1 => 1 3; load 9 2 => 0 2; load 9 3 => 3;
+        load 10 1 => 1; load 10 2 => 2; load 12 2 => 3; load 12 3 => 0; store 7 0 => 0; store 7 1 => 1; store 7 2 => 2;
+        store 7 3 => 3;
+    }
+}
+
+straight_line! {
+    Rs10And4Lost8: 14 columns, 4 rows, upper 4 4 4 4 4 4 4 4 4 4 4 4 4 4;
+    pass 4 {
+        load 0 0 => 0 1 2; load 0 3 => 1 2 3; load 1 0 => 0; load 1 2 => 2; load 1 3 => 1 2 3; load 2 0 => 0 2;
+        load 2 2 => 1 2; load 2 3 => 1 2 3; load 3 0 => 0 1; load 3 1 => 2; load 3 3 => 2 3; load 4 0 => 0 1;
+        load 4 1 => 1; load 4 3 => 2 3; load 5 0 => 0 2; load 5 1 => 1 2; load 5 2 => 1; load 5 3 => 3;
+        load 6 0 => 0 1 2; load 6 1 => 1 2; load 6 2 => 1 2; load 6 3 => 1 3; load 7 0 => 0 1 2; load 7 2 => 1;
+        load 7 3 => 3; load 9 0 => 0 2; load 9 2 => 1 2; load 9 3 => 3; load 10 0 => 0; load 10 3 => 3; load 11 3 => 1;
+        load 12 3 => 2; store 8 0 => 0; store 8 1 => 1; store 8 2 => 2; store 8 3 => 3;
+    }
+}
+
+straight_line! {
+    Rs10And4Lost9: 14 columns, 4 rows, upper 4 4 4 4 4 4 4 4 4 4 4 4 4 4;
+    pass 4 {
+        load 0 1 => 1; load 0 2 => 0 2; load 0 3 => 0 3; load 1 1 => 1; load 1 2 => 2; load 1 3 => 0 3; load 2 0 => 0;
+        load 2 1 => 1; load 2 2 => 0 2; load 2 3 => 0 3; load 3 1 => 0 1; load 3 2 => 0 2; load 3 3 => 3;
+        load 4 1 => 0 1; load 4 2 => 2; load 4 3 => 0 3; load 5 1 => 0 1; load 5 2 => 2; load 5 3 => 3; load 6 0 => 0;
+        load 6 1 => 1; load 6 2 => 0 2; load 6 3 => 3; load 7 1 => 1; load 7 2 => 0 2; load 7 3 => 3; load 8 0 => 0;
+        load 8 1 => 0 1; load 8 2 => 2; load 8 3 => 0 3; load 10 1 => 1; load 10 2 => 2; load 10 3 => 3; load 13 2 => 0;
+        store 9 0 => 0; store 9 1 => 1; store 9 2 => 2; store 9 3 => 3;
     }
 }
 

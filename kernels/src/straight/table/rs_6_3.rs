@@ -9,6 +9,12 @@ use crate::straight::{Entries, Move, StraightLine, entry};
 
 pub(super) const TABLE: &[StraightLine] = &[
     entry!("rs:6+3 encode", Rs6And3Encode, Rs6And3Encode),
+    entry!("rs:6+3 lost 0", Rs6And3Lost0, Rs6And3Lost0),
+    entry!("rs:6+3 lost 1", Rs6And3Lost1, Rs6And3Lost1),
+    entry!("rs:6+3 lost 2", Rs6And3Lost2, Rs6And3Lost2),
+    entry!("rs:6+3 lost 3", Rs6And3Lost3, Rs6And3Lost3),
+    entry!("rs:6+3 lost 4", Rs6And3Lost4, Rs6And3Lost4),
+    entry!("rs:6+3 lost 5", Rs6And3Lost5, Rs6And3Lost5),
     entry!("rs:6+3 lost 6 7", Rs6And3Lost6And7, Rs6And3Lost6And7),
     entry!("rs:6+3 lost 6 8", Rs6And3Lost6And8, Rs6And3Lost6And8),
     entry!("rs:6+3 lost 7 8", Rs6And3Lost7And8, Rs6And3Lost7And8),
@@ -25,6 +31,66 @@ straight_line! {
         load 5 3 => 3 7 8 10; store 6 0 => 0; store 6 1 => 1; store 6 2 => 2; store 6 3 => 3; store 7 0 => 4;
         store 7 1 => 5; store 7 2 => 6; store 7 3 => 7; store 8 0 => 8; store 8 1 => 9; store 8 2 => 10;
         store 8 3 => 11;
+    }
+}
+
+straight_line! {
+    Rs6And3Lost0: 9 columns, 4 rows, upper 4 4 4 4 4 4 4 4 4;
+    pass 4 {
+        load 1 1 => 0 1; load 1 2 => 0 2; load 1 3 => 3; load 2 1 => 0 1; load 2 2 => 2; load 2 3 => 3; load 3 0 => 0;
+        load 3 1 => 0 1; load 3 2 => 2; load 3 3 => 0 3; load 4 1 => 1; load 4 2 => 0 2; load 4 3 => 3; load 5 1 => 1;
+        load 5 2 => 2; load 5 3 => 0 3; load 6 1 => 1; load 6 2 => 2; load 6 3 => 3; load 7 3 => 0; store 0 0 => 0;
+        store 0 1 => 1; store 0 2 => 2; store 0 3 => 3;
+    }
+}
+
+straight_line! {
+    Rs6And3Lost1: 9 columns, 4 rows, upper 4 4 4 4 4 4 4 4 4;
+    pass 4 {
+        load 0 0 => 0; load 0 1 => 1; load 0 2 => 2; load 0 3 => 3; load 2 0 => 0; load 2 1 => 1; load 2 2 => 2;
+        load 2 3 => 3; load 3 0 => 0; load 3 1 => 1; load 3 2 => 2; load 3 3 => 3; load 4 0 => 0; load 4 1 => 1;
+        load 4 2 => 2; load 4 3 => 3; load 5 0 => 0; load 5 1 => 1; load 5 2 => 2; load 5 3 => 3; load 6 0 => 0;
+        load 6 1 => 1; load 6 2 => 2; load 6 3 => 3; store 1 0 => 0; store 1 1 => 1; store 1 2 => 2; store 1 3 => 3;
+    }
+}
+
+straight_line! {
+    Rs6And3Lost2: 9 columns, 4 rows, upper 4 4 4 4 4 4 4 4 4;
+    pass 4 {
+        load 0 0 => 0 1 2; load 0 1 => 2; load 0 3 => 3; load 1 0 => 0; load 1 1 => 1; load 1 2 => 1 2; load 1 3 => 2 3;
+        load 3 0 => 0 1; load 3 1 => 1 2; load 3 2 => 2; load 3 3 => 1 3; load 4 0 => 0; load 4 2 => 1; load 4 3 => 2 3;
+        load 5 0 => 0 2; load 5 3 => 1 3; load 6 0 => 0; load 6 3 => 3; load 7 0 => 2; load 7 3 => 1; store 2 0 => 0;
+        store 2 1 => 1; store 2 2 => 2; store 2 3 => 3;
+    }
+}
+
+straight_line! {
+    Rs6And3Lost3: 9 columns, 4 rows, upper 4 4 4 4 4 4 4 4 4;
+    pass 4 {
+        load 0 1 => 1 2; load 0 3 => 0 3; load 1 1 => 0 1 2; load 1 2 => 2; load 1 3 => 0 2 3; load 2 0 => 0 2;
+        load 2 1 => 1 2; load 2 2 => 0 2; load 2 3 => 0 2 3; load 4 0 => 0; load 4 1 => 0 1; load 4 3 => 2 3;
+        load 5 0 => 2; load 5 1 => 0 1; load 5 2 => 0 2; load 5 3 => 3; load 6 1 => 1; load 6 3 => 3; load 8 1 => 2;
+        load 8 3 => 0; store 3 0 => 0; store 3 1 => 1; store 3 2 => 2; store 3 3 => 3;
+    }
+}
+
+straight_line! {
+    Rs6And3Lost4: 9 columns, 4 rows, upper 4 4 4 4 4 4 4 4 4;
+    pass 4 {
+        load 0 0 => 0 2; load 0 1 => 1; load 0 3 => 3; load 1 0 => 0; load 1 1 => 1 2; load 1 2 => 2; load 1 3 => 3;
+        load 2 0 => 0; load 2 1 => 1 2; load 2 3 => 3; load 3 0 => 0 2; load 3 1 => 1 2; load 3 3 => 2 3; load 5 0 => 0;
+        load 5 1 => 1; load 5 3 => 2 3; load 6 0 => 0; load 6 1 => 1; load 6 3 => 3; load 7 3 => 2; store 4 0 => 0;
+        store 4 1 => 1; store 4 2 => 2; store 4 3 => 3;
+    }
+}
+
+straight_line! {
+    Rs6And3Lost5: 9 columns, 4 rows, upper 4 4 4 4 4 4 4 4 4;
+    pass 4 {
+        load 0 0 => 0 3; load 0 1 => 0 1; load 0 2 => 2; load 1 1 => 1 3; load 1 2 => 0 2 3; load 1 3 => 0;
+        load 2 1 => 1 3; load 2 2 => 0 2; load 3 0 => 3; load 3 1 => 0 1 3; load 3 2 => 0 2; load 3 3 => 3;
+        load 4 1 => 1; load 4 2 => 2 3; load 4 3 => 0; load 6 1 => 1; load 6 2 => 2; load 7 0 => 0; load 7 3 => 3;
+        store 5 0 => 0; store 5 1 => 1; store 5 2 => 2; store 5 3 => 3;
     }
 }
 

@@ -9,6 +9,14 @@ use crate::straight::{Entries, Move, StraightLine, entry};
 
 pub(super) const TABLE: &[StraightLine] = &[
     entry!("rs:8+3 encode", Rs8And3Encode, Rs8And3Encode),
+    entry!("rs:8+3 lost 0", Rs8And3Lost0, Rs8And3Lost0),
+    entry!("rs:8+3 lost 1", Rs8And3Lost1, Rs8And3Lost1),
+    entry!("rs:8+3 lost 2", Rs8And3Lost2, Rs8And3Lost2),
+    entry!("rs:8+3 lost 3", Rs8And3Lost3, Rs8And3Lost3),
+    entry!("rs:8+3 lost 4", Rs8And3Lost4, Rs8And3Lost4),
+    entry!("rs:8+3 lost 5", Rs8And3Lost5, Rs8And3Lost5),
+    entry!("rs:8+3 lost 6", Rs8And3Lost6, Rs8And3Lost6),
+    entry!("rs:8+3 lost 7", Rs8And3Lost7, Rs8And3Lost7),
     entry!("rs:8+3 lost 8 9", Rs8And3Lost8And9, Rs8And3Lost8And9),
     entry!("rs:8+3 lost 8 10", Rs8And3Lost8And10, Rs8And3Lost8And10),
     entry!("rs:8+3 lost 9 10", Rs8And3Lost9And10, Rs8And3Lost9And10),
@@ -27,6 +35,95 @@ straight_line! {
         load 7 3 => 3 5 9 10; store 8 0 => 0; store 8 1 => 1; store 8 2 => 2; store 8 3 => 3; store 9 0 => 4;
         store 9 1 => 5; store 9 2 => 6; store 9 3 => 7; store 10 0 => 8; store 10 1 => 9; store 10 2 => 10;
         store 10 3 => 11;
+    }
+}
+
+straight_line! {
+    Rs8And3Lost0: 11 columns, 4 rows, upper 4 4 4 4 4 4 4 4 4 4 4;
+    pass 4 {
+        load 1 0 => 2; load 1 1 => 0 1; load 1 2 => 0 2; load 1 3 => 3; load 2 1 => 0 1; load 2 2 => 2; load 2 3 => 2 3;
+        load 3 0 => 0; load 3 1 => 0 1 2; load 3 3 => 0 2 3; load 4 0 => 2; load 4 1 => 1; load 4 2 => 0;
+        load 4 3 => 2 3; load 5 1 => 1 2; load 5 3 => 0 3; load 6 0 => 0 2; load 6 1 => 1; load 6 2 => 0 2;
+        load 6 3 => 2 3; load 7 0 => 0; load 7 1 => 0 1; load 7 3 => 2 3; load 8 1 => 1; load 8 3 => 3; load 9 1 => 2;
+        load 9 3 => 0; store 0 0 => 0; store 0 1 => 1; store 0 2 => 2; store 0 3 => 3;
+    }
+}
+
+straight_line! {
+    Rs8And3Lost1: 11 columns, 4 rows, upper 4 4 4 4 4 4 4 4 4 4 4;
+    pass 4 {
+        load 0 0 => 0; load 0 1 => 1; load 0 2 => 2; load 0 3 => 3; load 2 0 => 0; load 2 1 => 1; load 2 2 => 2;
+        load 2 3 => 3; load 3 0 => 0; load 3 1 => 1; load 3 2 => 2; load 3 3 => 3; load 4 0 => 0; load 4 1 => 1;
+        load 4 2 => 2; load 4 3 => 3; load 5 0 => 0; load 5 1 => 1; load 5 2 => 2; load 5 3 => 3; load 6 0 => 0;
+        load 6 1 => 1; load 6 2 => 2; load 6 3 => 3; load 7 0 => 0; load 7 1 => 1; load 7 2 => 2; load 7 3 => 3;
+        load 8 0 => 0; load 8 1 => 1; load 8 2 => 2; load 8 3 => 3; store 1 0 => 0; store 1 1 => 1; store 1 2 => 2;
+        store 1 3 => 3;
+    }
+}
+
+straight_line! {
+    Rs8And3Lost2: 11 columns, 4 rows, upper 4 4 4 4 4 4 4 4 4 4 4;
+    pass 4 {
+        load 0 0 => 0 1; load 0 2 => 2; load 0 3 => 3; load 1 0 => 0; load 1 1 => 1; load 1 2 => 1 2; load 1 3 => 3;
+        load 3 0 => 0 1; load 3 1 => 1; load 3 2 => 2; load 3 3 => 1 3; load 4 0 => 0; load 4 2 => 1 2; load 4 3 => 3;
+        load 5 0 => 0; load 5 2 => 2; load 5 3 => 1 3; load 6 0 => 0 1; load 6 2 => 1 2; load 6 3 => 3; load 7 0 => 0 1;
+        load 7 1 => 1; load 7 2 => 2; load 7 3 => 3; load 8 0 => 0; load 8 2 => 2; load 8 3 => 3; load 9 3 => 1;
+        store 2 0 => 0; store 2 1 => 1; store 2 2 => 2; store 2 3 => 3;
+    }
+}
+
+straight_line! {
+    Rs8And3Lost3: 11 columns, 4 rows, upper 4 4 4 4 4 4 4 4 4 4 4;
+    pass 4 {
+        load 0 1 => 1 2; load 0 3 => 0 3; load 1 1 => 0 1 2; load 1 2 => 2; load 1 3 => 0 2 3; load 2 0 => 0 2;
+        load 2 1 => 1 2; load 2 2 => 0 2; load 2 3 => 0 2 3; load 4 0 => 0; load 4 1 => 0 1; load 4 3 => 2 3;
+        load 5 0 => 2; load 5 1 => 0 1; load 5 2 => 0 2; load 5 3 => 3; load 6 0 => 0; load 6 1 => 1 2; load 6 2 => 2;
+        load 6 3 => 0 3; load 7 1 => 0 1; load 7 2 => 2; load 7 3 => 2 3; load 8 1 => 1; load 8 3 => 3; load 10 1 => 2;
+        load 10 3 => 0; store 3 0 => 0; store 3 1 => 1; store 3 2 => 2; store 3 3 => 3;
+    }
+}
+
+straight_line! {
+    Rs8And3Lost4: 11 columns, 4 rows, upper 4 4 4 4 4 4 4 4 4 4 4;
+    pass 4 {
+        load 0 0 => 0; load 0 2 => 2; load 0 3 => 1 3; load 1 0 => 0 1; load 1 1 => 1; load 1 2 => 2; load 1 3 => 1 3;
+        load 2 0 => 0 1; load 2 2 => 2; load 2 3 => 1 3; load 3 0 => 0 1; load 3 2 => 1 2; load 3 3 => 3; load 5 0 => 0;
+        load 5 2 => 1 2; load 5 3 => 3; load 6 0 => 0; load 6 1 => 1; load 6 2 => 2; load 6 3 => 1 3; load 7 0 => 0 1;
+        load 7 2 => 2; load 7 3 => 3; load 8 0 => 0; load 8 2 => 2; load 8 3 => 3; load 9 2 => 1; store 4 0 => 0;
+        store 4 1 => 1; store 4 2 => 2; store 4 3 => 3;
+    }
+}
+
+straight_line! {
+    Rs8And3Lost5: 11 columns, 4 rows, upper 4 4 4 4 4 4 4 4 4 4 4;
+    pass 4 {
+        load 0 0 => 0; load 0 1 => 1; load 0 3 => 2 3; load 1 0 => 0 2; load 1 1 => 1 2; load 1 3 => 2 3;
+        load 2 0 => 0 2; load 2 1 => 1; load 2 3 => 2 3; load 3 0 => 0 2; load 3 1 => 1; load 3 2 => 2; load 3 3 => 3;
+        load 4 0 => 0; load 4 1 => 1 2; load 4 3 => 3; load 6 0 => 0; load 6 1 => 1 2; load 6 3 => 2 3; load 7 0 => 0 2;
+        load 7 1 => 1; load 7 3 => 3; load 8 0 => 0; load 8 1 => 1; load 8 3 => 3; load 9 2 => 2; store 5 0 => 0;
+        store 5 1 => 1; store 5 2 => 2; store 5 3 => 3;
+    }
+}
+
+straight_line! {
+    Rs8And3Lost6: 11 columns, 4 rows, upper 4 4 4 4 4 4 4 4 4 4 4;
+    pass 4 {
+        load 0 0 => 0 1; load 0 2 => 2; load 0 3 => 3; load 1 0 => 0 1; load 1 2 => 1 2; load 1 3 => 3; load 2 0 => 0;
+        load 2 1 => 1; load 2 2 => 2; load 2 3 => 1 3; load 3 0 => 0 1; load 3 1 => 1; load 3 2 => 2; load 3 3 => 3;
+        load 4 0 => 0 1; load 4 1 => 1; load 4 2 => 1 2; load 4 3 => 3; load 5 0 => 0; load 5 2 => 1 2; load 5 3 => 1 3;
+        load 7 0 => 0; load 7 2 => 1 2; load 7 3 => 3; load 8 0 => 0; load 8 2 => 2; load 8 3 => 3; load 10 0 => 1;
+        store 6 0 => 0; store 6 1 => 1; store 6 2 => 2; store 6 3 => 3;
+    }
+}
+
+straight_line! {
+    Rs8And3Lost7: 11 columns, 4 rows, upper 4 4 4 4 4 4 4 4 4 4 4;
+    pass 4 {
+        load 0 2 => 2; load 0 3 => 0 1 3; load 1 0 => 0; load 1 1 => 0 1; load 1 2 => 2; load 1 3 => 0 1 3;
+        load 2 0 => 0 1; load 2 2 => 1 2; load 2 3 => 0 1 3; load 3 0 => 0 1; load 3 2 => 0 2; load 3 3 => 3;
+        load 4 0 => 1; load 4 1 => 0 1; load 4 2 => 2; load 4 3 => 3; load 5 1 => 1; load 5 2 => 0 1 2; load 5 3 => 3;
+        load 6 0 => 1; load 6 1 => 0; load 6 2 => 2; load 6 3 => 0 1 3; load 8 2 => 2; load 8 3 => 3; load 9 2 => 0;
+        load 10 3 => 1; store 7 0 => 0; store 7 1 => 1; store 7 2 => 2; store 7 3 => 3;
     }
 }
 

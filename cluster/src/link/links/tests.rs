@@ -1,0 +1,292 @@
+use super::*;
+
+const PERIOD: Duration = Duration::from_millis(20);
+
+fn at(milliseconds: u64) -> Time {
+    Time::from_micros(milliseconds * 1000)
+}
+
+fn plan(peer: u32, names: [u16; 2], first: u32) -> LinkPlan {
+    LinkPlan { peer: NodeId(peer), names, first }
+}
+
+fn end(own: u32, start: u64, now: u64, first: u32) -> Links {
+    let names = if own == 0 { [4, 5] } else { [5, 4] };
+    let timing = LinkTiming::new(PERIOD, 1);
+    Links::new(at(now), timing, 9, NodeId(own), start, [plan(1 - own, names, first)])
+}
+
+/// Two ends of a link, millisecond by millisecond, with a delay of 1 ms each way.
+struct Pair {
+    now: u64,
+    ends: [Links; 2],
+    under_way: Vec<(u64, usize, Ping)>,
+    /// Which directions work: from end 0, from end 1.
+    works: [bool; 2],
+    /// For so long end 1 does nothing, time and again: its machine is busy.
+    busy: u64,
+    told: [Vec<(u64, LinkState)>; 2],
+}
+
+use LinkState::{Down, Up};
+
+impl Pair {
+    fn new() -> Self {
+        Self {
+            now: 0,
+            ends: [end(0, 1, 0, u32::MAX - 3), end(1, 1, 0, 77)],
+            under_way: Vec::new(),
+            works: [true; 2],
+            busy: 0,
+            told: [Vec::new(), Vec::new()],
+        }
+    }
+
+    fn run(&mut self, milliseconds: u64) {
+        for _ in 0..milliseconds {
+            self.now += 1;
+            let (now, is_busy) = (self.now, self.now % (self.busy + 20) < self.busy);
+            for (_, to, ping) in self.under_way.extract_if(.., |(due, to, _)| *due <= now && !(is_busy && *to == 1)) {
+                self.ends[to].handle_message(at(self.now), 0, &ping);
+            }
+            for (index, end) in self.ends.iter_mut().enumerate() {
+                if is_busy && index == 1 {
+                    continue;
+                }
+                if end.poll_timeout() <= at(self.now) {
+                    end.handle_timeout(at(self.now));
+                }
+                while let Some((_, ping)) = end.poll_transmit() {
+                    if self.works[index] {
+                        self.under_way.push((self.now + 1, 1 - index, ping));
+                    }
+                }
+                while let Some(event) = end.poll_event() {
+                    self.told[index].push((self.now, event.state));
+                }
+            }
+        }
+    }
+
+    /// A ping that end 1 could send now.
+    fn ping_of_1(&self) -> Ping {
+        let mut end = self.ends[1].clone();
+        end.handle_timeout(end.poll_timeout());
+        end.poll_transmit().unwrap().1
+    }
+}
+
+#[test]
+fn both_ends_come_up_and_stay_up() {
+    let mut pair = Pair::new();
+    pair.run(2000);
+    for told in &pair.told {
+        assert!(matches!(told[..], [(up, Up)] if up <= 100), "{told:?}");
+    }
+    assert!(pair.ends[0].round_trip(0) <= Duration::from_millis(3), "{:?}", pair.ends[0].round_trip(0));
+    assert_eq!(pair.ends[0].dropped(), Dropped::default());
+}
+
+/// Each direction cut by itself, and both: each end says Down once, within the time-out, and Up once after the heal.
+#[test]
+fn a_cut_in_either_direction_is_seen_by_both_ends() {
+    for works in [[false, true], [true, false], [false, false]] {
+        let mut pair = Pair::new();
+        pair.run(500);
+        pair.works = works;
+        pair.run(500);
+        pair.works = [true; 2];
+        pair.run(500);
+        for told in &pair.told {
+            let [(_, Up), (down, Down), (up, Up)] = told[..] else {
+                panic!("{works:?}: {told:?}");
+            };
+            // The newest echoed ping was up to two periods old. T is 100 ms, 8 for the round trip, 0 for lag.
+            assert!((550..=620).contains(&down), "{works:?}: down at {down}");
+            assert!((1000..=1100).contains(&up), "{works:?}: up at {up}");
+        }
+        let ends: Vec<_> = pair.ends.iter().map(|end| *end.end(0)).collect();
+        assert_eq!(ends.iter().map(|end| end.history().count()).collect::<Vec<_>>(), [3, 3], "{works:?}");
+    }
+}
+
+/// The end that still hears takes the other's word at once.
+#[test]
+fn after_a_one_way_cut_the_first_down_is_everybodys() {
+    let mut pair = Pair::new();
+    pair.run(500);
+    pair.works = [true, false];
+    pair.run(500);
+    let [first, second] = pair.told.each_ref().map(|told| told[1].0);
+    assert!(first.abs_diff(second) <= 42, "one period, and the way: {first} {second}");
+}
+
+#[test]
+fn a_link_that_never_works_is_down_after_the_timeout() {
+    let mut pair = Pair::new();
+    pair.works = [false, true];
+    pair.run(300);
+    for (told, end) in pair.told.iter().zip(&pair.ends) {
+        assert!(matches!(told[..], [(down, Down)] if (100..=121).contains(&down)), "{told:?}");
+        assert_eq!(end.end(0).history().count(), 0, "that is no transition");
+    }
+}
+
+#[test]
+fn a_restart_of_the_peer_is_a_down_and_an_up() {
+    let mut pair = Pair::new();
+    pair.run(500);
+    let old = pair.ping_of_1();
+    pair.ends[1] = end(1, 2, 500, 5);
+    pair.run(300);
+    assert!(
+        matches!(pair.told[0][..], [(_, Up), (down, Down), (up, Up)] if down <= 525 && up <= 620),
+        "{:?}",
+        pair.told[0]
+    );
+    // What the earlier start sent comes late: it changes nothing.
+    pair.ends[0].handle_message(at(pair.now), 0, &old);
+    assert_eq!((pair.ends[0].poll_event(), pair.ends[0].dropped().old), (None, 1));
+}
+
+/// A process that was held up for longer than the time-out has not heard, but nothing says that the link is dead.
+#[test]
+fn being_held_up_oneself_is_no_evidence() {
+    let mut pair = Pair::new();
+    pair.run(500);
+    let mut held_up = pair.ends[0].clone();
+    held_up.handle_timeout(at(pair.now + 300));
+    assert_eq!(held_up.poll_event(), None);
+    let mut now = pair.now + 300;
+    while held_up.poll_event().is_none() {
+        now += 1;
+        held_up.handle_timeout(at(now));
+    }
+    assert!((350..400).contains(&(now - pair.now)), "but silence goes on counting: {now}");
+}
+
+/// A machine that gets ever busier is not down: the time-out grows with how late its timers are.
+#[test]
+fn a_busy_peer_is_not_down() {
+    let mut pair = Pair::new();
+    pair.run(500);
+    for busy in [30, 50, 70, 90, 110, 130, 150] {
+        pair.busy = busy;
+        pair.run(2000);
+    }
+    assert_eq!(pair.told[0].len(), 1, "{:?}", pair.told[0]);
+    // And dead is dead all the same, within the longest time-out.
+    let dead = pair.now;
+    pair.works = [false; 2];
+    pair.run(700);
+    assert!(matches!(pair.told[0][..], [_, (down, Down)] if down < dead + 560), "{:?}", pair.told[0]);
+}
+
+#[test]
+fn a_hint_brings_both_ends_down_and_echoes_up_again() {
+    for hint in [Hint::Carrier, Hint::Refused, Hint::Planted] {
+        let mut pair = Pair::new();
+        pair.run(500);
+        pair.ends[0].handle_hint(at(500), 0, hint);
+        pair.run(200);
+        for (told, soonest) in pair.told.iter().zip([501, 502]) {
+            assert!(
+                matches!(told[..], [_, (down, Down), (up, Up)] if down == soonest && up <= 600),
+                "{hint:?}: {told:?}"
+            );
+        }
+        // A Down of what is down already is none.
+        pair.works = [false; 2];
+        pair.run(500);
+        let before = pair.told[0].len();
+        pair.ends[0].handle_hint(at(pair.now), 0, hint);
+        pair.run(100);
+        assert_eq!(pair.told[0].len(), before);
+    }
+}
+
+/// The third Down within ten seconds doubles the echoes that are needed, and so on up to 64: 1.3 s at 20 ms.
+#[test]
+fn flapping_links_stay_down_for_longer() {
+    let mut pair = Pair::new();
+    pair.run(500);
+    let mut recoveries = Vec::new();
+    for _ in 0..8 {
+        pair.ends[0].handle_hint(at(pair.now), 0, Hint::Carrier);
+        pair.run(2000);
+        let [.., (down, Down), (up, Up)] = pair.told[0][..] else { panic!("{:?}", pair.told[0]) };
+        recoveries.push(up - down);
+    }
+    let expected = [60, 60, 120, 240, 480, 960, 1280, 1280];
+    for (found, expected) in recoveries.iter().zip(expected) {
+        assert!((expected..=expected + 45).contains(found), "{recoveries:?}");
+    }
+}
+
+/// One ping in ten lost each way: after the link has found that out, silence must be longer.
+#[test]
+fn a_lossy_link_is_up_once_its_loss_is_known() {
+    let mut pair = Pair::new();
+    let mut state = 1_u64;
+    let mut lossy = |pair: &mut Pair, milliseconds: u64| {
+        for _ in 0..milliseconds {
+            pair.works = [0; 2].map(|_: u8| {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                !(state >> 33).is_multiple_of(10)
+            });
+            pair.run(1);
+        }
+    };
+    lossy(&mut pair, 10_000);
+    let [heard, own] = pair.ends[0].loss_permille(0);
+    assert!((40..=180).contains(&heard) && (40..=180).contains(&own), "{heard} {own}");
+    assert!(pair.ends[0].timeout(0) >= Duration::from_millis(180), "{:?}", pair.ends[0].timeout(0));
+    let before = pair.told[0].len();
+    lossy(&mut pair, 120_000);
+    assert_eq!(pair.told[0].len(), before, "{:?}", pair.told[0]);
+}
+
+/// A genuine ping of the same session, replayed or far from the newest, is no evidence.
+#[test]
+fn what_was_recorded_changes_nothing() {
+    let mut pair = Pair::new();
+    pair.run(500);
+    let ping = pair.ping_of_1();
+    for number in [ping.number.wrapping_add(1 << 30), ping.number.wrapping_add(5000), ping.number.wrapping_sub(2)] {
+        pair.ends[0].handle_message(at(500), 0, &Ping { number, ..ping });
+    }
+    assert_eq!(pair.ends[0].dropped(), Dropped { replayed: 3, ..Dropped::default() });
+    pair.works = [true, false];
+    for _ in 0..20 {
+        // Over and over: the link goes down all the same.
+        pair.run(20);
+        pair.ends[0].handle_message(at(pair.now), 0, &ping);
+    }
+    pair.works = [true; 2];
+    pair.run(1000);
+    assert!(matches!(pair.told[0][..], [(_, Up), (_, Down), (_, Up)]), "{:?}", pair.told);
+}
+
+#[test]
+fn others_are_not_heard() {
+    let mut pair = Pair::new();
+    pair.run(500);
+    let ping = pair.ping_of_1();
+    let anew = |sender| super::super::Token { sender, ..ping.token };
+    for other in [
+        Ping { cluster: 8, token: anew(5), ..ping },
+        Ping { sender: NodeId(2), token: anew(5), ..ping },
+        Ping { receiver: NodeId(2), token: anew(5), ..ping },
+        Ping { link: 6, token: anew(5), ..ping },
+    ] {
+        pair.ends[0].handle_message(at(500), 0, &other);
+        assert_eq!(pair.ends[0].poll_event(), None);
+    }
+    assert_eq!(pair.ends[0].dropped(), Dropped { foreign: 4, ..Dropped::default() });
+    let count = ping.token.count + 7;
+    pair.ends[0].handle_message(at(500), 0, &Ping { token: super::super::Token { count, ..ping.token }, ..ping });
+    assert_eq!((pair.ends[0].poll_event(), pair.ends[0].dropped().refused), (None, 1));
+    // The same with nothing wrong is a restart.
+    pair.ends[0].handle_message(at(500), 0, &Ping { token: anew(5), ..ping });
+    assert_eq!(pair.ends[0].poll_event().map(|event| event.state), Some(Down));
+}

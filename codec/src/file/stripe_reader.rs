@@ -1,0 +1,512 @@
+//! One stripe after the other out of column files: every block read is checked, and what is lost is recovered block by
+//! block, so that a column with a bad block still helps everywhere else.
+
+use std::io;
+use std::num::NonZero;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+
+use rustix::fs::Advice;
+
+use super::{FileError, Title};
+use crate::code::{Cell, CellKind};
+use crate::column::{CHECKSUM_BYTES, StripeShape, crc64, crc64_of_xor};
+use crate::integrity::equations;
+use crate::schedule::{ErasurePattern, Schedule, lightest};
+
+/// How many stripes ahead the disks are told what will be read.
+pub(super) const STRIPES_AHEAD: u64 = 8;
+
+/// What is known of a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Nothing yet.
+    Unread,
+    /// Its column is not there.
+    Missing,
+    /// The disk refused, or the file ends before.
+    Unreadable,
+    /// Not what its checksum says.
+    Wrong,
+    /// As its checksum says, or recovered.
+    Sound,
+}
+
+impl State {
+    fn is_lost(self) -> bool {
+        matches!(self, Self::Missing | Self::Unreadable | Self::Wrong)
+    }
+}
+
+/// A block: what is known of it, and the CRC of its bytes.
+#[derive(Clone, Copy, Debug)]
+struct Block {
+    state: State,
+    crc: u64,
+}
+
+/// Where a block is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    /// The stripe.
+    pub(super) stripe: u64,
+    /// The row of the cell.
+    pub(super) row: u16,
+    /// The block of the cell.
+    pub(super) block: u32,
+}
+
+/// What is wrong with the blocks of a column.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct ColumnDamage {
+    /// Blocks that are not what their checksums say.
+    pub(super) blocks: u64,
+    /// Of these, blocks that agree with the other columns: their checksums are what is damaged.
+    pub(super) checksums: u64,
+    /// Blocks that could not be read.
+    pub(super) unreadable: u64,
+    /// Stripes in which all blocks are as their checksums say, and the other columns say otherwise.
+    pub(super) silent: u64,
+    /// The first of them.
+    pub(super) first: Option<Place>,
+}
+
+impl ColumnDamage {
+    fn note(&mut self, place: Place) {
+        self.first = Some(self.first.map_or(place, |first| first.min(place)));
+    }
+
+    /// Adds what another thread found.
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.blocks += other.blocks;
+        self.checksums += other.checksums;
+        self.unreadable += other.unreadable;
+        self.silent += other.silent;
+        if let Some(place) = other.first {
+            self.note(place);
+        }
+    }
+
+    /// Whether there is any.
+    pub(super) fn is_none(&self) -> bool {
+        self.first.is_none()
+    }
+}
+
+/// Which lost cells are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    Data,
+    All,
+}
+
+/// Reads stripes of a title, with buffers that every stripe uses again.
+///
+/// Shape: the record of each column as the file has it, cells and checksums.
+pub(super) struct StripeReader<'a> {
+    title: &'a Title,
+    equations: Vec<Vec<Cell>>,
+    shape: StripeShape,
+    records: Vec<Vec<u8>>,
+    blocks: Vec<Block>,
+    damage: Vec<ColumnDamage>,
+}
+
+impl<'a> StripeReader<'a> {
+    /// Prepares for a title that has stripes.
+    pub(super) fn new(title: &'a Title) -> Self {
+        let columns = title.columns.len();
+        Self {
+            title,
+            equations: equations(title.code()),
+            shape: title.geometry.stripe(0),
+            records: vec![Vec::new(); columns],
+            blocks: Vec::new(),
+            damage: vec![ColumnDamage::default(); columns],
+        }
+    }
+
+    /// What was wrong with each column so far.
+    pub(super) fn damage(&self) -> &[ColumnDamage] {
+        &self.damage
+    }
+
+    /// The stripe at hand.
+    pub(super) fn shape(&self) -> &StripeShape {
+        &self.shape
+    }
+
+    /// The record of a column as it was read and recovered. Its checksums are those that were read.
+    pub(super) fn record_mut(&mut self, column: usize) -> &mut Vec<u8> {
+        &mut self.records[column]
+    }
+
+    /// Turns to a stripe: nothing of it is known.
+    pub(super) fn begin(&mut self, index: u64) {
+        self.shape = self.title.geometry.stripe(index);
+        let bytes = in_memory(self.shape.record_bytes());
+        for record in &mut self.records {
+            record.resize(bytes, 0);
+        }
+        let each = usize::from(self.shape.rows) * self.shape.blocks_per_cell() as usize;
+        self.blocks.clear();
+        for file in &self.title.columns {
+            let state = if file.is_some() { State::Unread } else { State::Missing };
+            self.blocks.extend(std::iter::repeat_n(Block { state, crc: 0 }, each));
+        }
+    }
+
+    /// Lets the disks fetch what a later stripe will take, while this one is worked on: the reads of several threads that
+    /// leave parity out do not look sequential to the system.
+    fn fetch_ahead(&self, only_data: bool) {
+        let index = self.shape.index + STRIPES_AHEAD;
+        if index >= self.title.geometry.stripe_count() {
+            return;
+        }
+        let shape = self.title.geometry.stripe(index);
+        for (column, file) in self.title.columns.iter().enumerate() {
+            let Some(file) = file else { continue };
+            let data_rows = Cell::new(column, self.title.code().data_rows(column)).row;
+            let bytes = if only_data { shape.cell_offset(data_rows) } else { shape.record_bytes() };
+            if let Some(bytes) = NonZero::new(bytes) {
+                // A hint: where it is refused, the read itself will tell why.
+                let _ = rustix::fs::fadvise(&file.file, shape.record_offset, Some(bytes), Advice::WillNeed);
+            }
+        }
+    }
+
+    /// Reads all cells of all columns.
+    pub(super) fn read_all(&mut self) {
+        self.fetch_ahead(false);
+        for column in 0..self.records.len() {
+            self.read_rows(column, 0..self.shape.rows);
+        }
+    }
+
+    /// Reads the data cells of all columns.
+    pub(super) fn read_data(&mut self) {
+        // With a column missing, parity will be needed.
+        self.fetch_ahead(self.title.columns.iter().all(Option::is_some));
+        for column in 0..self.records.len() {
+            let data_rows = self.title.code().data_rows(column);
+            self.read_rows(column, 0..Cell::new(column, data_rows).row);
+        }
+    }
+
+    /// Reads those cells of a column that were not read.
+    fn read_rest(&mut self, column: usize) {
+        let is_unread = |row: &u16| self.block(Cell::new(column, usize::from(*row)), 0).state == State::Unread;
+        let first = (0..self.shape.rows).find(is_unread).unwrap_or(self.shape.rows);
+        self.read_rows(column, first..self.shape.rows);
+    }
+
+    /// Reads rows of a column and checks every block.
+    fn read_rows(&mut self, column: usize, rows: Range<u16>) {
+        let Some(file) = self.title.columns[column].as_ref().filter(|_| !rows.is_empty()) else { return };
+        let shape = self.shape;
+        let cells = in_memory(shape.cell_offset(rows.start))..in_memory(shape.cell_offset(rows.end));
+        let checksums = in_memory(shape.checksum_offset(rows.start, 0))..in_memory(shape.checksum_offset(rows.end, 0));
+        let mut read = |range: Range<usize>| {
+            let offset = shape.record_offset + range.start as u64;
+            file.file.read_exact_at(&mut self.records[column][range], offset)
+        };
+        let whole = if cells.end == checksums.start {
+            read(cells.start..checksums.end)
+        } else {
+            read(cells).and_then(|()| read(checksums))
+        };
+        for row in rows {
+            for block in 0..shape.blocks_per_cell() {
+                // One bad sector makes the whole read fail: then each block is tried.
+                let read = if whole.is_ok() { Ok(()) } else { self.read_block(column, row, block) };
+                self.check_block(column, row, block, &read);
+            }
+        }
+    }
+
+    fn read_block(&mut self, column: usize, row: u16, block: u32) -> io::Result<()> {
+        let Some(file) = &self.title.columns[column] else { return Ok(()) };
+        let shape = &self.shape;
+        let cell = in_memory(shape.cell_offset(row));
+        let range = shape.block_range(block);
+        let checksum = in_memory(shape.checksum_offset(row, block));
+        for range in [cell + range.start..cell + range.end, checksum..checksum + CHECKSUM_BYTES] {
+            let offset = shape.record_offset + range.start as u64;
+            file.file.read_exact_at(&mut self.records[column][range], offset)?;
+        }
+        Ok(())
+    }
+
+    fn check_block(&mut self, column: usize, row: u16, block: u32, read: &io::Result<()>) {
+        let cell = Cell::new(column, usize::from(row));
+        let crc = crc64(self.bytes(cell, block..block + 1));
+        let at = in_memory(self.shape.checksum_offset(row, block));
+        let stored = &self.records[column][at..at + CHECKSUM_BYTES];
+        let stored = u64::from_le_bytes(stored.try_into().expect("eight bytes"));
+        let stripe = self.shape.index;
+        let state = match read {
+            Err(_) => State::Unreadable,
+            Ok(()) if self.title.seals[column].crc(stripe, row, block, stored) == crc => State::Sound,
+            Ok(()) => State::Wrong,
+        };
+        *self.block_mut(cell, block) = Block { state, crc };
+        if state.is_lost() {
+            let damage = &mut self.damage[column];
+            damage.note(Place { stripe, row, block });
+            if state == State::Wrong {
+                damage.blocks += 1;
+            } else {
+                damage.unreadable += 1;
+            }
+        }
+    }
+
+    /// Counts the damaged checksums: where a block agrees with the CRC that follows from sound blocks of the other
+    /// columns, not the block is wrong but what stands for its checksum.
+    pub(super) fn tell_checksums_from_blocks(&mut self) {
+        for block in 0..self.shape.blocks_per_cell() {
+            let length = self.shape.block_range(block).len();
+            for equation in &self.equations {
+                let mut lost = equation.iter().filter(|cell| self.block(**cell, block).state != State::Sound);
+                let (Some(&cell), None) = (lost.next(), lost.next()) else { continue };
+                let found = self.block(cell, block);
+                if found.state != State::Wrong {
+                    continue;
+                }
+                let others = equation.iter().filter(|other| **other != cell);
+                let crcs: Vec<u64> = others.map(|other| self.block(*other, block).crc).collect();
+                if crc64_of_xor(&crcs, length) == found.crc {
+                    self.damage[usize::from(cell.column)].checksums += 1;
+                    let at = self.index(cell, block);
+                    self.blocks[at].state = State::Sound;
+                }
+            }
+        }
+    }
+
+    /// Whether everything wanted is sound.
+    pub(super) fn is_sound(&self, wanted: Wanted) -> bool {
+        let blocks = 0..self.shape.blocks_per_cell();
+        let sound = |cell: Cell| blocks.clone().all(|block| self.block(cell, block).state == State::Sound);
+        match wanted {
+            Wanted::All => self.blocks.iter().all(|block| block.state == State::Sound),
+            Wanted::Data => (0..self.title.code().data_cell_count()).all(|at| sound(self.title.code().data_cell(at))),
+        }
+    }
+
+    /// Whether the columns agree with each other, told by their checksums alone: the CRC of an XOR follows from those of
+    /// its members.
+    ///
+    /// Shape: all must be sound.
+    pub(super) fn is_consistent(&self) -> bool {
+        (0..self.shape.blocks_per_cell()).all(|block| {
+            let length = self.shape.block_range(block).len();
+            self.equations.iter().all(|equation| {
+                let crcs: Vec<u64> = equation.iter().map(|cell| self.block(*cell, block).crc).collect();
+                let (parity, of) = crcs.split_last().expect("an equation has a parity cell");
+                crc64_of_xor(of, length) == *parity
+            })
+        })
+    }
+
+    /// All cells, column by column.
+    pub(super) fn cells(&self) -> Vec<&[u8]> {
+        let cell_bytes = self.shape.cell_bytes as usize;
+        let rows = usize::from(self.shape.rows);
+        self.records.iter().flat_map(|record| record[..rows * cell_bytes].chunks_exact(cell_bytes)).collect()
+    }
+
+    /// The cells of a column, to be corrected.
+    pub(super) fn column_cells_mut(&mut self, column: usize) -> Vec<&mut [u8]> {
+        let cell_bytes = self.shape.cell_bytes as usize;
+        let rows = usize::from(self.shape.rows);
+        self.records[column][..rows * cell_bytes].chunks_exact_mut(cell_bytes).collect()
+    }
+
+    /// Notes that a column is silently wrong in this stripe.
+    pub(super) fn note_silent(&mut self, column: usize) {
+        let place = Place { stripe: self.shape.index, row: 0, block: 0 };
+        self.damage[column].silent += 1;
+        self.damage[column].note(place);
+    }
+
+    /// The bytes of the title in this stripe, in order, in the cells that hold them.
+    pub(super) fn data(&self) -> Vec<&[u8]> {
+        let code = self.title.code();
+        let mut left = in_memory(self.shape.data_bytes);
+        let mut parts = Vec::with_capacity(code.data_cell_count());
+        for index in 0..code.data_cell_count() {
+            let bytes = self.bytes(code.data_cell(index), 0..self.shape.blocks_per_cell());
+            let used = left.min(bytes.len());
+            parts.push(&bytes[..used]);
+            left -= used;
+            if left == 0 {
+                break;
+            }
+        }
+        parts
+    }
+
+    /// Recovers what is wanted and lost, reading what that takes.
+    ///
+    /// # Errors
+    /// It cannot be recovered.
+    pub(super) fn recover(&mut self, wanted: Wanted) -> Result<(), FileError> {
+        'anew: loop {
+            for (blocks, lost) in self.losses(wanted) {
+                let cells = self.lost_cells(wanted, &blocks);
+                if lost.len() > self.title.code().tolerates() {
+                    if let Some(unread) = (0..self.records.len()).find(|&column| self.has_unread(column)) {
+                        self.read_rest(unread);
+                        continue 'anew;
+                    }
+                    self.recover_cell_by_cell(&cells, &blocks, lost)?;
+                    continue 'anew;
+                }
+                let schedule = self.title.codec.recover_schedule(lost, &cells);
+                let schedule = schedule.expect("the columns are the code's, and no more than it tolerates");
+                let inputs = schedule.inputs().iter();
+                let mut unread = inputs.filter(|cell| self.state(**cell, &blocks) == State::Unread);
+                if let Some(cell) = unread.next() {
+                    self.read_rest(usize::from(cell.column));
+                    continue 'anew;
+                }
+                self.run(&schedule, &blocks)?;
+            }
+            return Ok(());
+        }
+    }
+
+    /// Runs of blocks in which the same columns are lost and something wanted is.
+    fn losses(&self, wanted: Wanted) -> Vec<(Range<u32>, ErasurePattern)> {
+        let mut runs: Vec<(Range<u32>, ErasurePattern)> = Vec::new();
+        for block in 0..self.shape.blocks_per_cell() {
+            if self.lost_cells(wanted, &(block..block + 1)).is_empty() {
+                continue;
+            }
+            let lost = self.title.code().cells().filter(|cell| self.block(*cell, block).state.is_lost());
+            let lost = lost.fold(ErasurePattern::none(), |lost, cell| lost.with(usize::from(cell.column)));
+            match runs.last_mut() {
+                Some((blocks, of)) if blocks.end == block && *of == lost => blocks.end += 1,
+                _ => runs.push((block..block + 1, lost)),
+            }
+        }
+        runs
+    }
+
+    /// The wanted cells that are lost in some of the blocks.
+    fn lost_cells(&self, wanted: Wanted, blocks: &Range<u32>) -> Vec<Cell> {
+        let code = self.title.code();
+        let is_wanted = |cell: Cell| wanted == Wanted::All || matches!(code.cell(cell), CellKind::Data { .. });
+        let is_lost = |cell: Cell| blocks.clone().any(|block| self.block(cell, block).state.is_lost());
+        code.cells().filter(|cell| is_wanted(*cell) && is_lost(*cell)).collect()
+    }
+
+    fn has_unread(&self, column: usize) -> bool {
+        (0..self.shape.rows).any(|row| {
+            let cell = Cell::new(column, usize::from(row));
+            self.block(cell, 0).state == State::Unread
+        })
+    }
+
+    /// Runs a schedule on some blocks of all its cells, and compares what comes out with the checksums that follow from
+    /// those of its inputs.
+    fn run(&mut self, schedule: &Schedule, blocks: &Range<u32>) -> Result<(), FileError> {
+        let span = self.span(blocks);
+        let cell_bytes = self.shape.cell_bytes as usize;
+        let rows = usize::from(self.shape.rows);
+        let all = self.records.iter_mut().flat_map(|record| record[..rows * cell_bytes].chunks_exact_mut(cell_bytes));
+        let mut cells: Vec<&mut [u8]> = all.map(|cell| &mut cell[span.clone()]).collect();
+        let place = |cell: &Cell| usize::from(cell.column) * rows + usize::from(cell.row);
+        let mut outputs: Vec<&mut [u8]> =
+            schedule.targets().iter().map(|target| std::mem::take(&mut cells[place(target)])).collect();
+        let inputs: Vec<&[u8]> = schedule.inputs().iter().map(|input| &*cells[place(input)]).collect();
+        self.title.codec.run(schedule, &inputs, &mut outputs);
+        for block in blocks.clone() {
+            let length = self.shape.block_range(block).len();
+            let mut crcs: Vec<u64> = schedule.inputs().iter().map(|cell| self.block(*cell, block).crc).collect();
+            for (sources, &cell) in schedule.program().steps().zip(schedule.targets()) {
+                let sources: Vec<u64> = sources.iter().map(|source| crcs[usize::from(*source)]).collect();
+                let crc = crc64_of_xor(&sources, length);
+                self.set_recovered(cell, block, crc)?;
+                crcs.push(crc);
+            }
+        }
+        Ok(())
+    }
+
+    fn set_recovered(&mut self, cell: Cell, block: u32, expected: u64) -> Result<(), FileError> {
+        if crc64(self.bytes(cell, block..block + 1)) != expected {
+            return Err(FileError::Recovered { stripe: self.shape.index, cell });
+        }
+        *self.block_mut(cell, block) = Block { state: State::Sound, crc: expected };
+        Ok(())
+    }
+
+    /// Where more columns are damaged than the code tolerates, but none of them wholly: the parity equations may still
+    /// give the lost cells.
+    fn recover_cell_by_cell(
+        &mut self,
+        cells: &[Cell],
+        blocks: &Range<u32>,
+        lost: ErasurePattern,
+    ) -> Result<(), FileError> {
+        let unknown: Vec<Cell> =
+            self.title.code().cells().filter(|cell| self.state(*cell, blocks) != State::Sound).collect();
+        let Some((cell, equation)) = lightest(&self.equations, &unknown, cells) else {
+            let tolerates = self.title.code().tolerates();
+            return Err(FileError::Unrecoverable { stripe: self.shape.index, block: blocks.start, lost, tolerates });
+        };
+        let sources: Vec<Cell> = equation.into_iter().filter(|member| *member != cell).collect();
+        let mut sum = vec![0; self.span(blocks).len()];
+        for source in &sources {
+            for (byte, other) in sum.iter_mut().zip(self.bytes(*source, blocks.clone())) {
+                *byte ^= other;
+            }
+        }
+        let start = usize::from(cell.row) * self.shape.cell_bytes as usize;
+        let span = self.span(blocks);
+        self.records[usize::from(cell.column)][start + span.start..start + span.end].copy_from_slice(&sum);
+        for block in blocks.clone() {
+            let crcs: Vec<u64> = sources.iter().map(|source| self.block(*source, block).crc).collect();
+            let expected = crc64_of_xor(&crcs, self.shape.block_range(block).len());
+            self.set_recovered(cell, block, expected)?;
+        }
+        Ok(())
+    }
+
+    /// The worst that is known of some blocks of a cell.
+    fn state(&self, cell: Cell, blocks: &Range<u32>) -> State {
+        let mut states = blocks.clone().map(|block| self.block(cell, block).state);
+        states.find(|state| *state != State::Sound).unwrap_or(State::Sound)
+    }
+
+    fn span(&self, blocks: &Range<u32>) -> Range<usize> {
+        self.shape.block_range(blocks.start).start..self.shape.block_range(blocks.end - 1).end
+    }
+
+    fn bytes(&self, cell: Cell, blocks: Range<u32>) -> &[u8] {
+        let start = usize::from(cell.row) * self.shape.cell_bytes as usize;
+        let span = self.span(&blocks);
+        &self.records[usize::from(cell.column)][start + span.start..start + span.end]
+    }
+
+    fn index(&self, cell: Cell, block: u32) -> usize {
+        let cells_before = usize::from(cell.column) * usize::from(self.shape.rows) + usize::from(cell.row);
+        cells_before * self.shape.blocks_per_cell() as usize + block as usize
+    }
+
+    fn block(&self, cell: Cell, block: u32) -> Block {
+        self.blocks[self.index(cell, block)]
+    }
+
+    fn block_mut(&mut self, cell: Cell, block: u32) -> &mut Block {
+        let index = self.index(cell, block);
+        &mut self.blocks[index]
+    }
+}
+
+/// A length of something that is in memory.
+pub(super) fn in_memory(bytes: u64) -> usize {
+    usize::try_from(bytes).expect("a record fits the memory that holds it")
+}

@@ -1,0 +1,371 @@
+//! Whether the columns of a folder are all there and intact, and making them so.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use super::content_hash::{ContentHash, StripeHasher};
+use super::decode::correct;
+use super::staging::{hold, is_part, open_part, part_of, sync_folder};
+use super::stripe_reader::{ColumnDamage, StripeReader, Wanted};
+use super::survey::Survey;
+use super::workers;
+use super::{FileError, Progress, Title, column_name};
+use crate::column::{ColumnHeader, Geometry, Seal};
+use crate::integrity::Locator;
+
+/// How a column of a folder is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ColumnState {
+    /// There, and every block as its checksum says.
+    Ok,
+    /// Not there.
+    Missing,
+    /// There, but not to be trusted: what is wrong with it.
+    Damaged(String),
+}
+
+/// How the columns of a folder are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// The header of column 0.
+    pub header: ColumnHeader,
+    /// How each column is, by index.
+    pub columns: Vec<ColumnState>,
+    /// What is wrong with the title as a whole although its columns are intact: they contradict each other, or the
+    /// content has another hash than the headers say.
+    pub problems: Vec<String>,
+    /// What is no reason to worry: other files in the folder.
+    pub warnings: Vec<String>,
+}
+
+impl Report {
+    /// Whether all columns are there and intact.
+    pub fn is_ok(&self) -> bool {
+        self.problems.is_empty() && self.columns.iter().all(|column| *column == ColumnState::Ok)
+    }
+
+    /// Counts the columns that are intact.
+    pub fn intact(&self) -> usize {
+        self.columns.iter().filter(|column| **column == ColumnState::Ok).count()
+    }
+
+    /// All that is wrong, in words.
+    pub fn faults(&self) -> Vec<String> {
+        let of_column = |(column, state): (usize, &ColumnState)| match state {
+            ColumnState::Ok => None,
+            ColumnState::Missing => Some(format!("{}: missing", column_name(column))),
+            ColumnState::Damaged(reason) => Some(format!("{}: {reason}", column_name(column))),
+        };
+        self.columns.iter().enumerate().filter_map(of_column).chain(self.problems.iter().cloned()).collect()
+    }
+}
+
+/// Says what is wrong with the blocks of a column.
+pub(super) fn describe(damage: &ColumnDamage) -> String {
+    let ColumnDamage { blocks, checksums, unreadable, silent, first } = damage;
+    let counted = [
+        (blocks - checksums, "damaged blocks"),
+        (*checksums, "damaged checksums of blocks that agree with the other columns"),
+        (*unreadable, "unreadable blocks"),
+        (*silent, "stripes silently wrong: their checksums fit, the other columns say otherwise"),
+    ];
+    let parts: Vec<String> =
+        counted.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{what}: {count}")).collect();
+    let first = first.map_or_else(String::new, |place| {
+        format!("; the first in stripe {}, row {}, block {}", place.stripe, place.row, place.block)
+    });
+    parts.join(", ") + &first
+}
+
+/// The columns of a folder, and what is known of its names.
+struct Folder {
+    title: Title,
+    warnings: Vec<String>,
+}
+
+/// Opens the title of a folder, which should have its columns as `000.rain`, `001.rain`, ...
+fn open_folder(folder: &Path) -> Result<Folder, FileError> {
+    let title = Survey::of(&[folder.to_owned()])?.open_largest()?;
+    let names: BTreeSet<PathBuf> = (0..title.columns.len()).map(|column| folder.join(column_name(column))).collect();
+    let list = fs::read_dir(folder).map_err(FileError::io("listing the folder", folder))?;
+    let mut others: Vec<PathBuf> = list.flatten().map(|entry| entry.path()).collect();
+    others.retain(|path| !names.contains(path));
+    others.sort_unstable();
+    let warnings = others.iter().map(|path| format!("{} is none of the columns", path.display())).collect();
+    Ok(Folder { title, warnings })
+}
+
+/// What is wrong with the name of a column: another file has it, or none.
+fn named(folder: &Path, title: &Title, column: usize) -> ColumnState {
+    let expected = folder.join(column_name(column));
+    if title.path(column).is_some_and(|path| path == expected) {
+        return match title.columns[column].as_ref().and_then(|file| file.problem.clone()) {
+            Some(problem) => ColumnState::Damaged(problem),
+            None => ColumnState::Ok,
+        };
+    }
+    let reason = title.unused.iter().find(|(path, _)| *path == expected).map(|(_, reason)| reason.clone());
+    let holds = (0..title.columns.len()).find(|&other| title.path(other).is_some_and(|path| path == expected));
+    match (reason, holds) {
+        (Some(reason), _) => ColumnState::Damaged(reason),
+        (None, Some(other)) => ColumnState::Damaged(format!("holds column {other}, expected column {column}")),
+        (None, None) => match title.path(column) {
+            None => ColumnState::Missing,
+            Some(path) => ColumnState::Damaged(format!("it is found as {}", path.display())),
+        },
+    }
+}
+
+/// Each thread's share of reading all columns.
+struct Share<'a> {
+    reader: StripeReader<'a>,
+    /// Stripes in which the columns contradict each other, and no one column explains it.
+    unlocated: Option<u64>,
+    hashed: bool,
+}
+
+/// What came of reading all columns.
+struct Findings {
+    damage: Vec<ColumnDamage>,
+    unlocated: Option<u64>,
+    /// The etag of the content as it is, or as it was recovered and corrected.
+    etag: Option<[u8; 16]>,
+}
+
+/// Reads all stripes of all columns, and checks every block and the columns against each other. `mend` recovers what is
+/// lost and is told of each stripe that is whole then; without it what is lost stays so.
+fn read_all(title: &Title, mend: Option<&Mend<'_>>, progress: Progress<'_>) -> Result<Findings, FileError> {
+    let hash = ContentHash::default();
+    let locator = OnceLock::new();
+    let read = |share: &mut Share<'_>, index: u64| {
+        let reader = &mut share.reader;
+        reader.begin(index);
+        reader.read_all();
+        if reader.is_sound(Wanted::All) {
+            if !reader.is_consistent() && correct(reader, locator.get_or_init(|| Locator::new(title.code()))).is_none()
+            {
+                share.unlocated = Some(share.unlocated.map_or(index, |first| first.min(index)));
+            }
+        } else {
+            reader.tell_checksums_from_blocks();
+        }
+        if mend.is_some() {
+            reader.recover(Wanted::All)?;
+        }
+        let shape = *reader.shape();
+        if reader.is_sound(Wanted::Data) {
+            let mut hasher = StripeHasher::new(shape.title_offset, shape.title_offset + shape.data_bytes);
+            reader.data().iter().for_each(|part| hasher.update(part));
+            hash.add(hasher.finish());
+        } else {
+            share.hashed = false;
+        }
+        if let Some(mend) = mend {
+            mend.write(reader)?;
+        }
+        progress(shape.data_bytes);
+        Ok(())
+    };
+    let new = || Share { reader: StripeReader::new(title), unlocated: None, hashed: true };
+    let count = title.geometry.stripe_count();
+    let shares = if count == 0 { Vec::new() } else { workers::run(new, workers::each(count), read, || ())? };
+    let mut damage = vec![ColumnDamage::default(); title.columns.len()];
+    for share in &shares {
+        for (damage, found) in damage.iter_mut().zip(share.reader.damage()) {
+            damage.merge(found);
+        }
+    }
+    let hashed = shares.iter().all(|share| share.hashed);
+    Ok(Findings {
+        damage,
+        unlocated: shares.iter().filter_map(|share| share.unlocated).min(),
+        etag: if hashed { hash.etag(title.header.title_bytes) } else { None },
+    })
+}
+
+fn report(folder: &Path, opened: &Folder, findings: &Findings) -> Report {
+    let title = &opened.title;
+    let mut columns: Vec<ColumnState> = (0..title.columns.len()).map(|column| named(folder, title, column)).collect();
+    for (state, damage) in columns.iter_mut().zip(&findings.damage).filter(|(_, damage)| !damage.is_none()) {
+        let blocks = describe(damage);
+        *state = match state {
+            ColumnState::Damaged(reason) => ColumnState::Damaged(format!("{reason}; {blocks}")),
+            ColumnState::Ok | ColumnState::Missing => ColumnState::Damaged(blocks),
+        };
+    }
+    let mut problems = Vec::new();
+    if let Some(stripe) = findings.unlocated {
+        problems.push(format!(
+            "from stripe {stripe} on, the columns contradict each other although their checksums fit, and no one column explains it"
+        ));
+    }
+    let is_corrected = findings.damage.iter().any(|damage| damage.silent > 0);
+    if let Some(found) = findings.etag.filter(|etag| *etag != title.header.etag && title.header.title_bytes > 0) {
+        let content = if is_corrected { "the content, corrected," } else { "the content" };
+        problems.push(format!(
+            "{content} has the etag {}, expected {}",
+            super::error::hex(&found),
+            super::error::hex(&title.header.etag)
+        ));
+    }
+    Report { header: title.header.clone(), columns, problems, warnings: opened.warnings.clone() }
+}
+
+/// Looks at every column of a folder that [`encode`](super::encode) made: whether it is there under its name, every block
+/// is as its checksum says, the columns agree with each other, and the content has the hash that the headers say.
+/// `progress` is told how many more bytes of the content are looked at.
+///
+/// # Errors
+/// There are no columns, or of several titles as many, or the folder cannot be read. What is wrong with columns is no
+/// error but what is reported.
+pub fn verify(folder: &Path, progress: Progress<'_>) -> Result<Report, FileError> {
+    let opened = open_folder(folder)?;
+    let findings = read_all(&opened.title, None, progress)?;
+    Ok(report(folder, &opened, &findings))
+}
+
+/// What a repair did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repaired {
+    /// How the columns were before.
+    pub before: Report,
+    /// How they are now: all intact.
+    pub after: Report,
+    /// The columns that were written.
+    pub columns: Vec<usize>,
+}
+
+/// Writes the columns of a folder that are missing or damaged anew, under their names, and verifies all of them then.
+///
+/// A file that has the name of a column and holds something else is replaced. A column that is silently wrong is
+/// corrected when the content then has the hash that the headers say. Files are replaced once all that replaces them is
+/// durable. `progress` is told how many more bytes of the content are done; they are read up to three times.
+///
+/// # Errors
+/// [`FileError`]; but for [`FileError::NotRepaired`] and errors while names are given nothing is changed.
+pub fn repair(folder: &Path, ignore_etag: bool, progress: Progress<'_>) -> Result<Repaired, FileError> {
+    let held = hold(folder)?;
+    let opened = open_folder(folder)?;
+    let title = &opened.title;
+    title.check_enough()?;
+    remove_parts(folder)?;
+    let findings = read_all(title, None, progress)?;
+    let before = report(folder, &opened, &findings);
+    let is_wrong = |column: &usize| before.columns[*column] != ColumnState::Ok;
+    let columns: Vec<usize> = (0..title.columns.len()).filter(is_wrong).collect();
+    if findings.unlocated.is_some() || (columns.is_empty() && !before.is_ok()) {
+        return Err(FileError::NotRepaired { folder: folder.to_owned(), problems: before.faults().join("; ") });
+    }
+    if columns.is_empty() {
+        return Ok(Repaired { after: before.clone(), before, columns });
+    }
+    let mend = Mend::new(folder, title, &columns)?;
+    let mended = read_all(title, Some(&mend), progress)?;
+    check_etag(title, &mended, ignore_etag)?;
+    mend.publish()?;
+    sync_folder(folder)?;
+    let after = verify(folder, progress)?;
+    let only_etag = after.columns.iter().all(|column| *column == ColumnState::Ok) && ignore_etag;
+    if !after.is_ok() && !only_etag {
+        return Err(FileError::NotRepaired { folder: folder.to_owned(), problems: after.faults().join("; ") });
+    }
+    drop(held);
+    Ok(Repaired { before, after, columns })
+}
+
+fn check_etag(title: &Title, mended: &Findings, ignore_etag: bool) -> Result<(), FileError> {
+    let expected = title.header.etag;
+    let is_silent = mended.damage.iter().any(|damage| damage.silent > 0);
+    match mended.etag.filter(|found| *found != expected) {
+        // What was corrected without a checksum has nothing else to be verified by.
+        Some(found) if is_silent || !ignore_etag => Err(FileError::Etag {
+            title: format!("\"{}\"", title.header.title),
+            found,
+            expected,
+            reason: String::from("; nothing was changed"),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Removes what an interrupted repair left.
+fn remove_parts(folder: &Path) -> Result<(), FileError> {
+    let list = fs::read_dir(folder).map_err(FileError::io("listing the folder", folder))?;
+    for path in list.flatten().map(|entry| entry.path()).filter(|path| is_part(path) && path.is_file()) {
+        fs::remove_file(&path).map_err(FileError::io("removing", &path))?;
+    }
+    Ok(())
+}
+
+/// Columns that are written anew.
+struct Mend<'a> {
+    title: &'a Title,
+    files: Vec<MendedFile>,
+}
+
+/// A column file under its temporary name; removed when it does not get its own.
+struct MendedFile {
+    column: usize,
+    path: PathBuf,
+    part: PathBuf,
+    file: File,
+}
+
+impl Drop for MendedFile {
+    fn drop(&mut self) {
+        // Once it has its name this finds nothing. What else fails leaves a hidden file, which the next repair removes.
+        let _ = fs::remove_file(&self.part);
+    }
+}
+
+impl<'a> Mend<'a> {
+    fn new(folder: &Path, title: &'a Title, columns: &[usize]) -> Result<Self, FileError> {
+        let open = |&column: &usize| {
+            let path = folder.join(column_name(column));
+            let part = part_of(&path);
+            let file = open_part(&part)?;
+            Ok(MendedFile { column, path, part, file })
+        };
+        Ok(Self { title, files: columns.iter().map(open).collect::<Result<_, FileError>>()? })
+    }
+
+    /// Writes the records of a stripe that is whole.
+    fn write(&self, reader: &mut StripeReader<'_>) -> Result<(), FileError> {
+        let shape = *reader.shape();
+        for MendedFile { column, part, file, .. } in &self.files {
+            let record = reader.record_mut(*column);
+            crate::column::seal_record(&shape, self.seal(*column), shape.index, record);
+            file.write_all_at(record, shape.record_offset).map_err(FileError::io("writing", part))?;
+        }
+        Ok(())
+    }
+
+    fn seal(&self, column: usize) -> Seal {
+        self.title.seals[column]
+    }
+
+    /// Makes all of them durable, then gives them their names.
+    fn publish(&self) -> Result<(), FileError> {
+        let bytes = Geometry::of(&self.title.header, self.title.code()).file_bytes();
+        for (MendedFile { part, file, .. }, column) in self.files.iter().zip(self.numbers()) {
+            let header = ColumnHeader { column, ..self.title.header.clone() }.to_bytes();
+            let write = || {
+                file.write_all_at(&header, 0)?;
+                file.set_len(bytes)?;
+                file.sync_all()
+            };
+            write().map_err(FileError::io("writing", part))?;
+        }
+        for MendedFile { path, part, .. } in &self.files {
+            fs::rename(part, path).map_err(FileError::io("renaming", part))?;
+        }
+        Ok(())
+    }
+
+    fn numbers(&self) -> impl Iterator<Item = u16> {
+        self.files.iter().map(|file| crate::code::Cell::new(file.column, 0).column)
+    }
+}

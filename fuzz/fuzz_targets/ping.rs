@@ -1,0 +1,35 @@
+//! A datagram is a ping of this cluster, byte for byte, or it is dropped.
+//!
+//! Oracle: the table of the format, read here by itself; a seal that was made for exactly these bytes.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use rain_cluster::link::{PING_BYTES, Ping};
+use rain_streamer::peer::datagram::{DATAGRAM_BYTES, DatagramKey};
+
+fuzz_target!(|input: (&[u8], u16)| {
+    let (bytes, change) = input;
+    let key = DatagramKey::new(&[7; 32]);
+    assert_eq!(key.open(bytes), None, "bytes that nobody sealed");
+
+    let parsed = Ping::from_bytes(bytes);
+    let is_ping = bytes.len() == PING_BYTES && bytes.starts_with(b"RN\x02\x01");
+    assert_eq!(parsed.is_ok(), is_ping, "{parsed:?}");
+    let Ok(ping) = parsed else { return };
+    let number = |at: usize, length: usize| {
+        bytes[at..at + length].iter().rev().fold(0_u64, |number, byte| number << 8 | u64::from(*byte))
+    };
+    assert_eq!([ping.link, ping.period].map(u64::from), [4, 6].map(|at| number(at, 2)));
+    let ends = (u64::from(ping.sender.0), u64::from(ping.receiver.0));
+    assert_eq!((ping.cluster, ends), (number(8, 8), (number(16, 4), number(20, 4))));
+    assert_eq!((ping.token.sender, ping.token.receiver), (number(24, 8), number(32, 8)));
+    let counts = [ping.number, ping.echoed, ping.echo_delay_us, ping.token.count, ping.token.heard].map(u64::from);
+    assert_eq!(counts, [40, 44, 48, 52, 56].map(|at| number(at, 4)));
+    assert_eq!([ping.loss_permille, ping.lag_ms].map(u64::from), [60, 62].map(|at| number(at, 2)));
+
+    let mut datagram = key.seal(&ping);
+    assert_eq!(key.open(&datagram), Some(ping));
+    assert_eq!(datagram[..PING_BYTES], *bytes);
+    datagram[usize::from(change) % DATAGRAM_BYTES] ^= 1 << (change >> 13);
+    assert_eq!(key.open(&datagram), None, "bit {change} of a sealed ping is another");
+});

@@ -1,0 +1,87 @@
+//! `rain verify` and `rain repair`: the column files of a folder.
+
+use super::offline::{object, title_json, with_progress};
+use clap::Args;
+use rain_codec::file::{column_name, repair, verify};
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+pub(super) struct VerifyArguments {
+    /// The folder of `rain encode`
+    folder: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RepairArguments {
+    /// The folder of `rain encode`
+    folder: PathBuf,
+    /// Repair although the content has not the hash that the headers say
+    #[arg(long)]
+    ignore_etag: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// Says how every column is; an error unless all are there and intact.
+pub(super) fn run_verify(arguments: &VerifyArguments) -> anyhow::Result<()> {
+    let VerifyArguments { folder, json } = arguments;
+    let report = with_progress(None, "verify", |progress| verify(folder, progress))?;
+    warn(&report.warnings);
+    if *json {
+        println!("{}", title_json(&report.header, &report.columns, &report.problems));
+    }
+    let count = report.columns.len();
+    if report.is_ok() {
+        if !json {
+            println!("{}: all {count} columns are intact", report.header.title);
+        }
+        return Ok(());
+    }
+    if !json {
+        for fault in report.faults() {
+            println!("{fault}");
+        }
+    }
+    let intact = report.intact();
+    let needed = rain_codec::Code::named(&report.header.code)?.data_columns();
+    let message = if intact == count {
+        format!("{}: {}", report.header.title, report.problems.join("; "))
+    } else {
+        format!("{}: {intact} columns are intact, expected {count}; {needed} suffice to decode", report.header.title)
+    };
+    Err(object("damaged", &message, Some((intact as u64, count as u64))).into())
+}
+
+/// Rebuilds what is missing or damaged.
+pub(super) fn run_repair(arguments: &RepairArguments) -> anyhow::Result<()> {
+    let RepairArguments { folder, ignore_etag, json } = arguments;
+    let repaired = with_progress(None, "repair", |progress| repair(folder, *ignore_etag, progress))?;
+    warn(&repaired.after.warnings);
+    let names: Vec<String> = repaired.columns.iter().map(|column| column_name(*column)).collect();
+    if *json {
+        let mut object = title_json(&repaired.after.header, &repaired.after.columns, &repaired.after.problems);
+        object["repaired"] = names.into();
+        println!("{object}");
+        return Ok(());
+    }
+    for fault in repaired.before.faults() {
+        println!("{fault}");
+    }
+    let title = &repaired.after.header.title;
+    if names.is_empty() {
+        println!("{title}: all {} columns are intact", repaired.after.columns.len());
+    } else {
+        println!("{title}: rebuilt {}; all {} columns are intact", names.join(", "), repaired.after.columns.len());
+    }
+    Ok(())
+}
+
+fn warn(warnings: &[String]) {
+    for warning in warnings {
+        eprintln!("rain: warning: {warning}");
+    }
+}

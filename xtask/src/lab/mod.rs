@@ -1,0 +1,156 @@
+//! `cargo xtask lab`: real nodes in network namespaces, bridges as switches, veth pairs as cables, and what can be done
+//! to them. See docs/laboratory.md.
+
+mod control;
+mod enter;
+mod fault;
+mod inside;
+mod measure;
+mod network;
+mod nodes;
+mod plan;
+mod stage;
+
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result, bail};
+use clap::{Parser, Subcommand};
+
+use crate::tools::{self, Need, Workspace};
+use measure::Options;
+use plan::Plan;
+pub(crate) use stage::run as stage;
+
+const NEEDED: Need = Need {
+    tools: &["ip", "bridge", "tc", "nft", "unshare", "setpriv", "nsenter", "setsid", "mount"],
+    packages: &["iproute2", "nftables", "util-linux", "mount"],
+};
+
+/// What can be done with laboratories.
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum Lab {
+    /// Makes a laboratory that stays until `lab down`
+    Up(Plan),
+    /// Ends the laboratory
+    Down,
+    /// Runs a command in the viewers' network of the laboratory, or of one that is made for it and ends with it
+    ///
+    /// `RAIN_SERVER` names all nodes, `RAIN_LAB_TOKEN` is the token for writes, `RAIN_LAB` the control socket.
+    Run {
+        #[command(flatten)]
+        plan: Plan,
+        /// The command and its arguments
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+        command: Vec<String>,
+    },
+    /// Cuts or heals a part of the laboratory
+    #[command(after_help = format!("Parts and actions: {}", fault::GRAMMAR))]
+    Fault {
+        /// The kind of part
+        part: String,
+        /// Which one
+        name: String,
+        /// What happens to it
+        action: String,
+    },
+    /// Measures verdicts, streams, false verdicts and throughput; writes docs/playback.md and benches/record
+    Measure(Options),
+    /// What the first process of a laboratory runs
+    #[command(hide = true)]
+    Inside {
+        #[command(flatten)]
+        plan: Plan,
+        #[arg(long)]
+        program: PathBuf,
+        command: Vec<String>,
+    },
+}
+
+/// Does what was asked for.
+///
+/// # Errors
+/// It cannot be done here.
+pub(crate) fn run(lab: &Lab) -> Result<ExitCode> {
+    if let Lab::Inside { plan, program, command } = lab {
+        return inside::run(plan, program, command);
+    }
+    if let Some(reason) = missing()? {
+        bail!("{reason}");
+    }
+    match lab {
+        Lab::Up(plan) => up(plan),
+        Lab::Down => enter::end(&enter::only()?).map(|()| ExitCode::SUCCESS),
+        Lab::Run { plan, command } => {
+            let status = if enter::all()?.is_empty() {
+                enter::run(plan, &build(&[])?.join("rain"), command)?
+            } else {
+                let found = enter::only()?;
+                enter::run_in(&found, &plan_of(&found)?, command)?
+            };
+            Ok(ExitCode::from(enter::exit_code(status)))
+        }
+        Lab::Fault { part, name, action } => {
+            control::ask(enter::only()?.id, &format!("{part} {name} {action}")).map(|_| ExitCode::SUCCESS)
+        }
+        Lab::Measure(options) => measure::run(options).map(|()| ExitCode::SUCCESS),
+        Lab::Inside { .. } => unreachable!("done above"),
+    }
+}
+
+/// Why there can be no laboratory here.
+fn missing() -> Result<Option<String>> {
+    if !rustix::process::geteuid().is_root() {
+        return Ok(Some("the laboratory needs root: namespaces, bridges, nftables".to_owned()));
+    }
+    if let Some(reason) = tools::ensure(&NEEDED)? {
+        return Ok(Some(reason));
+    }
+    let tried = Command::new("unshare").args(["--net", "--mount", "--pid", "--fork", "true"]).output()?;
+    let said = String::from_utf8_lossy(&tried.stderr).trim().to_owned();
+    Ok((!tried.status.success()).then(|| format!("namespaces cannot be made: {said}")))
+}
+
+/// Builds the program and its measurement; where they are.
+fn build(more: &[&str]) -> Result<PathBuf> {
+    let workspace = Workspace::find()?;
+    let mut build = workspace.cargo(&["build", "--release", "-p", "rain-streamer", "--bin", "rain"]);
+    tools::run(build.args(more))?;
+    Ok(workspace.target.join("release"))
+}
+
+const MEASUREMENT: [&str; 4] = ["-p", "rain-benches", "--bin", "playback"];
+
+fn up(plan: &Plan) -> Result<ExitCode> {
+    if !enter::all()?.is_empty() {
+        bail!("a laboratory is up already; `cargo xtask lab down` ends it");
+    }
+    enter::stay(plan, &build(&[])?.join("rain"))?;
+    let names: Vec<String> = (0..plan.nodes).map(plan::node_name).collect();
+    println!("nodes {} on {} switches serve", names.join(" "), plan.switches);
+    for (name, value) in plan.environment().iter().take(1) {
+        println!("{name}={value}");
+    }
+    println!("cargo xtask lab run COMMAND      in the viewers' network");
+    println!("cargo xtask lab fault PART NAME ACTION");
+    println!("cargo xtask lab down");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What a laboratory was made with.
+fn plan_of(found: &enter::Found) -> Result<Plan> {
+    #[derive(Debug, Parser)]
+    struct Arguments {
+        #[command(flatten)]
+        plan: Plan,
+        #[arg(long)]
+        program: PathBuf,
+        command: Vec<String>,
+    }
+    let words = std::iter::once("inside".to_owned()).chain(found.arguments.iter().cloned());
+    let Arguments { plan, program, command } = Arguments::try_parse_from(words).context("what the laboratory runs")?;
+    if !command.is_empty() {
+        bail!("the only laboratory, of {}, runs {} and ends with it", program.display(), command.join(" "));
+    }
+    Ok(plan)
+}

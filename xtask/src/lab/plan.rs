@@ -1,0 +1,164 @@
+//! What a laboratory consists of: names and addresses. Plain values.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use anyhow::{Context, Result};
+use clap::Args;
+
+/// Where a laboratory keeps what is its own: in memory, in a mount namespace that ends with it.
+pub(super) const FOLDER: &str = "/run/rain-lab";
+/// The network of the viewers, which is never cut.
+pub(super) const VIEWERS: &str = "viewers";
+/// The second number of the addresses in the viewers' network; switch j has j.
+const VIEWERS_NUMBER: u8 = 99;
+/// Where nodes listen for players, and for each other.
+const PLAYER_PORT: u16 = 80;
+const PEER_PORT: u16 = 7400;
+
+/// How large a laboratory is.
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub(crate) struct Plan {
+    /// Nodes
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub(super) nodes: u8,
+    /// Switches, each with a cable to every node
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=8))]
+    pub(super) switches: u8,
+    /// The array code
+    #[arg(long, default_value = "b-code:4")]
+    pub(super) code: String,
+    /// One more line of every node's configuration; may be given several times
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(super) settings: Vec<String>,
+}
+
+/// A cable: one node, one switch, both counted from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Cable {
+    pub(super) node: u8,
+    pub(super) switch: u8,
+}
+
+/// The name of a node: A to Z, then A1 to Z1, and so on.
+pub(super) fn node_name(node: u8) -> String {
+    let letter = char::from(b'A' + node % 26);
+    if node < 26 { letter.to_string() } else { format!("{letter}{}", node / 26) }
+}
+
+/// The name of a switch, of its bridge, and of the interface that leads to it in every node.
+pub(super) fn switch_name(switch: u8) -> String {
+    format!("s{}", switch + 1)
+}
+
+impl Cable {
+    /// Its name, and that of the switch's port.
+    pub(super) fn name(self) -> String {
+        format!("{}-{}", node_name(self.node), switch_name(self.switch))
+    }
+
+    /// The node's address on this switch.
+    pub(super) fn address(self) -> Ipv4Addr {
+        Ipv4Addr::new(10, self.switch + 1, 0, self.node + 1)
+    }
+
+    /// The hardware address of the node's interface; of a range that is nobody's.
+    pub(super) fn hardware(self) -> String {
+        format!("02:00:00:00:{:02x}:{:02x}", self.switch + 1, self.node + 1)
+    }
+
+    /// Where the node listens for its peers on this switch.
+    pub(super) fn listen(self) -> SocketAddr {
+        (self.address(), PEER_PORT).into()
+    }
+}
+
+/// The viewers' own address in their network.
+pub(super) const fn viewers_address() -> Ipv4Addr {
+    Ipv4Addr::new(10, VIEWERS_NUMBER, 255, 254)
+}
+
+/// Where a node listens for players.
+pub(super) fn player_address(node: u8) -> SocketAddr {
+    (Ipv4Addr::new(10, VIEWERS_NUMBER, 0, node + 1), PLAYER_PORT).into()
+}
+
+impl Plan {
+    /// The words that make this plan on a command line.
+    pub(super) fn to_arguments(&self) -> Vec<String> {
+        let Self { nodes, switches, code, settings } = self;
+        let words = [format!("--nodes={nodes}"), format!("--switches={switches}"), format!("--code={code}")];
+        words.into_iter().chain(settings.iter().map(|setting| format!("--set={setting}"))).collect()
+    }
+
+    /// All cables, those of a node together.
+    pub(super) fn cables(&self) -> impl Iterator<Item = Cable> + '_ {
+        (0..self.nodes).flat_map(|node| (0..self.switches).map(move |switch| Cable { node, switch }))
+    }
+
+    /// The node of a name.
+    pub(super) fn node(&self, name: &str) -> Result<u8> {
+        let found = (0..self.nodes).find(|node| node_name(*node) == name);
+        found.with_context(|| format!("found node `{name}`, expected A to {}", node_name(self.nodes.saturating_sub(1))))
+    }
+
+    /// The switch of a name.
+    pub(super) fn switch(&self, name: &str) -> Result<u8> {
+        let found = (0..self.switches).find(|switch| switch_name(*switch) == name);
+        found.with_context(|| format!("found switch `{name}`, expected s1 to s{}", self.switches))
+    }
+
+    /// The cable of a name, `A-s1`.
+    pub(super) fn cable(&self, name: &str) -> Result<Cable> {
+        let (node, switch) =
+            name.split_once('-').with_context(|| format!("found `{name}`, expected a cable as A-s1"))?;
+        Ok(Cable { node: self.node(node)?, switch: self.switch(switch)? })
+    }
+
+    /// What a program in the laboratory needs to know, as environment variables.
+    pub(super) fn environment(&self) -> Vec<(&'static str, String)> {
+        let urls: Vec<String> = (0..self.nodes).map(|node| format!("http://{}", player_address(node))).collect();
+        let names: Vec<String> = (0..self.nodes).map(node_name).collect();
+        vec![
+            ("RAIN_SERVER", urls.join(",")),
+            ("RAIN_LAB", format!("{FOLDER}/control")),
+            ("RAIN_LAB_NODES", names.join(",")),
+            ("RAIN_LAB_SWITCHES", self.switches.to_string()),
+            ("RAIN_LAB_SETTINGS", self.settings.join(" ")),
+            ("RAIN_LAB_TOKEN", TOKEN.to_owned()),
+            ("TMPDIR", format!("{FOLDER}/tmp")),
+        ]
+    }
+}
+
+#[cfg(test)]
+impl Plan {
+    /// So many nodes on two switches.
+    pub(super) fn sample(nodes: u8) -> Self {
+        Self { nodes, switches: 2, code: "b-code:4".to_owned(), settings: Vec::new() }
+    }
+}
+
+/// What lets viewers write. Nobody else can reach these nodes.
+pub(super) const TOKEN: &str = "laboratory";
+/// The nodes' common key. Nobody else can reach them.
+pub(super) const KEY: &str = "the key of a cluster in a laboratory";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_addresses() {
+        let plan = Plan::sample(30);
+        assert_eq!((plan.node("A").unwrap(), plan.node("Z").unwrap(), plan.node("B1").unwrap()), (0, 25, 27));
+        let cable = plan.cable("C-s2").unwrap();
+        assert_eq!((cable.name(), cable.listen().to_string()), ("C-s2".to_owned(), "10.2.0.3:7400".to_owned()));
+        assert_eq!(player_address(2).to_string(), "10.99.0.3:80");
+        assert_eq!(plan.cables().count(), 60);
+        for wrong in ["E1-s1", "A-s3", "As1", "-"] {
+            assert!(plan.cable(wrong).is_err(), "{wrong}");
+        }
+        // Linux takes names of interfaces of up to 15 bytes.
+        assert!(plan.cables().all(|cable| cable.name().len() <= 15));
+    }
+}
