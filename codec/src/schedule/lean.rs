@@ -41,7 +41,7 @@ impl Lean {
 }
 
 /// Each step as the inputs that it is the XOR of, in ascending order.
-fn written_out(inputs: usize, steps: &[Vec<usize>]) -> Vec<Vec<usize>> {
+pub(super) fn written_out(inputs: usize, steps: &[Vec<usize>]) -> Vec<Vec<usize>> {
     let mut sums: Vec<Vec<bool>> = Vec::with_capacity(steps.len());
     for sources in steps {
         let mut sum = vec![false; inputs];

@@ -10,6 +10,8 @@ mod share;
 mod symbolic;
 mod turn;
 
+use std::collections::BTreeSet;
+
 use rain_kernels::{ColumnProgram, ColumnProgramError, ColumnShape, Place, Program, ProgramError};
 use thiserror::Error;
 
@@ -20,6 +22,7 @@ use share::Effort;
 
 pub(crate) use eliminate::lightest;
 pub use pattern::ErasurePattern;
+pub(crate) use symbolic::definition;
 pub use turn::canonical;
 pub(crate) use turn::recover as recover_turned;
 
@@ -160,6 +163,26 @@ impl Schedule {
         // Cells of a chain have nothing in common but the cells of the chain.
         let effort = (!are_chains).then_some(lean::RECOVER);
         Self::assemble(code, inputs(&steps), &steps, effort)
+    }
+
+    /// Makes a schedule of steps, each a target and the cells it is the XOR of; what no step makes is an input. Looks for sums
+    /// to share.
+    pub(crate) fn of_steps(code: &Code, steps: &[(Cell, Vec<Cell>)]) -> Result<Self, ScheduleError> {
+        let made: BTreeSet<Cell> = steps.iter().map(|&(target, _)| target).collect();
+        let mut inputs: Vec<Cell> =
+            steps.iter().flat_map(|(_, sources)| sources).copied().filter(|cell| !made.contains(cell)).collect();
+        inputs.sort_unstable();
+        inputs.dedup();
+        Self::assemble(code, inputs, steps, Some(lean::RECOVER))
+    }
+
+    /// Works out each target as the XOR of inputs.
+    pub(crate) fn sums(&self) -> Vec<(Cell, Vec<Cell>)> {
+        let steps: Vec<Vec<usize>> =
+            self.program().steps().map(|sources| sources.iter().map(|&source| source.into()).collect()).collect();
+        let sums = lean::written_out(self.inputs.len(), &steps).into_iter();
+        let cells = |sum: Vec<usize>| sum.into_iter().map(|input| self.inputs[input]).collect();
+        self.targets.iter().copied().zip(sums.map(cells)).collect()
     }
 
     /// Numbers the cells of steps (a target and the cells it is the XOR of), inputs first; with an effort, looks for sums to

@@ -52,8 +52,8 @@ fn run(program: &Program, inputs: &[DataSet], words: usize) -> Vec<DataSet> {
     made
 }
 
-/// What the code says that a cell is.
-fn definition(code: &Code, cell: Cell) -> Result<DataSet, ScheduleError> {
+/// What the code says that a cell is: the set of data cells of which it is the XOR, by their places in byte order.
+pub(crate) fn definition(code: &Code, cell: Cell) -> Result<Vec<u64>, ScheduleError> {
     if !code.contains(cell) {
         return Err(ScheduleError::NoSuchCell { code: code.name().to_owned(), cell });
     }

@@ -10,5 +10,6 @@ mod integrity;
 mod interleaved;
 mod mdr;
 mod oracle;
+mod plans;
 mod recovery;
 mod reed_solomon;
