@@ -86,8 +86,9 @@ fn no_plan_is_dearer_than_recovery_and_mdr_codes_read_half() {
 fn cost(costs: &Costs, cells: &[Cell]) -> u128 {
     let mut columns: Vec<u16> = cells.iter().map(|cell| cell.column).collect();
     columns.dedup();
-    let fixed: u64 = columns.iter().map(|&column| costs.of(column.into()).unwrap().fixed).sum();
-    let each: u64 = cells.iter().map(|cell| costs.of(cell.column.into()).unwrap().per_cell).sum();
+    let fixed: u64 = columns.iter().map(|&column| costs.of(column.into()).expect("a column that is there").fixed).sum();
+    let each: u64 =
+        cells.iter().map(|cell| costs.of(cell.column.into()).expect("a column that is there").per_cell).sum();
     u128::from(fixed + each)
 }
 
