@@ -113,8 +113,8 @@ pub(super) const ALL: &[Mutant] = &[
     },
     Mutant {
         file: "codec/src/schedule/symbolic.rs",
-        text: "if «sum != definition(code, target)?» {",
-        instead: "false",
+        text: "if «*value != targets[target]» {",
+        instead: "value.is_empty()",
         first: ("rain_codec", "symbolic"),
     },
     Mutant {
@@ -136,9 +136,9 @@ pub(super) const ALL: &[Mutant] = &[
         first: ("codec", "interleaved::every_code"),
     },
     Mutant {
-        file: "codec/src/stripe.rs",
-        text: "if self.schedules.len() >= «SCHEDULES_MAX» &&",
-        instead: "SCHEDULES_MAX + 1",
+        file: "codec/src/recent.rs",
+        text: "entries.values.len() >= «self.most» ||",
+        instead: "self.most + 1",
         first: ("rain_codec", "stripe"),
     },
     Mutant {
@@ -191,13 +191,13 @@ pub(super) const ALL: &[Mutant] = &[
     },
     Mutant {
         file: "codec/src/column/encoder.rs",
-        text: "«cell[bytes.len()..].fill(0)»;",
+        text: "«padding.fill(0)»;",
         instead: "()",
         first: ("codec", "columns"),
     },
     Mutant {
         file: "codec/src/column/encoder.rs",
-        text: "data.get(«index * cell_bytes»..)",
+        text: "data_bytes.saturating_sub(«index * cell_bytes»)",
         instead: "index * cell_bytes + 1",
         first: ("codec", "columns"),
     },
