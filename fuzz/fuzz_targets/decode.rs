@@ -126,7 +126,8 @@ fn encode(codec: &StripeCodec, case: &Case) -> Stripe {
 }
 
 fn lost(code: &Code, case: &Case) -> ErasurePattern {
-    let count = usize::from(case.lost_count) % (case.lost.len() + 1);
+    // A replica has fewer columns than may be lost here.
+    let count = (usize::from(case.lost_count) % (case.lost.len() + 1)).min(code.columns());
     case.lost[..count].iter().fold(ErasurePattern::none(), |pattern, &column| {
         // The next column that is not lost yet.
         let columns = (0..code.columns()).map(|step| (usize::from(column) + step) % code.columns());
