@@ -51,6 +51,7 @@ pub struct Decoded {
 /// [`FileError`]; a file is then not made, or what was there before stays.
 pub fn decode(title: &Title, sink: Sink, ignore_etag: bool, progress: Progress<'_>) -> Result<Decoded, FileError> {
     title.check_enough()?;
+    title.check_stripe()?;
     match sink {
         Sink::Stream(stream) => {
             let output = Output::Ordered(Ordered::new(stream));
@@ -117,7 +118,8 @@ fn decode_to(title: &Title, output: &Output, ignore_etag: bool, progress: Progre
     }
     if found != header.etag {
         // All columns are there, whole, and agree: no error of some columns can do that.
-        let is_agreed = pass.is_agreed && reason.ends_with("agree with each other");
+        let is_whole = title.columns.iter().flatten().all(|file| file.problem.is_none());
+        let is_agreed = is_whole && pass.is_agreed && reason.ends_with("agree with each other");
         let error = FileError::Etag { title: format!("\"{}\"", header.title), found, expected: header.etag, reason };
         if !ignore_etag && !is_agreed {
             return Err(error);

@@ -96,15 +96,7 @@ pub fn encode(
 ) -> Result<Encoded, FileError> {
     let mut header = first_header(options, &source)?;
     header.validate()?;
-    let stripe_bytes = u64::from(options.cell_bytes) * (options.code.columns() * options.code.rows()) as u64;
-    if stripe_bytes > STRIPE_BYTES_MAX {
-        return Err(FileError::StripeTooLarge {
-            code: header.code,
-            cell_bytes: options.cell_bytes,
-            found: stripe_bytes,
-            max: STRIPE_BYTES_MAX,
-        });
-    }
+    check_stripe_bytes(&options.code, options.cell_bytes)?;
     let note = match &source {
         Source::File { file, path } => {
             let modified = file.metadata().and_then(|metadata| metadata.modified());
@@ -129,6 +121,15 @@ pub fn encode(
     let names = writer.finish(&header, &options.code)?;
     staging.publish(&names)?;
     Ok(Encoded { header, reused_bytes })
+}
+
+/// Checks that a stripe fits the memory.
+pub(super) fn check_stripe_bytes(code: &Code, cell_bytes: u32) -> Result<(), FileError> {
+    let found = u64::from(cell_bytes) * (code.columns() * code.rows()) as u64;
+    if found <= STRIPE_BYTES_MAX {
+        return Ok(());
+    }
+    Err(FileError::StripeTooLarge { code: code.name().to_owned(), cell_bytes, found, max: STRIPE_BYTES_MAX })
 }
 
 /// What is known before the first byte is read.

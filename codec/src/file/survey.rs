@@ -44,6 +44,8 @@ pub struct SurveyedTitle {
 pub(super) struct ColumnFile {
     pub(super) path: PathBuf,
     pub(super) file: File,
+    /// How long it is.
+    pub(super) bytes: u64,
     /// What is wrong with the file as a whole. Its blocks may be good.
     pub(super) problem: Option<String>,
 }
@@ -270,7 +272,7 @@ impl Title {
         };
         let expected = self.geometry.file_bytes();
         let length = (found != expected).then(|| format!("the file has {found} bytes, expected {expected}"));
-        let mut file = ColumnFile { path, file, problem: problem.or(length) };
+        let mut file = ColumnFile { path, file, bytes: found, problem: problem.or(length) };
         if let Some(taken) = &mut self.columns[column] {
             if taken.problem.is_some() && file.problem.is_none() {
                 std::mem::swap(taken, &mut file);

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::FileError;
+use super::encode::check_stripe_bytes;
 use super::survey::ColumnFile;
 use crate::code::Code;
-use crate::column::{ColumnHeader, Geometry, Seal};
+use crate::column::{ColumnHeader, Geometry, HEADER_BYTES, Seal};
 use crate::stripe::StripeCodec;
 use std::path::{Path, PathBuf};
 
@@ -59,6 +60,27 @@ impl Title {
         let columns = self.columns.iter().enumerate().filter_map(of_column);
         let unused = self.unused.iter().map(|(path, reason)| format!("{} is not used: {reason}", path.display()));
         columns.chain(unused).collect()
+    }
+
+    /// Checks that a stripe fits the memory: what headers say may be anything.
+    pub(super) fn check_stripe(&self) -> Result<(), FileError> {
+        if self.geometry.stripe_count() == 0 {
+            return Ok(());
+        }
+        check_stripe_bytes(self.code(), self.geometry.stripe(0).cell_bytes)
+    }
+
+    /// Counts the stripes of which some file has a byte: of a title that is said to be longer than its files are, the
+    /// others need not be looked for one by one.
+    pub(super) fn stripes_reached(&self) -> u64 {
+        let count = self.geometry.stripe_count();
+        if count == 0 {
+            return 0;
+        }
+        let longest = self.columns.iter().flatten().map(|file| file.bytes).max().unwrap_or_default();
+        // All records but the last are as long as the first.
+        let records = longest.saturating_sub(HEADER_BYTES as u64);
+        records.div_ceil(self.geometry.stripe(0).record_bytes()).min(count)
     }
 
     /// Checks that there are enough columns to begin with.

@@ -131,6 +131,8 @@ struct Share<'a> {
 struct Findings {
     damage: Vec<ColumnDamage>,
     unlocated: Option<u64>,
+    /// The first stripe of which no file has a byte, where there is one.
+    absent: Option<u64>,
     /// The etag of the content as it is, or as it was recovered and corrected.
     etag: Option<[u8; 16]>,
 }
@@ -170,7 +172,10 @@ fn read_all(title: &Title, mend: Option<&Mend<'_>>, progress: Progress<'_>) -> R
         Ok(())
     };
     let new = || Share { reader: StripeReader::new(title), unlocated: None, hashed: true };
-    let count = title.geometry.stripe_count();
+    // What no file has a byte of is found once: a repair fails there.
+    let reached = title.stripes_reached();
+    let is_reached = reached == title.geometry.stripe_count();
+    let count = if mend.is_some() { title.geometry.stripe_count() } else { reached };
     let shares = if count == 0 { Vec::new() } else { workers::run(new, workers::each(count), read, || ())? };
     let mut damage = vec![ColumnDamage::default(); title.columns.len()];
     for share in &shares {
@@ -178,9 +183,10 @@ fn read_all(title: &Title, mend: Option<&Mend<'_>>, progress: Progress<'_>) -> R
             damage.merge(found);
         }
     }
-    let hashed = shares.iter().all(|share| share.hashed);
+    let hashed = is_reached && shares.iter().all(|share| share.hashed);
     Ok(Findings {
         damage,
+        absent: (!is_reached).then_some(reached),
         unlocated: shares.iter().filter_map(|share| share.unlocated).min(),
         etag: if hashed { hash.etag(title.header.title_bytes) } else { None },
     })
@@ -202,6 +208,10 @@ fn report(folder: &Path, opened: &Folder, findings: &Findings) -> Report {
             "from stripe {stripe} on, the columns contradict each other although their checksums fit, and no one column explains it"
         ));
     }
+    if let Some(stripe) = findings.absent {
+        let count = title.geometry.stripe_count();
+        problems.push(format!("from stripe {stripe} on, of {count}, no file has a byte: the files are too short"));
+    }
     let is_corrected = findings.damage.iter().any(|damage| damage.silent > 0);
     if let Some(found) = findings.etag.filter(|etag| *etag != title.header.etag && title.header.title_bytes > 0) {
         let content = if is_corrected { "the content, corrected," } else { "the content" };
@@ -219,10 +229,11 @@ fn report(folder: &Path, opened: &Folder, findings: &Findings) -> Report {
 /// `progress` is told how many more bytes of the content are looked at.
 ///
 /// # Errors
-/// There are no columns, or of several titles as many, or the folder cannot be read. What is wrong with columns is no
-/// error but what is reported.
+/// There are no columns, or of several titles as many, or the folder cannot be read, or a stripe does not fit the memory.
+/// What is wrong with columns is no error but what is reported.
 pub fn verify(folder: &Path, progress: Progress<'_>) -> Result<Report, FileError> {
     let opened = open_folder(folder)?;
+    opened.title.check_stripe()?;
     let findings = read_all(&opened.title, None, progress)?;
     Ok(report(folder, &opened, &findings))
 }
@@ -251,6 +262,7 @@ pub fn repair(folder: &Path, ignore_etag: bool, progress: Progress<'_>) -> Resul
     let opened = open_folder(folder)?;
     let title = &opened.title;
     title.check_enough()?;
+    title.check_stripe()?;
     remove_parts(folder)?;
     let findings = read_all(title, None, progress)?;
     let before = report(folder, &opened, &findings);

@@ -41,10 +41,15 @@ fn checksum_at(bytes: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"))
 }
 
+/// A codec, as whoever encodes several titles keeps it.
+pub(super) fn codec(code: &Arc<Code>) -> Arc<StripeCodec> {
+    Arc::new(StripeCodec::new(Arc::clone(code)))
+}
+
 /// All column files of a title.
-pub(super) fn column_files(code: &Arc<Code>, header: &ColumnHeader, content: &[u8]) -> Vec<Vec<u8>> {
-    let codec = Arc::new(StripeCodec::new(Arc::clone(code)));
-    let mut encoder = StripeEncoder::new(codec, header.cell_bytes, header.block_bytes, &header.title, header.version);
+pub(super) fn column_files(codec: &Arc<StripeCodec>, header: &ColumnHeader, content: &[u8]) -> Vec<Vec<u8>> {
+    let mut encoder =
+        StripeEncoder::new(Arc::clone(codec), header.cell_bytes, header.block_bytes, &header.title, header.version);
     let mut files: Vec<Vec<u8>> =
         (0..header.columns).map(|column| ColumnHeader { column, ..header.clone() }.to_bytes().to_vec()).collect();
     for (stripe, data) in (0..).zip(content.chunks(encoder.stripe_data_bytes())) {
@@ -96,11 +101,12 @@ fn check_files(code: &Code, header: &ColumnHeader, content: &[u8], files: &[Vec<
 #[test]
 fn every_code_lays_out_every_kind_of_length() {
     for code in small() {
+        let codec = codec(&code);
         let full = code.data_cell_count() * 4096;
         for len in [0, 1, 64, 65, full - 1, full, full + 1, 2 * full, 2 * full + full / 3] {
             let content = title_bytes(len);
             let header = header(&code, 4096, 1024, "some title", &content);
-            check_files(&code, &header, &content, &column_files(&code, &header, &content));
+            check_files(&code, &header, &content, &column_files(&codec, &header, &content));
         }
     }
 }
@@ -111,7 +117,7 @@ fn default_sizes() {
         let code = Arc::new(Code::named(name).unwrap());
         let content = title_bytes(1_500_000);
         let header = header(&code, default_cell_bytes(&code), DEFAULT_BLOCK_BYTES, "defaults", &content);
-        check_files(&code, &header, &content, &column_files(&code, &header, &content));
+        check_files(&code, &header, &content, &column_files(&codec(&code), &header, &content));
     }
 }
 
@@ -135,7 +141,7 @@ fn parity_checksums_follow_from_data_checksums() {
     let code = Arc::new(Code::named("b-code:5").unwrap());
     let content = title_bytes(6 * 4096);
     let header = header(&code, 4096, 1024, "linear", &content);
-    let files = column_files(&code, &header, &content);
+    let files = column_files(&codec(&code), &header, &content);
     let shape = Geometry::of(&header, &code).stripe(0);
     let crc_of = |cell: Cell, block: u32| {
         let at = HEADER_BYTES + in_memory(shape.checksum_offset(cell.row, block));
@@ -169,7 +175,7 @@ fn a_damaged_block_is_seen() {
     let code = Arc::new(Code::named("b-code:4").unwrap());
     let content = title_bytes(300);
     let header = header(&code, 4096, 512, "damage", &content);
-    let file = &column_files(&code, &header, &content)[2];
+    let file = &column_files(&codec(&code), &header, &content)[2];
     let shape = Geometry::of(&header, &code).stripe(0);
     let seal = Seal::new(&header.title, VERSION, 2);
     let cell = &file[HEADER_BYTES..][..shape.cell_bytes as usize];

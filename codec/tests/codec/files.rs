@@ -12,17 +12,19 @@ use rain_codec::file::{
 };
 use rain_codec::{Code, ColumnHeader, Geometry, Seal, TitleVersion};
 
-use crate::columns::{column_files, title_bytes};
+use crate::columns::{codec, column_files, title_bytes};
 use crate::families::listed;
 
-/// A fresh folder, removed with all that is in it.
+/// A fresh folder, removed with all that is in it. In memory, where there is a place for files there: what is written is
+/// made durable a thousand times.
 struct Folder(PathBuf);
 
 impl Folder {
     fn new() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("rain-files-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let path = std::env::temp_dir().join(name);
+        let memory = PathBuf::from("/dev/shm");
+        let path = if memory.is_dir() { memory } else { std::env::temp_dir() }.join(name);
         fs::create_dir(&path).expect("the test has what it needs");
         Self(path)
     }
@@ -157,12 +159,12 @@ const LENGTHS: [usize; 6] = [0, 1, 63, 4097, 65_536, 300_001];
 fn every_code_and_length_is_encoded_as_the_format_has_it() {
     // Wider codes have more columns of the same kind.
     for code in listed().filter(|code| code.columns() <= 14) {
-        let name = code.name();
+        let (name, codec) = (code.name(), codec(&code));
         for len in LENGTHS {
             let made = Encoding::of(name, len);
             let header = &made.encoded.header;
             assert_eq!(header.etag[..], blake3::hash(&made.content).as_bytes()[..16], "{name} {len}");
-            let expected = column_files(&code, header, &made.content);
+            let expected = column_files(&codec, header, &made.content);
             assert_eq!(names_in(&made.columns()), (0..code.columns()).map(column_name).collect::<Vec<_>>());
             for (column, expected) in expected.iter().enumerate() {
                 assert!(&fs::read(made.column(column)).unwrap() == expected, "{name} {len} column {column}");
@@ -182,7 +184,7 @@ fn a_stream_makes_the_same_columns() {
         let options = options("b-code:5", "film", 7);
         let encoded = encode(stream, &folder.join("columns"), &options, &quiet).unwrap();
         assert_eq!((encoded.header.modified_ms, encoded.reused_bytes), (5, 0));
-        for (column, expected) in column_files(&options.code, &encoded.header, &content).iter().enumerate() {
+        for (column, expected) in column_files(&codec(&options.code), &encoded.header, &content).iter().enumerate() {
             let found = fs::read(folder.join("columns").join(column_name(column))).unwrap();
             assert!(&found == expected, "{len} column {column}");
         }
@@ -371,6 +373,50 @@ fn swapped_and_foreign_columns_are_named_and_replaced() {
     assert_eq!(repair(&made.columns(), false, &quiet).unwrap().columns, [0, 1, 3]);
     for (column, original) in original.iter().enumerate() {
         assert!(&fs::read(made.column(column)).unwrap() == original, "column {column}");
+    }
+}
+
+/// Headers whose checksums fit may say anything: neither time nor memory goes by what they say alone, and what their files
+/// do not bear out is not passed on.
+#[test]
+fn headers_that_say_too_much_or_too_little_are_refused() {
+    let forged = |change: &dyn Fn(&mut ColumnHeader)| {
+        let made = Encoding::of("b-code:4", 50_000);
+        for column in 0..4 {
+            made.change(column, |bytes| {
+                let mut header = ColumnHeader::parse(bytes).unwrap();
+                change(&mut header);
+                bytes[..HEADER_BYTES].copy_from_slice(&header.to_bytes());
+            });
+        }
+        made
+    };
+    let before = |made: &Encoding| (0..4).map(|column| fs::read(made.column(column)).unwrap()).collect::<Vec<_>>();
+
+    // 2^60 bytes are 2^46 stripes: too many to look for each. The fourth is not where it is said to be.
+    let long = forged(&|header| header.title_bytes = 1 << 60);
+    let (files, report) = (before(&long), long.verify());
+    assert_eq!((report.intact(), report.problems.len()), (0, 1), "{:?}", report.faults());
+    assert!(report.problems[0].starts_with("from stripe 4 on, of 70368744177664, no file"), "{:?}", report.problems);
+    assert!(matches!(long.refused(), FileError::Unrecoverable { stripe: 3, .. }));
+    assert!(repair(&long.columns(), false, &quiet).is_err());
+    assert!(before(&long) == files);
+
+    // Two full stripes of four: all blocks of them are sound and agree with each other.
+    let short = forged(&|header| header.title_bytes = 2 * 16_384);
+    assert!(matches!(short.refused(), FileError::Etag { .. }));
+    assert!(!short.verify().is_ok());
+
+    // A stripe of 61 columns of 30 cells of 16 MiB.
+    let large = forged(&|header| {
+        header.code = "dual-b-code:61".into();
+        (header.columns, header.rows) = (61, 30);
+        (header.cell_bytes, header.title_bytes) = (16 << 20, 1 << 60);
+    });
+    let bytes = 61 * 30 * (16 << 20);
+    assert!(matches!(large.refused(), FileError::StripeTooLarge { found, .. } if found == bytes));
+    for error in [verify(&large.columns(), &quiet).unwrap_err(), repair(&large.columns(), false, &quiet).unwrap_err()] {
+        assert!(matches!(error, FileError::StripeTooLarge { found, .. } if found == bytes), "{error}");
     }
 }
 

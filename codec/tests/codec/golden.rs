@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rain_codec::{Code, ColumnHeader};
 
-use crate::columns::{column_files, header, title_bytes};
+use crate::columns::{codec, column_files, header, title_bytes};
 
 /// Name of the files, code, bytes of a cell and of a block, length of the content.
 const GOLDEN: [(&str, &str, u32, u32, usize); 3] = [
@@ -24,7 +24,7 @@ fn files_of_format_1_are_still_written_and_read() {
         let code = Arc::new(Code::named(code).unwrap());
         let content = title_bytes(len);
         let expected = header(&code, cell_bytes, block_bytes, name, &content);
-        for (column, file) in column_files(&code, &expected, &content).iter().enumerate() {
+        for (column, file) in column_files(&codec(&code), &expected, &content).iter().enumerate() {
             let golden = std::fs::read(path(name, column)).unwrap();
             assert!(&golden == file, "{name}: column {column} is written otherwise than format 1 has it");
             let column = u16::try_from(column).unwrap();
