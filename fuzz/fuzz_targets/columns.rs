@@ -4,14 +4,14 @@
 //! columns must stay what it was.
 #![no_main]
 
-use std::sync::{Arc, OnceLock};
+use std::sync::LazyLock;
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use rain_codec::{Code, ErasurePattern, InterleavedCodec, Kernel, Layout, Stores};
+use rain_codec::{Code, ErasurePattern, InterleavedCodec, Layout, Stores};
+use rain_fuzz::Codecs;
 
-/// Codes of more cells take so long to prepare that little else would be tried.
-const CELLS_MAX: usize = 300;
+static CODECS: LazyLock<Codecs<InterleavedCodec>> = LazyLock::new(|| Codecs::new(InterleavedCodec::with_kernel));
 /// Most lines of a cell: more than a tile has.
 const LINES_MAX: usize = 9;
 const MARGIN: usize = 64;
@@ -32,7 +32,7 @@ struct Case {
 }
 
 fuzz_target!(|case: Case| {
-    let codec = codec(usize::from(case.codec));
+    let codec = CODECS.choose(case.codec);
     let code = codec.code();
     let layout = Layout::ALL[usize::from(case.layout) % Layout::ALL.len()];
     let stores = if case.streaming { Stores::Streaming } else { Stores::Normal };
@@ -54,28 +54,6 @@ fuzz_target!(|case: Case| {
     codec.recover(&recovery, layout, stores, &mut stripe.columns());
     assert!(stripe.buffers == encoded.buffers, "{code} without {lost:?}, {layout:?}, cells of {cell_len}");
 });
-
-/// A code on an instruction set, prepared when it is first asked for.
-struct Prepared {
-    code: Arc<Code>,
-    kernel: Kernel,
-    codec: OnceLock<InterleavedCodec>,
-}
-
-fn codec(choice: usize) -> &'static InterleavedCodec {
-    static ALL: OnceLock<Vec<Prepared>> = OnceLock::new();
-    let all = ALL.get_or_init(|| {
-        let code = |name: String| Arc::new(Code::named(&name).expect("a listed code"));
-        let each = |code: Arc<Code>| {
-            let prepared = move |kernel| Prepared { code: Arc::clone(&code), kernel, codec: OnceLock::new() };
-            Kernel::available().into_iter().map(prepared)
-        };
-        let small = |code: &Arc<Code>| code.columns() * code.rows() <= CELLS_MAX;
-        Code::names().map(code).filter(small).flat_map(each).collect()
-    });
-    let Prepared { code, kernel, codec } = &all[choice % all.len()];
-    codec.get_or_init(|| InterleavedCodec::with_kernel(Arc::clone(code), *kernel))
-}
 
 /// Columns, each between margins.
 #[derive(Clone)]

@@ -4,14 +4,14 @@
 //! that a code tolerates must be recovered, whole or single cells of them; one column more must be refused.
 #![no_main]
 
-use std::sync::{Arc, OnceLock};
+use std::sync::LazyLock;
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use rain_codec::{Cell, Code, ErasurePattern, Kernel, ScheduleError, StripeCodec};
+use rain_codec::{Cell, Code, ErasurePattern, ScheduleError, StripeCodec};
+use rain_fuzz::Codecs;
 
-/// Codes of more cells take so long to prepare that little else would be tried.
-const CELLS_MAX: usize = 300;
+static CODECS: LazyLock<Codecs<StripeCodec>> = LazyLock::new(|| Codecs::new(StripeCodec::with_kernel));
 /// Most bytes of a cell: a few registers of the widest instruction set, and a tail.
 const CELL_BYTES_MAX: usize = 640;
 
@@ -42,33 +42,11 @@ enum Wanted {
 }
 
 fuzz_target!(|case: Case| {
-    let codec = codec(usize::from(case.codec));
+    let codec = CODECS.choose(case.codec);
     let stripe = encode(codec, &case);
     let lost = lost(codec.code(), &case);
     recover(codec, &stripe, lost, &case.wanted);
 });
-
-/// A code on an instruction set, prepared when it is first asked for.
-struct Prepared {
-    code: Arc<Code>,
-    kernel: Kernel,
-    codec: OnceLock<StripeCodec>,
-}
-
-fn codec(choice: usize) -> &'static StripeCodec {
-    static ALL: OnceLock<Vec<Prepared>> = OnceLock::new();
-    let all = ALL.get_or_init(|| {
-        let code = |name: String| Arc::new(Code::named(&name).expect("a listed code"));
-        let each = |code: Arc<Code>| {
-            let prepared = move |kernel| Prepared { code: Arc::clone(&code), kernel, codec: OnceLock::new() };
-            Kernel::available().into_iter().map(prepared)
-        };
-        let small = |code: &Arc<Code>| code.columns() * code.rows() <= CELLS_MAX;
-        Code::names().map(code).filter(small).flat_map(each).collect()
-    });
-    let Prepared { code, kernel, codec } = &all[choice % all.len()];
-    codec.get_or_init(|| StripeCodec::with_kernel(Arc::clone(code), *kernel))
-}
 
 /// A stripe's cells, by column, then row.
 struct Stripe {

@@ -4,7 +4,7 @@
 //! out over such sets, by a loop of this file's own. What may be lost must be recovered, and what may not be, refused.
 #![no_main]
 
-use std::sync::OnceLock;
+use std::sync::{Arc, LazyLock};
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
@@ -12,6 +12,8 @@ use rain_codec::{Cell, CellKind, Code, ErasurePattern, Schedule, ScheduleError};
 
 /// Codes of more cells take so long to plan that little else would be tried.
 const CELLS_MAX: usize = 1200;
+
+static CODES: LazyLock<Vec<Arc<Code>>> = LazyLock::new(|| rain_fuzz::codes(CELLS_MAX).collect());
 
 #[derive(Debug, Arbitrary)]
 struct Case {
@@ -22,7 +24,7 @@ struct Case {
 }
 
 fuzz_target!(|case: Case| {
-    let code = code(usize::from(case.code));
+    let code = &CODES[usize::from(case.code) % CODES.len()];
     let Some(bits) = case.wanted else {
         let schedule = Schedule::encode(code);
         let parity: Vec<Cell> = code.parity_cells().map(|(cell, _)| cell).collect();
@@ -50,15 +52,6 @@ fuzz_target!(|case: Case| {
         Err(error) => panic!("{code} without {lost}, {wanted:?}: {error}"),
     }
 });
-
-fn code(choice: usize) -> &'static Code {
-    static CODES: OnceLock<Vec<Code>> = OnceLock::new();
-    let codes = CODES.get_or_init(|| {
-        let codes = Code::names().map(|name| Code::named(&name).expect("a listed code"));
-        codes.filter(|code| code.columns() * code.rows() <= CELLS_MAX).collect()
-    });
-    &codes[choice % codes.len()]
-}
 
 /// Nothing is read or made that nothing comes of.
 fn check_need(code: &Code, schedule: &Schedule, wanted: &[Cell]) {

@@ -27,6 +27,17 @@ pub(super) fn small() -> impl Iterator<Item = Arc<Code>> {
     listed().filter(|code| is_small(code))
 }
 
+/// Codes that are not small, for they are not listed or can lose almost all of their columns, but to which every pattern of
+/// three lost columns can be done: Reed-Solomon codes to ten columns, the others to sixteen.
+pub(super) fn narrow() -> impl Iterator<Item = Arc<Code>> {
+    let reed_solomon = (2..10).flat_map(|data| (1..=10 - data).map(move |parity| format!("rs:{data}+{parity}")));
+    let replicas = (2..=COLUMNS_SMALL).map(|columns| format!("replica:{columns}"));
+    let listed = Code::names().filter(|name| !name.starts_with("rs:") && !name.starts_with("replica:"));
+    let codes = reed_solomon.chain(replicas).chain(listed).map(|name| Arc::new(Code::named(&name).expect("a code")));
+    let done: Vec<String> = small().map(|code| code.name().to_owned()).collect();
+    codes.filter(move |code| code.columns() <= COLUMNS_SMALL && !done.iter().any(|name| name == code.name()))
+}
+
 /// Wide codes of every family, of which only samples of the patterns are tried.
 pub(super) fn wide() -> impl Iterator<Item = Arc<Code>> {
     let others = WIDE.into_iter().map(|name| Arc::new(Code::named(name).expect("a code")));
@@ -55,9 +66,14 @@ fn pattern_count(code: &Code) -> usize {
 
 /// Every pattern of lost columns that a code tolerates; those of fewer columns come first.
 pub(super) fn patterns(code: &Code) -> Vec<ErasurePattern> {
+    patterns_up_to(code, code.tolerates())
+}
+
+/// Every pattern of at most so many lost columns; those of fewer columns come first.
+pub(super) fn patterns_up_to(code: &Code, most: usize) -> Vec<ErasurePattern> {
     let mut patterns = vec![ErasurePattern::none()];
     let mut done = 0;
-    for _ in 0..code.tolerates() {
+    for _ in 0..most {
         let fewer = done..patterns.len();
         done = fewer.end;
         for lost in fewer.map(|index| patterns[index]).collect::<Vec<ErasurePattern>>() {

@@ -11,5 +11,6 @@ mod interleaved;
 mod mdr;
 mod oracle;
 mod plans;
+mod random;
 mod recovery;
 mod reed_solomon;

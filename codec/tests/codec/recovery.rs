@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::families::{patterns, sample, small, wide};
+use crate::families::{narrow, patterns, patterns_up_to, sample, small, wide};
 use crate::oracle;
 use rain_codec::{Cell, Code, ErasurePattern, Kernel, Schedule, ScheduleError, StripeCodec};
 
@@ -92,6 +92,22 @@ fn every_pattern_gives_all_its_cells_back() {
         for lost in patterns(&code) {
             check_all_cells(&codec, &stripe, lost);
         }
+    }
+}
+
+#[test]
+fn up_to_three_columns_of_every_narrow_code_are_given_back() {
+    let mut names = Vec::new();
+    for code in narrow() {
+        let codec = StripeCodec::new(Arc::clone(&code));
+        let stripe = oracle::encode(&code, &noise(&code));
+        for lost in patterns_up_to(&code, code.tolerates().min(3)) {
+            check_all_cells(&codec, &stripe, lost);
+        }
+        names.push(code.name().to_owned());
+    }
+    for name in ["rs:7+3", "rs:2+8", "dual-b-code:16", "replica:16"] {
+        assert!(names.iter().any(|tried| tried == name), "{name}: {names:?}");
     }
 }
 

@@ -5,8 +5,39 @@
 //! found out from its moves, so a program and a body meet only when they are the same linear map.
 
 mod body;
+#[cfg(not(fuzzing))]
 #[rustfmt::skip]
 mod table;
+
+/// Some bodies of every kind: the others take minutes to compile under the sanitizer, and longer than they are run. All
+/// are proven, and run beside the oracle, without it.
+#[cfg(fuzzing)]
+#[rustfmt::skip]
+mod table {
+    mod b_code_10;
+    mod b_code_13;
+    mod b_code_4;
+    mod b_code_5;
+    mod b_code_6;
+    mod b_code_8;
+    mod rs_6_3;
+    mod x_code_13;
+    mod x_code_7;
+
+    use super::StraightLine;
+
+    pub(super) static TABLES: &[&[StraightLine]] = &[
+        b_code_10::TABLE,
+        b_code_13::TABLE,
+        b_code_4::TABLE,
+        b_code_5::TABLE,
+        b_code_6::TABLE,
+        b_code_8::TABLE,
+        rs_6_3::TABLE,
+        x_code_13::TABLE,
+        x_code_7::TABLE,
+    ];
+}
 
 use std::collections::{BTreeMap, BTreeSet};
 

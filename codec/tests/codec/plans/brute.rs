@@ -3,26 +3,6 @@
 use rain_codec::plan::Costs;
 use rain_codec::{Cell, CellKind, Code};
 
-/// A small generator of numbers that are random enough.
-pub(super) struct Random(u64);
-
-impl Random {
-    pub(super) fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-
-    pub(super) fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from((self.0 >> 20) % limit as u64).expect("it is below a usize")
-    }
-
-    pub(super) fn bytes(&mut self, count: usize) -> Vec<u8> {
-        (0..count).map(|_| self.below(256).to_le_bytes()[0]).collect()
-    }
-}
-
 /// Which data cells a cell is the XOR of, a bit each.
 fn definition(code: &Code, cell: Cell) -> Vec<u64> {
     let mut bits = vec![0; code.data_cell_count().div_ceil(64)];

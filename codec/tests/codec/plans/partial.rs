@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use rain_codec::plan::{PartialSums, Peer, PlanError};
 use rain_codec::{Cell, Code, ErasurePattern, Kernel};
 
-use super::brute::Random;
 use crate::families::{patterns, small};
 use crate::oracle;
+use crate::random::Random;
 use crate::recovery::cells_of;
 
 const CELL_BYTES: usize = 37;

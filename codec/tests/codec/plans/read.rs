@@ -6,9 +6,10 @@ use std::sync::Arc;
 use rain_codec::plan::{ColumnCost, Costs, PlanError, ReadPlan};
 use rain_codec::{Cell, Code, ErasurePattern, Schedule, StripeCodec};
 
-use super::brute::{self, Random};
+use super::brute;
 use crate::families::{patterns, small};
 use crate::oracle;
+use crate::random::Random;
 use crate::recovery::cells_of;
 
 /// Checks a plan against linear algebra, and returns it.

@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use rain_codec::plan::{ColumnCost, Costs, PlanError, Planner, RepairPlan};
-use rain_codec::{Cell, Code, ErasurePattern, Schedule};
+use rain_codec::{Cell, Code, ErasurePattern, Schedule, StripeCodec};
 
 use super::brute;
+use crate::families::small;
+use crate::oracle;
+use crate::recovery::noise;
 
 fn direct_codes() -> impl Iterator<Item = Code> {
     let codes = ["b-code:4", "b-code:5", "b-code:6", "b-code:7", "b-code:8", "b-code:9", "b-code:10", "b-code:11"];
@@ -46,6 +49,32 @@ fn the_fewest_cells_are_those_of_the_tables() {
             check(&code, &plan, column);
             assert_eq!(plan.reads().len(), fewest(&code), "{code} {column}");
             assert_eq!(plan.schedule().program().xor_count(), code.rows() * (code.data_columns() - 1), "{code}");
+        }
+    }
+}
+
+/// In bytes, and each column of every code: by the fewest cells, and by those that burden the others evenly.
+#[test]
+fn a_repaired_column_is_the_encoded_one() {
+    for code in small() {
+        let codec = StripeCodec::new(Arc::clone(&code));
+        let data = noise(&code);
+        let stripe = oracle::encode(&code, &data);
+        let cell = |cell: Cell| stripe[usize::from(cell.column) * code.rows() + usize::from(cell.row)].as_slice();
+        for column in 0..code.columns() {
+            let plan = if column % 2 == 0 { RepairPlan::new } else { RepairPlan::balanced };
+            let plan = plan(&code, column, &Costs::equal(&code)).unwrap();
+            let schedule = plan.schedule();
+            assert!(schedule.inputs().iter().all(|input| usize::from(input.column) != column), "{code} {column}");
+            let inputs: Vec<&[u8]> = schedule.inputs().iter().map(|&input| cell(input)).collect();
+            let mut made = vec![vec![0xee; data[0].len()]; schedule.targets().len()];
+            let mut outputs: Vec<&mut [u8]> = made.iter_mut().map(Vec::as_mut_slice).collect();
+            codec.run(schedule, &inputs, &mut outputs);
+            for row in 0..code.rows() {
+                let lost = Cell::new(column, row);
+                let place = schedule.targets().iter().position(|target| *target == lost).unwrap();
+                assert!(made[place] == cell(lost), "{code} {lost}");
+            }
         }
     }
 }

@@ -6,9 +6,9 @@ use proptest::prelude::*;
 use rain_codec::plan::{PlanError, Planner, UpdatePlan, update_stripe};
 use rain_codec::{Cell, CellKind, Code};
 
-use super::brute::Random;
 use crate::families::{listed, lowest_density, small};
 use crate::oracle;
+use crate::random::Random;
 
 fn slices(cells: &[Vec<u8>]) -> Vec<&[u8]> {
     cells.iter().map(Vec::as_slice).collect()
