@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rain_codec::plan::{PlanError, Planner, UpdatePlan};
+use rain_codec::plan::{PlanError, UpdatePlan};
 use rain_codec::{Cell, CellKind, Code, ErasurePattern, StripeCodec};
 
 use crate::cells::Cells;
@@ -15,7 +15,6 @@ const CELL_GRAIN: usize = 64;
 #[derive(Debug)]
 pub struct RainCodec {
     pub(crate) stripe: Arc<StripeCodec>,
-    planner: Planner,
 }
 
 impl RainCodec {
@@ -24,8 +23,8 @@ impl RainCodec {
     /// # Errors
     /// [`RainStatus::Name`].
     pub fn named(name: &str) -> Result<Self, RainStatus> {
-        let code = Arc::new(Code::named(name).map_err(|_| RainStatus::Name)?);
-        Ok(Self { planner: Planner::new(Arc::clone(&code)), stripe: Arc::new(StripeCodec::new(code)) })
+        let code = Code::named(name).map_err(|_| RainStatus::Name)?;
+        Ok(Self { stripe: Arc::new(StripeCodec::new(Arc::new(code))) })
     }
 
     /// Gives the code.
@@ -138,7 +137,7 @@ impl RainCodec {
         new: &[u8],
     ) -> Result<(), RainStatus> {
         self.cell_len(column_len)?;
-        self.planner.update_stripe(columns, offset, new).map_err(no_such_data)
+        self.stripe.planner().update_stripe(columns, offset, new).map_err(no_such_data)
     }
 
     /// Lists the parity cells that change with a data cell, by column, then row.
@@ -176,7 +175,7 @@ impl RainCodec {
         if data_cell >= code.data_cell_count() {
             return Err(RainStatus::Range);
         }
-        self.planner.update(&[code.data_cell(data_cell)]).map_err(no_such_data)
+        self.stripe.planner().update(&[code.data_cell(data_cell)]).map_err(no_such_data)
     }
 
     /// Compares the parity cells with the data cells.
