@@ -2,17 +2,14 @@
 
 use std::fs::File;
 use std::io::{self, IoSliceMut, Read};
-use std::num::NonZero;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use rustix::fs::Advice;
-
 use super::content_hash::{ContentHash, StripeHasher};
 use super::staging::{Note, Staging, nanoseconds, open_part, sync_all, write_behind};
-use super::stripe_reader::{ahead, in_memory};
+use super::stripe_reader::in_memory;
 use super::workers::{self, lock};
 use super::{FileError, Progress};
 use crate::code::{Cell, Code};
@@ -183,11 +180,6 @@ impl Job<'_> {
             let (encoder, scratch) = state;
             let shape = geometry.stripe(index);
             let (start, end) = (shape.title_offset, shape.title_offset + shape.data_bytes);
-            for next in ahead(index, geometry.stripe_count()) {
-                let next = geometry.stripe(next);
-                // A hint: where it is refused, the read itself will tell why.
-                let _ = rustix::fs::fadvise(file, next.title_offset, NonZero::new(next.data_bytes), Advice::WillNeed);
-            }
             let records = encoder.encode_stripe_with(index, in_memory(shape.data_bytes), |cells| {
                 read_cells(file, start, cells).map_err(|error| {
                     if error.kind() == io::ErrorKind::UnexpectedEof {

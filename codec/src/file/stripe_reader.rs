@@ -19,7 +19,7 @@ const STRIPES_AHEAD: u64 = 16;
 
 /// The stripes of which the disks are told, when the turn is at a stripe: the one some way ahead, and at the beginning
 /// all up to it.
-pub(super) fn ahead(index: u64, count: u64) -> Range<u64> {
+fn ahead(index: u64, count: u64) -> Range<u64> {
     let last = index + STRIPES_AHEAD;
     let first = if index == 0 { 1 } else { last };
     first.min(count)..(last + 1).min(count)
@@ -164,10 +164,11 @@ impl<'a> StripeReader<'a> {
         }
     }
 
-    /// Lets the disks fetch what later stripes will take, while this one is worked on: the reads of several threads that
-    /// leave parity out do not look sequential to the system.
-    fn fetch_ahead(&self, only_data: bool) {
-        let geometry = &self.title.geometry;
+    /// Lets the disks fetch the data cells of later stripes, while this one is worked on, of columns whose parity is left
+    /// out: that does not look sequential to the system. Where all is read, the system reads ahead by itself, in larger
+    /// pieces than it takes from here.
+    fn fetch_ahead(&self) {
+        let (geometry, code) = (&self.title.geometry, self.title.code());
         for index in ahead(self.shape.index, geometry.stripe_count()) {
             let shape = geometry.stripe(index);
             // The checksums of the stripe before lie right before these cells: by themselves each would be a read of its
@@ -175,9 +176,10 @@ impl<'a> StripeReader<'a> {
             let before = index.checked_sub(1).map(|before| geometry.stripe(before));
             let start = before.map_or(shape.record_offset, |shape| shape.record_offset + shape.checksum_offset(0, 0));
             for (column, file) in self.title.columns.iter().enumerate() {
-                let Some(file) = file else { continue };
-                let data_rows = Cell::new(column, self.title.code().data_rows(column)).row;
-                let rows = if only_data { data_rows } else { shape.rows };
+                let Some(file) = file.as_ref().filter(|_| (1..code.rows()).contains(&code.data_rows(column))) else {
+                    continue;
+                };
+                let rows = Cell::new(column, code.data_rows(column)).row;
                 let end = shape.record_offset + shape.cell_offset(rows);
                 // A hint: where it is refused, the read itself will tell why.
                 let _ = rustix::fs::fadvise(&file.file, start, NonZero::new(end - start), Advice::WillNeed);
@@ -187,7 +189,6 @@ impl<'a> StripeReader<'a> {
 
     /// Reads all cells of all columns.
     pub(super) fn read_all(&mut self) {
-        self.fetch_ahead(false);
         for column in 0..self.records.len() {
             self.read_rows(column, 0..self.shape.rows);
         }
@@ -196,7 +197,9 @@ impl<'a> StripeReader<'a> {
     /// Reads the data cells of all columns.
     pub(super) fn read_data(&mut self) {
         // With a column missing, parity will be needed.
-        self.fetch_ahead(self.title.columns.iter().all(Option::is_some));
+        if self.title.columns.iter().all(Option::is_some) {
+            self.fetch_ahead();
+        }
         for column in 0..self.records.len() {
             let data_rows = self.title.code().data_rows(column);
             self.read_rows(column, 0..Cell::new(column, data_rows).row);
