@@ -104,7 +104,7 @@ mod tests {
         let now = run(&mut window, now, 1000, 100_000);
         assert_eq!(window.bytes(Duration::ZERO), 1 << 20);
         // Nor is a pause a rate.
-        window.note(now + Duration::from_secs(3600), 1 << 20);
+        window.note(now + Duration::from_hours(1), 1 << 20);
         assert_eq!(window.bytes(Duration::ZERO), 1 << 20);
     }
 }
