@@ -11,8 +11,8 @@ use rain_cluster::{NodeId, Time};
 use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{MutexGuard, OnceLock};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{MutexGuard, OnceLock};
 use std::time::Instant;
 use tokio::sync::watch;
 
