@@ -1,5 +1,5 @@
-//! Updating parity by the difference of old and new, beside making all parity anew: in bytes of new data per second. And
-//! what plans cost to make.
+//! Updating parity by the difference of old and new, beside making all parity anew: in bytes of new data per second. What
+//! plans cost to make. And codes with optimal repair beside B-codes.
 
 use core::time::Duration;
 use std::hint::black_box;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rain_codec::plan::{Costs, PartialSums, ReadPlan, RepairPlan, UpdatePlan};
-use rain_codec::{Cell, Code, ErasurePattern, StripeCodec};
+use rain_codec::{Cell, CellKind, Code, ErasurePattern, StripeCodec};
 
 const CODES: [&str; 4] = ["b-code:6", "b-code:10", "x-code:7", "rs:8+3"];
 /// Bytes of a cell, and stripes that are worked on in turns: within the caches, and from memory.
@@ -94,6 +94,45 @@ fn updates(criterion: &mut Criterion) {
     }
 }
 
+/// Codes with optimal repair beside B-codes of as many columns, stripes with the same bytes of data: from the second-level
+/// cache, and from memory. Encoding and decoding in bytes of data per second, repair in bytes of the column.
+fn optimal_repair(criterion: &mut Criterion) {
+    const DATA_BYTES: usize = 384 << 10;
+    for name in (4..=8).flat_map(|columns| [format!("b-code:{columns}"), format!("mdr:{columns}")]) {
+        let codec = StripeCodec::new(Arc::new(Code::named(&name).expect("a code of this crate")));
+        let code = codec.code();
+        let cell_bytes = (DATA_BYTES / code.data_cell_count()).next_multiple_of(64);
+        let lost = ErasurePattern::of(&[0, 1]);
+        let is_wanted =
+            |cell: &Cell| lost.contains(usize::from(cell.column)) && matches!(code.cell(*cell), CellKind::Data { .. });
+        let wanted: Vec<Cell> = code.cells().filter(is_wanted).collect();
+        let decode = codec.recover_schedule(lost, &wanted).expect("two may be lost");
+        let repair = RepairPlan::new(code, 0, &Costs::equal(code)).expect("one may be lost");
+        let data_bytes = code.data_cell_count() * cell_bytes;
+        for (what, schedule, bytes) in [
+            ("encode", codec.encode_schedule(), data_bytes),
+            ("decode", &*decode, data_bytes),
+            ("repair", repair.schedule(), code.rows() * cell_bytes),
+        ] {
+            for (regime, stripe_count) in [("cached", 1), ("memory", 400)] {
+                let cells = |count: usize| vec![vec![vec![0x5a_u8; cell_bytes]; count]; stripe_count];
+                let (inputs, mut outputs) = (cells(schedule.inputs().len()), cells(schedule.targets().len()));
+                let mut turn = (0..stripe_count).cycle();
+                let mut group = criterion.benchmark_group(format!("repair/{regime}"));
+                group.throughput(Throughput::Bytes(bytes as u64));
+                group.bench_function(format!("{name} {what}"), |bencher| {
+                    bencher.iter(|| {
+                        let turn = turn.next().unwrap_or(0);
+                        let inputs: Vec<&[u8]> = inputs[turn].iter().map(Vec::as_slice).collect();
+                        let mut outputs: Vec<&mut [u8]> = outputs[turn].iter_mut().map(Vec::as_mut_slice).collect();
+                        codec.run(schedule, black_box(&inputs), &mut outputs);
+                    });
+                });
+            }
+        }
+    }
+}
+
 fn planning(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("plans");
     for name in ["b-code:6", "b-code:10", "b-code:22", "x-code:13", "rs:8+3"] {
@@ -132,6 +171,6 @@ criterion_group! {
         .warm_up_time(Duration::from_millis(100))
         .measurement_time(Duration::from_millis(400))
         .sample_size(10);
-    targets = updates, planning
+    targets = updates, planning, optimal_repair
 }
 criterion_main!(benches);

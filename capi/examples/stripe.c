@@ -1,4 +1,4 @@
-/* Encodes a stripe, loses columns, recovers them and compares; then the same in the shape of ISA-L.
+/* Encodes a stripe, loses columns, recovers them and compares; updates part of one; then the shape of ISA-L.
  *
  * cc -I capi/include capi/examples/stripe.c -lraincodec -lpthread -ldl -lm
  */
@@ -77,6 +77,67 @@ static void stripe(const RainCodec *codec, const RainShape *shape, size_t data_l
   free(data), free(found), free(sound);
 }
 
+static uint8_t *cell_at(uint8_t *const *columns, const RainCell *cell, size_t cell_len) {
+  return columns[cell->column] + cell->row * cell_len;
+}
+
+/* Overwriting part of the data: the parity changes with it, as if all were encoded anew. */
+static void update(const RainCodec *codec, const RainShape *shape, size_t cell_len) {
+  size_t column_len = cell_len * shape->rows, data_len = cell_len * shape->data_cells, pieces = 0;
+  uint8_t *data = allocate(data_len);
+  for (size_t at = 0; at < data_len; at++) data[at] = (uint8_t)(at * 40503u >> 5);
+  uint8_t *columns[COLUMNS_MAX], *anew[COLUMNS_MAX];
+  for (size_t column = 0; column < shape->columns; column++) {
+    columns[column] = allocate(column_len);
+    anew[column] = allocate(column_len);
+  }
+  expect(rain_put(codec, data, data_len, columns, column_len), RAIN_STATUS_OK, "put");
+  expect(rain_encode(codec, columns, column_len), RAIN_STATUS_OK, "encode");
+
+  /* Pieces that begin and end anywhere, longer than a cell too; one of no bytes. */
+  for (size_t start = 0; start < data_len; start += 3 * cell_len / 2 + 1) {
+    size_t len = (pieces++ * 977) % (2 * cell_len);
+    if (len > data_len - start) len = data_len - start;
+    for (size_t at = 0; at < len; at++) data[start + at] ^= (uint8_t)(at * 7 + start);
+    expect(rain_update(codec, columns, column_len, start, data + start, len), RAIN_STATUS_OK, "update");
+  }
+
+  /* The last data cell by itself, and its parity: what one does whose cells are on different machines. */
+  RainCell parity[COLUMNS_MAX];
+  size_t count = 0, last = shape->data_cells - 1;
+  expect(rain_parity_of(codec, last, NULL, &count), RAIN_STATUS_COUNT, "how many parity cells");
+  expect(rain_parity_of(codec, last, NULL, &count), RAIN_STATUS_NULL, "no room for parity cells");
+  expect(rain_parity_of(codec, last, parity, &count), RAIN_STATUS_OK, "parity cells");
+  if (count < shape->tolerates || count > COLUMNS_MAX) failures++;
+  uint8_t *cells[COLUMNS_MAX], *old = allocate(cell_len);
+  for (size_t number = 0; number < count; number++) cells[number] = cell_at(columns, &parity[number], cell_len);
+  memcpy(old, data + last * cell_len, cell_len);
+  for (size_t at = 0; at < cell_len; at++) data[last * cell_len + at] ^= (uint8_t)(at + 1);
+  const uint8_t *new = data + last * cell_len;
+  expect(rain_update_parity(codec, last, old, new, cell_len, cells, count), RAIN_STATUS_OK, "update the parity");
+  /* The data cell is not written by that: the caller has it elsewhere. */
+  expect(rain_put(codec, data, data_len, anew, column_len), RAIN_STATUS_OK, "put anew");
+  expect(rain_encode(codec, anew, column_len), RAIN_STATUS_OK, "encode anew");
+  for (size_t number = 0; number < count; number++)
+    same(cell_at(anew, &parity[number], cell_len), cells[number], cell_len, "parity of the last data cell");
+  expect(rain_put(codec, data, data_len, columns, column_len), RAIN_STATUS_OK, "put the new cell");
+  for (size_t column = 0; column < shape->columns; column++) same(anew[column], columns[column], column_len, "an updated column");
+
+  /* What cannot be is refused, and nothing changes. */
+  expect(rain_update(codec, columns, column_len, data_len, data, 1), RAIN_STATUS_RANGE, "behind the data");
+  expect(rain_update(codec, columns, column_len, SIZE_MAX, data, 2), RAIN_STATUS_RANGE, "far behind the data");
+  expect(rain_update(codec, columns, column_len, 0, columns[1], 1), RAIN_STATUS_OVERLAP, "data out of the stripe");
+  expect(rain_update(codec, columns, column_len, 0, NULL, 1), RAIN_STATUS_NULL, "no data");
+  expect(rain_update(codec, columns, 0, 0, data, 1), RAIN_STATUS_LENGTH, "columns of no bytes");
+  expect(rain_parity_of(codec, last + 1, parity, &count), RAIN_STATUS_RANGE, "no such data cell");
+  expect(rain_update_parity(codec, last + 1, old, new, cell_len, cells, count), RAIN_STATUS_RANGE, "no such data cell");
+  expect(rain_update_parity(codec, last, old, new, cell_len, cells, count - 1), RAIN_STATUS_COUNT, "a cell is missing");
+  expect(rain_update_parity(codec, last, cells[0], new, cell_len, cells, count), RAIN_STATUS_OVERLAP, "old is parity");
+  for (size_t column = 0; column < shape->columns; column++) same(anew[column], columns[column], column_len, "a refused update");
+  for (size_t column = 0; column < shape->columns; column++) free(columns[column]), free(anew[column]);
+  free(data), free(old);
+}
+
 /* The shape of ISA-L: k columns of data give the others, and any k of all of them give those that are lost. */
 static void isal(const RainCodec *codec, const RainShape *shape) {
   int k = (int)shape->data_columns, rows = (int)shape->tolerates, n = (int)shape->columns;
@@ -139,7 +200,7 @@ static void mistakes(const RainCodec *codec, const RainShape *shape) {
 }
 
 int main(void) {
-  const char *names[] = {"b-code:4", "b-code:5", "b-code:12", "x-code:7", "rs:4+2", "rs:10+4"};
+  const char *names[] = {"b-code:4", "b-code:5", "b-code:12", "x-code:7", "rs:4+2", "rs:10+4", "mdr:6"};
   for (size_t number = 0; number < sizeof names / sizeof *names; number++) {
     RainCodec *codec = NULL;
     RainShape shape;
@@ -148,6 +209,8 @@ int main(void) {
     expect(rain_codec_shape(codec, &shape), RAIN_STATUS_OK, "shape");
     stripe(codec, &shape, 1);
     stripe(codec, &shape, 100003);
+    update(codec, &shape, 1);
+    update(codec, &shape, 5003);
     isal(codec, &shape);
     mistakes(codec, &shape);
     rain_codec_free(codec);

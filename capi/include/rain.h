@@ -51,6 +51,14 @@ enum RainStatus
    */
   RAIN_STATUS_TABLES = -8,
   /*
+   There is no such data cell, or bytes lie behind the last of them.
+   */
+  RAIN_STATUS_RANGE = -9,
+  /*
+   There is another number of cells than is given.
+   */
+  RAIN_STATUS_COUNT = -10,
+  /*
    A defect of this library. What was to be written may be half written.
    */
   RAIN_STATUS_INTERNAL = -99,
@@ -98,6 +106,20 @@ typedef struct RainShape {
    */
   size_t data_cells;
 } RainShape;
+
+/*
+ A cell: a column, and which of its cells.
+ */
+typedef struct RainCell {
+  /*
+   The column, counted from 0.
+   */
+  size_t column;
+  /*
+   The row, counted from 0.
+   */
+  size_t row;
+} RainCell;
 
 #ifdef __cplusplus
 extern "C" {
@@ -188,6 +210,53 @@ RainStatus rain_recover(const struct RainCodec *codec,
                         size_t column_len,
                         const size_t *lost,
                         size_t lost_count);
+
+/*
+ Overwrites `data_len` bytes of a stripe's data, from byte `offset` on, and changes its parity by the difference of old
+ and new. Only the data cells named so and the parity cells that they are in are read and written.
+
+ # Safety
+ As of `rain_encode`; `data` points at `data_len` bytes.
+ */
+RainStatus rain_update(const struct RainCodec *codec,
+                       uint8_t *const *stripe,
+                       size_t column_len,
+                       size_t offset,
+                       const uint8_t *data,
+                       size_t data_len);
+
+/*
+ Lists the parity cells that change with a data cell, by column, then row. Data cells are counted from 0 in the order
+ in which `rain_put` fills them.
+
+ `count` says how many `cells` has room for, and then how many there are. Where these are more, the status is
+ `RAIN_STATUS_COUNT` and `cells`, which may be null then, is not written.
+
+ # Safety
+ `codec` is of `rain_codec_new`; `count` points at a number; `cells` at room for so many.
+ */
+RainStatus rain_parity_of(const struct RainCodec *codec,
+                          size_t data_cell,
+                          struct RainCell *cells,
+                          size_t *count);
+
+/*
+ Changes parity cells as one data cell changes: for a caller that has these cells and not the stripe.
+
+ `parity` has the cells that `rain_parity_of` lists, in that order. All buffers are whole cells, or the same piece of
+ each. A difference that was worked out elsewhere is `new_data`, with zeros for `old_data`.
+
+ # Safety
+ `codec` is of `rain_codec_new`; `old_data` and `new_data` point at `len` bytes; `parity` at `parity_count` pointers, each
+ at `len` bytes.
+ */
+RainStatus rain_update_parity(const struct RainCodec *codec,
+                              size_t data_cell,
+                              const uint8_t *old_data,
+                              const uint8_t *new_data,
+                              size_t len,
+                              uint8_t *const *parity,
+                              size_t parity_count);
 
 /*
  Compares the parity of a stripe with its data: `RAIN_STATUS_MISMATCH` where a column is damaged.

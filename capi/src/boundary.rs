@@ -309,6 +309,119 @@ pub unsafe extern "C" fn rain_recover(
     })
 }
 
+/// Overwrites `data_len` bytes of a stripe's data, from byte `offset` on, and changes its parity by the difference of old
+/// and new. Only the data cells named so and the parity cells that they are in are read and written.
+///
+/// # Safety
+/// As of `rain_encode`; `data` points at `data_len` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rain_update(
+    codec: *const RainCodec,
+    stripe: *const *mut u8,
+    column_len: usize,
+    offset: usize,
+    data: *const u8,
+    data_len: usize,
+) -> RainStatus {
+    guarded(|| {
+        // SAFETY: the caller says that it is a codec.
+        let codec = unsafe { reference(codec) }?;
+        // SAFETY: the caller says so.
+        let pointers = unsafe { list(stripe, codec.code().columns()) }?;
+        let written = pointers.iter().map(|&column| (column.addr(), column_len, true));
+        check_apart(written.chain([(data.addr(), data_len, false)]))?;
+        // SAFETY: the caller says so; no column overlaps it.
+        let data = unsafe { list(data, data_len) }?;
+        // SAFETY: the caller says so; none overlaps another, or the data.
+        let mut columns = unsafe { columns_mut(stripe, codec.code().columns(), column_len) }?;
+        codec.update(&mut columns, column_len, offset, data)
+    })
+}
+
+/// A cell: a column, and which of its cells.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RainCell {
+    /// The column, counted from 0.
+    pub column: usize,
+    /// The row, counted from 0.
+    pub row: usize,
+}
+
+/// Lists the parity cells that change with a data cell, by column, then row. Data cells are counted from 0 in the order
+/// in which `rain_put` fills them.
+///
+/// `count` says how many `cells` has room for, and then how many there are. Where these are more, the status is
+/// `RAIN_STATUS_COUNT` and `cells`, which may be null then, is not written.
+///
+/// # Safety
+/// `codec` is of `rain_codec_new`; `count` points at a number; `cells` at room for so many.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rain_parity_of(
+    codec: *const RainCodec,
+    data_cell: usize,
+    cells: *mut RainCell,
+    count: *mut usize,
+) -> RainStatus {
+    guarded(|| {
+        // SAFETY: the caller says that it is a codec.
+        let found = unsafe { reference(codec) }?.parity_of(data_cell)?;
+        // SAFETY: the caller says so.
+        let room = *unsafe { reference(count) }?;
+        if found.len() <= room && cells.is_null() {
+            return Err(RainStatus::Null);
+        }
+        // SAFETY: it was read a moment ago, and the caller says that nobody else has it.
+        unsafe { store(count, found.len()) }?;
+        if found.len() > room {
+            return Err(RainStatus::Count);
+        }
+        for (place, cell) in found.iter().enumerate() {
+            let cell = RainCell { column: usize::from(cell.column), row: usize::from(cell.row) };
+            // SAFETY: the caller says that there is room for as many.
+            let to = unsafe { cells.add(place) };
+            // SAFETY: as before.
+            unsafe { store(to, cell) }?;
+        }
+        Ok(())
+    })
+}
+
+/// Changes parity cells as one data cell changes: for a caller that has these cells and not the stripe.
+///
+/// `parity` has the cells that `rain_parity_of` lists, in that order. All buffers are whole cells, or the same piece of
+/// each. A difference that was worked out elsewhere is `new_data`, with zeros for `old_data`.
+///
+/// # Safety
+/// `codec` is of `rain_codec_new`; `old_data` and `new_data` point at `len` bytes; `parity` at `parity_count` pointers, each
+/// at `len` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn rain_update_parity(
+    codec: *const RainCodec,
+    data_cell: usize,
+    old_data: *const u8,
+    new_data: *const u8,
+    len: usize,
+    parity: *const *mut u8,
+    parity_count: usize,
+) -> RainStatus {
+    guarded(|| {
+        // SAFETY: the caller says that it is a codec.
+        let codec = unsafe { reference(codec) }?;
+        // SAFETY: the caller says so.
+        let pointers = unsafe { list(parity, parity_count) }?;
+        let written = pointers.iter().map(|&cell| (cell.addr(), len, true));
+        check_apart(written.chain([(old_data.addr(), len, false), (new_data.addr(), len, false)]))?;
+        // SAFETY: the caller says so; no parity cell overlaps it.
+        let old = unsafe { list(old_data, len) }?;
+        // SAFETY: the caller says so; no parity cell overlaps it.
+        let new = unsafe { list(new_data, len) }?;
+        // SAFETY: the caller says so; none overlaps another, or the data.
+        let mut parity = unsafe { columns_mut(parity, parity_count, len) }?;
+        codec.update_parity(data_cell, old, new, &mut parity)
+    })
+}
+
 /// Compares the parity of a stripe with its data: `RAIN_STATUS_MISMATCH` where a column is damaged.
 ///
 /// # Safety

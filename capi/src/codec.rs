@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use rain_codec::plan::{PlanError, UpdatePlan};
 use rain_codec::{Cell, CellKind, Code, ErasurePattern, StripeCodec};
 
 use crate::cells::Cells;
@@ -124,6 +125,59 @@ impl RainCodec {
         Ok(())
     }
 
+    /// Overwrites bytes of the stripe's data, and changes its parity by the difference.
+    ///
+    /// # Errors
+    /// [`RainStatus::Length`]; [`RainStatus::Range`] for bytes behind the stripe's.
+    pub fn update(
+        &self,
+        columns: &mut [&mut [u8]],
+        column_len: usize,
+        offset: usize,
+        new: &[u8],
+    ) -> Result<(), RainStatus> {
+        self.cell_len(column_len)?;
+        self.stripe.planner().update_stripe(columns, offset, new).map_err(no_such_data)
+    }
+
+    /// Lists the parity cells that change with a data cell, by column, then row.
+    ///
+    /// # Errors
+    /// [`RainStatus::Range`].
+    pub fn parity_of(&self, data_cell: usize) -> Result<Vec<Cell>, RainStatus> {
+        Ok(self.update_of(data_cell)?.parity().to_vec())
+    }
+
+    /// Changes parity cells, those of [`parity_of`](Self::parity_of), as a data cell changes; or the same piece of each.
+    ///
+    /// # Errors
+    /// [`RainStatus::Range`]; [`RainStatus::Count`] for more or fewer parity cells.
+    ///
+    /// # Panics
+    /// When lengths differ.
+    pub fn update_parity(
+        &self,
+        data_cell: usize,
+        old: &[u8],
+        new: &[u8],
+        parity: &mut [&mut [u8]],
+    ) -> Result<(), RainStatus> {
+        let plan = self.update_of(data_cell)?;
+        if parity.len() != plan.parity().len() {
+            return Err(RainStatus::Count);
+        }
+        plan.apply(&[old], &[new], parity);
+        Ok(())
+    }
+
+    fn update_of(&self, data_cell: usize) -> Result<Arc<UpdatePlan>, RainStatus> {
+        let code = self.code();
+        if data_cell >= code.data_cell_count() {
+            return Err(RainStatus::Range);
+        }
+        self.stripe.planner().update(&[code.data_cell(data_cell)]).map_err(no_such_data)
+    }
+
     /// Compares the parity cells with the data cells.
     ///
     /// # Errors
@@ -147,4 +201,9 @@ pub(crate) fn distinct(code: &Code, columns: &[usize]) -> Result<ErasurePattern,
         let fits = column < code.columns() && !pattern.contains(column);
         fits.then(|| pattern.with(column)).ok_or(RainStatus::Column)
     })
+}
+
+/// What a plan of an update can be refused for: bytes that the stripe does not have.
+fn no_such_data(_: PlanError) -> RainStatus {
+    RainStatus::Range
 }

@@ -24,12 +24,16 @@ pub enum RainStatus {
     Mismatch = -7,
     /// The tables were made for other numbers of sources or targets.
     Tables = -8,
+    /// There is no such data cell, or bytes lie behind the last of them.
+    Range = -9,
+    /// There is another number of cells than is given.
+    Count = -10,
     /// A defect of this library. What was to be written may be half written.
     Internal = -99,
 }
 
 impl RainStatus {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 12] = [
         Self::Ok,
         Self::Null,
         Self::Name,
@@ -39,6 +43,8 @@ impl RainStatus {
         Self::Overlap,
         Self::Mismatch,
         Self::Tables,
+        Self::Range,
+        Self::Count,
         Self::Internal,
     ];
 
@@ -54,6 +60,8 @@ impl RainStatus {
             Some(Self::Overlap) => c"two buffers overlap",
             Some(Self::Mismatch) => c"the parity is not that of the data",
             Some(Self::Tables) => c"the tables were made for other numbers of columns",
+            Some(Self::Range) => c"there are no such data cells in the stripe",
+            Some(Self::Count) => c"there is another number of cells than is given",
             Some(Self::Internal) => c"a defect of the library",
             None => c"not a status of this library",
         }

@@ -1,16 +1,19 @@
 //! Encoding and recovering stripes whose columns hold their cells interleaved: the layout for speed.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rain_kernels::{Kernel, Layout, Stores};
 
 use crate::code::{Cell, Code};
-use crate::schedule::{ErasurePattern, Schedule, ScheduleError, canonical};
+use crate::schedule::{ErasurePattern, Schedule, ScheduleError, canonical, turned_back};
 
 /// Kinds of patterns whose schedules are kept: all for codes that lose two columns, the first ones for those that lose
 /// more.
 const RECOVERIES_MAX: usize = 1024;
+
+/// The schedules made so far, by kind of pattern and the cells wanted of it.
+type Recoveries = HashMap<(ErasurePattern, Vec<Cell>), Arc<Schedule>>;
 
 /// A code over interleaved columns, with the machine's instruction set and the programs made so far.
 ///
@@ -22,10 +25,10 @@ pub struct InterleavedCodec {
     code: Arc<Code>,
     kernel: Kernel,
     encode: Schedule,
-    recoveries: Mutex<HashMap<ErasurePattern, Arc<Schedule>>>,
+    recoveries: Mutex<Recoveries>,
 }
 
-/// How to recover the lost columns of a pattern.
+/// How to recover lost cells of a pattern.
 #[derive(Clone, Debug)]
 pub struct Recovery {
     schedule: Arc<Schedule>,
@@ -70,34 +73,46 @@ impl InterleavedCodec {
         self.kernel.run_columns(self.encode.column_program(), 0, layout, stores, columns);
     }
 
-    /// Finds out how to recover lost columns.
+    /// Finds out how to recover lost columns whole.
     ///
-    /// Cost: about 100 ns when a pattern of the same kind was asked for before, up to milliseconds the first time. All
+    /// Cost: a few hundred ns when a pattern of the same kind was asked for before, up to milliseconds the first time. All
     /// are kept: of codes that lose two columns at most n (n + 1) / 2, and about n / 2 where the code can be turned.
     ///
     /// # Errors
     /// As [`Schedule::recover`].
     pub fn recovery(&self, lost: ErasurePattern) -> Result<Recovery, ScheduleError> {
+        let rows = 0..self.code.rows();
+        let whole = lost.iter().flat_map(|column| rows.clone().map(move |row| Cell::new(column, row)));
+        self.recovery_of(lost, &whole.collect::<Vec<Cell>>())
+    }
+
+    /// Finds out how to recover some cells of lost columns, such as those that hold data.
+    ///
+    /// Cost: as [`InterleavedCodec::recovery`].
+    ///
+    /// # Errors
+    /// As [`Schedule::recover`].
+    pub fn recovery_of(&self, lost: ErasurePattern, wanted: &[Cell]) -> Result<Recovery, ScheduleError> {
         let (kind, by) = canonical(&self.code, lost);
         let turn = (by, self.code.turning_columns());
-        if let Some(schedule) = self.recoveries().get(&kind) {
+        let mut wanted: Vec<Cell> = wanted.iter().map(|&cell| turned_back(&self.code, cell, by)).collect();
+        wanted.sort_unstable();
+        let key = (kind, wanted);
+        if let Some(schedule) = self.recoveries().get(&key) {
             return Ok(Recovery { schedule: Arc::clone(schedule), turn });
         }
-        let rows = 0..self.code.rows();
-        let wanted: Vec<Cell> =
-            kind.iter().flat_map(|column| rows.clone().map(move |row| Cell::new(column, row))).collect();
-        let schedule = Schedule::recover(&self.code, kind, &wanted)?;
+        let schedule = Schedule::recover(&self.code, kind, &key.1)?;
         schedule.verify(&self.code)?;
         let schedule = Arc::new(schedule);
         let mut recoveries = self.recoveries();
         if recoveries.len() < RECOVERIES_MAX {
-            recoveries.insert(kind, Arc::clone(&schedule));
+            recoveries.insert(key, Arc::clone(&schedule));
         }
         drop(recoveries);
         Ok(Recovery { schedule, turn })
     }
 
-    /// Recovers the lost columns of a stripe in place; what they held does not matter.
+    /// Recovers lost cells of a stripe in place; what they held does not matter.
     ///
     /// # Panics
     /// When the number of columns differs, or their lengths, or those are no multiple of a packet's.
@@ -109,7 +124,7 @@ impl InterleavedCodec {
         columns[..turning].rotate_right(by);
     }
 
-    fn recoveries(&self) -> std::sync::MutexGuard<'_, HashMap<ErasurePattern, Arc<Schedule>>> {
+    fn recoveries(&self) -> MutexGuard<'_, Recoveries> {
         // The table is whole between any two calls, so a panic elsewhere leaves nothing half done.
         self.recoveries.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -200,6 +200,12 @@ pub(crate) trait Grid<const N: usize, const R: usize> {
         read::<S>(self.turned_place(column, row, at))
     }
 
+    /// Asks for the next line of a cell to be brought into the first-level cache, if that is inside the column or not.
+    #[inline(always)]
+    fn ahead(&self, upper: usize, column: usize, row: usize, at: Position) {
+        prefetch(self.place(upper, column, row, Position { line: at.line + 1, ..at }));
+    }
+
     /// Writes a vector of a cell, with `STREAM` past the caches where the instruction set can.
     #[inline(always)]
     fn store<S: Simd, const STREAM: bool>(
@@ -278,6 +284,18 @@ impl<const N: usize, const R: usize, const DIVIDED: bool> Grid<N, R> for ColumnG
 fn read<S: Simd>(place: *mut u8) -> S::u64s {
     // SAFETY: grids give places in borrowed memory only (module docs), and a vector is within a line.
     unsafe { place.cast::<S::u64s>().read_unaligned() }
+}
+
+/// Asks for a line that may be read soon; any place will do.
+#[inline(always)]
+fn prefetch(place: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch has no effect but on the caches and faults at no address; every x86-64 processor has it.
+    unsafe {
+        core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T0 }>(place.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = place;
 }
 
 #[inline(always)]

@@ -25,6 +25,7 @@ fn map_of(passes: &[&[Move]]) -> BTreeMap<Cell, BTreeSet<Cell>> {
                     written.insert((column, row), sums[&from].clone());
                     continue;
                 }
+                Move::Ahead { .. } => continue,
             };
             for sum in onto {
                 let sum = sums.entry(*sum).or_default();
@@ -39,7 +40,7 @@ fn map_of(passes: &[&[Move]]) -> BTreeMap<Cell, BTreeSet<Cell>> {
 fn turning(body: &StraightLine) -> usize {
     let turned = body.wide.iter().copied().flatten().filter_map(|step| match *step {
         Move::Load { column, turns, .. } | Move::Store { column, turns, .. } => turns.then_some(column),
-        Move::Add { .. } => None,
+        Move::Ahead { .. } | Move::Add { .. } => None,
     });
     turned.min().unwrap_or(body.upper.len())
 }

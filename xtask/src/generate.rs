@@ -10,7 +10,7 @@ use rain_codec::{Cell, CellKind, Code, ErasurePattern, Schedule};
 
 use crate::tools::Workspace;
 
-/// Codes that have straight-line bodies for encoding and for the loss of one and of two columns.
+/// Codes that have straight-line bodies for encoding, for the loss of one column, and for the data cells of one and of two.
 const CODES: [&str; 10] = [
     "b-code:4",
     "b-code:5",
@@ -23,6 +23,12 @@ const CODES: [&str; 10] = [
     "x-code:7",
     "x-code:11",
 ];
+/// Codes whose bodies for 32 registers read their cells row by row instead of column by column: for encoding, and for two
+/// lost columns. It is up to a quarter faster in the second-level cache there, and slower elsewhere (docs/kernels.md).
+const ENCODE_BY_ROWS: [&str; 2] = ["b-code:18", "x-code:11"];
+const RECOVER_BY_ROWS: [&str; 5] = ["b-code:10", "b-code:11", "b-code:12", "x-code:7", "x-code:11"];
+/// Codes whose encoding asks for two lines of every column ahead.
+const ENCODE_AHEAD: [&str; 1] = ["b-code:18"];
 /// Codes that have them for encoding, and where columns hold either data or parity for one lost column of data and two of
 /// parity.
 const ENCODE_MOSTLY: [&str; 9] =
@@ -79,8 +85,10 @@ pub(crate) struct Wanted {
     pub(crate) steps: Vec<(Cell, Vec<Cell>)>,
 }
 
-/// Lists all that get bodies: of every code encoding, recovery of one and two columns, and of the data cells of one, which
-/// is what a viewer waits for, once for all patterns that differ by a turn only; and the probes.
+/// Lists all that get bodies: of every code encoding, recovery of one column, and of the data cells of one and two, which
+/// are what a viewer waits for, once for all patterns that differ by a turn only; and the probes.
+///
+/// Two columns are rebuilt whole by the interpreter, which is faster than any disk; parity columns alone have a body.
 pub(crate) fn wanted() -> Result<Vec<Wanted>> {
     let mut wanted = Vec::new();
     for name in CODES.into_iter().chain(ENCODE_MOSTLY) {
@@ -108,11 +116,13 @@ pub(crate) fn wanted() -> Result<Vec<Wanted>> {
         for kind in kinds {
             let cells: Vec<Cell> = code.cells().filter(|cell| kind.contains(usize::from(cell.column))).collect();
             let lost: Vec<String> = kind.iter().map(|column| column.to_string()).collect();
-            let schedule = Schedule::recover(&code, kind, &cells)?;
-            wanted.push(of_schedule(format!("{name} lost {}", lost.join(" ")), &code, &schedule));
             let data: Vec<Cell> =
-                cells.into_iter().filter(|&cell| matches!(code.cell(cell), CellKind::Data { .. })).collect();
-            if kind.len() == 1 && data.len() < code.rows() {
+                cells.iter().copied().filter(|&cell| matches!(code.cell(cell), CellKind::Data { .. })).collect();
+            if kind.len() == 1 || data.is_empty() {
+                let schedule = Schedule::recover(&code, kind, &cells)?;
+                wanted.push(of_schedule(format!("{name} lost {}", lost.join(" ")), &code, &schedule));
+            }
+            if !data.is_empty() && data.len() < cells.len() {
                 let schedule = Schedule::recover(&code, kind, &data)?;
                 wanted.push(of_schedule(format!("{name} lost {} data", lost.join(" ")), &code, &schedule));
             }
@@ -224,6 +234,12 @@ fn body(type_name: &str, wanted: &Wanted, sums_max: usize) -> String {
         upper.join(" ")
     );
     let suffix = |cell: &Cell| if usize::from(cell.column) < wanted.turning { "" } else { "_turned" };
+    let (code, what) = wanted.name.split_once(' ').unwrap_or((&wanted.name, ""));
+    let (encodes, wide) = (what == "encode", sums_max == WIDE_SUMS);
+    let two_lost = what.strip_suffix(" data").is_some_and(|lost| lost.matches(' ').count() == 2);
+    let by_rows = wide && (encodes && ENCODE_BY_ROWS.contains(&code) || two_lost && RECOVER_BY_ROWS.contains(&code));
+    let ahead = if wide && encodes && ENCODE_AHEAD.contains(&code) { ahead(wanted) } else { Vec::new() };
+    let ahead = ahead.iter().map(|cell| format!("ahead {} {} => 0;", cell.column, cell.row));
     // Writing to a string cannot fail.
     for steps in wanted.steps.chunks(wanted.steps.len().div_ceil(passes)) {
         let mut loads: BTreeMap<Cell, Vec<String>> = BTreeMap::new();
@@ -236,6 +252,10 @@ fn body(type_name: &str, wanted: &Wanted, sums_max: usize) -> String {
                 }
             }
         }
+        let mut loads: Vec<(Cell, Vec<String>)> = loads.into_iter().collect();
+        if by_rows {
+            loads.sort_by_key(|(cell, _)| (cell.row, cell.column));
+        }
         let loads = loads
             .iter()
             .map(|(cell, onto)| format!("load{} {} {} => {};", suffix(cell), cell.column, cell.row, onto.join(" ")));
@@ -245,10 +265,16 @@ fn body(type_name: &str, wanted: &Wanted, sums_max: usize) -> String {
             .enumerate()
             .map(|(sum, (cell, _))| format!("store{} {} {} => {sum};", suffix(cell), cell.column, cell.row));
         let _ = writeln!(text, "    pass {} {{", steps.len());
-        text += &wrapped(loads.chain(adds).chain(stores));
+        text += &wrapped(ahead.clone().chain(loads).chain(adds).chain(stores));
         text += "    }\n";
     }
     text + "}\n"
+}
+
+/// The cells that are asked for ahead: two of every column.
+fn ahead(wanted: &Wanted) -> Vec<Cell> {
+    let rows = [0, wanted.rows / 2];
+    (0..wanted.upper.len()).flat_map(|column| rows.map(|row| Cell::new(column, row))).collect()
 }
 
 /// Fills lines with moves.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use rain_codec::{ErasurePattern, InterleavedCodec, Kernel, Layout, Stores};
+use rain_codec::{Cell, ErasurePattern, InterleavedCodec, Kernel, Layout, Recovery, ScheduleError, Stores};
 use rain_kernels::{ColumnProgram, ColumnShape, Place, Program};
 
 use super::Arena;
@@ -15,7 +15,7 @@ const LINE_BYTES: usize = 64;
 pub enum Operation {
     /// Parity is made.
     Encode,
-    /// Columns are recovered.
+    /// Of lost columns the data is recovered, as viewers wait for it; a column that holds none is rebuilt.
     Decode(Vec<usize>),
 }
 
@@ -86,7 +86,7 @@ pub fn codec(codec: &Arc<InterleavedCodec>, operation: &Operation, layout: Layou
             }
         }),
         Operation::Decode(lost) => {
-            let recovery = codec.recovery(ErasurePattern::of(lost)).expect("the code tolerates it");
+            let recovery = recovery(&codec, lost).expect("the code tolerates it");
             Contender::new(name, move |columns, times| {
                 for _ in 0..times {
                     codec.recover(&recovery, layout, stores, columns);
@@ -94,6 +94,19 @@ pub fn codec(codec: &Arc<InterleavedCodec>, operation: &Operation, layout: Layou
             })
         }
     }
+}
+
+/// How the data of lost columns is recovered, and parity columns are rebuilt.
+///
+/// # Errors
+/// More is lost than the code tolerates.
+pub fn recovery(codec: &InterleavedCodec, lost: &[usize]) -> Result<Recovery, ScheduleError> {
+    let code = codec.code();
+    let wanted = lost.iter().flat_map(|&column| {
+        let rows = if code.data_rows(column) == 0 { 0..code.rows() } else { 0..code.data_rows(column) };
+        rows.map(move |row| Cell::new(column, row))
+    });
+    codec.recovery_of(ErasurePattern::of(lost), &wanted.collect::<Vec<Cell>>())
 }
 
 /// Names a layout.

@@ -14,7 +14,7 @@ mod regime;
 mod table;
 
 pub use arena::Arena;
-pub use contenders::{Contender, Operation, codec, layout_name, probes, stores_name, stores_of};
+pub use contenders::{Contender, Operation, codec, layout_name, probes, recovery, stores_name, stores_of};
 pub use regime::Regime;
 pub use table::{Bench, Outcome, Row, layouts, operations, rounded};
 

@@ -63,7 +63,7 @@ pub fn rounded(figure: f64) -> f64 {
     (figure * 1000.0).round() / 1000.0
 }
 
-/// The operations of the table: parity is made, one column is recovered, two are.
+/// The operations of the table: parity is made, the data of one lost column is recovered, that of two.
 pub fn operations() -> [(&'static str, Operation); 3] {
     [("encode", Operation::Encode), ("decode1", Operation::Decode(vec![0])), ("decode2", Operation::Decode(vec![0, 1]))]
 }

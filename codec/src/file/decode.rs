@@ -8,7 +8,7 @@ use std::sync::{Condvar, Mutex, OnceLock};
 
 use super::content_hash::{ContentHash, StripeHasher};
 use super::encode::PARTS_MAX;
-use super::staging::{hold, open_part, parent_of, part_of, sync_folder};
+use super::staging::{hold, open_part, parent_of, part_of, sync_folder, write_behind};
 use super::stripe_reader::{ColumnDamage, StripeReader, Wanted};
 use super::workers::{self, lock};
 use super::{FileError, Progress, Title};
@@ -244,7 +244,11 @@ impl Output {
 
     fn write(&self, index: u64, offset: u64, parts: &[&[u8]], scratch: &mut Vec<u8>) -> io::Result<()> {
         match self {
-            Self::File { file, earlier, .. } => write_parts(file, offset, parts, *earlier, scratch),
+            Self::File { file, earlier, .. } => {
+                write_parts(file, offset, parts, *earlier, scratch)?;
+                write_behind(file, index, offset, parts.iter().map(|part| part.len() as u64).sum());
+                Ok(())
+            }
             Self::Ordered(ordered) => {
                 let state = lock(&ordered.state);
                 let waiting = ordered.turn.wait_while(state, |(next, _, given_up)| *next != index && !*given_up);

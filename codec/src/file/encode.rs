@@ -2,17 +2,14 @@
 
 use std::fs::File;
 use std::io::{self, IoSliceMut, Read};
-use std::num::NonZero;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use rustix::fs::Advice;
-
 use super::content_hash::{ContentHash, StripeHasher};
-use super::staging::{Note, Staging, nanoseconds, open_part};
-use super::stripe_reader::{STRIPES_AHEAD, in_memory};
+use super::staging::{Note, Staging, nanoseconds, open_part, sync_all, write_behind};
+use super::stripe_reader::in_memory;
 use super::workers::{self, lock};
 use super::{FileError, Progress};
 use crate::code::{Cell, Code};
@@ -184,9 +181,6 @@ impl Job<'_> {
             let (encoder, scratch) = state;
             let shape = geometry.stripe(index);
             let (start, end) = (shape.title_offset, shape.title_offset + shape.data_bytes);
-            // A hint: where it is refused, the read itself will tell why.
-            let ahead = start + STRIPES_AHEAD * shape.data_bytes;
-            let _ = rustix::fs::fadvise(file, ahead, NonZero::new(shape.data_bytes), Advice::WillNeed);
             let records = encoder.encode_stripe_with(index, in_memory(shape.data_bytes), |cells| {
                 read_cells(file, start, cells).map_err(|error| {
                     if error.kind() == io::ErrorKind::UnexpectedEof {
@@ -204,7 +198,7 @@ impl Job<'_> {
                 self.hash.add(hasher.finish());
                 Ok::<(), FileError>(())
             })?;
-            self.writer.write(shape.record_offset, records, scratch)?;
+            self.writer.write(index, shape.record_offset, records, scratch)?;
             (self.progress)(shape.data_bytes);
             Ok(())
         };
@@ -240,7 +234,7 @@ impl Job<'_> {
             let mut hasher = StripeHasher::new(start, start + data.len() as u64);
             hasher.update(data);
             self.hash.add(hasher.finish());
-            self.writer.write(record_offset(index), encoder.encode_stripe(index, data), scratch)?;
+            self.writer.write(index, record_offset(index), encoder.encode_stripe(index, data), scratch)?;
             (self.progress)(data.len() as u64);
             Ok(())
         };
@@ -317,12 +311,14 @@ impl ColumnWriter {
         Ok(Self { files, earlier, reused: AtomicU64::new(0) })
     }
 
-    fn write(&self, offset: u64, records: &[Vec<u8>], scratch: &mut Vec<u8>) -> Result<(), FileError> {
+    /// Writes the records of a stripe.
+    fn write(&self, index: u64, offset: u64, records: &[Vec<u8>], scratch: &mut Vec<u8>) -> Result<(), FileError> {
         for (((path, file), earlier), record) in self.files.iter().zip(&self.earlier).zip(records) {
             if offset + record.len() as u64 <= *earlier && is_there(file, offset, record, scratch) {
                 self.reused.fetch_add(record.len() as u64, Ordering::Relaxed);
             } else {
                 file.write_all_at(record, offset).map_err(FileError::io("writing", path))?;
+                write_behind(file, index, offset, record.len() as u64);
             }
         }
         Ok(())
@@ -336,9 +332,7 @@ impl ColumnWriter {
             file.write_all_at(&header, 0).map_err(FileError::io("writing", path))?;
             file.set_len(bytes).map_err(FileError::io("writing", path))?;
         }
-        for (path, file) in &self.files {
-            file.sync_all().map_err(FileError::io("making it durable", path))?;
-        }
+        sync_all(self.files.iter().map(|(path, file)| (path.as_path(), file)))?;
         Ok((0..self.files.len()).map(super::column_name).collect())
     }
 }

@@ -2,8 +2,12 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
+
+use rayon::prelude::*;
+use rustix::fs::Advice;
 
 use super::FileError;
 use crate::column::{CHECKSUM_BYTES, ColumnHeader, HEADER_BYTES, crc64};
@@ -47,6 +51,32 @@ pub(super) fn hold(path: &Path) -> Result<File, FileError> {
 pub(super) fn open_part(path: &Path) -> Result<File, FileError> {
     let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
     open.map_err(FileError::io("creating", path))
+}
+
+/// How many pieces are written out together.
+const PIECES_TOGETHER: u64 = 8;
+
+/// Lets the disk begin with what was written, while the work goes on: else all of it would wait for the end, where files
+/// are made durable, and the disk would be idle before.
+///
+/// Shape: the piece `index` of `bytes` bytes was written at `offset`; those before it, as long, lie before it. Several
+/// threads may be at pieces next to each other, so what is begun with are pieces further back.
+pub(super) fn write_behind(file: &File, index: u64, offset: u64, bytes: u64) {
+    if !(index + 1).is_multiple_of(PIECES_TOGETHER) {
+        return;
+    }
+    let span = PIECES_TOGETHER * bytes;
+    let Some(start) = (offset + bytes).checked_sub(2 * span) else { return };
+    // To say of bytes that they are needed no more starts to write those that are not on the disk yet, and gives up the
+    // memory of none of these. A hint: where it is refused, nothing is lost but time.
+    let _ = rustix::fs::fadvise(file, start, NonZero::new(span), Advice::DontNeed);
+}
+
+/// Makes files durable, all at once: a file system gathers what is asked for together.
+pub(super) fn sync_all<'a>(files: impl Iterator<Item = (&'a Path, &'a File)>) -> Result<(), FileError> {
+    let files: Vec<_> = files.collect();
+    let sync = |(path, file): &(&Path, &File)| file.sync_all().map_err(FileError::io("making it durable", path));
+    files.par_iter().try_for_each(sync)
 }
 
 /// What is being encoded, so that a later run goes on only with the same.

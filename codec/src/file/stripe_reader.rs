@@ -15,7 +15,15 @@ use crate::integrity::equations;
 use crate::schedule::{ErasurePattern, Schedule, lightest};
 
 /// How many stripes ahead the disks are told what will be read.
-pub(super) const STRIPES_AHEAD: u64 = 8;
+const STRIPES_AHEAD: u64 = 16;
+
+/// The stripes of which the disks are told, when the turn is at a stripe: the one some way ahead, and at the beginning
+/// all up to it.
+fn ahead(index: u64, count: u64) -> Range<u64> {
+    let last = index + STRIPES_AHEAD;
+    let first = if index == 0 { 1 } else { last };
+    first.min(count)..(last + 1).min(count)
+}
 
 /// What is known of a block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,28 +164,31 @@ impl<'a> StripeReader<'a> {
         }
     }
 
-    /// Lets the disks fetch what a later stripe will take, while this one is worked on: the reads of several threads that
-    /// leave parity out do not look sequential to the system.
-    fn fetch_ahead(&self, only_data: bool) {
-        let index = self.shape.index + STRIPES_AHEAD;
-        if index >= self.title.geometry.stripe_count() {
-            return;
-        }
-        let shape = self.title.geometry.stripe(index);
-        for (column, file) in self.title.columns.iter().enumerate() {
-            let Some(file) = file else { continue };
-            let data_rows = Cell::new(column, self.title.code().data_rows(column)).row;
-            let bytes = if only_data { shape.cell_offset(data_rows) } else { shape.record_bytes() };
-            if let Some(bytes) = NonZero::new(bytes) {
+    /// Lets the disks fetch the data cells of later stripes, while this one is worked on, of columns whose parity is left
+    /// out: that does not look sequential to the system. Where all is read, the system reads ahead by itself, in larger
+    /// pieces than it takes from here.
+    fn fetch_ahead(&self) {
+        let (geometry, code) = (&self.title.geometry, self.title.code());
+        for index in ahead(self.shape.index, geometry.stripe_count()) {
+            let shape = geometry.stripe(index);
+            // The checksums of the stripe before lie right before these cells: by themselves each would be a read of its
+            // own, and a disk that takes one request after the other does only so many in a second.
+            let before = index.checked_sub(1).map(|before| geometry.stripe(before));
+            let start = before.map_or(shape.record_offset, |shape| shape.record_offset + shape.checksum_offset(0, 0));
+            for (column, file) in self.title.columns.iter().enumerate() {
+                let Some(file) = file.as_ref().filter(|_| (1..code.rows()).contains(&code.data_rows(column))) else {
+                    continue;
+                };
+                let rows = Cell::new(column, code.data_rows(column)).row;
+                let end = shape.record_offset + shape.cell_offset(rows);
                 // A hint: where it is refused, the read itself will tell why.
-                let _ = rustix::fs::fadvise(&file.file, shape.record_offset, Some(bytes), Advice::WillNeed);
+                let _ = rustix::fs::fadvise(&file.file, start, NonZero::new(end - start), Advice::WillNeed);
             }
         }
     }
 
     /// Reads all cells of all columns.
     pub(super) fn read_all(&mut self) {
-        self.fetch_ahead(false);
         for column in 0..self.records.len() {
             self.read_rows(column, 0..self.shape.rows);
         }
@@ -186,7 +197,9 @@ impl<'a> StripeReader<'a> {
     /// Reads the data cells of all columns.
     pub(super) fn read_data(&mut self) {
         // With a column missing, parity will be needed.
-        self.fetch_ahead(self.title.columns.iter().all(Option::is_some));
+        if self.title.columns.iter().all(Option::is_some) {
+            self.fetch_ahead();
+        }
         for column in 0..self.records.len() {
             let data_rows = self.title.code().data_rows(column);
             self.read_rows(column, 0..Cell::new(column, data_rows).row);
@@ -509,4 +522,17 @@ impl<'a> StripeReader<'a> {
 /// A length of something that is in memory.
 pub(super) fn in_memory(bytes: u64) -> usize {
     usize::try_from(bytes).expect("a record fits the memory that holds it")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_disks_are_told_of_each_stripe_once() {
+        for count in [1, 2, STRIPES_AHEAD, STRIPES_AHEAD + 1, 3 * STRIPES_AHEAD] {
+            let told: Vec<u64> = (0..count).flat_map(|index| ahead(index, count)).collect();
+            assert_eq!(told, (1..count).collect::<Vec<_>>());
+        }
+    }
 }

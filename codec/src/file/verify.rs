@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use super::content_hash::{ContentHash, StripeHasher};
 use super::decode::correct;
-use super::staging::{hold, is_part, open_part, part_of, sync_folder};
+use super::staging::{hold, is_part, open_part, part_of, sync_all, sync_folder, write_behind};
 use super::stripe_reader::{ColumnDamage, StripeReader, Wanted};
 use super::survey::Survey;
 use super::workers;
@@ -351,6 +351,7 @@ impl<'a> Mend<'a> {
             let record = reader.record_mut(*column);
             crate::column::seal_record(&shape, self.seal(*column), shape.index, record);
             file.write_all_at(record, shape.record_offset).map_err(FileError::io("writing", part))?;
+            write_behind(file, shape.index, shape.record_offset, record.len() as u64);
         }
         Ok(())
     }
@@ -366,11 +367,11 @@ impl<'a> Mend<'a> {
             let header = ColumnHeader { column, ..self.title.header.clone() }.to_bytes();
             let write = || {
                 file.write_all_at(&header, 0)?;
-                file.set_len(bytes)?;
-                file.sync_all()
+                file.set_len(bytes)
             };
             write().map_err(FileError::io("writing", part))?;
         }
+        sync_all(self.files.iter().map(|file| (file.part.as_path(), &file.file)))?;
         for MendedFile { path, part, .. } in &self.files {
             fs::rename(part, path).map_err(FileError::io("renaming", part))?;
         }

@@ -56,26 +56,10 @@ impl Relation {
 ///
 /// Shape: all cells but the `unknown` ones are known. The equation found is sorted.
 pub(crate) fn lightest(equations: &[Equation], unknown: &[Cell], wanted: &[Cell]) -> Option<(Cell, Equation)> {
-    let mut numbered: Vec<Cell> = equations.iter().flatten().copied().collect();
-    numbered.sort_unstable();
-    numbered.dedup();
-    let unknown = Relation::of(unknown, &numbered);
-    let mut relations: Vec<Relation> = equations.iter().map(|equation| Relation::of(equation, &numbered)).collect();
-    relations.sort_by_key(Relation::len);
-    let (solved, known) = reduce(relations, &unknown);
-    let mut best: Option<(Cell, Relation)> = None;
-    for (pivot, mut relation) in solved {
-        let alone = relation.first_of(&unknown) == Some((pivot, true));
-        if alone && wanted.contains(&numbered[pivot]) {
-            lighten(&mut relation, &known);
-            if best.as_ref().is_none_or(|(_, best)| relation.len() < best.len()) {
-                best = Some((numbered[pivot], relation));
-            }
-        }
-    }
-    let (cell, best) = best?;
-    let in_best = numbered.iter().enumerate().filter(|(bit, _)| best.contains(*bit));
-    Some((cell, in_best.map(|(_, &cell)| cell).collect()))
+    let mut found = Elimination::of(equations, unknown, wanted);
+    found.solved.iter_mut().for_each(|(_, relation)| lighten(relation, &found.known));
+    let (cell, lightest) = found.solved.iter().min_by_key(|(_, relation)| relation.len())?;
+    Some((*cell, found.cells(lightest)))
 }
 
 /// Finds an equation for each wanted cell that the equations determine. Of those tried the first is taken, not the
@@ -83,20 +67,39 @@ pub(crate) fn lightest(equations: &[Equation], unknown: &[Cell], wanted: &[Cell]
 ///
 /// Shape: as [`lightest`]; empty when the equations determine no wanted cell.
 pub(super) fn all(equations: &[Equation], unknown: &[Cell], wanted: &[Cell]) -> Vec<(Cell, Equation)> {
-    let mut numbered: Vec<Cell> = equations.iter().flatten().copied().collect();
-    numbered.sort_unstable();
-    numbered.dedup();
-    let unknown = Relation::of(unknown, &numbered);
-    let mut relations: Vec<Relation> = equations.iter().map(|equation| Relation::of(equation, &numbered)).collect();
-    relations.sort_by_key(Relation::len);
-    let (mut solved, _) = reduce(relations, &unknown);
-    solved.retain(|(pivot, relation)| relation.first_of(&unknown) == Some((*pivot, true)));
-    solved.sort_unstable_by_key(|&(pivot, _)| pivot);
-    let cells = |relation: &Relation| -> Equation {
-        numbered.iter().enumerate().filter(|(bit, _)| relation.contains(*bit)).map(|(_, &cell)| cell).collect()
-    };
-    let found = solved.iter().map(|(pivot, relation)| (numbered[*pivot], cells(relation)));
-    found.filter(|(cell, _)| wanted.contains(cell)).collect()
+    let mut found = Elimination::of(equations, unknown, wanted);
+    found.solved.sort_unstable_by_key(|&(cell, _)| cell);
+    found.solved.iter().map(|(cell, relation)| (*cell, found.cells(relation))).collect()
+}
+
+/// What equations determine.
+struct Elimination {
+    /// The cells of all equations; a relation has a bit for each.
+    numbered: Vec<Cell>,
+    /// Wanted cells, each with a relation in which it is the only unknown one.
+    solved: Vec<(Cell, Relation)>,
+    /// Relations without any unknown cell.
+    known: Vec<Relation>,
+}
+
+impl Elimination {
+    fn of(equations: &[Equation], unknown: &[Cell], wanted: &[Cell]) -> Self {
+        let mut numbered: Vec<Cell> = equations.iter().flatten().copied().collect();
+        numbered.sort_unstable();
+        numbered.dedup();
+        let unknown = Relation::of(unknown, &numbered);
+        let mut relations: Vec<Relation> = equations.iter().map(|equation| Relation::of(equation, &numbered)).collect();
+        relations.sort_by_key(Relation::len);
+        let (mut solved, known) = reduce(relations, &unknown);
+        solved.retain(|(pivot, relation)| relation.first_of(&unknown) == Some((*pivot, true)));
+        let solved = solved.into_iter().map(|(pivot, relation)| (numbered[pivot], relation));
+        let solved = solved.filter(|(cell, _)| wanted.contains(cell)).collect();
+        Self { numbered, solved, known }
+    }
+
+    fn cells(&self, relation: &Relation) -> Equation {
+        self.numbered.iter().enumerate().filter(|(bit, _)| relation.contains(*bit)).map(|(_, &cell)| cell).collect()
+    }
 }
 
 /// Gauss and Jordan's elimination of the unknown cells: sums each with an unknown cell that no other one has, and sums

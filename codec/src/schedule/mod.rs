@@ -24,7 +24,7 @@ pub(crate) use eliminate::lightest;
 pub use pattern::ErasurePattern;
 pub(crate) use symbolic::definition;
 pub use turn::canonical;
-pub(crate) use turn::recover as recover_turned;
+pub(crate) use turn::{recover as recover_turned, turned_back};
 
 /// XORs over cells of one stripe, in an order in which they can be done.
 ///

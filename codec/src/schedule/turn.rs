@@ -23,21 +23,30 @@ pub fn canonical(code: &Code, lost: ErasurePattern) -> (ErasurePattern, usize) {
 /// As [`Schedule::recover`].
 pub(crate) fn recover(code: &Code, lost: ErasurePattern, wanted: &[Cell]) -> Result<Schedule, ScheduleError> {
     let (kind, by) = canonical(code, lost);
-    let turned = |cell: Cell, columns: usize, rows: usize| {
-        let (column, row, turning) = (usize::from(cell.column), usize::from(cell.row), code.turning_columns());
-        if column < turning {
-            Cell::new((column + columns) % turning, row)
-        } else {
-            Cell::new(column, (row + rows) % code.rows())
-        }
-    };
-    let (columns, rows) = (code.turning_columns(), code.rows());
-    let in_kind = |&cell: &Cell| turned(cell, columns - by, rows - by % rows);
+    let in_kind = |&cell: &Cell| turned_back(code, cell, by);
     let can_turn = by != 0 && wanted.iter().all(|&cell| code.contains(cell));
     match can_turn.then(|| Schedule::recover(code, kind, &wanted.iter().map(in_kind).collect::<Vec<Cell>>())) {
-        Some(Ok(schedule)) => Ok(schedule.map_cells(|cell| turned(cell, by, by % rows))),
+        Some(Ok(schedule)) => Ok(schedule.map_cells(|cell| turned(code, cell, by, by % code.rows()))),
         // What is wrong is said of the cells and columns that were asked for.
         Some(Err(_)) | None => Schedule::recover(code, lost, wanted),
+    }
+}
+
+/// The cell of a canonical pattern that takes the place of one in a pattern turned by so many columns.
+pub(crate) fn turned_back(code: &Code, cell: Cell, by: usize) -> Cell {
+    if by == 0 {
+        return cell;
+    }
+    turned(code, cell, code.turning_columns() - by, code.rows() - by % code.rows())
+}
+
+/// Turns a cell: by columns where its column turns, by rows where that column's rows do.
+fn turned(code: &Code, cell: Cell, columns: usize, rows: usize) -> Cell {
+    let (column, row, turning) = (usize::from(cell.column), usize::from(cell.row), code.turning_columns());
+    if column < turning {
+        Cell::new((column + columns) % turning, row)
+    } else {
+        Cell::new(column, (row + rows) % code.rows())
     }
 }
 

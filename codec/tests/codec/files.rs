@@ -519,6 +519,42 @@ fn what_is_there_is_not_overwritten() {
     assert_eq!(names_in(&folder.0), ["columns"]);
 }
 
+/// What a killed run has left is compared and not believed: a damaged record is written again, a good one is not.
+#[test]
+fn a_run_goes_on_where_another_was_killed() {
+    let folder = Folder::new();
+    let (path, columns) = (folder.join("input"), folder.join("columns"));
+    let (part, left) = (folder.join(".columns.rain-part"), folder.join("left"));
+    fs::write(&path, title_bytes(200_000)).unwrap();
+    let source = || Source::File { file: fs::File::open(&path).unwrap(), path: path.clone() };
+    // What is there once a stripe is done, as if the process ended then.
+    let once = std::sync::Once::new();
+    let keep = |_: u64| {
+        once.call_once(|| {
+            fs::create_dir(&left).unwrap();
+            for name in names_in(&part) {
+                fs::copy(part.join(&name), left.join(&name)).unwrap();
+            }
+        });
+    };
+    let first = encode(source(), &columns, &options("b-code:4", "film", 7), &keep).unwrap();
+    let read = |folder: &Path| -> Vec<Vec<u8>> {
+        (0..4).map(|column| fs::read(folder.join(column_name(column))).unwrap()).collect()
+    };
+    let whole = read(&columns);
+    fs::remove_dir_all(&columns).unwrap();
+    for (column, mut bytes) in read(&left).into_iter().enumerate().take(2) {
+        bytes[4096..].iter_mut().step_by(8192).for_each(|byte| *byte ^= 1);
+        fs::write(left.join(column_name(column)), bytes).unwrap();
+    }
+    fs::rename(&left, &part).unwrap();
+    let again = encode(source(), &columns, &options("b-code:4", "film", 8), &quiet).unwrap();
+    assert_eq!(again.header, first.header);
+    assert!(read(&columns) == whole);
+    assert!(again.reused_bytes > 0);
+    assert_eq!(names_in(&folder.0), ["columns", "input"]);
+}
+
 /// The input ends before the length that it had: an error, not the end of the process, and nothing is left.
 #[test]
 fn an_input_that_changes_is_refused() {

@@ -20,6 +20,13 @@ pub enum Move {
         /// The sums.
         onto: &'static [usize],
     },
+    /// Asks for the next line of a cell, which is read when the next line of all cells is: it computes nothing.
+    Ahead {
+        /// Column of the cell.
+        column: usize,
+        /// Row of the cell, before the rows are turned.
+        row: usize,
+    },
     /// XORs a sum onto other sums.
     Add {
         /// The sum that is added.
@@ -49,8 +56,9 @@ pub(super) fn tile_lines(passes: usize, cells: usize, lines: usize) -> usize {
 /// Makes the type of a body from its moves: what runs them, and the moves as data, with which programs are compared.
 ///
 /// The numbers of rows in the columns' upper parts come first. A body has one or more passes, each with sums of its own; a
-/// tile of lines goes through all passes before the next tile begins. A move is `load COLUMN ROW => SUMS`,
-/// `add SUM 0 => SUMS` or `store COLUMN ROW => SUM`; `load_turned` and `store_turned` are of a column whose rows turn.
+/// tile of lines goes through all passes before the next tile begins. A move is `ahead COLUMN ROW => 0`,
+/// `load COLUMN ROW => SUMS`, `add SUM 0 => SUMS` or `store COLUMN ROW => SUM`; `load_turned` and `store_turned` are of a
+/// column whose rows turn.
 macro_rules! straight_line {
     ($name:ident: $columns:literal columns, $rows:literal rows, upper $($upper:literal)+;
      $(pass $sums:literal { $($kind:ident $a:literal $b:literal => $($onto:literal)+;)+ })+) => {
@@ -93,6 +101,10 @@ macro_rules! straight_line {
         let cell = $grid.load::<$set>(const { $upper[$column] }, $column, $row, $at);
         $($sums[$onto] = $simd.xor_u64s($sums[$onto], cell);)+
     };
+    (@do ahead ($simd:ident $set:ident $stream:ident $upper:ident $grid:ident $at:ident $sums:ident)
+     $column:literal $row:literal $zero:literal) => {
+        $grid.ahead(const { $upper[$column] }, $column, $row, $at);
+    };
     (@do load_turned ($simd:ident $set:ident $stream:ident $upper:ident $grid:ident $at:ident $sums:ident)
      $column:literal $row:literal $($onto:literal)+) => {
         let cell = $grid.load_turned::<$set>($column, $row, $at);
@@ -112,6 +124,9 @@ macro_rules! straight_line {
     };
     (@move load $column:literal, $row:literal, $onto:expr) => {
         Move::Load { column: $column, row: $row, turns: false, onto: &$onto }
+    };
+    (@move ahead $column:literal, $row:literal, $zero:expr) => {
+        Move::Ahead { column: $column, row: $row }
     };
     (@move load_turned $column:literal, $row:literal, $onto:expr) => {
         Move::Load { column: $column, row: $row, turns: true, onto: &$onto }

@@ -185,7 +185,7 @@ pub(crate) fn find(
 fn writes(passes: &[&[Move]]) -> impl Iterator<Item = Place> {
     let stored = passes.iter().copied().flatten().filter_map(|step| match *step {
         Move::Store { column, row, .. } => Some(Place::new(column, row)),
-        Move::Load { .. } | Move::Add { .. } => None,
+        Move::Ahead { .. } | Move::Load { .. } | Move::Add { .. } => None,
     });
     stored.collect::<BTreeSet<Place>>().into_iter()
 }
@@ -194,7 +194,7 @@ fn writes(passes: &[&[Move]]) -> impl Iterator<Item = Place> {
 fn turns_from(passes: &[&[Move]], turning: usize) -> bool {
     passes.iter().copied().flatten().all(|step| match *step {
         Move::Load { column, turns, .. } | Move::Store { column, turns, .. } => turns == (column >= turning),
-        Move::Add { .. } => true,
+        Move::Ahead { .. } | Move::Add { .. } => true,
     })
 }
 
@@ -223,6 +223,7 @@ fn sums(passes: &[&[Move]]) -> Option<Vec<Sum>> {
                         add(sums.entry(sum).or_default(), &value);
                     }
                 }
+                Move::Ahead { .. } => {}
                 Move::Store { column, row, from, .. } => {
                     let inputs = sums.entry(from).or_default().clone();
                     stored.push(Sum { output: Place::new(column, row), inputs });
@@ -234,7 +235,7 @@ fn sums(passes: &[&[Move]]) -> Option<Vec<Sum>> {
     let goes_in = |place: &Place| stored.iter().any(|sum| sum.output == *place || sum.inputs.contains(place));
     let all_named = passes.iter().copied().flatten().all(|step| match *step {
         Move::Load { column, row, .. } => goes_in(&Place::new(column, row)),
-        Move::Add { .. } | Move::Store { .. } => true,
+        Move::Ahead { .. } | Move::Add { .. } | Move::Store { .. } => true,
     });
     all_named.then_some(stored)
 }

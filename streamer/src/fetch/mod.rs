@@ -12,6 +12,7 @@ mod pace;
 mod piece;
 mod plan;
 mod rope;
+mod window;
 
 pub use assemble::{Arrival, Arrivals, Damage, assemble, recover};
 pub use budget::HedgeBudget;
@@ -20,3 +21,4 @@ pub use pace::Pace;
 pub use piece::{Piece, pieces};
 pub use plan::{Plan, TooFewColumns};
 pub use rope::Rope;
+pub use window::Window;

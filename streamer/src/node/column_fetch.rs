@@ -3,7 +3,8 @@
 
 use super::Node;
 use crate::fetch::{Damage, Rope};
-use crate::peer::PeerError;
+use crate::peer::paths::Outstanding;
+use crate::peer::{PeerError, TurnRequest};
 use crate::store::ColumnError;
 use bytes::Bytes;
 use core::pin::pin;
@@ -26,6 +27,8 @@ pub(super) const PROGRESS: Duration = Duration::from_millis(500);
 const AGAIN: Duration = Duration::from_millis(10);
 /// What a peer has sent and nobody reads any more is so much at most: what its system and ours hold of a connection.
 const UNREAD_BYTES_MAX: u64 = 256 << 10;
+/// In place of the last sign of life: the request waits for its turn.
+const QUEUED: u64 = u64::MAX;
 
 /// Why a column did not come.
 pub(super) enum Failure {
@@ -50,7 +53,7 @@ pub(super) enum Failure {
 #[derive(Debug)]
 pub(super) struct Progress {
     started: Instant,
-    /// Microseconds from the start to the last sign of life.
+    /// Microseconds from the start to the last sign of life, or [`QUEUED`].
     last_us: AtomicU64,
     /// Bytes that peers sent, of use or not.
     received: AtomicU64,
@@ -68,9 +71,17 @@ impl Progress {
         }
     }
 
-    /// When something came last; the start before anything did.
+    /// When something came last; before anything did, when it was asked for. Now, while it waits for its turn: nobody is
+    /// late yet.
     pub(super) fn last(&self) -> Instant {
-        self.started + Duration::from_micros(self.last_us.load(Ordering::Relaxed))
+        match self.last_us.load(Ordering::Relaxed) {
+            QUEUED => Instant::now(),
+            micros => self.started + Duration::from_micros(micros),
+        }
+    }
+
+    fn queue(&self) {
+        self.last_us.store(QUEUED, Ordering::Relaxed);
     }
 
     /// Bytes that peers sent so far, each counted once.
@@ -78,10 +89,15 @@ impl Progress {
         self.received.load(Ordering::Relaxed) - self.repeated.load(Ordering::Relaxed)
     }
 
+    /// Notes a sign of life.
+    fn live(&self) {
+        let passed = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(QUEUED - 1);
+        self.last_us.store(passed, Ordering::Relaxed);
+    }
+
     fn note(&self, bytes: usize) {
         self.received.fetch_add(bytes as u64, Ordering::Relaxed);
-        let passed = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
-        self.last_us.store(passed, Ordering::Relaxed);
+        self.live();
     }
 }
 
@@ -93,6 +109,8 @@ pub(super) struct ColumnAsk<'a> {
     pub(super) path_and_query: String,
     /// Length of the answer.
     pub(super) expected: usize,
+    /// It stands in for what was late or lost: it goes before other requests.
+    pub(super) urgent: bool,
     /// Where progress is noted.
     pub(super) progress: &'a Progress,
 }
@@ -107,7 +125,7 @@ struct Attempt<'a> {
     position: usize,
     /// What it may waste, taken from the budget.
     charged: u64,
-    outstanding: crate::peer::paths::Outstanding<'a>,
+    outstanding: Outstanding<'a>,
 }
 
 /// The fetching of one column.
@@ -163,14 +181,13 @@ impl Node {
     }
 }
 
-impl ColumnFetch<'_> {
+impl<'a> ColumnFetch<'a> {
     async fn run(&mut self, longest: &mut Duration) -> Result<(), Failure> {
         let ColumnAsk { node, expected, progress, .. } = *self.ask;
-        let Some(first) = self.me.peers.paths.choose(node, &[]) else {
+        if !self.begin_in_turn(self.ask.urgent).await {
             let (peer, why) = (self.me.name_of(node).to_owned(), "no path to it is up".to_owned());
             return Err(Failure::Peer(PeerError::Unreachable { peer, why }));
-        };
-        self.begin(first, 0);
+        }
         let late_after = self.me.pace(node, |pace| pace.late_after());
         // Set anew only when it rings: a timer for each frame costs more than the frame.
         let mut alarm = pin!(sleep_until(progress.last() + late_after));
@@ -189,7 +206,7 @@ impl ColumnFetch<'_> {
                     Some((_, Err(PeerError::Refused { peer, status, message }))) => {
                         return Err(Failure::Peer(PeerError::Refused { peer, status, message }));
                     }
-                    Some((path, Err(error))) => self.leave(path, error)?,
+                    Some((path, Err(error))) => self.leave(path, error).await?,
                     None => return Err(Failure::Length { found: self.rope.len(), expected }),
                 },
                 () = &mut alarm => {
@@ -229,17 +246,16 @@ impl ColumnFetch<'_> {
     }
 
     /// A path broke, or went down: what is missing is asked for over another one at once.
-    fn leave(&mut self, path: usize, error: PeerError) -> Result<(), Failure> {
+    async fn leave(&mut self, path: usize, error: PeerError) -> Result<(), Failure> {
         self.end(path);
         self.failed.push(path);
         if !self.attempts.is_empty() {
             return Ok(());
         }
-        let Some(next) = self.me.peers.paths.choose(self.ask.node, &self.failed) else {
+        if !self.begin_in_turn(true).await {
             return Err(Failure::Peer(error));
-        };
+        }
         self.me.reads.note_path_switch();
-        self.begin(next, 0);
         Ok(())
     }
 
@@ -257,15 +273,27 @@ impl ColumnFetch<'_> {
         if allowed {
             me.reads.note_hedge_sent();
             self.hedge = Some(path);
-            self.begin(path, missing);
+            let outstanding = me.peers.paths.ask(node, path, missing);
+            self.begin(path, missing, outstanding);
         }
         allowed
     }
 
-    fn begin(&mut self, path: usize, charged: u64) {
-        let ColumnAsk { node, ref path_and_query, expected, .. } = *self.ask;
+    /// Asks for what is missing as soon as a path has room for it; whether one is left.
+    async fn begin_in_turn(&mut self, urgent: bool) -> bool {
+        let bytes = (self.ask.expected - self.rope.len()) as u64;
+        let paths = &self.me.peers.paths;
+        self.ask.progress.queue();
+        let turn = paths.take_turn(TurnRequest { to: self.ask.node, without: &self.failed, bytes, urgent }).await;
+        self.ask.progress.live();
+        let Some((path, outstanding)) = turn else { return false };
+        self.begin(path, 0, outstanding);
+        true
+    }
+
+    fn begin(&mut self, path: usize, charged: u64, outstanding: Outstanding<'a>) {
+        let ColumnAsk { node, ref path_and_query, .. } = *self.ask;
         let position = self.rope.len();
-        let outstanding = self.me.peers.paths.ask(node, path, (expected - position) as u64);
         self.attempts.insert(path, Attempt { start: position, position, charged, outstanding });
         let request = if position == 0 { path_and_query.clone() } else { format!("{path_and_query}&from={position}") };
         self.parts.push(parts(self.me, node, path, request));

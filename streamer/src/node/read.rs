@@ -304,6 +304,8 @@ impl Delivery {
         let mut asked: Vec<Asked> = Vec::new();
         let mut hedge = Hedge { node: &self.node, charged: 0 };
         let mut requests = FuturesUnordered::new();
+        // What is asked for first waits for its turn; what stands in for that later goes before others.
+        let mut urgent = false;
         // Set anew only when it rings.
         let mut alarm = pin!(sleep(LATE_LOOK));
         loop {
@@ -313,8 +315,9 @@ impl Delivery {
                 let progress = Arc::new(Progress::new());
                 asked.push(Asked { column, rows, progress: Arc::clone(&progress), waiting: true, hedged: false });
                 let index = asked.len() - 1;
-                requests.push(async move { (index, self.fetch_column(column, read, &progress).await) });
+                requests.push(async move { (index, self.fetch_column(column, read, urgent, &progress).await) });
             }
+            urgent = true;
             if let Some(plan) = gather.ready() {
                 drop(requests);
                 self.settle(plan, &asked);
@@ -400,7 +403,13 @@ impl Delivery {
         Gather::new(&self.codec, wanted, avoided).or_else(|_| Gather::new(&self.codec, wanted, lost))
     }
 
-    async fn fetch_column(&self, column: u16, read: ColumnRead, progress: &Progress) -> Result<Arrival, Failure> {
+    async fn fetch_column(
+        &self,
+        column: u16,
+        read: ColumnRead,
+        urgent: bool,
+        progress: &Progress,
+    ) -> Result<Arrival, Failure> {
         let node = self.node_of(column);
         let (title, version) = (&self.manifest.title, self.manifest.version);
         let bytes = if node == self.node.config.id {
@@ -417,6 +426,7 @@ impl Delivery {
                 node,
                 path_and_query: format!("/peer/v1/columns/{segment}/{version}/{column}?{}", read.to_query()),
                 expected: read.stripe_bytes(&stripe).saturating_mul(stripes),
+                urgent,
                 progress,
             };
             self.node.fetch_remote(&ask).await?

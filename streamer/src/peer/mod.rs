@@ -14,10 +14,12 @@ pub mod client;
 pub mod datagram;
 pub mod links;
 pub mod paths;
+mod ports;
 pub mod server;
 
 pub use client::{PeerError, PeerRequest, Peers};
 pub use paths::{PathReport, Paths};
+pub use ports::Request as TurnRequest;
 
 /// Longest body of a peer's request.
 pub const PEER_BODY_BYTES_MAX: usize = 8 << 20;

@@ -1,6 +1,7 @@
 //! What is known of the paths to the peers, shared by the links, which write it, and everything that asks peers.
 
 use super::links::Hints;
+use super::ports::{Grant, Queue, Shared, Waiting};
 use crate::config::{Config, PathAddresses};
 
 use core::time::Duration;
@@ -10,8 +11,8 @@ use rain_cluster::{NodeId, Time};
 use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{MutexGuard, OnceLock};
 use std::time::Instant;
 use tokio::sync::watch;
 
@@ -38,8 +39,8 @@ pub struct PathReport {
 pub struct Path {
     /// Where it leads from and to.
     pub addresses: PathAddresses,
-    /// Bytes that were asked for over it and have not come.
-    outstanding: AtomicU64,
+    /// The port that it leaves from.
+    port: usize,
     /// Its link, once that is watched, and how to tell of it.
     link: OnceLock<(usize, Hints)>,
     /// When it last let a reader wait, in microseconds since the start, plus one; 0 before it ever did.
@@ -51,6 +52,8 @@ pub struct Path {
 pub struct Paths {
     names: Vec<String>,
     peers: Vec<Vec<Path>>,
+    /// What is under way over this node's ports.
+    queue: Shared,
     table: watch::Sender<PathTable>,
     started: Instant,
     /// The monotonic clock at the start, in microseconds.
@@ -60,7 +63,8 @@ pub struct Paths {
 /// Bytes that were asked for over a path; what has not come is forgotten when the value goes.
 #[derive(Debug)]
 pub struct Outstanding<'a> {
-    path: &'a Path,
+    paths: &'a Paths,
+    port: usize,
     bytes: u64,
 }
 
@@ -69,31 +73,34 @@ impl Outstanding<'_> {
     pub fn came(&mut self, bytes: u64) {
         let bytes = bytes.min(self.bytes);
         self.bytes -= bytes;
-        self.path.outstanding.fetch_sub(bytes, Ordering::Relaxed);
+        self.paths.end(self.port, bytes, Some(self.paths.started.elapsed()));
     }
 }
 
 impl Drop for Outstanding<'_> {
     fn drop(&mut self) {
-        self.path.outstanding.fetch_sub(self.bytes, Ordering::Relaxed);
+        if self.bytes > 0 {
+            self.paths.end(self.port, self.bytes, None);
+        }
     }
 }
 
 impl Paths {
     /// The paths of a configuration, none of them tried.
     pub fn new(config: &Config) -> Self {
-        let path = |addresses| Path {
+        let mut queue = Queue::default();
+        let mut path = |addresses: PathAddresses| Path {
+            port: queue.port(addresses.local.ip()),
             addresses,
-            outstanding: AtomicU64::new(0),
             link: OnceLock::new(),
             late: AtomicU64::new(0),
         };
         let peers: Vec<Vec<_>> =
-            config.members.iter().map(|member| config.paths_to(member).into_iter().map(path).collect()).collect();
+            config.members.iter().map(|member| config.paths_to(member).into_iter().map(&mut path).collect()).collect();
         let table = PathTable::new(peers.iter().map(Vec::len));
         let names = config.members.iter().map(|member| member.name.clone()).collect();
         let (started, started_us) = (Instant::now(), monotonic_us());
-        Self { names, peers, table: watch::Sender::new(table), started, started_us }
+        Self { names, peers, queue: queue.into(), table: watch::Sender::new(table), started, started_us }
     }
 
     /// The time that the table counts in.
@@ -125,6 +132,8 @@ impl Paths {
     pub fn set_state(&self, node: NodeId, path: usize, state: PathState) {
         let now = self.now();
         self.table.send_modify(|table| table.set_state(now, node, path, state));
+        // Who waits for a path may have one now, or none any more.
+        self.advance(&mut self.queue());
         let addresses = &self.to(node)[path].addresses;
         let (peer, name) = (self.names[node.0 as usize].clone(), addresses.to_string());
         metrics::gauge!("rain_path_up", "peer" => peer.clone(), "path" => name)
@@ -134,6 +143,13 @@ impl Paths {
 
     /// Notes round trips; nobody is woken by it.
     pub fn set_round_trips(&self, round_trips: impl IntoIterator<Item = ((NodeId, usize), Duration)>) {
+        let round_trips: Vec<_> = round_trips.into_iter().collect();
+        // One lock after the other: whoever holds the queue looks at the table.
+        let mut queue = self.queue();
+        for ((node, path), round_trip) in &round_trips {
+            queue.note_round_trip(self.to(*node)[*path].port, *round_trip);
+        }
+        drop(queue);
         self.table.send_if_modified(|table| {
             for ((node, path), round_trip) in round_trips {
                 table.set_round_trip(node, path, round_trip);
@@ -162,19 +178,55 @@ impl Paths {
         self.to(node)[path].late.store(self.now().micros() + 1, Ordering::Relaxed);
     }
 
-    /// Notes that `bytes` are asked for over a path.
+    /// Notes that `bytes` are asked for over a path, room or not.
     pub fn ask(&self, node: NodeId, path: usize, bytes: u64) -> Outstanding<'_> {
-        let path = &self.to(node)[path];
-        path.outstanding.fetch_add(bytes, Ordering::Relaxed);
-        Outstanding { path, bytes }
+        self.queue().ask(self.to(node)[path].port, bytes);
+        self.outstanding(node, path, bytes)
+    }
+
+    /// Bytes that were noted.
+    pub(super) fn outstanding(&self, node: NodeId, path: usize, bytes: u64) -> Outstanding<'_> {
+        Outstanding { paths: self, port: self.to(node)[path].port, bytes }
+    }
+
+    fn end(&self, port: usize, bytes: u64, came_at: Option<Duration>) {
+        let mut queue = self.queue();
+        queue.end(port, bytes, came_at);
+        self.advance(&mut queue);
+    }
+
+    /// What is under way, and who waits.
+    pub(super) fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock()
+    }
+
+    /// Lets requests go ahead for which there is room.
+    pub(super) fn advance(&self, queue: &mut Queue) {
+        if !queue.is_empty() {
+            queue.advance(|queue, waiting| self.decide(queue, waiting));
+        }
+    }
+
+    fn decide(&self, queue: &mut Queue, waiting: &Waiting) -> Grant {
+        let Some(path) = self.choose_in(queue, waiting.to, &waiting.without) else { return Grant::NoPath };
+        let port = self.to(waiting.to)[path].port;
+        if !queue.has_room(port, waiting.bytes) {
+            return Grant::Wait;
+        }
+        queue.ask(port, waiting.bytes);
+        Grant::Path(path)
     }
 
     /// The path that the next request to a node takes, none of `without`.
     pub fn choose(&self, node: NodeId, without: &[usize]) -> Option<usize> {
+        self.choose_in(&self.queue(), node, without)
+    }
+
+    fn choose_in(&self, queue: &Queue, node: NodeId, without: &[usize]) -> Option<usize> {
         let table = self.table.borrow();
         let candidates = self.to(node).iter().zip(table.paths(node)).enumerate().map(|(index, (path, status))| {
             let late = path.late.load(Ordering::Relaxed).checked_sub(1).map(Time::from_micros);
-            Candidate { path: index, status: *status, outstanding: path.outstanding.load(Ordering::Relaxed), late }
+            Candidate { path: index, status: *status, outstanding: queue.load(path.port), late }
         });
         choose(self.now(), candidates.filter(|candidate| !without.contains(&candidate.path)))
     }

@@ -96,6 +96,34 @@ fn a_file_is_encoded_damaged_repaired_and_decoded() {
     }
 }
 
+/// No column is intact, and no stripe has lost more than one: the content is proven right, block by block. With as many
+/// columns as it takes and a block of one lost, it is not, and nothing is written.
+#[test]
+fn damage_counts_where_it_is_and_missing_columns_everywhere() {
+    let folder = Folder::new();
+    let content = random_bytes(5_000_001, 9);
+    let (columns, copy) = (folder.join("columns"), folder.join("copy"));
+    run(&mut encode(&folder.write("film", &content), &columns)).succeeded();
+    for (turn, name) in FOUR.iter().enumerate() {
+        let mut bytes = fs::read(columns.join(name)).expect("a column");
+        bytes[500_000 * turn + 100_000] ^= 1;
+        fs::write(columns.join(name), bytes).expect("a column");
+    }
+    run(&mut offline(&["verify"], &[&columns])).failed_naming(&["0 columns are intact"]);
+    let decoded = run(&mut decode(&[&columns], &copy));
+    for column in 0..4 {
+        assert!(decoded.stderr.contains(&format!("warning: column {column}: ")), "{decoded:?}");
+    }
+    decoded.succeeded();
+    assert_same(&fs::read(&copy).expect("the copy"), &content, "the content");
+    fs::remove_file(&copy).expect("the copy");
+    for name in &FOUR[..2] {
+        fs::remove_file(columns.join(name)).expect("a column");
+    }
+    run(&mut decode(&[&columns], &copy)).failed_naming(&["stripe"]);
+    assert_eq!(folder.names(), ["columns", "film"]);
+}
+
 #[test]
 fn standard_input_is_encoded() {
     let folder = Folder::new();

@@ -200,7 +200,7 @@ impl<'run, 'image> Machine<'run, 'image> {
     #[expect(clippy::wildcard_enum_match_arm, reason = "there are two thousand mnemonics; the others are errors")]
     fn scalar(&mut self, instruction: &Instruction) -> Result<()> {
         match instruction.mnemonic() {
-            Mnemonic::Nop => {}
+            Mnemonic::Nop | Mnemonic::Prefetcht0 => {}
             Mnemonic::Xchg if instruction.op0_register() == instruction.op1_register() => {}
             Mnemonic::Mov => {
                 let number = self.read(instruction, 1)?;

@@ -101,7 +101,7 @@ mod tests {
     #[test]
     fn an_equation_that_is_not_the_codes_is_found() {
         let all = wanted().unwrap();
-        let mut one = all.into_iter().find(|wanted| wanted.name == "b-code:6 lost 0 1").unwrap();
+        let mut one = all.into_iter().find(|wanted| wanted.name == "b-code:6 lost 0 1 data").unwrap();
         Oracle::of(&one).unwrap();
         let dropped = one.steps[0].1.pop().unwrap();
         assert!(Oracle::of(&one).is_err());

@@ -2,8 +2,9 @@
 //! docs/offline.md.
 //!
 //! All rates are bytes read and written per second: encoding writes n / k times what it reads. `cp` copies the input as
-//! often as it takes to write as much; `plain` reads and writes the same bytes in the same pieces with two threads and
-//! does nothing with them. Whatever is written is made durable, also by `cp` and `plain`.
+//! often as it takes to write as much, and what it reads again from the page cache of a disk does not count; `plain` reads
+//! and writes the same bytes in the same pieces with two threads and does nothing with them. Whatever is written is made
+//! durable, also by `cp` and `plain`.
 #![expect(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
@@ -46,11 +47,15 @@ struct Arguments {
     #[arg(long = "code", value_delimiter = ',', default_value = "b-code:4,b-code:6")]
     codes: Vec<String>,
     /// Rounds, of which the medians are taken
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 5)]
     rounds: usize,
     /// Write a record
     #[arg(long)]
     record: bool,
+}
+
+fn seconds_of(round: &[(Work, f64)], wanted: Work) -> f64 {
+    round.iter().find(|(work, _)| *work == wanted).map_or(f64::NAN, |(_, seconds)| *seconds)
 }
 
 fn medium(text: &str) -> Result<(String, PathBuf), String> {
@@ -106,67 +111,109 @@ fn measure(arguments: &Arguments, medium: &str, folder: &Path, rows: &mut Vec<Va
     Ok(())
 }
 
+/// What is timed in a round, in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Work {
+    CpToColumns,
+    PlainToColumns,
+    Encode,
+    Decode,
+    DecodeLost,
+    PlainBack,
+    CpBack,
+}
+
 impl Bench<'_> {
     fn run(&self, rows: &mut Vec<Value>) -> io::Result<()> {
-        let ratio = self.code.columns() as f64 / self.code.data_columns() as f64;
-        let written = (self.bytes as f64 * ratio) as u64;
-        let (columns, copy) = (self.folder.join("columns"), self.folder.join("copy"));
-        let mut seconds: Vec<Vec<f64>> = vec![Vec::new(); 6];
-        for _ in 0..self.rounds {
-            let mut round = 0;
-            let mut time = |work: &dyn Fn() -> io::Result<()>| -> io::Result<()> {
-                self.evict()?;
-                let began = Instant::now();
-                work()?;
-                seconds[round].push(began.elapsed().as_secs_f64());
-                round += 1;
-                Ok(())
-            };
-            time(&|| self.cp(written))?;
-            self.clean()?;
-            time(&|| self.plain(self.code.columns() as u64, written))?;
-            self.clean()?;
-            time(&|| self.encode(&columns))?;
-            time(&|| Self::decode(&columns, &copy))?;
-            fs::remove_file(&copy)?;
-            for column in 0..self.code.tolerates() {
-                fs::remove_file(columns.join(rain_codec::file::column_name(column)))?;
-            }
-            time(&|| Self::decode(&columns, &copy))?;
-            self.clean()?;
-            time(&|| self.plain(1, self.bytes))?;
-            self.clean()?;
-        }
-        let rates = [self.bytes as f64 + written as f64, 2.0 * self.bytes as f64];
-        let cp_bytes = 2.0 * written as f64;
-        let medians: Vec<f64> = seconds.iter_mut().map(|seconds| median(seconds)).collect();
-        let (cp, plain_encode, plain_decode) = (cp_bytes / medians[0], rates[0] / medians[1], rates[1] / medians[5]);
-        for (operation, seconds, bytes, plain) in [
-            ("encode", medians[2], rates[0], plain_encode),
-            ("decode", medians[3], rates[1], plain_decode),
-            ("decode, columns lost", medians[4], rates[1], plain_decode),
+        let rounds = (0..self.rounds).map(|_| self.round()).collect::<io::Result<Vec<_>>>()?;
+        for (operation, work, plain, cp) in [
+            ("encode", Work::Encode, Work::PlainToColumns, Work::CpToColumns),
+            ("decode", Work::Decode, Work::PlainBack, Work::CpBack),
+            ("decode, columns lost", Work::DecodeLost, Work::PlainBack, Work::CpBack),
         ] {
-            let rate = bytes / seconds;
+            let rates = |work: Work| rounds.iter().map(move |round| self.bytes_of(work) / seconds_of(round, work));
+            // Each is compared with what was measured in its own round: a disk that others use is never twice the same.
+            let ratio = |peer: Work| {
+                median(&mut rates(work).zip(rates(peer)).map(|(one, other)| one / other).collect::<Vec<_>>())
+            };
+            let middle = |work: Work| median(&mut rates(work).collect::<Vec<_>>()) / 1e9;
+            let range = |work: Work| {
+                let (least, most) =
+                    rates(work).fold((f64::MAX, 0_f64), |(least, most), rate| (least.min(rate), most.max(rate)));
+                [least / 1e9, most / 1e9]
+            };
+            let (of_cp, of_plain) = (ratio(cp), ratio(plain));
             println!(
                 "{} {} {operation}: {:.2} GB/s read and written; cp {:.2} ({:.0} %), plain {:.2} ({:.0} %)",
                 self.medium,
                 self.code,
-                rate / 1e9,
-                cp / 1e9,
-                100.0 * rate / cp,
-                plain / 1e9,
-                100.0 * rate / plain
+                middle(work),
+                middle(cp),
+                100.0 * of_cp,
+                middle(plain),
+                100.0 * of_plain
             );
             rows.push(json!({
                 "medium": self.medium, "code": self.code.name(), "operation": operation, "input_bytes": self.bytes,
-                "seconds": seconds, "gb_per_s": rate / 1e9, "cp_gb_per_s": cp / 1e9, "plain_gb_per_s": plain / 1e9,
-                "of_cp": rate / cp, "of_plain": rate / plain,
+                "rounds": self.rounds, "gb_per_s": middle(work), "cp_gb_per_s": middle(cp), "plain_gb_per_s": middle(plain),
+                "range_gb_per_s": range(work), "cp_range_gb_per_s": range(cp), "of_cp": of_cp, "of_plain": of_plain,
             }));
         }
         Ok(())
     }
 
-    /// Drops what is durable from the page cache, where the disk is to be measured.
+    /// Does everything once, and gives the seconds.
+    fn round(&self) -> io::Result<Vec<(Work, f64)>> {
+        let (columns, copy) = (self.folder.join("columns"), self.folder.join("copy"));
+        let mut seconds = Vec::new();
+        let mut time = |what: Work, work: &dyn Fn() -> io::Result<()>| -> io::Result<()> {
+            self.settle()?;
+            let began = Instant::now();
+            work()?;
+            seconds.push((what, began.elapsed().as_secs_f64()));
+            Ok(())
+        };
+        time(Work::CpToColumns, &|| self.cp(self.written()))?;
+        self.clean()?;
+        time(Work::PlainToColumns, &|| self.plain(self.code.columns() as u64, self.written()))?;
+        self.clean()?;
+        time(Work::Encode, &|| self.encode(&columns))?;
+        time(Work::Decode, &|| Self::decode(&columns, &copy))?;
+        fs::remove_file(&copy)?;
+        for column in 0..self.code.tolerates() {
+            fs::remove_file(columns.join(rain_codec::file::column_name(column)))?;
+        }
+        time(Work::DecodeLost, &|| Self::decode(&columns, &copy))?;
+        self.clean()?;
+        time(Work::PlainBack, &|| self.plain(1, self.bytes))?;
+        self.clean()?;
+        time(Work::CpBack, &|| self.cp(self.bytes))?;
+        self.clean()?;
+        Ok(seconds)
+    }
+
+    /// What all columns have together, but for headers and checksums.
+    fn written(&self) -> u64 {
+        (self.bytes as f64 * self.code.columns() as f64 / self.code.data_columns() as f64) as u64
+    }
+
+    /// Bytes that are read from the medium and written to it. What `cp` reads again, to write more than it reads, comes
+    /// from the page cache: it counts where that is the medium.
+    fn bytes_of(&self, work: Work) -> f64 {
+        let written = match work {
+            Work::CpToColumns | Work::PlainToColumns | Work::Encode => self.written(),
+            Work::Decode | Work::DecodeLost | Work::PlainBack | Work::CpBack => self.bytes,
+        };
+        let read = if work == Work::CpToColumns && self.medium != COLD { written } else { self.bytes };
+        (read + written) as f64
+    }
+
+    /// Lets the medium come to rest, and drops what is durable from the page cache where the disk is to be measured.
+    fn settle(&self) -> io::Result<()> {
+        rustix::fs::syncfs(File::open(&self.folder)?)?;
+        self.evict()
+    }
+
     fn evict(&self) -> io::Result<()> {
         let mut folders = vec![self.folder.clone()];
         while let Some(folder) = folders.pop().filter(|_| self.medium == COLD) {

@@ -7,7 +7,9 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::Instant;
 
-use rain_benches::throughput::{Arena, Bench, Contender, Figure, Operation, Regime, Row, codec, compare, rounded};
+use rain_benches::throughput::{
+    Arena, Bench, Contender, Figure, Operation, Regime, Row, codec, compare, recovery, rounded,
+};
 use rain_benches::{Results, median};
 use rain_codec::{Cell, Code, ErasurePattern, InterleavedCodec, Kernel, Layout, Stores, StripeCodec};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
@@ -164,7 +166,7 @@ fn patterns(code: &Arc<Code>, rounds: usize) -> io::Result<Pair> {
         (0..code.columns()).flat_map(|first| (first + 1..code.columns()).map(move |second| vec![first, second]));
     // Where patterns have no bodies, cells in one piece are what the interpreter is fastest at.
     let layout_of = |lost: &[usize]| -> io::Result<Layout> {
-        let recovery = codec_of.recovery(ErasurePattern::of(lost)).map_err(io::Error::other)?;
+        let recovery = recovery(&codec_of, lost).map_err(io::Error::other)?;
         Ok(if recovery.body_name().is_some() { Layout::Interleaved } else { Layout::Cells })
     };
     let contender = |lost: Vec<usize>| -> io::Result<Contender> {

@@ -11,11 +11,11 @@ pub(super) const TABLE: &[StraightLine] = &[
     entry!("b-code:10 encode", BCode10Encode, BCode10Encode),
     entry!("b-code:10 lost 0", BCode10Lost0, BCode10Lost0),
     entry!("b-code:10 lost 0 data", BCode10Lost0Data, BCode10Lost0Data),
-    entry!("b-code:10 lost 0 1", BCode10Lost0And1, BCode10Lost0And1),
-    entry!("b-code:10 lost 0 2", BCode10Lost0And2, BCode10Lost0And2),
-    entry!("b-code:10 lost 0 3", BCode10Lost0And3, BCode10Lost0And3),
-    entry!("b-code:10 lost 0 4", BCode10Lost0And4, BCode10Lost0And4),
-    entry!("b-code:10 lost 0 5", BCode10Lost0And5, BCode10Lost0And5),
+    entry!("b-code:10 lost 0 1 data", BCode10Lost0And1Data, BCode10Lost0And1Data),
+    entry!("b-code:10 lost 0 2 data", BCode10Lost0And2Data, BCode10Lost0And2Data),
+    entry!("b-code:10 lost 0 3 data", BCode10Lost0And3Data, BCode10Lost0And3Data),
+    entry!("b-code:10 lost 0 4 data", BCode10Lost0And4Data, BCode10Lost0And4Data),
+    entry!("b-code:10 lost 0 5 data", BCode10Lost0And5Data, BCode10Lost0And5Data),
 ];
 
 straight_line! {
@@ -56,81 +56,72 @@ straight_line! {
 }
 
 straight_line! {
-    BCode10Lost0And1: 10 columns, 5 rows, upper 4 4 4 4 4 4 4 4 4 4;
-    pass 10 {
-        load 2 0 => 3 7; load 2 1 => 4 6; load 2 2 => 2 8; load 2 3 => 0 1; load 2 4 => 5; load 3 0 => 2 4;
-        load 3 1 => 3 8; load 3 2 => 1 6; load 3 3 => 0 9; load 3 4 => 7; load 4 0 => 1 8; load 4 1 => 2 6;
-        load 4 2 => 0 3; load 4 3 => 5 9; load 4 4 => 4; load 5 0 => 0 6; load 5 1 => 1 3; load 5 2 => 2 9;
-        load 5 3 => 5 7; load 5 4 => 8; load 6 0 => 3 9; load 6 1 => 0 2; load 6 2 => 1 5; load 6 3 => 4 7;
-        load 6 4 => 6; load 7 0 => 2 5; load 7 1 => 1 9; load 7 2 => 0 7; load 7 3 => 4 8; load 7 4 => 3;
-        load 8 0 => 1 7; load 8 1 => 0 5; load 8 2 => 4 9; load 8 3 => 6 8; load 8 4 => 2; load 9 0 => 0 4;
-        load 9 1 => 7 9; load 9 2 => 5 8; load 9 3 => 3 6; load 9 4 => 1; add 1 0 => 2; add 2 0 => 3; add 3 0 => 4;
-        add 4 0 => 5; add 5 0 => 6; add 6 0 => 7; add 7 0 => 8; add 8 0 => 9; store 0 4 => 0; store 1 3 => 1;
-        store 0 3 => 2; store 1 2 => 3; store 0 1 => 4; store 1 0 => 5; store 0 2 => 6; store 1 1 => 7; store 0 0 => 8;
-        store 1 4 => 9;
+    BCode10Lost0And1Data: 10 columns, 5 rows, upper 4 4 4 4 4 4 4 4 4 4;
+    pass 8 {
+        load 2 0 => 2 6; load 3 0 => 1 3; load 4 0 => 0 7; load 5 0 => 5; load 6 0 => 2; load 7 0 => 1 4;
+        load 8 0 => 0 6; load 9 0 => 3; load 2 1 => 3 5; load 3 1 => 2 7; load 4 1 => 1 5; load 5 1 => 0 2;
+        load 6 1 => 1; load 7 1 => 0; load 8 1 => 4; load 9 1 => 6; load 2 2 => 1 7; load 3 2 => 0 5; load 4 2 => 2;
+        load 5 2 => 1; load 6 2 => 0 4; load 7 2 => 6; load 8 2 => 3; load 9 2 => 4 7; load 2 3 => 0; load 4 3 => 4;
+        load 5 3 => 4 6; load 6 3 => 3 6; load 7 3 => 3 7; load 8 3 => 5 7; load 9 3 => 2 5; load 2 4 => 4;
+        load 3 4 => 6; load 4 4 => 3; load 5 4 => 7; load 6 4 => 5; load 7 4 => 2; load 8 4 => 1; load 9 4 => 0;
+        add 0 0 => 1; add 1 0 => 2; add 2 0 => 3; add 3 0 => 4; add 4 0 => 5; add 5 0 => 6; add 6 0 => 7;
+        store 1 3 => 0; store 0 3 => 1; store 1 2 => 2; store 0 1 => 3; store 1 0 => 4; store 0 2 => 5; store 1 1 => 6;
+        store 0 0 => 7;
     }
 }
 
 straight_line! {
-    BCode10Lost0And2: 10 columns, 5 rows, upper 4 4 4 4 4 4 4 4 4 4;
-    pass 10 {
-        load 1 0 => 7 9; load 1 1 => 3 6; load 1 2 => 5 8; load 1 3 => 1 4; load 1 4 => 0; load 3 0 => 4 8;
-        load 3 1 => 3 5; load 3 2 => 1 7; load 3 3 => 0 2; load 3 4 => 6; load 4 0 => 1 3; load 4 1 => 4 7;
-        load 4 2 => 2 5; load 4 3 => 0 9; load 4 4 => 8; load 5 0 => 2 7; load 5 1 => 1 5; load 5 2 => 0 4;
-        load 5 3 => 6 9; load 5 4 => 3; load 6 0 => 0 5; load 6 1 => 2 4; load 6 2 => 1 9; load 6 3 => 6 8;
-        load 6 4 => 7; load 7 0 => 4 9; load 7 1 => 0 1; load 7 2 => 2 6; load 7 3 => 3 8; load 7 4 => 5;
-        load 8 0 => 1 6; load 8 1 => 2 9; load 8 2 => 0 8; load 8 3 => 3 7; load 8 4 => 4; load 9 0 => 2 8;
-        load 9 1 => 0 6; load 9 2 => 3 9; load 9 3 => 5 7; load 9 4 => 1; add 1 0 => 2; add 0 0 => 3; add 3 0 => 4;
-        add 4 0 => 5; add 5 0 => 6; add 6 0 => 7; add 7 0 => 8; add 8 0 => 9; store 0 0 => 0; store 2 3 => 1;
-        store 0 4 => 2; store 2 2 => 3; store 0 3 => 4; store 2 0 => 5; store 0 2 => 6; store 2 1 => 7; store 0 1 => 8;
-        store 2 4 => 9;
+    BCode10Lost0And2Data: 10 columns, 5 rows, upper 4 4 4 4 4 4 4 4 4 4;
+    pass 8 {
+        load 1 0 => 6; load 3 0 => 3 7; load 4 0 => 1 2; load 5 0 => 6; load 6 0 => 0 4; load 7 0 => 3; load 8 0 => 1 5;
+        load 9 0 => 7; load 1 1 => 2 5; load 3 1 => 2 4; load 4 1 => 3 6; load 5 1 => 1 4; load 6 1 => 3;
+        load 7 1 => 0 1; load 9 1 => 0 5; load 1 2 => 4 7; load 3 2 => 1 6; load 4 2 => 4; load 5 2 => 0 3;
+        load 6 2 => 1; load 7 2 => 5; load 8 2 => 0 7; load 9 2 => 2; load 1 3 => 1 3; load 3 3 => 0; load 4 3 => 0;
+        load 5 3 => 5; load 6 3 => 5 7; load 7 3 => 2 7; load 8 3 => 2 6; load 9 3 => 4 6; load 1 4 => 0; load 3 4 => 5;
+        load 4 4 => 7; load 5 4 => 2; load 6 4 => 6; load 7 4 => 4; load 8 4 => 3; load 9 4 => 1; add 0 0 => 2;
+        add 2 0 => 3; add 3 0 => 4; add 4 0 => 5; add 5 0 => 6; add 6 0 => 7; store 0 0 => 0; store 2 3 => 1;
+        store 2 2 => 2; store 0 3 => 3; store 2 0 => 4; store 0 2 => 5; store 2 1 => 6; store 0 1 => 7;
     }
 }
 
 straight_line! {
-    BCode10Lost0And3: 10 columns, 5 rows, upper 4 4 4 4 4 4 4 4 4 4;
-    pass 10 {
-        load 1 0 => 0 2; load 1 1 => 5 7; load 1 2 => 3 6; load 1 3 => 1 4; load 1 4 => 8; load 2 0 => 5 6;
-        load 2 1 => 2 3; load 2 2 => 4 7; load 2 3 => 1 9; load 2 4 => 0; load 4 0 => 1 7; load 4 1 => 2 4;
-        load 4 2 => 6 9; load 4 3 => 0 8; load 4 4 => 3; load 5 0 => 2 9; load 5 1 => 1 6; load 5 2 => 4 8;
-        load 5 3 => 0 5; load 5 4 => 7; load 6 0 => 6 8; load 6 1 => 4 9; load 6 2 => 0 1; load 6 3 => 3 5;
-        load 6 4 => 2; load 7 0 => 0 4; load 7 1 => 1 8; load 7 2 => 5 9; load 7 3 => 3 7; load 7 4 => 6;
-        load 8 0 => 1 5; load 8 1 => 0 9; load 8 2 => 3 8; load 8 3 => 2 7; load 8 4 => 4; load 9 0 => 3 9;
-        load 9 1 => 5 8; load 9 2 => 0 7; load 9 3 => 2 6; load 9 4 => 1; add 1 0 => 2; add 0 0 => 3; add 3 0 => 4;
-        add 2 0 => 5; add 4 0 => 6; add 6 0 => 7; add 7 0 => 8; add 8 0 => 9; store 0 1 => 0; store 3 2 => 1;
-        store 0 2 => 2; store 3 0 => 3; store 0 3 => 4; store 3 4 => 5; store 3 1 => 6; store 0 0 => 7; store 3 3 => 8;
-        store 0 4 => 9;
+    BCode10Lost0And3Data: 10 columns, 5 rows, upper 4 4 4 4 4 4 4 4 4 4;
+    pass 8 {
+        load 1 0 => 0 2; load 2 0 => 5; load 4 0 => 1 6; load 5 0 => 2; load 6 0 => 5 7; load 7 0 => 0 4; load 8 0 => 1;
+        load 9 0 => 3; load 1 1 => 6; load 2 1 => 2 3; load 4 1 => 2 4; load 5 1 => 1 5; load 6 1 => 4; load 7 1 => 1 7;
+        load 8 1 => 0; load 9 1 => 7; load 1 2 => 3 5; load 2 2 => 4 6; load 4 2 => 5; load 5 2 => 4 7; load 6 2 => 0 1;
+        load 8 2 => 3 7; load 9 2 => 0 6; load 1 3 => 1 4; load 2 3 => 1; load 4 3 => 0 7; load 5 3 => 0; load 6 3 => 3;
+        load 7 3 => 3 6; load 8 3 => 2 6; load 9 3 => 2 5; load 1 4 => 7; load 2 4 => 0; load 4 4 => 3; load 5 4 => 6;
+        load 6 4 => 2; load 7 4 => 5; load 8 4 => 4; load 9 4 => 1; add 1 0 => 2; add 0 0 => 3; add 3 0 => 4;
+        add 4 0 => 5; add 5 0 => 6; add 6 0 => 7; store 0 1 => 0; store 3 2 => 1; store 0 2 => 2; store 3 0 => 3;
+        store 0 3 => 4; store 3 1 => 5; store 0 0 => 6; store 3 3 => 7;
     }
 }
 
 straight_line! {
-    BCode10Lost0And4: 10 columns, 5 rows, upper 4 4 4 4 4 4 4 4 4 4;
-    pass 10 {
-        load 1 0 => 3 6; load 1 1 => 0 2; load 1 2 => 7 9; load 1 3 => 1 4; load 1 4 => 5; load 2 0 => 0 7;
-        load 2 1 => 3 9; load 2 2 => 2 4; load 2 3 => 1 8; load 2 4 => 6; load 3 0 => 4 9; load 3 1 => 2 7;
-        load 3 2 => 1 3; load 3 3 => 5 8; load 3 4 => 0; load 5 0 => 3 8; load 5 1 => 1 7; load 5 2 => 4 5;
-        load 5 3 => 0 6; load 5 4 => 2; load 6 0 => 5 7; load 6 1 => 4 8; load 6 2 => 1 6; load 6 3 => 0 9;
-        load 6 4 => 3; load 7 0 => 4 6; load 7 1 => 1 5; load 7 2 => 0 8; load 7 3 => 2 9; load 7 4 => 7;
-        load 8 0 => 0 1; load 8 1 => 6 8; load 8 2 => 5 9; load 8 3 => 2 3; load 8 4 => 4; load 9 0 => 8 9;
-        load 9 1 => 0 5; load 9 2 => 2 6; load 9 3 => 3 7; load 9 4 => 1; add 1 0 => 2; add 0 0 => 3; add 3 0 => 4;
-        add 2 0 => 5; add 5 0 => 6; add 4 0 => 7; add 7 0 => 8; add 6 0 => 9; store 0 2 => 0; store 4 0 => 1;
-        store 0 0 => 2; store 4 1 => 3; store 0 3 => 4; store 4 3 => 5; store 0 1 => 6; store 4 2 => 7; store 0 4 => 8;
-        store 4 4 => 9;
+    BCode10Lost0And4Data: 10 columns, 5 rows, upper 4 4 4 4 4 4 4 4 4 4;
+    pass 8 {
+        load 1 0 => 3 6; load 2 0 => 0 7; load 3 0 => 4; load 5 0 => 3; load 6 0 => 5 7; load 7 0 => 4 6;
+        load 8 0 => 0 1; load 1 1 => 0 2; load 2 1 => 3; load 3 1 => 2 7; load 5 1 => 1 7; load 6 1 => 4;
+        load 7 1 => 1 5; load 8 1 => 6; load 9 1 => 0 5; load 1 2 => 7; load 2 2 => 2 4; load 3 2 => 1 3;
+        load 5 2 => 4 5; load 6 2 => 1 6; load 7 2 => 0; load 8 2 => 5; load 9 2 => 2 6; load 1 3 => 1 4; load 2 3 => 1;
+        load 3 3 => 5; load 5 3 => 0 6; load 6 3 => 0; load 7 3 => 2; load 8 3 => 2 3; load 9 3 => 3 7; load 1 4 => 5;
+        load 2 4 => 6; load 3 4 => 0; load 5 4 => 2; load 6 4 => 3; load 7 4 => 7; load 8 4 => 4; load 9 4 => 1;
+        add 1 0 => 2; add 0 0 => 3; add 3 0 => 4; add 2 0 => 5; add 5 0 => 6; add 4 0 => 7; store 0 2 => 0;
+        store 4 0 => 1; store 0 0 => 2; store 4 1 => 3; store 0 3 => 4; store 4 3 => 5; store 0 1 => 6; store 4 2 => 7;
     }
 }
 
 straight_line! {
-    BCode10Lost0And5: 10 columns, 5 rows, upper 4 4 4 4 4 4 4 4 4 4;
-    pass 10 {
-        load 1 0 => 3 7; load 1 1 => 4 9; load 1 2 => 0 2; load 1 3 => 1 5; load 1 4 => 6; load 2 0 => 2 4;
-        load 2 1 => 0 7; load 2 2 => 5 9; load 2 3 => 1 8; load 2 4 => 3; load 3 0 => 0 5; load 3 1 => 2 9;
-        load 3 2 => 1 7; load 3 3 => 6 8; load 3 4 => 4; load 4 0 => 1 9; load 4 1 => 5 7; load 4 2 => 2 8;
-        load 4 3 => 3 6; load 4 4 => 0; load 6 0 => 2 6; load 6 1 => 5 8; load 6 2 => 1 3; load 6 3 => 0 4;
-        load 6 4 => 7; load 7 0 => 3 5; load 7 1 => 1 6; load 7 2 => 4 8; load 7 3 => 0 9; load 7 4 => 2;
-        load 8 0 => 1 4; load 8 1 => 3 8; load 8 2 => 0 6; load 8 3 => 7 9; load 8 4 => 5; load 9 0 => 0 8;
-        load 9 1 => 4 6; load 9 2 => 3 9; load 9 3 => 2 7; load 9 4 => 1; add 1 0 => 2; add 0 0 => 3; add 3 0 => 4;
-        add 2 0 => 5; add 5 0 => 6; add 4 0 => 7; add 7 0 => 8; add 6 0 => 9; store 0 1 => 0; store 5 1 => 1;
-        store 0 3 => 2; store 5 3 => 3; store 0 2 => 4; store 5 2 => 5; store 0 0 => 6; store 5 0 => 7; store 0 4 => 8;
-        store 5 4 => 9;
+    BCode10Lost0And5Data: 10 columns, 5 rows, upper 4 4 4 4 4 4 4 4 4 4;
+    pass 8 {
+        load 1 0 => 3 7; load 2 0 => 2 4; load 3 0 => 0 5; load 4 0 => 1; load 6 0 => 2 6; load 7 0 => 3 5;
+        load 8 0 => 1 4; load 9 0 => 0; load 1 1 => 4; load 2 1 => 0 7; load 3 1 => 2; load 4 1 => 5 7; load 6 1 => 5;
+        load 7 1 => 1 6; load 8 1 => 3; load 9 1 => 4 6; load 1 2 => 0 2; load 2 2 => 5; load 3 2 => 1 7; load 4 2 => 2;
+        load 6 2 => 1 3; load 7 2 => 4; load 8 2 => 0 6; load 9 2 => 3; load 1 3 => 1 5; load 2 3 => 1; load 3 3 => 6;
+        load 4 3 => 3 6; load 6 3 => 0 4; load 7 3 => 0; load 8 3 => 7; load 9 3 => 2 7; load 1 4 => 6; load 2 4 => 3;
+        load 3 4 => 4; load 4 4 => 0; load 6 4 => 7; load 7 4 => 2; load 8 4 => 5; load 9 4 => 1; add 1 0 => 2;
+        add 0 0 => 3; add 3 0 => 4; add 2 0 => 5; add 5 0 => 6; add 4 0 => 7; store 0 1 => 0; store 5 1 => 1;
+        store 0 3 => 2; store 5 3 => 3; store 0 2 => 4; store 5 2 => 5; store 0 0 => 6; store 5 0 => 7;
     }
 }

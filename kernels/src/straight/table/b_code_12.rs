@@ -11,12 +11,12 @@ pub(super) const TABLE: &[StraightLine] = &[
     entry!("b-code:12 encode", BCode12Encode, BCode12Encode),
     entry!("b-code:12 lost 0", BCode12Lost0, BCode12Lost0),
     entry!("b-code:12 lost 0 data", BCode12Lost0Data, BCode12Lost0Data),
-    entry!("b-code:12 lost 0 1", BCode12Lost0And1, BCode12Lost0And1),
-    entry!("b-code:12 lost 0 2", BCode12Lost0And2, BCode12Lost0And2),
-    entry!("b-code:12 lost 0 3", BCode12Lost0And3, BCode12Lost0And3),
-    entry!("b-code:12 lost 0 4", BCode12Lost0And4, BCode12Lost0And4),
-    entry!("b-code:12 lost 0 5", BCode12Lost0And5, BCode12Lost0And5),
-    entry!("b-code:12 lost 0 6", BCode12Lost0And6, BCode12Lost0And6),
+    entry!("b-code:12 lost 0 1 data", BCode12Lost0And1Data, BCode12Lost0And1Data),
+    entry!("b-code:12 lost 0 2 data", BCode12Lost0And2Data, BCode12Lost0And2Data),
+    entry!("b-code:12 lost 0 3 data", BCode12Lost0And3Data, BCode12Lost0And3Data),
+    entry!("b-code:12 lost 0 4 data", BCode12Lost0And4Data, BCode12Lost0And4Data),
+    entry!("b-code:12 lost 0 5 data", BCode12Lost0And5Data, BCode12Lost0And5Data),
+    entry!("b-code:12 lost 0 6 data", BCode12Lost0And6Data, BCode12Lost0And6Data),
 ];
 
 straight_line! {
@@ -65,121 +65,109 @@ straight_line! {
 }
 
 straight_line! {
-    BCode12Lost0And1: 12 columns, 6 rows, upper 5 5 5 5 5 5 5 5 5 5 5 5;
-    pass 12 {
-        load 2 0 => 1 3; load 2 1 => 2 7; load 2 2 => 4 9; load 2 3 => 0 8; load 2 4 => 5 10; load 2 5 => 6;
-        load 3 0 => 0 7; load 3 1 => 4 8; load 3 2 => 2 10; load 3 3 => 9 11; load 3 4 => 1 5; load 3 5 => 3;
-        load 4 0 => 4 11; load 4 1 => 2 9; load 4 2 => 5 8; load 4 3 => 6 10; load 4 4 => 0 1; load 4 5 => 7;
-        load 5 0 => 2 6; load 5 1 => 8 10; load 5 2 => 1 9; load 5 3 => 3 5; load 5 4 => 0 11; load 5 5 => 4;
-        load 6 0 => 3 8; load 6 1 => 5 9; load 6 2 => 0 10; load 6 3 => 1 7; load 6 4 => 6 11; load 6 5 => 2;
-        load 7 0 => 7 9; load 7 1 => 1 10; load 7 2 => 5 11; load 7 3 => 0 4; load 7 4 => 3 6; load 7 5 => 8;
-        load 8 0 => 4 10; load 8 1 => 0 5; load 8 2 => 1 6; load 8 3 => 2 11; load 8 4 => 3 7; load 8 5 => 9;
-        load 9 0 => 2 5; load 9 1 => 1 11; load 9 2 => 0 3; load 9 3 => 6 8; load 9 4 => 4 7; load 9 5 => 10;
-        load 10 0 => 1 8; load 10 1 => 0 6; load 10 2 => 7 11; load 10 3 => 3 9; load 10 4 => 2 4; load 10 5 => 5;
-        load 11 0 => 0 9; load 11 1 => 3 11; load 11 2 => 4 6; load 11 3 => 7 10; load 11 4 => 2 8; load 11 5 => 1;
-        add 1 0 => 2; add 2 0 => 3; add 3 0 => 4; add 4 0 => 5; add 5 0 => 6; add 6 0 => 7; add 7 0 => 8; add 8 0 => 9;
-        add 9 0 => 10; add 10 0 => 11; store 0 5 => 0; store 1 3 => 1; store 0 2 => 2; store 1 1 => 3; store 0 3 => 4;
-        store 1 0 => 5; store 0 1 => 6; store 1 2 => 7; store 0 4 => 8; store 1 4 => 9; store 0 0 => 10;
-        store 1 5 => 11;
+    BCode12Lost0And1Data: 12 columns, 6 rows, upper 5 5 5 5 5 5 5 5 5 5 5 5;
+    pass 10 {
+        load 2 0 => 0 2; load 3 0 => 6; load 4 0 => 3; load 5 0 => 1 5; load 6 0 => 2 7; load 7 0 => 6 8;
+        load 8 0 => 3 9; load 9 0 => 1 4; load 10 0 => 0 7; load 11 0 => 8; load 2 1 => 1 6; load 3 1 => 3 7;
+        load 4 1 => 1 8; load 5 1 => 7 9; load 6 1 => 4 8; load 7 1 => 0 9; load 8 1 => 4; load 9 1 => 0;
+        load 10 1 => 5; load 11 1 => 2; load 2 2 => 3 8; load 3 2 => 1 9; load 4 2 => 4 7; load 5 2 => 0 8;
+        load 6 2 => 9; load 7 2 => 4; load 8 2 => 0 5; load 9 2 => 2; load 10 2 => 6; load 11 2 => 3 5; load 2 3 => 7;
+        load 3 3 => 8; load 4 3 => 5 9; load 5 3 => 2 4; load 6 3 => 0 6; load 7 3 => 3; load 8 3 => 1; load 9 3 => 5 7;
+        load 10 3 => 2 8; load 11 3 => 6 9; load 2 4 => 4 9; load 3 4 => 0 4; load 4 4 => 0; load 6 4 => 5;
+        load 7 4 => 2 5; load 8 4 => 2 6; load 9 4 => 3 6; load 10 4 => 1 3; load 11 4 => 1 7; load 2 5 => 5;
+        load 3 5 => 2; load 4 5 => 6; load 5 5 => 3; load 6 5 => 1; load 7 5 => 7; load 8 5 => 8; load 9 5 => 9;
+        load 10 5 => 4; load 11 5 => 0; add 0 0 => 1; add 1 0 => 2; add 2 0 => 3; add 3 0 => 4; add 4 0 => 5;
+        add 5 0 => 6; add 6 0 => 7; add 7 0 => 8; add 8 0 => 9; store 1 3 => 0; store 0 2 => 1; store 1 1 => 2;
+        store 0 3 => 3; store 1 0 => 4; store 0 1 => 5; store 1 2 => 6; store 0 4 => 7; store 1 4 => 8; store 0 0 => 9;
     }
 }
 
 straight_line! {
-    BCode12Lost0And2: 12 columns, 6 rows, upper 5 5 5 5 5 5 5 5 5 5 5 5;
-    pass 12 {
-        load 1 0 => 4 9; load 1 1 => 2 7; load 1 2 => 6 10; load 1 3 => 1 5; load 1 4 => 3 8; load 1 5 => 0;
-        load 3 0 => 6 11; load 3 1 => 7 10; load 3 2 => 3 5; load 3 3 => 0 8; load 3 4 => 1 4; load 3 5 => 2;
-        load 4 0 => 0 7; load 4 1 => 5 8; load 4 2 => 4 10; load 4 3 => 3 9; load 4 4 => 1 11; load 4 5 => 6;
-        load 5 0 => 5 9; load 5 1 => 3 10; load 5 2 => 1 8; load 5 3 => 2 4; load 5 4 => 0 11; load 5 5 => 7;
-        load 6 0 => 2 10; load 6 1 => 4 8; load 6 2 => 3 11; load 6 3 => 1 6; load 6 4 => 0 9; load 6 5 => 5;
-        load 7 0 => 6 8; load 7 1 => 1 3; load 7 2 => 0 4; load 7 3 => 7 11; load 7 4 => 2 9; load 7 5 => 10;
-        load 8 0 => 3 7; load 8 1 => 4 11; load 8 2 => 1 9; load 8 3 => 0 5; load 8 4 => 2 6; load 8 5 => 8;
-        load 9 0 => 4 5; load 9 1 => 0 1; load 9 2 => 2 11; load 9 3 => 9 10; load 9 4 => 6 7; load 9 5 => 3;
-        load 10 0 => 1 10; load 10 1 => 9 11; load 10 2 => 0 6; load 10 3 => 2 8; load 10 4 => 5 7; load 10 5 => 4;
-        load 11 0 => 8 11; load 11 1 => 0 2; load 11 2 => 7 9; load 11 3 => 3 6; load 11 4 => 5 10; load 11 5 => 1;
-        add 1 0 => 2; add 0 0 => 3; add 3 0 => 4; add 2 0 => 5; add 5 0 => 6; add 4 0 => 7; add 7 0 => 8; add 6 0 => 9;
-        add 8 0 => 10; add 10 0 => 11; store 0 0 => 0; store 2 0 => 1; store 0 2 => 2; store 2 4 => 3; store 0 3 => 4;
-        store 2 1 => 5; store 0 1 => 6; store 2 2 => 7; store 0 4 => 8; store 2 5 => 9; store 2 3 => 10;
-        store 0 5 => 11;
+    BCode12Lost0And2Data: 12 columns, 6 rows, upper 5 5 5 5 5 5 5 5 5 5 5 5;
+    pass 10 {
+        load 1 0 => 4; load 3 0 => 6; load 4 0 => 0 7; load 5 0 => 5; load 6 0 => 2 9; load 7 0 => 6 8; load 8 0 => 3 7;
+        load 9 0 => 4 5; load 10 0 => 1 9; load 11 0 => 8; load 1 1 => 2 7; load 3 1 => 7 9; load 4 1 => 5 8;
+        load 5 1 => 3 9; load 6 1 => 4 8; load 7 1 => 1 3; load 8 1 => 4; load 9 1 => 0 1; load 11 1 => 0 2;
+        load 1 2 => 6 9; load 3 2 => 3 5; load 4 2 => 4 9; load 5 2 => 1 8; load 6 2 => 3; load 7 2 => 0 4;
+        load 8 2 => 1; load 9 2 => 2; load 10 2 => 0 6; load 11 2 => 7; load 1 3 => 1 5; load 3 3 => 0 8; load 4 3 => 3;
+        load 5 3 => 2 4; load 6 3 => 1 6; load 7 3 => 7; load 8 3 => 0 5; load 9 3 => 9; load 10 3 => 2 8;
+        load 11 3 => 3 6; load 1 4 => 3 8; load 3 4 => 1 4; load 4 4 => 1; load 5 4 => 0; load 6 4 => 0; load 7 4 => 2;
+        load 8 4 => 2 6; load 9 4 => 6 7; load 10 4 => 5 7; load 11 4 => 5 9; load 1 5 => 0; load 3 5 => 2;
+        load 4 5 => 6; load 5 5 => 7; load 6 5 => 5; load 7 5 => 9; load 8 5 => 8; load 9 5 => 3; load 10 5 => 4;
+        load 11 5 => 1; add 1 0 => 2; add 0 0 => 3; add 3 0 => 4; add 2 0 => 5; add 5 0 => 6; add 4 0 => 7;
+        add 7 0 => 8; add 8 0 => 9; store 0 0 => 0; store 2 0 => 1; store 0 2 => 2; store 2 4 => 3; store 0 3 => 4;
+        store 2 1 => 5; store 0 1 => 6; store 2 2 => 7; store 0 4 => 8; store 2 3 => 9;
     }
 }
 
 straight_line! {
-    BCode12Lost0And3: 12 columns, 6 rows, upper 5 5 5 5 5 5 5 5 5 5 5 5;
-    pass 12 {
-        load 1 0 => 0 2; load 1 1 => 5 11; load 1 2 => 3 6; load 1 3 => 1 10; load 1 4 => 7 9; load 1 5 => 8;
-        load 2 0 => 1 11; load 2 1 => 3 10; load 2 2 => 5 7; load 2 3 => 4 6; load 2 4 => 2 9; load 2 5 => 0;
-        load 4 0 => 5 8; load 4 1 => 7 10; load 4 2 => 2 6; load 4 3 => 0 9; load 4 4 => 1 4; load 4 5 => 3;
-        load 5 0 => 0 10; load 5 1 => 6 9; load 5 2 => 1 7; load 5 3 => 2 11; load 5 4 => 4 8; load 5 5 => 5;
-        load 6 0 => 6 11; load 6 1 => 2 7; load 6 2 => 4 9; load 6 3 => 1 3; load 6 4 => 0 8; load 6 5 => 10;
-        load 7 0 => 3 7; load 7 1 => 1 9; load 7 2 => 2 8; load 7 3 => 4 5; load 7 4 => 0 11; load 7 5 => 6;
-        load 8 0 => 5 9; load 8 1 => 2 4; load 8 2 => 0 1; load 8 3 => 8 10; load 8 4 => 3 11; load 8 5 => 7;
-        load 9 0 => 2 10; load 9 1 => 1 8; load 9 2 => 4 11; load 9 3 => 0 6; load 9 4 => 3 5; load 9 5 => 9;
-        load 10 0 => 1 6; load 10 1 => 0 4; load 10 2 => 3 8; load 10 3 => 7 11; load 10 4 => 5 10; load 10 5 => 2;
-        load 11 0 => 4 7; load 11 1 => 8 11; load 11 2 => 0 5; load 11 3 => 3 9; load 11 4 => 6 10; load 11 5 => 1;
-        add 1 0 => 2; add 0 0 => 3; add 3 0 => 4; add 2 0 => 5; add 5 0 => 6; add 6 0 => 7; add 7 0 => 8; add 8 0 => 9;
-        add 9 0 => 10; add 10 0 => 11; store 0 1 => 0; store 3 4 => 1; store 0 3 => 2; store 3 0 => 3; store 0 5 => 4;
-        store 3 1 => 5; store 0 4 => 6; store 3 3 => 7; store 0 0 => 8; store 3 2 => 9; store 0 2 => 10;
-        store 3 5 => 11;
+    BCode12Lost0And3Data: 12 columns, 6 rows, upper 5 5 5 5 5 5 5 5 5 5 5 5;
+    pass 10 {
+        load 1 0 => 0 2; load 2 0 => 1; load 4 0 => 4 7; load 5 0 => 0 9; load 6 0 => 5; load 7 0 => 3 6;
+        load 8 0 => 4 8; load 9 0 => 2 9; load 10 0 => 1 5; load 11 0 => 6; load 1 1 => 4; load 2 1 => 3 9;
+        load 4 1 => 6 9; load 5 1 => 5 8; load 6 1 => 2 6; load 7 1 => 1 8; load 8 1 => 2; load 9 1 => 1 7;
+        load 10 1 => 0; load 11 1 => 7; load 1 2 => 3 5; load 2 2 => 4 6; load 4 2 => 2 5; load 5 2 => 1 6;
+        load 6 2 => 8; load 7 2 => 2 7; load 8 2 => 0 1; load 10 2 => 3 7; load 11 2 => 0 4; load 1 3 => 1 9;
+        load 2 3 => 5; load 4 3 => 0 8; load 5 3 => 2; load 6 3 => 1 3; load 7 3 => 4; load 8 3 => 7 9; load 9 3 => 0 5;
+        load 10 3 => 6; load 11 3 => 3 8; load 1 4 => 6 8; load 2 4 => 2 8; load 4 4 => 1; load 5 4 => 7;
+        load 6 4 => 0 7; load 7 4 => 0; load 8 4 => 3; load 9 4 => 3 4; load 10 4 => 4 9; load 11 4 => 5 9;
+        load 1 5 => 7; load 2 5 => 0; load 4 5 => 3; load 5 5 => 4; load 6 5 => 9; load 7 5 => 5; load 8 5 => 6;
+        load 9 5 => 8; load 10 5 => 2; load 11 5 => 1; add 1 0 => 2; add 0 0 => 3; add 2 0 => 4; add 4 0 => 5;
+        add 5 0 => 6; add 6 0 => 7; add 7 0 => 8; add 8 0 => 9; store 0 1 => 0; store 3 4 => 1; store 0 3 => 2;
+        store 3 0 => 3; store 3 1 => 4; store 0 4 => 5; store 3 3 => 6; store 0 0 => 7; store 3 2 => 8; store 0 2 => 9;
     }
 }
 
 straight_line! {
-    BCode12Lost0And4: 12 columns, 6 rows, upper 5 5 5 5 5 5 5 5 5 5 5 5;
-    pass 12 {
-        load 1 0 => 6 10; load 1 1 => 0 7; load 1 2 => 5 11; load 1 3 => 1 3; load 1 4 => 4 9; load 1 5 => 8;
-        load 2 0 => 0 1; load 2 1 => 3 11; load 2 2 => 4 7; load 2 3 => 2 5; load 2 4 => 6 9; load 2 5 => 10;
-        load 3 0 => 2 11; load 3 1 => 5 7; load 3 2 => 3 9; load 3 3 => 4 8; load 3 4 => 1 6; load 3 5 => 0;
-        load 5 0 => 3 10; load 5 1 => 5 9; load 5 2 => 1 4; load 5 3 => 0 6; load 5 4 => 2 8; load 5 5 => 7;
-        load 6 0 => 0 5; load 6 1 => 4 6; load 6 2 => 2 9; load 6 3 => 1 11; load 6 4 => 8 10; load 6 5 => 3;
-        load 7 0 => 4 11; load 7 1 => 1 9; load 7 2 => 6 8; load 7 3 => 2 7; load 7 4 => 0 10; load 7 5 => 5;
-        load 8 0 => 7 9; load 8 1 => 2 6; load 8 2 => 1 10; load 8 3 => 3 8; load 8 4 => 0 11; load 8 5 => 4;
-        load 9 0 => 3 6; load 9 1 => 1 8; load 9 2 => 0 2; load 9 3 => 5 10; load 9 4 => 7 11; load 9 5 => 9;
-        load 10 0 => 1 5; load 10 1 => 2 10; load 10 2 => 8 11; load 10 3 => 0 4; load 10 4 => 3 7; load 10 5 => 6;
-        load 11 0 => 2 4; load 11 1 => 0 8; load 11 2 => 7 10; load 11 3 => 9 11; load 11 4 => 3 5; load 11 5 => 1;
-        add 1 0 => 2; add 0 0 => 3; add 3 0 => 4; add 4 0 => 5; add 5 0 => 6; add 6 0 => 7; add 7 0 => 8; add 8 0 => 9;
-        add 9 0 => 10; add 10 0 => 11; store 0 2 => 0; store 4 4 => 1; store 0 5 => 2; store 4 1 => 3; store 0 4 => 4;
-        store 4 2 => 5; store 0 3 => 6; store 4 0 => 7; store 0 0 => 8; store 4 3 => 9; store 0 1 => 10;
-        store 4 5 => 11;
+    BCode12Lost0And4Data: 12 columns, 6 rows, upper 5 5 5 5 5 5 5 5 5 5 5 5;
+    pass 10 {
+        load 1 0 => 5 9; load 2 0 => 0 1; load 5 0 => 2 9; load 6 0 => 0 4; load 7 0 => 3; load 8 0 => 6 8;
+        load 9 0 => 2 5; load 10 0 => 1 4; load 11 0 => 3; load 1 1 => 0 6; load 2 1 => 2; load 3 1 => 4 6;
+        load 5 1 => 4 8; load 6 1 => 3 5; load 7 1 => 1 8; load 8 1 => 5; load 9 1 => 1 7; load 10 1 => 9;
+        load 11 1 => 0 7; load 1 2 => 4; load 2 2 => 3 6; load 3 2 => 2 8; load 5 2 => 1 3; load 6 2 => 8;
+        load 7 2 => 5 7; load 8 2 => 1 9; load 9 2 => 0; load 10 2 => 7; load 11 2 => 6 9; load 1 3 => 1 2;
+        load 2 3 => 4; load 3 3 => 3 7; load 5 3 => 0 5; load 6 3 => 1; load 7 3 => 6; load 8 3 => 2 7; load 9 3 => 4 9;
+        load 10 3 => 0 3; load 11 3 => 8; load 1 4 => 3 8; load 2 4 => 5 8; load 3 4 => 1 5; load 5 4 => 7;
+        load 6 4 => 7 9; load 7 4 => 0 9; load 8 4 => 0; load 9 4 => 6; load 10 4 => 2 6; load 11 4 => 2 4;
+        load 1 5 => 7; load 2 5 => 9; load 3 5 => 0; load 5 5 => 6; load 6 5 => 2; load 7 5 => 4; load 8 5 => 3;
+        load 9 5 => 8; load 10 5 => 5; load 11 5 => 1; add 0 0 => 2; add 2 0 => 3; add 3 0 => 4; add 4 0 => 5;
+        add 5 0 => 6; add 6 0 => 7; add 7 0 => 8; add 8 0 => 9; store 0 2 => 0; store 4 4 => 1; store 4 1 => 2;
+        store 0 4 => 3; store 4 2 => 4; store 0 3 => 5; store 4 0 => 6; store 0 0 => 7; store 4 3 => 8; store 0 1 => 9;
     }
 }
 
 straight_line! {
-    BCode12Lost0And5: 12 columns, 6 rows, upper 5 5 5 5 5 5 5 5 5 5 5 5;
-    pass 12 {
-        load 1 0 => 3 8; load 1 1 => 7 11; load 1 2 => 0 5; load 1 3 => 1 4; load 1 4 => 2 6; load 1 5 => 9;
-        load 2 0 => 1 7; load 2 1 => 0 4; load 2 2 => 2 11; load 2 3 => 5 10; load 2 4 => 6 8; load 2 5 => 3;
-        load 3 0 => 0 10; load 3 1 => 5 11; load 3 2 => 4 6; load 3 3 => 2 9; load 3 4 => 1 8; load 3 5 => 7;
-        load 4 0 => 9 11; load 4 1 => 2 4; load 4 2 => 5 8; load 4 3 => 3 6; load 4 4 => 1 10; load 4 5 => 0;
-        load 6 0 => 5 7; load 6 1 => 2 8; load 6 2 => 6 10; load 6 3 => 0 1; load 6 4 => 3 9; load 6 5 => 4;
-        load 7 0 => 0 2; load 7 1 => 1 6; load 7 2 => 8 9; load 7 3 => 10 11; load 7 4 => 3 7; load 7 5 => 5;
-        load 8 0 => 6 11; load 8 1 => 8 10; load 8 2 => 1 3; load 8 3 => 4 9; load 8 4 => 0 7; load 8 5 => 2;
-        load 9 0 => 4 8; load 9 1 => 1 9; load 9 2 => 7 10; load 9 3 => 3 5; load 9 4 => 0 11; load 9 5 => 6;
-        load 10 0 => 1 5; load 10 1 => 3 10; load 10 2 => 0 9; load 10 3 => 2 7; load 10 4 => 4 11; load 10 5 => 8;
-        load 11 0 => 2 10; load 11 1 => 7 9; load 11 2 => 3 11; load 11 3 => 0 6; load 11 4 => 4 5; load 11 5 => 1;
-        add 1 0 => 2; add 0 0 => 3; add 3 0 => 4; add 2 0 => 5; add 5 0 => 6; add 4 0 => 7; add 7 0 => 8; add 6 0 => 9;
-        add 9 0 => 10; add 8 0 => 11; store 0 1 => 0; store 5 2 => 1; store 0 4 => 2; store 5 0 => 3; store 0 2 => 4;
-        store 5 1 => 5; store 0 0 => 6; store 5 3 => 7; store 0 3 => 8; store 5 4 => 9; store 0 5 => 10;
-        store 5 5 => 11;
+    BCode12Lost0And5Data: 12 columns, 6 rows, upper 5 5 5 5 5 5 5 5 5 5 5 5;
+    pass 10 {
+        load 1 0 => 3 8; load 2 0 => 1 7; load 3 0 => 0; load 4 0 => 9; load 6 0 => 5 7; load 7 0 => 0 2; load 8 0 => 6;
+        load 9 0 => 4 8; load 10 0 => 1 5; load 11 0 => 2; load 1 1 => 7; load 2 1 => 0 4; load 3 1 => 5;
+        load 4 1 => 2 4; load 6 1 => 2 8; load 7 1 => 1 6; load 8 1 => 8; load 9 1 => 1 9; load 10 1 => 3;
+        load 11 1 => 7 9; load 1 2 => 0 5; load 2 2 => 2; load 3 2 => 4 6; load 4 2 => 5 8; load 6 2 => 6;
+        load 7 2 => 8 9; load 8 2 => 1 3; load 9 2 => 7; load 10 2 => 0 9; load 11 2 => 3; load 1 3 => 1 4;
+        load 2 3 => 5; load 3 3 => 2 9; load 4 3 => 3 6; load 6 3 => 0 1; load 8 3 => 4 9; load 9 3 => 3 5;
+        load 10 3 => 2 7; load 11 3 => 0 6; load 1 4 => 2 6; load 2 4 => 6 8; load 3 4 => 1 8; load 4 4 => 1;
+        load 6 4 => 3 9; load 7 4 => 3 7; load 8 4 => 0 7; load 9 4 => 0; load 10 4 => 4; load 11 4 => 4 5;
+        load 1 5 => 9; load 2 5 => 3; load 3 5 => 7; load 4 5 => 0; load 6 5 => 4; load 7 5 => 5; load 8 5 => 2;
+        load 9 5 => 6; load 10 5 => 8; load 11 5 => 1; add 1 0 => 2; add 0 0 => 3; add 3 0 => 4; add 2 0 => 5;
+        add 5 0 => 6; add 4 0 => 7; add 7 0 => 8; add 6 0 => 9; store 0 1 => 0; store 5 2 => 1; store 0 4 => 2;
+        store 5 0 => 3; store 0 2 => 4; store 5 1 => 5; store 0 0 => 6; store 5 3 => 7; store 0 3 => 8; store 5 4 => 9;
     }
 }
 
 straight_line! {
-    BCode12Lost0And6: 12 columns, 6 rows, upper 5 5 5 5 5 5 5 5 5 5 5 5;
-    pass 12 {
-        load 1 0 => 3 5; load 1 1 => 0 8; load 1 2 => 2 7; load 1 3 => 1 11; load 1 4 => 4 9; load 1 5 => 6;
-        load 2 0 => 1 8; load 2 1 => 2 11; load 2 2 => 0 4; load 2 3 => 7 10; load 2 4 => 3 9; load 2 5 => 5;
-        load 3 0 => 2 10; load 3 1 => 0 7; load 3 2 => 9 11; load 3 3 => 4 6; load 3 4 => 1 3; load 3 5 => 8;
-        load 4 0 => 0 6; load 4 1 => 4 11; load 4 2 => 3 7; load 4 3 => 5 9; load 4 4 => 1 10; load 4 5 => 2;
-        load 5 0 => 5 11; load 5 1 => 7 9; load 5 2 => 1 4; load 5 3 => 3 8; load 5 4 => 6 10; load 5 5 => 0;
-        load 7 0 => 2 4; load 7 1 => 1 9; load 7 2 => 3 6; load 7 3 => 0 10; load 7 4 => 5 8; load 7 5 => 7;
-        load 8 0 => 0 9; load 8 1 => 3 10; load 8 2 => 1 5; load 8 3 => 6 11; load 8 4 => 2 8; load 8 5 => 4;
-        load 9 0 => 3 11; load 9 1 => 1 6; load 9 2 => 8 10; load 9 3 => 5 7; load 9 4 => 0 2; load 9 5 => 9;
-        load 10 0 => 1 7; load 10 1 => 5 10; load 10 2 => 2 6; load 10 3 => 4 8; load 10 4 => 0 11; load 10 5 => 3;
-        load 11 0 => 4 10; load 11 1 => 6 8; load 11 2 => 0 5; load 11 3 => 2 9; load 11 4 => 7 11; load 11 5 => 1;
-        add 1 0 => 2; add 0 0 => 3; add 3 0 => 4; add 2 0 => 5; add 5 0 => 6; add 4 0 => 7; add 7 0 => 8; add 6 0 => 9;
-        add 9 0 => 10; add 8 0 => 11; store 0 3 => 0; store 6 3 => 1; store 0 1 => 2; store 6 1 => 3; store 0 4 => 4;
-        store 6 4 => 5; store 0 0 => 6; store 6 0 => 7; store 0 2 => 8; store 6 2 => 9; store 0 5 => 10;
-        store 6 5 => 11;
+    BCode12Lost0And6Data: 12 columns, 6 rows, upper 5 5 5 5 5 5 5 5 5 5 5 5;
+    pass 10 {
+        load 1 0 => 3 5; load 2 0 => 1 8; load 3 0 => 2; load 4 0 => 0 6; load 5 0 => 5; load 7 0 => 2 4;
+        load 8 0 => 0 9; load 9 0 => 3; load 10 0 => 1 7; load 11 0 => 4; load 1 1 => 0 8; load 2 1 => 2;
+        load 3 1 => 0 7; load 4 1 => 4; load 5 1 => 7 9; load 7 1 => 1 9; load 8 1 => 3; load 9 1 => 1 6;
+        load 10 1 => 5; load 11 1 => 6 8; load 1 2 => 2 7; load 2 2 => 0 4; load 3 2 => 9; load 4 2 => 3 7;
+        load 5 2 => 1 4; load 7 2 => 3 6; load 8 2 => 1 5; load 9 2 => 8; load 10 2 => 2 6; load 11 2 => 0 5;
+        load 1 3 => 1; load 2 3 => 7; load 3 3 => 4 6; load 4 3 => 5 9; load 5 3 => 3 8; load 7 3 => 0; load 8 3 => 6;
+        load 9 3 => 5 7; load 10 3 => 4 8; load 11 3 => 2 9; load 1 4 => 4 9; load 2 4 => 3 9; load 3 4 => 1 3;
+        load 4 4 => 1; load 5 4 => 6; load 7 4 => 5 8; load 8 4 => 2 8; load 9 4 => 0 2; load 10 4 => 0; load 11 4 => 7;
+        load 1 5 => 6; load 2 5 => 5; load 3 5 => 8; load 4 5 => 2; load 5 5 => 0; load 7 5 => 7; load 8 5 => 4;
+        load 9 5 => 9; load 10 5 => 3; load 11 5 => 1; add 1 0 => 2; add 0 0 => 3; add 3 0 => 4; add 2 0 => 5;
+        add 5 0 => 6; add 4 0 => 7; add 7 0 => 8; add 6 0 => 9; store 0 3 => 0; store 6 3 => 1; store 0 1 => 2;
+        store 6 1 => 3; store 0 4 => 4; store 6 4 => 5; store 0 0 => 6; store 6 0 => 7; store 0 2 => 8; store 6 2 => 9;
     }
 }

@@ -11,45 +11,51 @@ pub(super) const TABLE: &[StraightLine] = &[
     entry!("b-code:18 encode", BCode18Encode, BCode18EncodeNarrow),
     entry!("b-code:18 lost 0", BCode18Lost0, BCode18Lost0),
     entry!("b-code:18 lost 0 data", BCode18Lost0Data, BCode18Lost0Data),
-    entry!("b-code:18 lost 0 1", BCode18Lost0And1, BCode18Lost0And1Narrow),
-    entry!("b-code:18 lost 0 2", BCode18Lost0And2, BCode18Lost0And2Narrow),
-    entry!("b-code:18 lost 0 3", BCode18Lost0And3, BCode18Lost0And3Narrow),
-    entry!("b-code:18 lost 0 4", BCode18Lost0And4, BCode18Lost0And4Narrow),
-    entry!("b-code:18 lost 0 5", BCode18Lost0And5, BCode18Lost0And5Narrow),
-    entry!("b-code:18 lost 0 6", BCode18Lost0And6, BCode18Lost0And6Narrow),
-    entry!("b-code:18 lost 0 7", BCode18Lost0And7, BCode18Lost0And7Narrow),
-    entry!("b-code:18 lost 0 8", BCode18Lost0And8, BCode18Lost0And8Narrow),
-    entry!("b-code:18 lost 0 9", BCode18Lost0And9, BCode18Lost0And9Narrow),
+    entry!("b-code:18 lost 0 1 data", BCode18Lost0And1Data, BCode18Lost0And1DataNarrow),
+    entry!("b-code:18 lost 0 2 data", BCode18Lost0And2Data, BCode18Lost0And2DataNarrow),
+    entry!("b-code:18 lost 0 3 data", BCode18Lost0And3Data, BCode18Lost0And3DataNarrow),
+    entry!("b-code:18 lost 0 4 data", BCode18Lost0And4Data, BCode18Lost0And4DataNarrow),
+    entry!("b-code:18 lost 0 5 data", BCode18Lost0And5Data, BCode18Lost0And5DataNarrow),
+    entry!("b-code:18 lost 0 6 data", BCode18Lost0And6Data, BCode18Lost0And6DataNarrow),
+    entry!("b-code:18 lost 0 7 data", BCode18Lost0And7Data, BCode18Lost0And7DataNarrow),
+    entry!("b-code:18 lost 0 8 data", BCode18Lost0And8Data, BCode18Lost0And8DataNarrow),
+    entry!("b-code:18 lost 0 9 data", BCode18Lost0And9Data, BCode18Lost0And9DataNarrow),
 ];
 
 straight_line! {
     BCode18Encode: 18 columns, 9 rows, upper 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8;
     pass 18 {
-        load 0 0 => 1 5; load 0 1 => 2 12; load 0 2 => 3 10; load 0 3 => 4 16; load 0 4 => 6 11; load 0 5 => 8 9;
-        load 0 6 => 13 15; load 0 7 => 14 17; load 1 0 => 2 6; load 1 1 => 3 13; load 1 2 => 4 11; load 1 3 => 5 17;
-        load 1 4 => 7 12; load 1 5 => 9 10; load 1 6 => 14 16; load 1 7 => 0 15; load 2 0 => 3 7; load 2 1 => 4 14;
-        load 2 2 => 5 12; load 2 3 => 0 6; load 2 4 => 8 13; load 2 5 => 10 11; load 2 6 => 15 17; load 2 7 => 1 16;
-        load 3 0 => 4 8; load 3 1 => 5 15; load 3 2 => 6 13; load 3 3 => 1 7; load 3 4 => 9 14; load 3 5 => 11 12;
-        load 3 6 => 0 16; load 3 7 => 2 17; load 4 0 => 5 9; load 4 1 => 6 16; load 4 2 => 7 14; load 4 3 => 2 8;
-        load 4 4 => 10 15; load 4 5 => 12 13; load 4 6 => 1 17; load 4 7 => 0 3; load 5 0 => 6 10; load 5 1 => 7 17;
-        load 5 2 => 8 15; load 5 3 => 3 9; load 5 4 => 11 16; load 5 5 => 13 14; load 5 6 => 0 2; load 5 7 => 1 4;
-        load 6 0 => 7 11; load 6 1 => 0 8; load 6 2 => 9 16; load 6 3 => 4 10; load 6 4 => 12 17; load 6 5 => 14 15;
-        load 6 6 => 1 3; load 6 7 => 2 5; load 7 0 => 8 12; load 7 1 => 1 9; load 7 2 => 10 17; load 7 3 => 5 11;
-        load 7 4 => 0 13; load 7 5 => 15 16; load 7 6 => 2 4; load 7 7 => 3 6; load 8 0 => 9 13; load 8 1 => 2 10;
-        load 8 2 => 0 11; load 8 3 => 6 12; load 8 4 => 1 14; load 8 5 => 16 17; load 8 6 => 3 5; load 8 7 => 4 7;
-        load 9 0 => 10 14; load 9 1 => 3 11; load 9 2 => 1 12; load 9 3 => 7 13; load 9 4 => 2 15; load 9 5 => 0 17;
-        load 9 6 => 4 6; load 9 7 => 5 8; load 10 0 => 11 15; load 10 1 => 4 12; load 10 2 => 2 13; load 10 3 => 8 14;
-        load 10 4 => 3 16; load 10 5 => 0 1; load 10 6 => 5 7; load 10 7 => 6 9; load 11 0 => 12 16; load 11 1 => 5 13;
-        load 11 2 => 3 14; load 11 3 => 9 15; load 11 4 => 4 17; load 11 5 => 1 2; load 11 6 => 6 8; load 11 7 => 7 10;
-        load 12 0 => 13 17; load 12 1 => 6 14; load 12 2 => 4 15; load 12 3 => 10 16; load 12 4 => 0 5;
-        load 12 5 => 2 3; load 12 6 => 7 9; load 12 7 => 8 11; load 13 0 => 0 14; load 13 1 => 7 15; load 13 2 => 5 16;
-        load 13 3 => 11 17; load 13 4 => 1 6; load 13 5 => 3 4; load 13 6 => 8 10; load 13 7 => 9 12; load 14 0 => 1 15;
-        load 14 1 => 8 16; load 14 2 => 6 17; load 14 3 => 0 12; load 14 4 => 2 7; load 14 5 => 4 5; load 14 6 => 9 11;
-        load 14 7 => 10 13; load 15 0 => 2 16; load 15 1 => 9 17; load 15 2 => 0 7; load 15 3 => 1 13; load 15 4 => 3 8;
-        load 15 5 => 5 6; load 15 6 => 10 12; load 15 7 => 11 14; load 16 0 => 3 17; load 16 1 => 0 10;
-        load 16 2 => 1 8; load 16 3 => 2 14; load 16 4 => 4 9; load 16 5 => 6 7; load 16 6 => 11 13; load 16 7 => 12 15;
-        load 17 0 => 0 4; load 17 1 => 1 11; load 17 2 => 2 9; load 17 3 => 3 15; load 17 4 => 5 10; load 17 5 => 7 8;
-        load 17 6 => 12 14; load 17 7 => 13 16; store 0 8 => 0; store 1 8 => 1; store 2 8 => 2; store 3 8 => 3;
+        ahead 0 0 => 0; ahead 0 4 => 0; ahead 1 0 => 0; ahead 1 4 => 0; ahead 2 0 => 0; ahead 2 4 => 0; ahead 3 0 => 0;
+        ahead 3 4 => 0; ahead 4 0 => 0; ahead 4 4 => 0; ahead 5 0 => 0; ahead 5 4 => 0; ahead 6 0 => 0; ahead 6 4 => 0;
+        ahead 7 0 => 0; ahead 7 4 => 0; ahead 8 0 => 0; ahead 8 4 => 0; ahead 9 0 => 0; ahead 9 4 => 0; ahead 10 0 => 0;
+        ahead 10 4 => 0; ahead 11 0 => 0; ahead 11 4 => 0; ahead 12 0 => 0; ahead 12 4 => 0; ahead 13 0 => 0;
+        ahead 13 4 => 0; ahead 14 0 => 0; ahead 14 4 => 0; ahead 15 0 => 0; ahead 15 4 => 0; ahead 16 0 => 0;
+        ahead 16 4 => 0; ahead 17 0 => 0; ahead 17 4 => 0; load 0 0 => 1 5; load 1 0 => 2 6; load 2 0 => 3 7;
+        load 3 0 => 4 8; load 4 0 => 5 9; load 5 0 => 6 10; load 6 0 => 7 11; load 7 0 => 8 12; load 8 0 => 9 13;
+        load 9 0 => 10 14; load 10 0 => 11 15; load 11 0 => 12 16; load 12 0 => 13 17; load 13 0 => 0 14;
+        load 14 0 => 1 15; load 15 0 => 2 16; load 16 0 => 3 17; load 17 0 => 0 4; load 0 1 => 2 12; load 1 1 => 3 13;
+        load 2 1 => 4 14; load 3 1 => 5 15; load 4 1 => 6 16; load 5 1 => 7 17; load 6 1 => 0 8; load 7 1 => 1 9;
+        load 8 1 => 2 10; load 9 1 => 3 11; load 10 1 => 4 12; load 11 1 => 5 13; load 12 1 => 6 14; load 13 1 => 7 15;
+        load 14 1 => 8 16; load 15 1 => 9 17; load 16 1 => 0 10; load 17 1 => 1 11; load 0 2 => 3 10; load 1 2 => 4 11;
+        load 2 2 => 5 12; load 3 2 => 6 13; load 4 2 => 7 14; load 5 2 => 8 15; load 6 2 => 9 16; load 7 2 => 10 17;
+        load 8 2 => 0 11; load 9 2 => 1 12; load 10 2 => 2 13; load 11 2 => 3 14; load 12 2 => 4 15; load 13 2 => 5 16;
+        load 14 2 => 6 17; load 15 2 => 0 7; load 16 2 => 1 8; load 17 2 => 2 9; load 0 3 => 4 16; load 1 3 => 5 17;
+        load 2 3 => 0 6; load 3 3 => 1 7; load 4 3 => 2 8; load 5 3 => 3 9; load 6 3 => 4 10; load 7 3 => 5 11;
+        load 8 3 => 6 12; load 9 3 => 7 13; load 10 3 => 8 14; load 11 3 => 9 15; load 12 3 => 10 16;
+        load 13 3 => 11 17; load 14 3 => 0 12; load 15 3 => 1 13; load 16 3 => 2 14; load 17 3 => 3 15;
+        load 0 4 => 6 11; load 1 4 => 7 12; load 2 4 => 8 13; load 3 4 => 9 14; load 4 4 => 10 15; load 5 4 => 11 16;
+        load 6 4 => 12 17; load 7 4 => 0 13; load 8 4 => 1 14; load 9 4 => 2 15; load 10 4 => 3 16; load 11 4 => 4 17;
+        load 12 4 => 0 5; load 13 4 => 1 6; load 14 4 => 2 7; load 15 4 => 3 8; load 16 4 => 4 9; load 17 4 => 5 10;
+        load 0 5 => 8 9; load 1 5 => 9 10; load 2 5 => 10 11; load 3 5 => 11 12; load 4 5 => 12 13; load 5 5 => 13 14;
+        load 6 5 => 14 15; load 7 5 => 15 16; load 8 5 => 16 17; load 9 5 => 0 17; load 10 5 => 0 1; load 11 5 => 1 2;
+        load 12 5 => 2 3; load 13 5 => 3 4; load 14 5 => 4 5; load 15 5 => 5 6; load 16 5 => 6 7; load 17 5 => 7 8;
+        load 0 6 => 13 15; load 1 6 => 14 16; load 2 6 => 15 17; load 3 6 => 0 16; load 4 6 => 1 17; load 5 6 => 0 2;
+        load 6 6 => 1 3; load 7 6 => 2 4; load 8 6 => 3 5; load 9 6 => 4 6; load 10 6 => 5 7; load 11 6 => 6 8;
+        load 12 6 => 7 9; load 13 6 => 8 10; load 14 6 => 9 11; load 15 6 => 10 12; load 16 6 => 11 13;
+        load 17 6 => 12 14; load 0 7 => 14 17; load 1 7 => 0 15; load 2 7 => 1 16; load 3 7 => 2 17; load 4 7 => 0 3;
+        load 5 7 => 1 4; load 6 7 => 2 5; load 7 7 => 3 6; load 8 7 => 4 7; load 9 7 => 5 8; load 10 7 => 6 9;
+        load 11 7 => 7 10; load 12 7 => 8 11; load 13 7 => 9 12; load 14 7 => 10 13; load 15 7 => 11 14;
+        load 16 7 => 12 15; load 17 7 => 13 16; store 0 8 => 0; store 1 8 => 1; store 2 8 => 2; store 3 8 => 3;
         store 4 8 => 4; store 5 8 => 5; store 6 8 => 6; store 7 8 => 7; store 8 8 => 8; store 9 8 => 9;
         store 10 8 => 10; store 11 8 => 11; store 12 8 => 12; store 13 8 => 13; store 14 8 => 14; store 15 8 => 15;
         store 16 8 => 16; store 17 8 => 17;
@@ -148,748 +154,712 @@ straight_line! {
 }
 
 straight_line! {
-    BCode18Lost0And1: 18 columns, 9 rows, upper 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8;
-    pass 18 {
-        load 2 0 => 1 7; load 2 1 => 10 14; load 2 2 => 2 16; load 2 3 => 6 12; load 2 4 => 0 8; load 2 5 => 4 9;
-        load 2 6 => 11 15; load 2 7 => 13 17; load 2 8 => 5; load 3 0 => 0 10; load 3 1 => 11 16; load 3 2 => 6 8;
-        load 3 3 => 1 17; load 3 4 => 3 14; load 3 5 => 2 9; load 3 6 => 12 13; load 3 7 => 5 15; load 3 8 => 7;
-        load 4 0 => 3 16; load 4 1 => 6 13; load 4 2 => 1 14; load 4 3 => 0 5; load 4 4 => 4 11; load 4 5 => 2 8;
-        load 4 6 => 15 17; load 4 7 => 7 12; load 4 8 => 10; load 5 0 => 4 6; load 5 1 => 1 15; load 5 2 => 0 11;
-        load 5 3 => 3 7; load 5 4 => 9 13; load 5 5 => 8 14; load 5 6 => 5 12; load 5 7 => 10 17; load 5 8 => 16;
-        load 6 0 => 1 9; load 6 1 => 0 12; load 6 2 => 3 13; load 6 3 => 4 10; load 6 4 => 2 15; load 6 5 => 11 14;
-        load 6 6 => 7 17; load 6 7 => 5 16; load 6 8 => 6; load 7 0 => 0 2; load 7 1 => 3 17; load 7 2 => 4 15;
-        load 7 3 => 9 16; load 7 4 => 8 12; load 7 5 => 11 13; load 7 6 => 5 10; load 7 7 => 6 7; load 7 8 => 1;
-        load 8 0 => 3 8; load 8 1 => 4 5; load 8 2 => 9 12; load 8 3 => 2 6; load 8 4 => 14 17; load 8 5 => 13 15;
-        load 8 6 => 7 16; load 8 7 => 1 10; load 8 8 => 0; load 9 0 => 4 14; load 9 1 => 7 9; load 9 2 => 2 17;
-        load 9 3 => 1 8; load 9 4 => 5 11; load 9 5 => 12 15; load 9 6 => 6 10; load 9 7 => 0 16; load 9 8 => 3;
-        load 10 0 => 9 11; load 10 1 => 2 10; load 10 2 => 5 8; load 10 3 => 0 14; load 10 4 => 7 13;
-        load 10 5 => 12 17; load 10 6 => 1 16; load 10 7 => 3 6; load 10 8 => 4; load 11 0 => 2 13; load 11 1 => 8 16;
-        load 11 2 => 7 14; load 11 3 => 3 11; load 11 4 => 10 15; load 11 5 => 5 17; load 11 6 => 0 6; load 11 7 => 1 4;
-        load 11 8 => 9; load 12 0 => 8 15; load 12 1 => 6 14; load 12 2 => 10 11; load 12 3 => 4 13; load 12 4 => 12 16;
-        load 12 5 => 5 7; load 12 6 => 1 3; load 12 7 => 0 9; load 12 8 => 2; load 13 0 => 12 14; load 13 1 => 1 11;
-        load 13 2 => 13 16; load 13 3 => 9 15; load 13 4 => 6 17; load 13 5 => 7 10; load 13 6 => 0 4; load 13 7 => 2 3;
-        load 13 8 => 8; load 14 0 => 11 17; load 14 1 => 0 13; load 14 2 => 6 15; load 14 3 => 2 12; load 14 4 => 1 5;
-        load 14 5 => 10 16; load 14 6 => 3 9; load 14 7 => 4 8; load 14 8 => 14; load 15 0 => 5 13; load 15 1 => 3 15;
-        load 15 2 => 1 12; load 15 3 => 8 17; load 15 4 => 0 7; load 15 5 => 6 16; load 15 6 => 2 4; load 15 7 => 9 14;
-        load 15 8 => 11; load 16 0 => 7 15; load 16 1 => 4 12; load 16 2 => 0 17; load 16 3 => 5 14; load 16 4 => 3 10;
-        load 16 5 => 1 6; load 16 6 => 8 9; load 16 7 => 2 11; load 16 8 => 13; load 17 0 => 10 12; load 17 1 => 9 17;
-        load 17 2 => 3 5; load 17 3 => 7 11; load 17 4 => 4 16; load 17 5 => 0 1; load 17 6 => 2 14; load 17 7 => 8 13;
-        load 17 8 => 15; add 1 0 => 2; add 0 0 => 3; add 3 0 => 4; add 2 0 => 5; add 5 0 => 6; add 4 0 => 7;
-        add 7 0 => 8; add 6 0 => 9; add 9 0 => 10; add 8 0 => 11; add 11 0 => 12; add 10 0 => 13; add 13 0 => 14;
-        add 14 0 => 15; add 15 0 => 16; add 16 0 => 17; store 0 5 => 0; store 1 4 => 1; store 0 1 => 2; store 1 5 => 3;
-        store 0 2 => 4; store 1 0 => 5; store 0 4 => 6; store 1 1 => 7; store 0 6 => 8; store 1 2 => 9; store 0 3 => 10;
-        store 1 7 => 11; store 0 8 => 12; store 1 6 => 13; store 0 7 => 14; store 1 3 => 15; store 0 0 => 16;
-        store 1 8 => 17;
-    }
-}
-
-straight_line! {
-    BCode18Lost0And1Narrow: 18 columns, 9 rows, upper 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8;
-    pass 9 {
-        load 2 0 => 1 7; load 2 2 => 2; load 2 3 => 6; load 2 4 => 0 8; load 2 5 => 4; load 2 8 => 5; load 3 0 => 0;
-        load 3 2 => 6 8; load 3 3 => 1; load 3 4 => 3; load 3 5 => 2; load 3 7 => 5; load 3 8 => 7; load 4 0 => 3;
-        load 4 1 => 6; load 4 2 => 1; load 4 3 => 0 5; load 4 4 => 4; load 4 5 => 2 8; load 4 7 => 7; load 5 0 => 4 6;
-        load 5 1 => 1; load 5 2 => 0; load 5 3 => 3 7; load 5 5 => 8; load 5 6 => 5; load 6 0 => 1; load 6 1 => 0;
-        load 6 2 => 3; load 6 3 => 4; load 6 4 => 2; load 6 6 => 7; load 6 7 => 5; load 6 8 => 6; load 7 0 => 0 2;
-        load 7 1 => 3; load 7 2 => 4; load 7 4 => 8; load 7 6 => 5; load 7 7 => 6 7; load 7 8 => 1; load 8 0 => 3 8;
-        load 8 1 => 4 5; load 8 3 => 2 6; load 8 6 => 7; load 8 7 => 1; load 8 8 => 0; load 9 0 => 4; load 9 1 => 7;
-        load 9 2 => 2; load 9 3 => 1 8; load 9 4 => 5; load 9 6 => 6; load 9 7 => 0; load 9 8 => 3; load 10 1 => 2;
-        load 10 2 => 5 8; load 10 3 => 0; load 10 4 => 7; load 10 6 => 1; load 10 7 => 3 6; load 10 8 => 4;
-        load 11 0 => 2; load 11 1 => 8; load 11 2 => 7; load 11 3 => 3; load 11 5 => 5; load 11 6 => 0 6;
-        load 11 7 => 1 4; load 12 0 => 8; load 12 1 => 6; load 12 3 => 4; load 12 5 => 5 7; load 12 6 => 1 3;
-        load 12 7 => 0; load 12 8 => 2; load 13 1 => 1; load 13 4 => 6; load 13 5 => 7; load 13 6 => 0 4;
-        load 13 7 => 2 3; load 13 8 => 8; load 14 1 => 0; load 14 2 => 6; load 14 3 => 2; load 14 4 => 1 5;
-        load 14 6 => 3; load 14 7 => 4 8; load 15 0 => 5; load 15 1 => 3; load 15 2 => 1; load 15 3 => 8;
-        load 15 4 => 0 7; load 15 5 => 6; load 15 6 => 2 4; load 16 0 => 7; load 16 1 => 4; load 16 2 => 0;
-        load 16 3 => 5; load 16 4 => 3; load 16 5 => 1 6; load 16 6 => 8; load 16 7 => 2; load 17 2 => 3 5;
-        load 17 3 => 7; load 17 4 => 4; load 17 5 => 0 1; load 17 6 => 2; load 17 7 => 8; add 1 0 => 2; add 0 0 => 3;
-        add 3 0 => 4; add 2 0 => 5; add 5 0 => 6; add 4 0 => 7; add 7 0 => 8; store 0 5 => 0; store 1 4 => 1;
+    BCode18Lost0And1Data: 18 columns, 9 rows, upper 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8;
+    pass 16 {
+        load 2 0 => 1 7; load 2 1 => 10 13; load 2 2 => 2 15; load 2 3 => 6; load 2 4 => 0 8; load 2 5 => 4 9;
+        load 2 6 => 11 14; load 2 7 => 12; load 2 8 => 5; load 3 0 => 0 10; load 3 1 => 11 15; load 3 2 => 6 8;
+        load 3 3 => 1; load 3 4 => 3 13; load 3 5 => 2 9; load 3 6 => 12; load 3 7 => 5 14; load 3 8 => 7;
+        load 4 0 => 3 15; load 4 1 => 6 12; load 4 2 => 1 13; load 4 3 => 0 5; load 4 4 => 4 11; load 4 5 => 2 8;
+        load 4 6 => 14; load 4 7 => 7; load 4 8 => 10; load 5 0 => 4 6; load 5 1 => 1 14; load 5 2 => 0 11;
+        load 5 3 => 3 7; load 5 4 => 9 12; load 5 5 => 8 13; load 5 6 => 5; load 5 7 => 10; load 5 8 => 15;
+        load 6 0 => 1 9; load 6 1 => 0; load 6 2 => 3 12; load 6 3 => 4 10; load 6 4 => 2 14; load 6 5 => 11 13;
+        load 6 6 => 7; load 6 7 => 5 15; load 6 8 => 6; load 7 0 => 0 2; load 7 1 => 3; load 7 2 => 4 14;
+        load 7 3 => 9 15; load 7 4 => 8; load 7 5 => 11 12; load 7 6 => 5 10; load 7 7 => 6 7; load 7 8 => 1;
+        load 8 0 => 3 8; load 8 1 => 4 5; load 8 2 => 9; load 8 3 => 2 6; load 8 4 => 13; load 8 5 => 12 14;
+        load 8 6 => 7 15; load 8 7 => 1 10; load 8 8 => 0; load 9 0 => 4 13; load 9 1 => 7 9; load 9 2 => 2;
+        load 9 3 => 1 8; load 9 4 => 5 11; load 9 5 => 14; load 9 6 => 6 10; load 9 7 => 0 15; load 9 8 => 3;
+        load 10 0 => 9 11; load 10 1 => 2 10; load 10 2 => 5 8; load 10 3 => 0 13; load 10 4 => 7 12; load 10 6 => 1 15;
+        load 10 7 => 3 6; load 10 8 => 4; load 11 0 => 2 12; load 11 1 => 8 15; load 11 2 => 7 13; load 11 3 => 3 11;
+        load 11 4 => 10 14; load 11 5 => 5; load 11 6 => 0 6; load 11 7 => 1 4; load 11 8 => 9; load 12 0 => 8 14;
+        load 12 1 => 6 13; load 12 2 => 10 11; load 12 3 => 4 12; load 12 4 => 15; load 12 5 => 5 7; load 12 6 => 1 3;
+        load 12 7 => 0 9; load 12 8 => 2; load 13 0 => 13; load 13 1 => 1 11; load 13 2 => 12 15; load 13 3 => 9 14;
+        load 13 4 => 6; load 13 5 => 7 10; load 13 6 => 0 4; load 13 7 => 2 3; load 13 8 => 8; load 14 0 => 11;
+        load 14 1 => 0 12; load 14 2 => 6 14; load 14 3 => 2; load 14 4 => 1 5; load 14 5 => 10 15; load 14 6 => 3 9;
+        load 14 7 => 4 8; load 14 8 => 13; load 15 0 => 5 12; load 15 1 => 3 14; load 15 2 => 1; load 15 3 => 8;
+        load 15 4 => 0 7; load 15 5 => 6 15; load 15 6 => 2 4; load 15 7 => 9 13; load 15 8 => 11; load 16 0 => 7 14;
+        load 16 1 => 4; load 16 2 => 0; load 16 3 => 5 13; load 16 4 => 3 10; load 16 5 => 1 6; load 16 6 => 8 9;
+        load 16 7 => 2 11; load 16 8 => 12; load 17 0 => 10; load 17 1 => 9; load 17 2 => 3 5; load 17 3 => 7 11;
+        load 17 4 => 4 15; load 17 5 => 0 1; load 17 6 => 2 13; load 17 7 => 8 12; load 17 8 => 14; add 1 0 => 2;
+        add 0 0 => 3; add 3 0 => 4; add 2 0 => 5; add 5 0 => 6; add 4 0 => 7; add 7 0 => 8; add 6 0 => 9; add 9 0 => 10;
+        add 8 0 => 11; add 10 0 => 12; add 12 0 => 13; add 13 0 => 14; add 14 0 => 15; store 0 5 => 0; store 1 4 => 1;
         store 0 1 => 2; store 1 5 => 3; store 0 2 => 4; store 1 0 => 5; store 0 4 => 6; store 1 1 => 7; store 0 6 => 8;
-    }
-    pass 9 {
-        load 0 4 => 0; load 0 6 => 2; load 2 1 => 1 5; load 2 2 => 7; load 2 3 => 3; load 2 5 => 0; load 2 6 => 2 6;
-        load 2 7 => 4 8; load 3 0 => 1; load 3 1 => 2 7; load 3 3 => 8; load 3 4 => 5; load 3 5 => 0; load 3 6 => 3 4;
-        load 3 7 => 6; load 4 0 => 7; load 4 1 => 4; load 4 2 => 5; load 4 4 => 2; load 4 6 => 6 8; load 4 7 => 3;
-        load 4 8 => 1; load 5 1 => 6; load 5 2 => 2; load 5 4 => 0 4; load 5 5 => 5; load 5 6 => 3; load 5 7 => 1 8;
-        load 5 8 => 7; load 6 0 => 0; load 6 1 => 3; load 6 2 => 4; load 6 3 => 1; load 6 4 => 6; load 6 5 => 2 5;
-        load 6 6 => 8; load 6 7 => 7; load 7 1 => 8; load 7 2 => 6; load 7 3 => 0 7; load 7 4 => 3; load 7 5 => 2 4;
-        load 7 6 => 1; load 8 2 => 0 3; load 8 4 => 5 8; load 8 5 => 4 6; load 8 6 => 7; load 8 7 => 1; load 9 0 => 5;
-        load 9 1 => 0; load 9 2 => 8; load 9 4 => 2; load 9 5 => 3 6; load 9 6 => 1; load 9 7 => 7; load 10 0 => 0 2;
-        load 10 1 => 1; load 10 3 => 5; load 10 4 => 4; load 10 5 => 3 8; load 10 6 => 7; load 11 0 => 4;
-        load 11 1 => 7; load 11 2 => 5; load 11 3 => 2; load 11 4 => 1 6; load 11 5 => 8; load 11 8 => 0;
-        load 12 0 => 6; load 12 1 => 5; load 12 2 => 1 2; load 12 3 => 4; load 12 4 => 3 7; load 12 7 => 0;
-        load 13 0 => 3 5; load 13 1 => 2; load 13 2 => 4 7; load 13 3 => 0 6; load 13 4 => 8; load 13 5 => 1;
-        load 14 0 => 2 8; load 14 1 => 4; load 14 2 => 6; load 14 3 => 3; load 14 5 => 1 7; load 14 6 => 0;
-        load 14 8 => 5; load 15 0 => 4; load 15 1 => 6; load 15 2 => 3; load 15 3 => 8; load 15 5 => 7;
-        load 15 7 => 0 5; load 15 8 => 2; load 16 0 => 6; load 16 1 => 3; load 16 2 => 8; load 16 3 => 5;
-        load 16 4 => 1; load 16 6 => 0; load 16 7 => 2; load 16 8 => 4; load 17 0 => 1 3; load 17 1 => 0 8;
-        load 17 3 => 2; load 17 4 => 7; load 17 6 => 5; load 17 7 => 4; load 17 8 => 6; add 0 0 => 1; add 2 0 => 3;
-        add 1 0 => 4; add 4 0 => 5; add 5 0 => 6; add 6 0 => 7; add 7 0 => 8; store 1 2 => 0; store 0 3 => 1;
-        store 1 7 => 2; store 0 8 => 3; store 1 6 => 4; store 0 7 => 5; store 1 3 => 6; store 0 0 => 7; store 1 8 => 8;
+        store 1 2 => 9; store 0 3 => 10; store 1 7 => 11; store 1 6 => 12; store 0 7 => 13; store 1 3 => 14;
+        store 0 0 => 15;
     }
 }
 
 straight_line! {
-    BCode18Lost0And2: 18 columns, 9 rows, upper 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8;
-    pass 18 {
-        load 1 0 => 9 17; load 1 1 => 2 4; load 1 2 => 6 12; load 1 3 => 8 15; load 1 4 => 1 16; load 1 5 => 0 5;
-        load 1 6 => 11 13; load 1 7 => 7 10; load 1 8 => 14; load 3 0 => 3 12; load 3 1 => 7 15; load 3 2 => 4 9;
-        load 3 3 => 1 14; load 3 4 => 0 11; load 3 5 => 6 16; load 3 6 => 10 13; load 3 7 => 8 17; load 3 8 => 2;
-        load 4 0 => 0 15; load 4 1 => 9 13; load 4 2 => 1 11; load 4 3 => 3 17; load 4 4 => 5 7; load 4 5 => 4 16;
-        load 4 6 => 8 14; load 4 7 => 2 10; load 4 8 => 12; load 5 0 => 5 9; load 5 1 => 1 8; load 5 2 => 3 7;
-        load 5 3 => 0 2; load 5 4 => 6 13; load 5 5 => 4 11; load 5 6 => 10 17; load 5 7 => 12 14; load 5 8 => 15;
-        load 6 0 => 1 6; load 6 1 => 3 10; load 6 2 => 0 13; load 6 3 => 5 12; load 6 4 => 8 16; load 6 5 => 7 11;
-        load 6 6 => 2 14; load 6 7 => 15 17; load 6 8 => 9; load 7 0 => 3 16; load 7 1 => 0 14; load 7 2 => 5 8;
-        load 7 3 => 6 15; load 7 4 => 4 10; load 7 5 => 7 13; load 7 6 => 12 17; load 7 7 => 2 9; load 7 8 => 1;
-        load 8 0 => 0 4; load 8 1 => 5 17; load 8 2 => 6 10; load 8 3 => 9 16; load 8 4 => 11 14; load 8 5 => 8 13;
-        load 8 6 => 2 15; load 8 7 => 1 12; load 8 8 => 3; load 9 0 => 5 11; load 9 1 => 2 6; load 9 2 => 14 16;
-        load 9 3 => 1 4; load 9 4 => 7 17; load 9 5 => 8 10; load 9 6 => 9 12; load 9 7 => 3 15; load 9 8 => 0;
-        load 10 0 => 6 7; load 10 1 => 12 16; load 10 2 => 4 17; load 10 3 => 3 11; load 10 4 => 2 13;
-        load 10 5 => 10 14; load 10 6 => 1 15; load 10 7 => 0 9; load 10 8 => 5; load 11 0 => 13 16; load 11 1 => 4 15;
-        load 11 2 => 2 11; load 11 3 => 0 7; load 11 4 => 8 12; load 11 5 => 14 17; load 11 6 => 3 9; load 11 7 => 1 5;
-        load 11 8 => 6; load 12 0 => 4 8; load 12 1 => 9 11; load 12 2 => 7 12; load 12 3 => 5 13; load 12 4 => 10 15;
-        load 12 5 => 2 17; load 12 6 => 0 1; load 12 7 => 3 6; load 12 8 => 16; load 13 0 => 10 11; load 13 1 => 1 7;
-        load 13 2 => 13 15; load 13 3 => 6 8; load 13 4 => 9 14; load 13 5 => 2 12; load 13 6 => 3 5; load 13 7 => 0 16;
-        load 13 8 => 4; load 14 0 => 7 14; load 14 1 => 3 13; load 14 2 => 8 9; load 14 3 => 10 16; load 14 4 => 1 17;
-        load 14 5 => 12 15; load 14 6 => 0 6; load 14 7 => 4 5; load 14 8 => 11; load 15 0 => 13 17; load 15 1 => 0 8;
-        load 15 2 => 1 10; load 15 3 => 4 14; load 15 4 => 2 3; load 15 5 => 9 15; load 15 6 => 5 16; load 15 7 => 6 11;
-        load 15 8 => 7; load 16 0 => 2 8; load 16 1 => 5 10; load 16 2 => 3 14; load 16 3 => 11 17; load 16 4 => 0 12;
-        load 16 5 => 1 9; load 16 6 => 4 6; load 16 7 => 7 16; load 16 8 => 13; load 17 0 => 10 12; load 17 1 => 6 14;
-        load 17 2 => 0 17; load 17 3 => 2 7; load 17 4 => 5 15; load 17 5 => 1 3; load 17 6 => 11 16; load 17 7 => 4 13;
-        load 17 8 => 8; add 1 0 => 2; add 0 0 => 3; add 3 0 => 4; add 2 0 => 5; add 5 0 => 6; add 4 0 => 7;
-        add 7 0 => 8; add 6 0 => 9; add 9 0 => 10; add 8 0 => 11; add 11 0 => 12; add 12 0 => 13; add 13 0 => 14;
-        add 14 0 => 15; add 15 0 => 16; add 16 0 => 17; store 0 5 => 0; store 2 0 => 1; store 0 2 => 2; store 2 4 => 3;
-        store 0 6 => 4; store 2 5 => 5; store 0 4 => 6; store 2 6 => 7; store 0 7 => 8; store 2 3 => 9; store 0 8 => 10;
-        store 2 1 => 11; store 0 3 => 12; store 2 7 => 13; store 0 0 => 14; store 2 2 => 15; store 0 1 => 16;
-        store 2 8 => 17;
+    BCode18Lost0And1DataNarrow: 18 columns, 9 rows, upper 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8;
+    pass 8 {
+        load 2 0 => 1 7; load 2 2 => 2; load 2 3 => 6; load 2 4 => 0; load 2 5 => 4; load 2 8 => 5; load 3 0 => 0;
+        load 3 2 => 6; load 3 3 => 1; load 3 4 => 3; load 3 5 => 2; load 3 7 => 5; load 3 8 => 7; load 4 0 => 3;
+        load 4 1 => 6; load 4 2 => 1; load 4 3 => 0 5; load 4 4 => 4; load 4 5 => 2; load 4 7 => 7; load 5 0 => 4 6;
+        load 5 1 => 1; load 5 2 => 0; load 5 3 => 3 7; load 5 6 => 5; load 6 0 => 1; load 6 1 => 0; load 6 2 => 3;
+        load 6 3 => 4; load 6 4 => 2; load 6 6 => 7; load 6 7 => 5; load 6 8 => 6; load 7 0 => 0 2; load 7 1 => 3;
+        load 7 2 => 4; load 7 6 => 5; load 7 7 => 6 7; load 7 8 => 1; load 8 0 => 3; load 8 1 => 4 5; load 8 3 => 2 6;
+        load 8 6 => 7; load 8 7 => 1; load 8 8 => 0; load 9 0 => 4; load 9 1 => 7; load 9 2 => 2; load 9 3 => 1;
+        load 9 4 => 5; load 9 6 => 6; load 9 7 => 0; load 9 8 => 3; load 10 1 => 2; load 10 2 => 5; load 10 3 => 0;
+        load 10 4 => 7; load 10 6 => 1; load 10 7 => 3 6; load 10 8 => 4; load 11 0 => 2; load 11 2 => 7;
+        load 11 3 => 3; load 11 5 => 5; load 11 6 => 0 6; load 11 7 => 1 4; load 12 1 => 6; load 12 3 => 4;
+        load 12 5 => 5 7; load 12 6 => 1 3; load 12 7 => 0; load 12 8 => 2; load 13 1 => 1; load 13 4 => 6;
+        load 13 5 => 7; load 13 6 => 0 4; load 13 7 => 2 3; load 14 1 => 0; load 14 2 => 6; load 14 3 => 2;
+        load 14 4 => 1 5; load 14 6 => 3; load 14 7 => 4; load 15 0 => 5; load 15 1 => 3; load 15 2 => 1;
+        load 15 4 => 0 7; load 15 5 => 6; load 15 6 => 2 4; load 16 0 => 7; load 16 1 => 4; load 16 2 => 0;
+        load 16 3 => 5; load 16 4 => 3; load 16 5 => 1 6; load 16 7 => 2; load 17 2 => 3 5; load 17 3 => 7;
+        load 17 4 => 4; load 17 5 => 0 1; load 17 6 => 2; add 1 0 => 2; add 0 0 => 3; add 3 0 => 4; add 2 0 => 5;
+        add 5 0 => 6; add 4 0 => 7; store 0 5 => 0; store 1 4 => 1; store 0 1 => 2; store 1 5 => 3; store 0 2 => 4;
+        store 1 0 => 5; store 0 4 => 6; store 1 1 => 7;
+    }
+    pass 8 {
+        load 0 4 => 1; load 1 1 => 0; load 2 1 => 2 5; load 2 2 => 7; load 2 4 => 0; load 2 5 => 1; load 2 6 => 3 6;
+        load 2 7 => 4; load 3 0 => 2; load 3 1 => 3 7; load 3 2 => 0; load 3 4 => 5; load 3 5 => 1; load 3 6 => 4;
+        load 3 7 => 6; load 4 0 => 7; load 4 1 => 4; load 4 2 => 5; load 4 4 => 3; load 4 5 => 0; load 4 6 => 6;
+        load 4 8 => 2; load 5 1 => 6; load 5 2 => 3; load 5 4 => 1 4; load 5 5 => 0 5; load 5 7 => 2; load 5 8 => 7;
+        load 6 0 => 1; load 6 2 => 4; load 6 3 => 2; load 6 4 => 6; load 6 5 => 3 5; load 6 7 => 7; load 7 2 => 6;
+        load 7 3 => 1 7; load 7 4 => 0; load 7 5 => 3 4; load 7 6 => 2; load 8 0 => 0; load 8 2 => 1; load 8 4 => 5;
+        load 8 5 => 4 6; load 8 6 => 7; load 8 7 => 2; load 9 0 => 5; load 9 1 => 1; load 9 3 => 0; load 9 4 => 3;
+        load 9 5 => 6; load 9 6 => 2; load 9 7 => 7; load 10 0 => 1 3; load 10 1 => 2; load 10 2 => 0; load 10 3 => 5;
+        load 10 4 => 4; load 10 6 => 7; load 11 0 => 4; load 11 1 => 0 7; load 11 2 => 5; load 11 3 => 3;
+        load 11 4 => 2 6; load 11 8 => 1; load 12 0 => 0 6; load 12 1 => 5; load 12 2 => 2 3; load 12 3 => 4;
+        load 12 4 => 7; load 12 7 => 1; load 13 0 => 5; load 13 1 => 3; load 13 2 => 4 7; load 13 3 => 1 6;
+        load 13 5 => 2; load 13 8 => 0; load 14 0 => 3; load 14 1 => 4; load 14 2 => 6; load 14 5 => 2 7;
+        load 14 6 => 1; load 14 7 => 0; load 14 8 => 5; load 15 0 => 4; load 15 1 => 6; load 15 3 => 0; load 15 5 => 7;
+        load 15 7 => 1 5; load 15 8 => 3; load 16 0 => 6; load 16 3 => 5; load 16 4 => 2; load 16 6 => 0 1;
+        load 16 7 => 3; load 16 8 => 4; load 17 0 => 2; load 17 1 => 1; load 17 3 => 3; load 17 4 => 7; load 17 6 => 5;
+        load 17 7 => 0 4; load 17 8 => 6; add 1 0 => 2; add 0 0 => 3; add 2 0 => 4; add 4 0 => 5; add 5 0 => 6;
+        add 6 0 => 7; store 0 6 => 0; store 1 2 => 1; store 0 3 => 2; store 1 7 => 3; store 1 6 => 4; store 0 7 => 5;
+        store 1 3 => 6; store 0 0 => 7;
     }
 }
 
 straight_line! {
-    BCode18Lost0And2Narrow: 18 columns, 9 rows, upper 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8;
-    pass 9 {
-        load 1 1 => 2 4; load 1 2 => 6; load 1 3 => 8; load 1 4 => 1; load 1 5 => 0 5; load 1 7 => 7; load 3 0 => 3;
-        load 3 1 => 7; load 3 2 => 4; load 3 3 => 1; load 3 4 => 0; load 3 5 => 6; load 3 7 => 8; load 3 8 => 2;
-        load 4 0 => 0; load 4 2 => 1; load 4 3 => 3; load 4 4 => 5 7; load 4 5 => 4; load 4 6 => 8; load 4 7 => 2;
-        load 5 0 => 5; load 5 1 => 1 8; load 5 2 => 3 7; load 5 3 => 0 2; load 5 4 => 6; load 5 5 => 4; load 6 0 => 1 6;
-        load 6 1 => 3; load 6 2 => 0; load 6 3 => 5; load 6 4 => 8; load 6 5 => 7; load 6 6 => 2; load 7 0 => 3;
-        load 7 1 => 0; load 7 2 => 5 8; load 7 3 => 6; load 7 4 => 4; load 7 5 => 7; load 7 7 => 2; load 7 8 => 1;
-        load 8 0 => 0 4; load 8 1 => 5; load 8 2 => 6; load 8 5 => 8; load 8 6 => 2; load 8 7 => 1; load 8 8 => 3;
-        load 9 0 => 5; load 9 1 => 2 6; load 9 3 => 1 4; load 9 4 => 7; load 9 5 => 8; load 9 7 => 3; load 9 8 => 0;
-        load 10 0 => 6 7; load 10 2 => 4; load 10 3 => 3; load 10 4 => 2; load 10 6 => 1; load 10 7 => 0;
-        load 10 8 => 5; load 11 1 => 4; load 11 2 => 2; load 11 3 => 0 7; load 11 4 => 8; load 11 6 => 3;
-        load 11 7 => 1 5; load 11 8 => 6; load 12 0 => 4 8; load 12 2 => 7; load 12 3 => 5; load 12 5 => 2;
-        load 12 6 => 0 1; load 12 7 => 3 6; load 13 1 => 1 7; load 13 3 => 6 8; load 13 5 => 2; load 13 6 => 3 5;
-        load 13 7 => 0; load 13 8 => 4; load 14 0 => 7; load 14 1 => 3; load 14 2 => 8; load 14 4 => 1;
-        load 14 6 => 0 6; load 14 7 => 4 5; load 15 1 => 0 8; load 15 2 => 1; load 15 3 => 4; load 15 4 => 2 3;
-        load 15 6 => 5; load 15 7 => 6; load 15 8 => 7; load 16 0 => 2 8; load 16 1 => 5; load 16 2 => 3;
-        load 16 4 => 0; load 16 5 => 1; load 16 6 => 4 6; load 16 7 => 7; load 17 1 => 6; load 17 2 => 0;
-        load 17 3 => 2 7; load 17 4 => 5; load 17 5 => 1 3; load 17 7 => 4; load 17 8 => 8; add 1 0 => 2; add 0 0 => 3;
-        add 3 0 => 4; add 2 0 => 5; add 5 0 => 6; add 4 0 => 7; add 7 0 => 8; store 0 5 => 0; store 2 0 => 1;
+    BCode18Lost0And2Data: 18 columns, 9 rows, upper 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8;
+    pass 16 {
+        load 1 0 => 9; load 1 1 => 2 4; load 1 2 => 6 11; load 1 3 => 8 14; load 1 4 => 1 15; load 1 5 => 0 5;
+        load 1 6 => 10 12; load 1 7 => 7; load 1 8 => 13; load 3 0 => 3 11; load 3 1 => 7 14; load 3 2 => 4 9;
+        load 3 3 => 1 13; load 3 4 => 0 10; load 3 5 => 6 15; load 3 6 => 12; load 3 7 => 8; load 3 8 => 2;
+        load 4 0 => 0 14; load 4 1 => 9 12; load 4 2 => 1 10; load 4 3 => 3; load 4 4 => 5 7; load 4 5 => 4 15;
+        load 4 6 => 8 13; load 4 7 => 2; load 4 8 => 11; load 5 0 => 5 9; load 5 1 => 1 8; load 5 2 => 3 7;
+        load 5 3 => 0 2; load 5 4 => 6 12; load 5 5 => 4 10; load 5 7 => 11 13; load 5 8 => 14; load 6 0 => 1 6;
+        load 6 1 => 3; load 6 2 => 0 12; load 6 3 => 5 11; load 6 4 => 8 15; load 6 5 => 7 10; load 6 6 => 2 13;
+        load 6 7 => 14; load 6 8 => 9; load 7 0 => 3 15; load 7 1 => 0 13; load 7 2 => 5 8; load 7 3 => 6 14;
+        load 7 4 => 4; load 7 5 => 7 12; load 7 6 => 11; load 7 7 => 2 9; load 7 8 => 1; load 8 0 => 0 4; load 8 1 => 5;
+        load 8 2 => 6; load 8 3 => 9 15; load 8 4 => 10 13; load 8 5 => 8 12; load 8 6 => 2 14; load 8 7 => 1 11;
+        load 8 8 => 3; load 9 0 => 5 10; load 9 1 => 2 6; load 9 2 => 13 15; load 9 3 => 1 4; load 9 4 => 7;
+        load 9 5 => 8; load 9 6 => 9 11; load 9 7 => 3 14; load 9 8 => 0; load 10 0 => 6 7; load 10 1 => 11 15;
+        load 10 2 => 4; load 10 3 => 3 10; load 10 4 => 2 12; load 10 5 => 13; load 10 6 => 1 14; load 10 7 => 0 9;
+        load 10 8 => 5; load 11 0 => 12 15; load 11 1 => 4 14; load 11 2 => 2 10; load 11 3 => 0 7; load 11 4 => 8 11;
+        load 11 5 => 13; load 11 6 => 3 9; load 11 7 => 1 5; load 11 8 => 6; load 12 0 => 4 8; load 12 1 => 9 10;
+        load 12 2 => 7 11; load 12 3 => 5 12; load 12 4 => 14; load 12 5 => 2; load 12 6 => 0 1; load 12 7 => 3 6;
+        load 12 8 => 15; load 13 0 => 10; load 13 1 => 1 7; load 13 2 => 12 14; load 13 3 => 6 8; load 13 4 => 9 13;
+        load 13 5 => 2 11; load 13 6 => 3 5; load 13 7 => 0 15; load 13 8 => 4; load 14 0 => 7 13; load 14 1 => 3 12;
+        load 14 2 => 8 9; load 14 3 => 15; load 14 4 => 1; load 14 5 => 11 14; load 14 6 => 0 6; load 14 7 => 4 5;
+        load 14 8 => 10; load 15 0 => 12; load 15 1 => 0 8; load 15 2 => 1; load 15 3 => 4 13; load 15 4 => 2 3;
+        load 15 5 => 9 14; load 15 6 => 5 15; load 15 7 => 6 10; load 15 8 => 7; load 16 0 => 2 8; load 16 1 => 5;
+        load 16 2 => 3 13; load 16 3 => 10; load 16 4 => 0 11; load 16 5 => 1 9; load 16 6 => 4 6; load 16 7 => 7 15;
+        load 16 8 => 12; load 17 0 => 11; load 17 1 => 6 13; load 17 2 => 0; load 17 3 => 2 7; load 17 4 => 5 14;
+        load 17 5 => 1 3; load 17 6 => 10 15; load 17 7 => 4 12; load 17 8 => 8; add 1 0 => 2; add 0 0 => 3;
+        add 3 0 => 4; add 2 0 => 5; add 5 0 => 6; add 4 0 => 7; add 7 0 => 8; add 6 0 => 9; add 8 0 => 10;
+        add 10 0 => 11; add 11 0 => 12; add 12 0 => 13; add 13 0 => 14; add 14 0 => 15; store 0 5 => 0; store 2 0 => 1;
         store 0 2 => 2; store 2 4 => 3; store 0 6 => 4; store 2 5 => 5; store 0 4 => 6; store 2 6 => 7; store 0 7 => 8;
-    }
-    pass 9 {
-        load 0 4 => 0; load 0 7 => 2; load 1 0 => 0 8; load 1 2 => 3; load 1 3 => 6; load 1 4 => 7; load 1 6 => 2 4;
-        load 1 7 => 1; load 1 8 => 5; load 3 0 => 3; load 3 1 => 6; load 3 2 => 0; load 3 3 => 5; load 3 4 => 2;
-        load 3 5 => 7; load 3 6 => 1 4; load 3 7 => 8; load 4 0 => 6; load 4 1 => 0 4; load 4 2 => 2; load 4 3 => 8;
-        load 4 5 => 7; load 4 6 => 5; load 4 7 => 1; load 4 8 => 3; load 5 0 => 0; load 5 4 => 4; load 5 5 => 2;
-        load 5 6 => 1 8; load 5 7 => 3 5; load 5 8 => 6; load 6 1 => 1; load 6 2 => 4; load 6 3 => 3; load 6 4 => 7;
-        load 6 5 => 2; load 6 6 => 5; load 6 7 => 6 8; load 6 8 => 0; load 7 0 => 7; load 7 1 => 5; load 7 3 => 6;
-        load 7 4 => 1; load 7 5 => 4; load 7 6 => 3 8; load 7 7 => 0; load 8 1 => 8; load 8 2 => 1; load 8 3 => 0 7;
-        load 8 4 => 2 5; load 8 5 => 4; load 8 6 => 6; load 8 7 => 3; load 9 0 => 2; load 9 2 => 5 7; load 9 4 => 8;
-        load 9 5 => 1; load 9 6 => 0 3; load 9 7 => 6; load 10 1 => 3 7; load 10 2 => 8; load 10 3 => 2; load 10 4 => 4;
-        load 10 5 => 1 5; load 10 6 => 6; load 10 7 => 0; load 11 0 => 4 7; load 11 1 => 6; load 11 2 => 2;
-        load 11 4 => 3; load 11 5 => 5 8; load 11 6 => 0; load 12 1 => 0 2; load 12 2 => 3; load 12 3 => 4;
-        load 12 4 => 1 6; load 12 5 => 8; load 12 8 => 7; load 13 0 => 1 2; load 13 2 => 4 6; load 13 4 => 0 5;
-        load 13 5 => 3; load 13 7 => 7; load 14 0 => 5; load 14 1 => 4; load 14 2 => 0; load 14 3 => 1 7;
-        load 14 4 => 8; load 14 5 => 3 6; load 14 8 => 2; load 15 0 => 4 8; load 15 2 => 1; load 15 3 => 5;
-        load 15 5 => 0 6; load 15 6 => 7; load 15 7 => 2; load 16 1 => 1; load 16 2 => 5; load 16 3 => 2 8;
-        load 16 4 => 3; load 16 5 => 0; load 16 7 => 7; load 16 8 => 4; load 17 0 => 1 3; load 17 1 => 5;
-        load 17 2 => 8; load 17 4 => 6; load 17 6 => 2 7; load 17 7 => 4; add 0 0 => 1; add 2 0 => 3; add 3 0 => 4;
-        add 4 0 => 5; add 5 0 => 6; add 6 0 => 7; add 7 0 => 8; store 2 3 => 0; store 0 8 => 1; store 2 1 => 2;
-        store 0 3 => 3; store 2 7 => 4; store 0 0 => 5; store 2 2 => 6; store 0 1 => 7; store 2 8 => 8;
+        store 2 3 => 9; store 2 1 => 10; store 0 3 => 11; store 2 7 => 12; store 0 0 => 13; store 2 2 => 14;
+        store 0 1 => 15;
     }
 }
 
 straight_line! {
-    BCode18Lost0And3: 18 columns, 9 rows, upper 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8;
-    pass 18 {
-        load 1 0 => 7 10; load 1 1 => 3 6; load 1 2 => 8 15; load 1 3 => 4 11; load 1 4 => 1 9; load 1 5 => 0 13;
-        load 1 6 => 12 16; load 1 7 => 5 17; load 1 8 => 2; load 2 0 => 1 3; load 2 1 => 12 15; load 2 2 => 4 9;
-        load 2 3 => 7 17; load 2 4 => 6 14; load 2 5 => 0 8; load 2 6 => 5 11; load 2 7 => 2 16; load 2 8 => 10;
-        load 4 0 => 4 13; load 4 1 => 7 16; load 4 2 => 1 12; load 4 3 => 10 14; load 4 4 => 0 5; load 4 5 => 6 9;
-        load 4 6 => 2 11; load 4 7 => 3 17; load 4 8 => 15; load 5 0 => 0 7; load 5 1 => 1 11; load 5 2 => 5 14;
-        load 5 3 => 3 13; load 5 4 => 8 16; load 5 5 => 6 12; load 5 6 => 10 17; load 5 7 => 2 15; load 5 8 => 4;
-        load 6 0 => 1 8; load 6 1 => 14 17; load 6 2 => 13 16; load 6 3 => 0 15; load 6 4 => 9 11; load 6 5 => 5 12;
-        load 6 6 => 2 3; load 6 7 => 4 10; load 6 8 => 7; load 7 0 => 9 14; load 7 1 => 2 13; load 7 2 => 0 11;
-        load 7 3 => 4 8; load 7 4 => 6 17; load 7 5 => 5 16; load 7 6 => 10 15; load 7 7 => 3 7; load 7 8 => 1;
-        load 8 0 => 6 13; load 8 1 => 0 10; load 8 2 => 8 17; load 8 3 => 7 9; load 8 4 => 2 12; load 8 5 => 11 16;
-        load 8 6 => 3 4; load 8 7 => 1 15; load 8 8 => 14; load 9 0 => 0 12; load 9 1 => 3 8; load 9 2 => 2 9;
-        load 9 3 => 1 6; load 9 4 => 5 10; load 9 5 => 11 17; load 9 6 => 7 15; load 9 7 => 4 14; load 9 8 => 13;
-        load 10 0 => 5 8; load 10 1 => 9 15; load 10 2 => 6 10; load 10 3 => 12 14; load 10 4 => 3 16;
-        load 10 5 => 2 17; load 10 6 => 1 4; load 10 7 => 7 13; load 10 8 => 0; load 11 0 => 9 16; load 11 1 => 4 6;
-        load 11 2 => 3 12; load 11 3 => 5 13; load 11 4 => 11 15; load 11 5 => 2 10; load 11 6 => 7 14;
-        load 11 7 => 0 1; load 11 8 => 8; load 12 0 => 6 11; load 12 1 => 7 12; load 12 2 => 5 15; load 12 3 => 0 16;
-        load 12 4 => 4 17; load 12 5 => 3 10; load 12 6 => 1 13; load 12 7 => 8 14; load 12 8 => 9; load 13 0 => 12 17;
-        load 13 1 => 1 5; load 13 2 => 4 16; load 13 3 => 8 11; load 13 4 => 2 7; load 13 5 => 3 15; load 13 6 => 0 14;
-        load 13 7 => 9 13; load 13 8 => 6; load 14 0 => 2 5; load 14 1 => 14 16; load 14 2 => 7 11; load 14 3 => 9 17;
-        load 14 4 => 1 10; load 14 5 => 4 15; load 14 6 => 8 13; load 14 7 => 0 6; load 14 8 => 12; load 15 0 => 10 16;
-        load 15 1 => 11 13; load 15 2 => 1 17; load 15 3 => 2 6; load 15 4 => 3 14; load 15 5 => 4 7; load 15 6 => 0 9;
-        load 15 7 => 8 12; load 15 8 => 5; load 16 0 => 3 11; load 16 1 => 0 17; load 16 2 => 2 14; load 16 3 => 10 12;
-        load 16 4 => 13 15; load 16 5 => 1 7; load 16 6 => 6 8; load 16 7 => 5 9; load 16 8 => 16; load 17 0 => 15 17;
-        load 17 1 => 2 8; load 17 2 => 10 13; load 17 3 => 3 5; load 17 4 => 0 4; load 17 5 => 1 14; load 17 6 => 9 12;
-        load 17 7 => 6 16; load 17 8 => 11; add 1 0 => 2; add 0 0 => 3; add 2 0 => 4; add 4 0 => 5; add 5 0 => 6;
-        add 6 0 => 7; add 7 0 => 8; add 8 0 => 9; add 9 0 => 10; add 10 0 => 11; add 11 0 => 12; add 12 0 => 13;
-        add 13 0 => 14; add 14 0 => 15; add 15 0 => 16; add 16 0 => 17; store 0 2 => 0; store 3 3 => 1; store 0 0 => 2;
-        store 3 8 => 3; store 3 1 => 4; store 0 6 => 5; store 3 2 => 6; store 0 4 => 7; store 3 5 => 8; store 0 1 => 9;
-        store 3 7 => 10; store 0 7 => 11; store 3 4 => 12; store 0 5 => 13; store 3 0 => 14; store 0 3 => 15;
-        store 3 6 => 16; store 0 8 => 17;
+    BCode18Lost0And2DataNarrow: 18 columns, 9 rows, upper 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8;
+    pass 8 {
+        load 1 1 => 2 4; load 1 2 => 6; load 1 4 => 1; load 1 5 => 0 5; load 1 7 => 7; load 3 0 => 3; load 3 1 => 7;
+        load 3 2 => 4; load 3 3 => 1; load 3 4 => 0; load 3 5 => 6; load 3 8 => 2; load 4 0 => 0; load 4 2 => 1;
+        load 4 3 => 3; load 4 4 => 5 7; load 4 5 => 4; load 4 7 => 2; load 5 0 => 5; load 5 1 => 1; load 5 2 => 3 7;
+        load 5 3 => 0 2; load 5 4 => 6; load 5 5 => 4; load 6 0 => 1 6; load 6 1 => 3; load 6 2 => 0; load 6 3 => 5;
+        load 6 5 => 7; load 6 6 => 2; load 7 0 => 3; load 7 1 => 0; load 7 2 => 5; load 7 3 => 6; load 7 4 => 4;
+        load 7 5 => 7; load 7 7 => 2; load 7 8 => 1; load 8 0 => 0 4; load 8 1 => 5; load 8 2 => 6; load 8 6 => 2;
+        load 8 7 => 1; load 8 8 => 3; load 9 0 => 5; load 9 1 => 2 6; load 9 3 => 1 4; load 9 4 => 7; load 9 7 => 3;
+        load 9 8 => 0; load 10 0 => 6 7; load 10 2 => 4; load 10 3 => 3; load 10 4 => 2; load 10 6 => 1; load 10 7 => 0;
+        load 10 8 => 5; load 11 1 => 4; load 11 2 => 2; load 11 3 => 0 7; load 11 6 => 3; load 11 7 => 1 5;
+        load 11 8 => 6; load 12 0 => 4; load 12 2 => 7; load 12 3 => 5; load 12 5 => 2; load 12 6 => 0 1;
+        load 12 7 => 3 6; load 13 1 => 1 7; load 13 3 => 6; load 13 5 => 2; load 13 6 => 3 5; load 13 7 => 0;
+        load 13 8 => 4; load 14 0 => 7; load 14 1 => 3; load 14 4 => 1; load 14 6 => 0 6; load 14 7 => 4 5;
+        load 15 1 => 0; load 15 2 => 1; load 15 3 => 4; load 15 4 => 2 3; load 15 6 => 5; load 15 7 => 6;
+        load 15 8 => 7; load 16 0 => 2; load 16 1 => 5; load 16 2 => 3; load 16 4 => 0; load 16 5 => 1;
+        load 16 6 => 4 6; load 16 7 => 7; load 17 1 => 6; load 17 2 => 0; load 17 3 => 2 7; load 17 4 => 5;
+        load 17 5 => 1 3; load 17 7 => 4; add 1 0 => 2; add 0 0 => 3; add 3 0 => 4; add 2 0 => 5; add 5 0 => 6;
+        add 4 0 => 7; store 0 5 => 0; store 2 0 => 1; store 0 2 => 2; store 2 4 => 3; store 0 6 => 4; store 2 5 => 5;
+        store 0 4 => 6; store 2 6 => 7;
+    }
+    pass 8 {
+        load 0 4 => 1; load 1 0 => 1; load 1 2 => 3; load 1 3 => 0 6; load 1 4 => 7; load 1 6 => 2 4; load 1 8 => 5;
+        load 2 6 => 0; load 3 0 => 3; load 3 1 => 6; load 3 2 => 1; load 3 3 => 5; load 3 4 => 2; load 3 5 => 7;
+        load 3 6 => 4; load 3 7 => 0; load 4 0 => 6; load 4 1 => 1 4; load 4 2 => 2; load 4 5 => 7; load 4 6 => 0 5;
+        load 4 8 => 3; load 5 0 => 1; load 5 1 => 0; load 5 4 => 4; load 5 5 => 2; load 5 7 => 3 5; load 5 8 => 6;
+        load 6 2 => 4; load 6 3 => 3; load 6 4 => 0 7; load 6 5 => 2; load 6 6 => 5; load 6 7 => 6; load 6 8 => 1;
+        load 7 0 => 7; load 7 1 => 5; load 7 2 => 0; load 7 3 => 6; load 7 5 => 4; load 7 6 => 3; load 7 7 => 1;
+        load 8 3 => 1 7; load 8 4 => 2 5; load 8 5 => 0 4; load 8 6 => 6; load 8 7 => 3; load 9 0 => 2; load 9 2 => 5 7;
+        load 9 5 => 0; load 9 6 => 1 3; load 9 7 => 6; load 10 1 => 3 7; load 10 3 => 2; load 10 4 => 4; load 10 5 => 5;
+        load 10 6 => 6; load 10 7 => 1; load 11 0 => 4 7; load 11 1 => 6; load 11 2 => 2; load 11 4 => 0 3;
+        load 11 5 => 5; load 11 6 => 1; load 12 0 => 0; load 12 1 => 1 2; load 12 2 => 3; load 12 3 => 4;
+        load 12 4 => 6; load 12 8 => 7; load 13 0 => 2; load 13 2 => 4 6; load 13 3 => 0; load 13 4 => 1 5;
+        load 13 5 => 3; load 13 7 => 7; load 14 0 => 5; load 14 1 => 4; load 14 2 => 0 1; load 14 3 => 7;
+        load 14 5 => 3 6; load 14 8 => 2; load 15 0 => 4; load 15 1 => 0; load 15 3 => 5; load 15 5 => 1 6;
+        load 15 6 => 7; load 15 7 => 2; load 16 0 => 0; load 16 2 => 5; load 16 3 => 2; load 16 4 => 3; load 16 5 => 1;
+        load 16 7 => 7; load 16 8 => 4; load 17 0 => 3; load 17 1 => 5; load 17 4 => 6; load 17 6 => 2 7;
+        load 17 7 => 4; load 17 8 => 0; add 0 0 => 2; add 2 0 => 3; add 3 0 => 4; add 4 0 => 5; add 5 0 => 6;
+        add 6 0 => 7; store 0 7 => 0; store 2 3 => 1; store 2 1 => 2; store 0 3 => 3; store 2 7 => 4; store 0 0 => 5;
+        store 2 2 => 6; store 0 1 => 7;
     }
 }
 
 straight_line! {
-    BCode18Lost0And3Narrow: 18 columns, 9 rows, upper 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8;
-    pass 9 {
-        load 1 0 => 7; load 1 1 => 3 6; load 1 2 => 8; load 1 3 => 4; load 1 4 => 1; load 1 5 => 0; load 1 7 => 5;
-        load 1 8 => 2; load 2 0 => 1 3; load 2 2 => 4; load 2 3 => 7; load 2 4 => 6; load 2 5 => 0 8; load 2 6 => 5;
-        load 2 7 => 2; load 4 0 => 4; load 4 1 => 7; load 4 2 => 1; load 4 4 => 0 5; load 4 5 => 6; load 4 6 => 2;
-        load 4 7 => 3; load 5 0 => 0 7; load 5 1 => 1; load 5 2 => 5; load 5 3 => 3; load 5 4 => 8; load 5 5 => 6;
-        load 5 7 => 2; load 5 8 => 4; load 6 0 => 1 8; load 6 3 => 0; load 6 5 => 5; load 6 6 => 2 3; load 6 7 => 4;
-        load 6 8 => 7; load 7 1 => 2; load 7 2 => 0; load 7 3 => 4 8; load 7 4 => 6; load 7 5 => 5; load 7 7 => 3 7;
-        load 7 8 => 1; load 8 0 => 6; load 8 1 => 0; load 8 2 => 8; load 8 3 => 7; load 8 4 => 2; load 8 6 => 3 4;
-        load 8 7 => 1; load 9 0 => 0; load 9 1 => 3 8; load 9 2 => 2; load 9 3 => 1 6; load 9 4 => 5; load 9 6 => 7;
-        load 9 7 => 4; load 10 0 => 5 8; load 10 2 => 6; load 10 4 => 3; load 10 5 => 2; load 10 6 => 1 4;
-        load 10 7 => 7; load 10 8 => 0; load 11 1 => 4 6; load 11 2 => 3; load 11 3 => 5; load 11 5 => 2;
-        load 11 6 => 7; load 11 7 => 0 1; load 11 8 => 8; load 12 0 => 6; load 12 1 => 7; load 12 2 => 5;
-        load 12 3 => 0; load 12 4 => 4; load 12 5 => 3; load 12 6 => 1; load 12 7 => 8; load 13 1 => 1 5;
-        load 13 2 => 4; load 13 3 => 8; load 13 4 => 2 7; load 13 5 => 3; load 13 6 => 0; load 13 8 => 6;
-        load 14 0 => 2 5; load 14 2 => 7; load 14 4 => 1; load 14 5 => 4; load 14 6 => 8; load 14 7 => 0 6;
-        load 15 2 => 1; load 15 3 => 2 6; load 15 4 => 3; load 15 5 => 4 7; load 15 6 => 0; load 15 7 => 8;
-        load 15 8 => 5; load 16 0 => 3; load 16 1 => 0; load 16 2 => 2; load 16 5 => 1 7; load 16 6 => 6 8;
-        load 16 7 => 5; load 17 1 => 2 8; load 17 3 => 3 5; load 17 4 => 0 4; load 17 5 => 1; load 17 7 => 6;
-        add 1 0 => 2; add 0 0 => 3; add 2 0 => 4; add 4 0 => 5; add 5 0 => 6; add 6 0 => 7; add 7 0 => 8;
-        store 0 2 => 0; store 3 3 => 1; store 0 0 => 2; store 3 8 => 3; store 3 1 => 4; store 0 6 => 5; store 3 2 => 6;
-        store 0 4 => 7; store 3 5 => 8;
+    BCode18Lost0And3Data: 18 columns, 9 rows, upper 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8;
+    pass 16 {
+        load 1 0 => 6 9; load 1 1 => 5; load 1 2 => 7 14; load 1 3 => 3 10; load 1 4 => 1 8; load 1 5 => 0 12;
+        load 1 6 => 11 15; load 1 7 => 4; load 1 8 => 2; load 2 0 => 1; load 2 1 => 11 14; load 2 2 => 3 8;
+        load 2 3 => 6; load 2 4 => 5 13; load 2 5 => 0 7; load 2 6 => 4 10; load 2 7 => 2 15; load 2 8 => 9;
+        load 4 0 => 3 12; load 4 1 => 6 15; load 4 2 => 1 11; load 4 3 => 9 13; load 4 4 => 0 4; load 4 5 => 5 8;
+        load 4 6 => 2 10; load 4 8 => 14; load 5 0 => 0 6; load 5 1 => 1 10; load 5 2 => 4 13; load 5 3 => 12;
+        load 5 4 => 7 15; load 5 5 => 5 11; load 5 6 => 9; load 5 7 => 2 14; load 5 8 => 3; load 6 0 => 1 7;
+        load 6 1 => 13; load 6 2 => 12 15; load 6 3 => 0 14; load 6 4 => 8 10; load 6 5 => 4 11; load 6 6 => 2;
+        load 6 7 => 3 9; load 6 8 => 6; load 7 0 => 8 13; load 7 1 => 2 12; load 7 2 => 0 10; load 7 3 => 3 7;
+        load 7 4 => 5; load 7 5 => 4 15; load 7 6 => 9 14; load 7 7 => 6; load 7 8 => 1; load 8 0 => 5 12;
+        load 8 1 => 0 9; load 8 2 => 7; load 8 3 => 6 8; load 8 4 => 2 11; load 8 5 => 10 15; load 8 6 => 3;
+        load 8 7 => 1 14; load 8 8 => 13; load 9 0 => 0 11; load 9 1 => 7; load 9 2 => 2 8; load 9 3 => 1 5;
+        load 9 4 => 4 9; load 9 5 => 10; load 9 6 => 6 14; load 9 7 => 3 13; load 9 8 => 12; load 10 0 => 4 7;
+        load 10 1 => 8 14; load 10 2 => 5 9; load 10 3 => 11 13; load 10 4 => 15; load 10 5 => 2; load 10 6 => 1 3;
+        load 10 7 => 6 12; load 10 8 => 0; load 11 0 => 8 15; load 11 1 => 3 5; load 11 2 => 11; load 11 3 => 4 12;
+        load 11 4 => 10 14; load 11 5 => 2 9; load 11 6 => 6 13; load 11 7 => 0 1; load 11 8 => 7; load 12 0 => 5 10;
+        load 12 1 => 6 11; load 12 2 => 4 14; load 12 3 => 0 15; load 12 4 => 3; load 12 5 => 9; load 12 6 => 1 12;
+        load 12 7 => 7 13; load 12 8 => 8; load 13 0 => 11; load 13 1 => 1 4; load 13 2 => 3 15; load 13 3 => 7 10;
+        load 13 4 => 2 6; load 13 5 => 14; load 13 6 => 0 13; load 13 7 => 8 12; load 13 8 => 5; load 14 0 => 2 4;
+        load 14 1 => 13 15; load 14 2 => 6 10; load 14 3 => 8; load 14 4 => 1 9; load 14 5 => 3 14; load 14 6 => 7 12;
+        load 14 7 => 0 5; load 14 8 => 11; load 15 0 => 9 15; load 15 1 => 10 12; load 15 2 => 1; load 15 3 => 2 5;
+        load 15 4 => 13; load 15 5 => 3 6; load 15 6 => 0 8; load 15 7 => 7 11; load 15 8 => 4; load 16 0 => 10;
+        load 16 1 => 0; load 16 2 => 2 13; load 16 3 => 9 11; load 16 4 => 12 14; load 16 5 => 1 6; load 16 6 => 5 7;
+        load 16 7 => 4 8; load 16 8 => 15; load 17 0 => 14; load 17 1 => 2 7; load 17 2 => 9 12; load 17 3 => 4;
+        load 17 4 => 0 3; load 17 5 => 1 13; load 17 6 => 8 11; load 17 7 => 5 15; load 17 8 => 10; add 1 0 => 2;
+        add 2 0 => 3; add 3 0 => 4; add 4 0 => 5; add 5 0 => 6; add 6 0 => 7; add 7 0 => 8; add 8 0 => 9; add 9 0 => 10;
+        add 10 0 => 11; add 11 0 => 12; add 12 0 => 13; add 13 0 => 14; add 14 0 => 15; store 0 2 => 0; store 3 3 => 1;
+        store 0 0 => 2; store 3 1 => 3; store 0 6 => 4; store 3 2 => 5; store 0 4 => 6; store 3 5 => 7; store 0 1 => 8;
+        store 3 7 => 9; store 0 7 => 10; store 3 4 => 11; store 0 5 => 12; store 3 0 => 13; store 0 3 => 14;
+        store 3 6 => 15;
     }
-    pass 9 {
-        load 1 0 => 1; load 1 2 => 6; load 1 3 => 2; load 1 4 => 0; load 1 5 => 4; load 1 6 => 3 7; load 1 7 => 8;
-        load 2 1 => 3 6; load 2 2 => 0; load 2 3 => 8; load 2 4 => 5; load 2 6 => 2; load 2 7 => 7; load 2 8 => 1;
-        load 3 5 => 0; load 4 0 => 4; load 4 1 => 7; load 4 2 => 3; load 4 3 => 1 5; load 4 5 => 0; load 4 6 => 2;
-        load 4 7 => 8; load 4 8 => 6; load 5 1 => 2; load 5 2 => 5; load 5 3 => 4; load 5 4 => 7; load 5 5 => 3;
-        load 5 6 => 1 8; load 5 7 => 6; load 6 1 => 5 8; load 6 2 => 4 7; load 6 3 => 6; load 6 4 => 0 2; load 6 5 => 3;
-        load 6 7 => 1; load 7 0 => 0 5; load 7 1 => 4; load 7 2 => 2; load 7 4 => 8; load 7 5 => 7; load 7 6 => 1 6;
-        load 8 0 => 4; load 8 1 => 1; load 8 2 => 8; load 8 3 => 0; load 8 4 => 3; load 8 5 => 2 7; load 8 7 => 6;
-        load 8 8 => 5; load 9 0 => 3; load 9 2 => 0; load 9 4 => 1; load 9 5 => 2 8; load 9 6 => 6; load 9 7 => 5;
-        load 9 8 => 4; load 10 1 => 0 6; load 10 2 => 1; load 10 3 => 3 5; load 10 4 => 7; load 10 5 => 8;
+}
+
+straight_line! {
+    BCode18Lost0And3DataNarrow: 18 columns, 9 rows, upper 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8;
+    pass 8 {
+        load 1 0 => 6; load 1 1 => 5; load 1 2 => 7; load 1 3 => 3; load 1 4 => 1; load 1 5 => 0; load 1 7 => 4;
+        load 1 8 => 2; load 2 0 => 1; load 2 2 => 3; load 2 3 => 6; load 2 4 => 5; load 2 5 => 0 7; load 2 6 => 4;
+        load 2 7 => 2; load 4 0 => 3; load 4 1 => 6; load 4 2 => 1; load 4 4 => 0 4; load 4 5 => 5; load 4 6 => 2;
+        load 5 0 => 0 6; load 5 1 => 1; load 5 2 => 4; load 5 4 => 7; load 5 5 => 5; load 5 7 => 2; load 5 8 => 3;
+        load 6 0 => 1 7; load 6 3 => 0; load 6 5 => 4; load 6 6 => 2; load 6 7 => 3; load 6 8 => 6; load 7 1 => 2;
+        load 7 2 => 0; load 7 3 => 3 7; load 7 4 => 5; load 7 5 => 4; load 7 7 => 6; load 7 8 => 1; load 8 0 => 5;
+        load 8 1 => 0; load 8 2 => 7; load 8 3 => 6; load 8 4 => 2; load 8 6 => 3; load 8 7 => 1; load 9 0 => 0;
+        load 9 1 => 7; load 9 2 => 2; load 9 3 => 1 5; load 9 4 => 4; load 9 6 => 6; load 9 7 => 3; load 10 0 => 4 7;
+        load 10 2 => 5; load 10 5 => 2; load 10 6 => 1 3; load 10 7 => 6; load 10 8 => 0; load 11 1 => 3 5;
+        load 11 3 => 4; load 11 5 => 2; load 11 6 => 6; load 11 7 => 0 1; load 11 8 => 7; load 12 0 => 5;
+        load 12 1 => 6; load 12 2 => 4; load 12 3 => 0; load 12 4 => 3; load 12 6 => 1; load 12 7 => 7;
+        load 13 1 => 1 4; load 13 2 => 3; load 13 3 => 7; load 13 4 => 2 6; load 13 6 => 0; load 13 8 => 5;
+        load 14 0 => 2 4; load 14 2 => 6; load 14 4 => 1; load 14 5 => 3; load 14 6 => 7; load 14 7 => 0 5;
+        load 15 2 => 1; load 15 3 => 2 5; load 15 5 => 3 6; load 15 6 => 0; load 15 7 => 7; load 15 8 => 4;
+        load 16 1 => 0; load 16 2 => 2; load 16 5 => 1 6; load 16 6 => 5 7; load 16 7 => 4; load 17 1 => 2 7;
+        load 17 3 => 4; load 17 4 => 0 3; load 17 5 => 1; load 17 7 => 5; add 1 0 => 2; add 2 0 => 3; add 3 0 => 4;
+        add 4 0 => 5; add 5 0 => 6; add 6 0 => 7; store 0 2 => 0; store 3 3 => 1; store 0 0 => 2; store 3 1 => 3;
+        store 0 6 => 4; store 3 2 => 5; store 0 4 => 6; store 3 5 => 7;
+    }
+    pass 8 {
+        load 1 0 => 1; load 1 2 => 6; load 1 3 => 2; load 1 4 => 0; load 1 5 => 4; load 1 6 => 3 7; load 2 1 => 3 6;
+        load 2 2 => 0; load 2 4 => 5; load 2 6 => 2; load 2 7 => 7; load 2 8 => 1; load 3 5 => 0; load 4 0 => 4;
+        load 4 1 => 7; load 4 2 => 3; load 4 3 => 1 5; load 4 5 => 0; load 4 6 => 2; load 4 8 => 6; load 5 1 => 2;
+        load 5 2 => 5; load 5 3 => 4; load 5 4 => 7; load 5 5 => 3; load 5 6 => 1; load 5 7 => 6; load 6 1 => 5;
+        load 6 2 => 4 7; load 6 3 => 6; load 6 4 => 0 2; load 6 5 => 3; load 6 7 => 1; load 7 0 => 0 5; load 7 1 => 4;
+        load 7 2 => 2; load 7 5 => 7; load 7 6 => 1 6; load 8 0 => 4; load 8 1 => 1; load 8 3 => 0; load 8 4 => 3;
+        load 8 5 => 2 7; load 8 7 => 6; load 8 8 => 5; load 9 0 => 3; load 9 2 => 0; load 9 4 => 1; load 9 5 => 2;
+        load 9 6 => 6; load 9 7 => 5; load 9 8 => 4; load 10 1 => 0 6; load 10 2 => 1; load 10 3 => 3 5; load 10 4 => 7;
         load 10 7 => 4; load 11 0 => 0 7; load 11 2 => 3; load 11 3 => 4; load 11 4 => 2 6; load 11 5 => 1;
-        load 11 6 => 5; load 12 0 => 2; load 12 1 => 3; load 12 2 => 6; load 12 3 => 7; load 12 4 => 8; load 12 5 => 1;
-        load 12 6 => 4; load 12 7 => 5; load 12 8 => 0; load 13 0 => 3 8; load 13 2 => 7; load 13 3 => 2;
-        load 13 5 => 6; load 13 6 => 5; load 13 7 => 0 4; load 14 1 => 5 7; load 14 2 => 2; load 14 3 => 0 8;
-        load 14 4 => 1; load 14 5 => 6; load 14 6 => 4; load 14 8 => 3; load 15 0 => 1 7; load 15 1 => 2 4;
-        load 15 2 => 8; load 15 4 => 5; load 15 6 => 0; load 15 7 => 3; load 16 0 => 2; load 16 1 => 8; load 16 2 => 5;
-        load 16 3 => 1 3; load 16 4 => 4 6; load 16 7 => 0; load 16 8 => 7; load 17 0 => 6 8; load 17 2 => 1 4;
-        load 17 5 => 5; load 17 6 => 0 3; load 17 7 => 7; load 17 8 => 2; add 0 0 => 1; add 1 0 => 2; add 2 0 => 3;
-        add 3 0 => 4; add 4 0 => 5; add 5 0 => 6; add 6 0 => 7; add 7 0 => 8; store 0 1 => 0; store 3 7 => 1;
-        store 0 7 => 2; store 3 4 => 3; store 0 5 => 4; store 3 0 => 5; store 0 3 => 6; store 3 6 => 7; store 0 8 => 8;
+        load 11 6 => 5; load 12 0 => 2; load 12 1 => 3; load 12 2 => 6; load 12 3 => 7; load 12 5 => 1; load 12 6 => 4;
+        load 12 7 => 5; load 12 8 => 0; load 13 0 => 3; load 13 2 => 7; load 13 3 => 2; load 13 5 => 6; load 13 6 => 5;
+        load 13 7 => 0 4; load 14 1 => 5 7; load 14 2 => 2; load 14 3 => 0; load 14 4 => 1; load 14 5 => 6;
+        load 14 6 => 4; load 14 8 => 3; load 15 0 => 1 7; load 15 1 => 2 4; load 15 4 => 5; load 15 6 => 0;
+        load 15 7 => 3; load 16 0 => 2; load 16 2 => 5; load 16 3 => 1 3; load 16 4 => 4 6; load 16 7 => 0;
+        load 16 8 => 7; load 17 0 => 6; load 17 2 => 1 4; load 17 5 => 5; load 17 6 => 0 3; load 17 7 => 7;
+        load 17 8 => 2; add 0 0 => 1; add 1 0 => 2; add 2 0 => 3; add 3 0 => 4; add 4 0 => 5; add 5 0 => 6;
+        add 6 0 => 7; store 0 1 => 0; store 3 7 => 1; store 0 7 => 2; store 3 4 => 3; store 0 5 => 4; store 3 0 => 5;
+        store 0 3 => 6; store 3 6 => 7;
     }
 }
 
 straight_line! {
-    BCode18Lost0And4: 18 columns, 9 rows, upper 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8;
-    pass 18 {
-        load 1 0 => 3 11; load 1 1 => 13 16; load 1 2 => 0 7; load 1 3 => 5 8; load 1 4 => 1 12; load 1 5 => 9 15;
-        load 1 6 => 2 4; load 1 7 => 14 17; load 1 8 => 6; load 2 0 => 1 16; load 2 1 => 2 7; load 2 2 => 8 12;
-        load 2 3 => 3 17; load 2 4 => 10 13; load 2 5 => 0 15; load 2 6 => 5 14; load 2 7 => 4 6; load 2 8 => 11;
-        load 3 0 => 7 10; load 3 1 => 8 14; load 3 2 => 3 13; load 3 3 => 1 6; load 3 4 => 2 9; load 3 5 => 0 12;
-        load 3 6 => 4 17; load 3 7 => 5 11; load 3 8 => 16; load 5 0 => 3 15; load 5 1 => 1 5; load 5 2 => 10 14;
-        load 5 3 => 9 16; load 5 4 => 0 4; load 5 5 => 2 13; load 5 6 => 11 17; load 5 7 => 6 7; load 5 8 => 8;
-        load 6 0 => 0 1; load 6 1 => 10 17; load 6 2 => 4 9; load 6 3 => 7 15; load 6 4 => 5 12; load 6 5 => 2 14;
-        load 6 6 => 6 16; load 6 7 => 8 11; load 6 8 => 3; load 7 0 => 10 12; load 7 1 => 6 9; load 7 2 => 5 15;
-        load 7 3 => 0 8; load 7 4 => 13 17; load 7 5 => 4 14; load 7 6 => 7 11; load 7 7 => 3 16; load 7 8 => 1;
-        load 8 0 => 9 13; load 8 1 => 11 15; load 8 2 => 0 17; load 8 3 => 3 12; load 8 4 => 2 6; load 8 5 => 4 5;
-        load 8 6 => 8 16; load 8 7 => 1 7; load 8 8 => 10; load 9 0 => 2 15; load 9 1 => 0 16; load 9 2 => 6 12;
-        load 9 3 => 1 13; load 9 4 => 11 14; load 9 5 => 5 17; load 9 6 => 3 7; load 9 7 => 8 10; load 9 8 => 9;
-        load 10 0 => 0 14; load 10 1 => 7 12; load 10 2 => 11 13; load 10 3 => 2 10; load 10 4 => 4 16;
-        load 10 5 => 6 17; load 10 6 => 1 8; load 10 7 => 3 9; load 10 8 => 15; load 11 0 => 4 12; load 11 1 => 8 13;
-        load 11 2 => 2 16; load 11 3 => 9 14; load 11 4 => 5 7; load 11 5 => 6 11; load 11 6 => 3 10; load 11 7 => 1 15;
-        load 11 8 => 0; load 12 0 => 5 13; load 12 1 => 2 3; load 12 2 => 7 14; load 12 3 => 4 15; load 12 4 => 8 17;
-        load 12 5 => 11 16; load 12 6 => 1 9; load 12 7 => 0 10; load 12 8 => 12; load 13 0 => 2 17; load 13 1 => 1 14;
-        load 13 2 => 4 8; load 13 3 => 0 5; load 13 4 => 3 6; load 13 5 => 7 16; load 13 6 => 10 15; load 13 7 => 9 12;
-        load 13 8 => 13; load 14 0 => 6 14; load 14 1 => 4 10; load 14 2 => 3 5; load 14 3 => 12 17; load 14 4 => 1 11;
-        load 14 5 => 7 8; load 14 6 => 0 9; load 14 7 => 13 15; load 14 8 => 2; load 15 0 => 4 11; load 15 1 => 5 9;
-        load 15 2 => 1 17; load 15 3 => 6 13; load 15 4 => 10 16; load 15 5 => 3 8; load 15 6 => 12 15;
-        load 15 7 => 0 2; load 15 8 => 14; load 16 0 => 5 16; load 16 1 => 15 17; load 16 2 => 6 10; load 16 3 => 2 11;
-        load 16 4 => 7 9; load 16 5 => 1 3; load 16 6 => 0 13; load 16 7 => 12 14; load 16 8 => 4; load 17 0 => 7 17;
-        load 17 1 => 0 6; load 17 2 => 9 11; load 17 3 => 14 16; load 17 4 => 8 15; load 17 5 => 1 10;
-        load 17 6 => 2 12; load 17 7 => 4 13; load 17 8 => 5; add 1 0 => 2; add 0 0 => 3; add 3 0 => 4; add 2 0 => 5;
-        add 5 0 => 6; add 4 0 => 7; add 6 0 => 8; add 8 0 => 9; add 9 0 => 10; add 10 0 => 11; add 11 0 => 12;
-        add 12 0 => 13; add 13 0 => 14; add 14 0 => 15; add 15 0 => 16; add 16 0 => 17; store 0 4 => 0; store 4 2 => 1;
-        store 0 7 => 2; store 4 1 => 3; store 0 3 => 4; store 4 6 => 5; store 0 0 => 6; store 4 8 => 7; store 4 0 => 8;
-        store 0 5 => 9; store 4 3 => 10; store 0 1 => 11; store 4 5 => 12; store 0 6 => 13; store 4 4 => 14;
-        store 0 2 => 15; store 4 7 => 16; store 0 8 => 17;
+    BCode18Lost0And4Data: 18 columns, 9 rows, upper 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8;
+    pass 16 {
+        load 1 0 => 3 10; load 1 1 => 12 15; load 1 2 => 0; load 1 3 => 5 7; load 1 4 => 1 11; load 1 5 => 8 14;
+        load 1 6 => 2 4; load 1 7 => 13; load 1 8 => 6; load 2 0 => 1 15; load 2 1 => 2; load 2 2 => 7 11;
+        load 2 3 => 3; load 2 4 => 9 12; load 2 5 => 0 14; load 2 6 => 5 13; load 2 7 => 4 6; load 2 8 => 10;
+        load 3 0 => 9; load 3 1 => 7 13; load 3 2 => 3 12; load 3 3 => 1 6; load 3 4 => 2 8; load 3 5 => 0 11;
+        load 3 6 => 4; load 3 7 => 5 10; load 3 8 => 15; load 5 0 => 3 14; load 5 1 => 1 5; load 5 2 => 9 13;
+        load 5 3 => 8 15; load 5 4 => 0 4; load 5 5 => 2 12; load 5 6 => 10; load 5 7 => 6; load 5 8 => 7;
+        load 6 0 => 0 1; load 6 1 => 9; load 6 2 => 4 8; load 6 3 => 14; load 6 4 => 5 11; load 6 5 => 2 13;
+        load 6 6 => 6 15; load 6 7 => 7 10; load 6 8 => 3; load 7 0 => 9 11; load 7 1 => 6 8; load 7 2 => 5 14;
+        load 7 3 => 0 7; load 7 4 => 12; load 7 5 => 4 13; load 7 6 => 10; load 7 7 => 3 15; load 7 8 => 1;
+        load 8 0 => 8 12; load 8 1 => 10 14; load 8 2 => 0; load 8 3 => 3 11; load 8 4 => 2 6; load 8 5 => 4 5;
+        load 8 6 => 7 15; load 8 7 => 1; load 8 8 => 9; load 9 0 => 2 14; load 9 1 => 0 15; load 9 2 => 6 11;
+        load 9 3 => 1 12; load 9 4 => 10 13; load 9 5 => 5; load 9 6 => 3; load 9 7 => 7 9; load 9 8 => 8;
+        load 10 0 => 0 13; load 10 1 => 11; load 10 2 => 10 12; load 10 3 => 2 9; load 10 4 => 4 15; load 10 5 => 6;
+        load 10 6 => 1 7; load 10 7 => 3 8; load 10 8 => 14; load 11 0 => 4 11; load 11 1 => 7 12; load 11 2 => 2 15;
+        load 11 3 => 8 13; load 11 4 => 5; load 11 5 => 6 10; load 11 6 => 3 9; load 11 7 => 1 14; load 11 8 => 0;
+        load 12 0 => 5 12; load 12 1 => 2 3; load 12 2 => 13; load 12 3 => 4 14; load 12 4 => 7; load 12 5 => 10 15;
+        load 12 6 => 1 8; load 12 7 => 0 9; load 12 8 => 11; load 13 0 => 2; load 13 1 => 1 13; load 13 2 => 4 7;
+        load 13 3 => 0 5; load 13 4 => 3 6; load 13 5 => 15; load 13 6 => 9 14; load 13 7 => 8 11; load 13 8 => 12;
+        load 14 0 => 6 13; load 14 1 => 4 9; load 14 2 => 3 5; load 14 3 => 11; load 14 4 => 1 10; load 14 5 => 7;
+        load 14 6 => 0 8; load 14 7 => 12 14; load 14 8 => 2; load 15 0 => 4 10; load 15 1 => 5 8; load 15 2 => 1;
+        load 15 3 => 6 12; load 15 4 => 9 15; load 15 5 => 3 7; load 15 6 => 11 14; load 15 7 => 0 2; load 15 8 => 13;
+        load 16 0 => 5 15; load 16 1 => 14; load 16 2 => 6 9; load 16 3 => 2 10; load 16 4 => 8; load 16 5 => 1 3;
+        load 16 6 => 0 12; load 16 7 => 11 13; load 16 8 => 4; load 17 1 => 0 6; load 17 2 => 8 10; load 17 3 => 13 15;
+        load 17 4 => 7 14; load 17 5 => 1 9; load 17 6 => 2 11; load 17 7 => 4 12; load 17 8 => 5; add 1 0 => 2;
+        add 0 0 => 3; add 3 0 => 4; add 2 0 => 5; add 5 0 => 6; add 6 0 => 7; add 7 0 => 8; add 8 0 => 9; add 9 0 => 10;
+        add 10 0 => 11; add 11 0 => 12; add 12 0 => 13; add 13 0 => 14; add 14 0 => 15; store 0 4 => 0; store 4 2 => 1;
+        store 0 7 => 2; store 4 1 => 3; store 0 3 => 4; store 4 6 => 5; store 0 0 => 6; store 4 0 => 7; store 0 5 => 8;
+        store 4 3 => 9; store 0 1 => 10; store 4 5 => 11; store 0 6 => 12; store 4 4 => 13; store 0 2 => 14;
+        store 4 7 => 15;
     }
 }
 
 straight_line! {
-    BCode18Lost0And4Narrow: 18 columns, 9 rows, upper 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8;
-    pass 9 {
-        load 1 0 => 3; load 1 2 => 0 7; load 1 3 => 5 8; load 1 4 => 1; load 1 6 => 2 4; load 1 8 => 6; load 2 0 => 1;
-        load 2 1 => 2 7; load 2 2 => 8; load 2 3 => 3; load 2 5 => 0; load 2 6 => 5; load 2 7 => 4 6; load 3 0 => 7;
-        load 3 1 => 8; load 3 2 => 3; load 3 3 => 1 6; load 3 4 => 2; load 3 5 => 0; load 3 6 => 4; load 3 7 => 5;
-        load 5 0 => 3; load 5 1 => 1 5; load 5 4 => 0 4; load 5 5 => 2; load 5 7 => 6 7; load 5 8 => 8; load 6 0 => 0 1;
-        load 6 2 => 4; load 6 3 => 7; load 6 4 => 5; load 6 5 => 2; load 6 6 => 6; load 6 7 => 8; load 6 8 => 3;
-        load 7 1 => 6; load 7 2 => 5; load 7 3 => 0 8; load 7 5 => 4; load 7 6 => 7; load 7 7 => 3; load 7 8 => 1;
-        load 8 2 => 0; load 8 3 => 3; load 8 4 => 2 6; load 8 5 => 4 5; load 8 6 => 8; load 8 7 => 1 7; load 9 0 => 2;
-        load 9 1 => 0; load 9 2 => 6; load 9 3 => 1; load 9 5 => 5; load 9 6 => 3 7; load 9 7 => 8; load 10 0 => 0;
-        load 10 1 => 7; load 10 3 => 2; load 10 4 => 4; load 10 5 => 6; load 10 6 => 1 8; load 10 7 => 3;
-        load 11 0 => 4; load 11 1 => 8; load 11 2 => 2; load 11 4 => 5 7; load 11 5 => 6; load 11 6 => 3;
-        load 11 7 => 1; load 11 8 => 0; load 12 0 => 5; load 12 1 => 2 3; load 12 2 => 7; load 12 3 => 4;
-        load 12 4 => 8; load 12 6 => 1; load 12 7 => 0; load 13 0 => 2; load 13 1 => 1; load 13 2 => 4 8;
-        load 13 3 => 0 5; load 13 4 => 3 6; load 13 5 => 7; load 14 0 => 6; load 14 1 => 4; load 14 2 => 3 5;
-        load 14 4 => 1; load 14 5 => 7 8; load 14 6 => 0; load 14 8 => 2; load 15 0 => 4; load 15 1 => 5;
-        load 15 2 => 1; load 15 3 => 6; load 15 5 => 3 8; load 15 7 => 0 2; load 16 0 => 5; load 16 2 => 6;
-        load 16 3 => 2; load 16 4 => 7; load 16 5 => 1 3; load 16 6 => 0; load 16 8 => 4; load 17 0 => 7;
-        load 17 1 => 0 6; load 17 4 => 8; load 17 5 => 1; load 17 6 => 2; load 17 7 => 4; load 17 8 => 5; add 1 0 => 2;
-        add 0 0 => 3; add 3 0 => 4; add 2 0 => 5; add 5 0 => 6; add 4 0 => 7; add 6 0 => 8; store 0 4 => 0;
-        store 4 2 => 1; store 0 7 => 2; store 4 1 => 3; store 0 3 => 4; store 4 6 => 5; store 0 0 => 6; store 4 8 => 7;
-        store 4 0 => 8;
+    BCode18Lost0And4DataNarrow: 18 columns, 9 rows, upper 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8;
+    pass 8 {
+        load 1 0 => 3; load 1 2 => 0; load 1 3 => 5 7; load 1 4 => 1; load 1 6 => 2 4; load 1 8 => 6; load 2 0 => 1;
+        load 2 1 => 2; load 2 2 => 7; load 2 3 => 3; load 2 5 => 0; load 2 6 => 5; load 2 7 => 4 6; load 3 1 => 7;
+        load 3 2 => 3; load 3 3 => 1 6; load 3 4 => 2; load 3 5 => 0; load 3 6 => 4; load 3 7 => 5; load 5 0 => 3;
+        load 5 1 => 1 5; load 5 4 => 0 4; load 5 5 => 2; load 5 7 => 6; load 5 8 => 7; load 6 0 => 0 1; load 6 2 => 4;
+        load 6 4 => 5; load 6 5 => 2; load 6 6 => 6; load 6 7 => 7; load 6 8 => 3; load 7 1 => 6; load 7 2 => 5;
+        load 7 3 => 0 7; load 7 5 => 4; load 7 7 => 3; load 7 8 => 1; load 8 2 => 0; load 8 3 => 3; load 8 4 => 2 6;
+        load 8 5 => 4 5; load 8 6 => 7; load 8 7 => 1; load 9 0 => 2; load 9 1 => 0; load 9 2 => 6; load 9 3 => 1;
+        load 9 5 => 5; load 9 6 => 3; load 9 7 => 7; load 10 0 => 0; load 10 3 => 2; load 10 4 => 4; load 10 5 => 6;
+        load 10 6 => 1 7; load 10 7 => 3; load 11 0 => 4; load 11 1 => 7; load 11 2 => 2; load 11 4 => 5;
+        load 11 5 => 6; load 11 6 => 3; load 11 7 => 1; load 11 8 => 0; load 12 0 => 5; load 12 1 => 2 3;
+        load 12 3 => 4; load 12 4 => 7; load 12 6 => 1; load 12 7 => 0; load 13 0 => 2; load 13 1 => 1;
+        load 13 2 => 4 7; load 13 3 => 0 5; load 13 4 => 3 6; load 14 0 => 6; load 14 1 => 4; load 14 2 => 3 5;
+        load 14 4 => 1; load 14 5 => 7; load 14 6 => 0; load 14 8 => 2; load 15 0 => 4; load 15 1 => 5; load 15 2 => 1;
+        load 15 3 => 6; load 15 5 => 3 7; load 15 7 => 0 2; load 16 0 => 5; load 16 2 => 6; load 16 3 => 2;
+        load 16 5 => 1 3; load 16 6 => 0; load 16 8 => 4; load 17 1 => 0 6; load 17 4 => 7; load 17 5 => 1;
+        load 17 6 => 2; load 17 7 => 4; load 17 8 => 5; add 1 0 => 2; add 0 0 => 3; add 3 0 => 4; add 2 0 => 5;
+        add 5 0 => 6; add 6 0 => 7; store 0 4 => 0; store 4 2 => 1; store 0 7 => 2; store 4 1 => 3; store 0 3 => 4;
+        store 4 6 => 5; store 0 0 => 6; store 4 0 => 7;
     }
-    pass 9 {
-        load 1 0 => 2; load 1 1 => 4 7; load 1 4 => 3; load 1 5 => 0 6; load 1 7 => 5 8; load 2 0 => 7; load 2 2 => 3;
-        load 2 3 => 8; load 2 4 => 1 4; load 2 5 => 6; load 2 6 => 5; load 2 8 => 2; load 3 0 => 1; load 3 1 => 5;
-        load 3 2 => 4; load 3 4 => 0; load 3 5 => 3; load 3 6 => 8; load 3 7 => 2; load 3 8 => 7; load 4 0 => 0;
-        load 5 0 => 6; load 5 2 => 1 5; load 5 3 => 0 7; load 5 5 => 4; load 5 6 => 2 8; load 6 1 => 1 8; load 6 2 => 0;
-        load 6 3 => 6; load 6 4 => 3; load 6 5 => 5; load 6 6 => 7; load 6 7 => 2; load 7 0 => 1 3; load 7 1 => 0;
-        load 7 2 => 6; load 7 4 => 4 8; load 7 5 => 5; load 7 6 => 2; load 7 7 => 7; load 8 0 => 0 4; load 8 1 => 2 6;
-        load 8 2 => 8; load 8 3 => 3; load 8 6 => 7; load 8 8 => 1; load 9 0 => 6; load 9 1 => 7; load 9 2 => 3;
-        load 9 3 => 4; load 9 4 => 2 5; load 9 5 => 8; load 9 7 => 1; load 9 8 => 0; load 10 0 => 5; load 10 1 => 3;
-        load 10 2 => 2 4; load 10 3 => 1; load 10 4 => 7; load 10 5 => 8; load 10 7 => 0; load 10 8 => 6;
-        load 11 0 => 3; load 11 1 => 4; load 11 2 => 7; load 11 3 => 0 5; load 11 5 => 2; load 11 6 => 1;
-        load 11 7 => 6; load 12 0 => 4; load 12 2 => 5; load 12 3 => 6; load 12 4 => 8; load 12 5 => 2 7;
-        load 12 6 => 0; load 12 7 => 1; load 12 8 => 3; load 13 0 => 8; load 13 1 => 5; load 13 5 => 7;
-        load 13 6 => 1 6; load 13 7 => 0 3; load 13 8 => 4; load 14 0 => 5; load 14 1 => 1; load 14 3 => 3 8;
-        load 14 4 => 2; load 14 6 => 0; load 14 7 => 4 6; load 15 0 => 2; load 15 1 => 0; load 15 2 => 8;
-        load 15 3 => 4; load 15 4 => 1 7; load 15 6 => 3 6; load 15 8 => 5; load 16 0 => 7; load 16 1 => 6 8;
-        load 16 2 => 1; load 16 3 => 2; load 16 4 => 0; load 16 6 => 4; load 16 7 => 3 5; load 17 0 => 8;
-        load 17 2 => 0 2; load 17 3 => 5 7; load 17 4 => 6; load 17 5 => 1; load 17 6 => 3; load 17 7 => 4;
-        add 0 0 => 1; add 1 0 => 2; add 2 0 => 3; add 3 0 => 4; add 4 0 => 5; add 5 0 => 6; add 6 0 => 7; add 7 0 => 8;
-        store 0 5 => 0; store 4 3 => 1; store 0 1 => 2; store 4 5 => 3; store 0 6 => 4; store 4 4 => 5; store 0 2 => 6;
-        store 4 7 => 7; store 0 8 => 8;
+    pass 8 {
+        load 1 0 => 2; load 1 1 => 4 7; load 1 4 => 3; load 1 5 => 0 6; load 1 7 => 5; load 2 0 => 7; load 2 2 => 3;
+        load 2 4 => 1 4; load 2 5 => 6; load 2 6 => 5; load 2 8 => 2; load 3 0 => 1; load 3 1 => 5; load 3 2 => 4;
+        load 3 4 => 0; load 3 5 => 3; load 3 7 => 2; load 3 8 => 7; load 4 0 => 0; load 5 0 => 6; load 5 2 => 1 5;
+        load 5 3 => 0 7; load 5 5 => 4; load 5 6 => 2; load 6 1 => 1; load 6 2 => 0; load 6 3 => 6; load 6 4 => 3;
+        load 6 5 => 5; load 6 6 => 7; load 6 7 => 2; load 7 0 => 1 3; load 7 1 => 0; load 7 2 => 6; load 7 4 => 4;
+        load 7 5 => 5; load 7 6 => 2; load 7 7 => 7; load 8 0 => 0 4; load 8 1 => 2 6; load 8 3 => 3; load 8 6 => 7;
+        load 8 8 => 1; load 9 0 => 6; load 9 1 => 7; load 9 2 => 3; load 9 3 => 4; load 9 4 => 2 5; load 9 7 => 1;
+        load 9 8 => 0; load 10 0 => 5; load 10 1 => 3; load 10 2 => 2 4; load 10 3 => 1; load 10 4 => 7; load 10 7 => 0;
+        load 10 8 => 6; load 11 0 => 3; load 11 1 => 4; load 11 2 => 7; load 11 3 => 0 5; load 11 5 => 2;
+        load 11 6 => 1; load 11 7 => 6; load 12 0 => 4; load 12 2 => 5; load 12 3 => 6; load 12 5 => 2 7;
+        load 12 6 => 0; load 12 7 => 1; load 12 8 => 3; load 13 1 => 5; load 13 5 => 7; load 13 6 => 1 6;
+        load 13 7 => 0 3; load 13 8 => 4; load 14 0 => 5; load 14 1 => 1; load 14 3 => 3; load 14 4 => 2;
+        load 14 6 => 0; load 14 7 => 4 6; load 15 0 => 2; load 15 1 => 0; load 15 3 => 4; load 15 4 => 1 7;
+        load 15 6 => 3 6; load 15 8 => 5; load 16 0 => 7; load 16 1 => 6; load 16 2 => 1; load 16 3 => 2;
+        load 16 4 => 0; load 16 6 => 4; load 16 7 => 3 5; load 17 2 => 0 2; load 17 3 => 5 7; load 17 4 => 6;
+        load 17 5 => 1; load 17 6 => 3; load 17 7 => 4; add 0 0 => 1; add 1 0 => 2; add 2 0 => 3; add 3 0 => 4;
+        add 4 0 => 5; add 5 0 => 6; add 6 0 => 7; store 0 5 => 0; store 4 3 => 1; store 0 1 => 2; store 4 5 => 3;
+        store 0 6 => 4; store 4 4 => 5; store 0 2 => 6; store 4 7 => 7;
     }
 }
 
 straight_line! {
-    BCode18Lost0And5: 18 columns, 9 rows, upper 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8;
-    pass 18 {
-        load 1 0 => 3 12; load 1 1 => 6 10; load 1 2 => 13 15; load 1 3 => 2 17; load 1 4 => 0 1; load 1 5 => 9 11;
-        load 1 6 => 5 14; load 1 7 => 4 7; load 1 8 => 16; load 2 0 => 1 10; load 2 1 => 5 15; load 2 2 => 0 17;
-        load 2 3 => 4 12; load 2 4 => 6 8; load 2 5 => 11 13; load 2 6 => 2 7; load 2 7 => 14 16; load 2 8 => 3;
-        load 3 0 => 8 15; load 3 1 => 7 17; load 3 2 => 6 12; load 3 3 => 1 16; load 3 4 => 5 9; load 3 5 => 0 13;
-        load 3 6 => 4 14; load 3 7 => 2 3; load 3 8 => 10; load 4 0 => 9 17; load 4 1 => 12 14; load 4 2 => 1 5;
-        load 4 3 => 3 8; load 4 4 => 7 11; load 4 5 => 0 6; load 4 6 => 2 16; load 4 7 => 4 10; load 4 8 => 15;
-        load 6 0 => 1 13; load 6 1 => 4 8; load 6 2 => 9 14; load 6 3 => 11 15; load 6 4 => 0 2; load 6 5 => 5 7;
-        load 6 6 => 10 16; load 6 7 => 3 17; load 6 8 => 12; load 7 0 => 0 8; load 7 1 => 9 16; load 7 2 => 2 11;
-        load 7 3 => 13 17; load 7 4 => 4 6; load 7 5 => 7 14; load 7 6 => 3 15; load 7 7 => 10 12; load 7 8 => 1;
-        load 8 0 => 6 9; load 8 1 => 3 11; load 8 2 => 4 13; load 8 3 => 0 12; load 8 4 => 5 16; load 8 5 => 2 14;
-        load 8 6 => 10 17; load 8 7 => 1 15; load 8 8 => 8; load 9 0 => 5 11; load 9 1 => 10 13; load 9 2 => 0 16;
-        load 9 3 => 1 6; load 9 4 => 3 7; load 9 5 => 2 4; load 9 6 => 12 15; load 9 7 => 8 17; load 9 8 => 9;
-        load 10 0 => 7 13; load 10 1 => 0 15; load 10 2 => 3 6; load 10 3 => 5 8; load 10 4 => 10 14; load 10 5 => 4 16;
-        load 10 6 => 1 17; load 10 7 => 9 12; load 10 8 => 11; load 11 0 => 0 14; load 11 1 => 6 17; load 11 2 => 5 10;
-        load 11 3 => 7 9; load 11 4 => 2 15; load 11 5 => 3 16; load 11 6 => 8 12; load 11 7 => 1 11; load 11 8 => 13;
-        load 12 0 => 2 6; load 12 1 => 5 12; load 12 2 => 7 15; load 12 3 => 11 14; load 12 4 => 4 17;
-        load 12 5 => 3 10; load 12 6 => 1 9; load 12 7 => 8 13; load 12 8 => 0; load 13 0 => 4 5; load 13 1 => 1 7;
-        load 13 2 => 14 17; load 13 3 => 2 13; load 13 4 => 12 16; load 13 5 => 10 15; load 13 6 => 8 11;
-        load 13 7 => 0 9; load 13 8 => 6; load 14 0 => 7 16; load 14 1 => 8 14; load 14 2 => 2 12; load 14 3 => 0 4;
-        load 14 4 => 1 3; load 14 5 => 15 17; load 14 6 => 9 13; load 14 7 => 6 11; load 14 8 => 5; load 15 0 => 3 14;
-        load 15 1 => 2 9; load 15 2 => 1 4; load 15 3 => 6 16; load 15 4 => 8 10; load 15 5 => 12 17; load 15 6 => 0 11;
-        load 15 7 => 5 13; load 15 8 => 7; load 16 0 => 2 10; load 16 1 => 4 11; load 16 2 => 8 16; load 16 3 => 3 5;
-        load 16 4 => 9 15; load 16 5 => 1 12; load 16 6 => 6 13; load 16 7 => 0 7; load 16 8 => 14; load 17 0 => 4 15;
-        load 17 1 => 13 16; load 17 2 => 3 9; load 17 3 => 7 10; load 17 4 => 11 17; load 17 5 => 1 8; load 17 6 => 0 5;
-        load 17 7 => 6 14; load 17 8 => 2; add 1 0 => 2; add 0 0 => 3; add 3 0 => 4; add 2 0 => 5; add 5 0 => 6;
-        add 6 0 => 7; add 7 0 => 8; add 8 0 => 9; add 9 0 => 10; add 10 0 => 11; add 11 0 => 12; add 12 0 => 13;
-        add 13 0 => 14; add 14 0 => 15; add 15 0 => 16; add 16 0 => 17; store 0 1 => 0; store 5 1 => 1; store 0 7 => 2;
-        store 5 6 => 3; store 0 8 => 4; store 5 5 => 5; store 0 6 => 6; store 5 2 => 7; store 0 5 => 8; store 5 3 => 9;
-        store 0 2 => 10; store 5 0 => 11; store 0 4 => 12; store 5 4 => 13; store 0 3 => 14; store 5 7 => 15;
-        store 0 0 => 16; store 5 8 => 17;
+    BCode18Lost0And5Data: 18 columns, 9 rows, upper 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8;
+    pass 16 {
+        load 1 0 => 3 11; load 1 1 => 5 9; load 1 2 => 12 14; load 1 3 => 2; load 1 4 => 0 1; load 1 5 => 8 10;
+        load 1 6 => 4 13; load 1 7 => 6; load 1 8 => 15; load 2 0 => 1 9; load 2 1 => 4 14; load 2 2 => 0;
+        load 2 3 => 11; load 2 4 => 5 7; load 2 5 => 10 12; load 2 6 => 2 6; load 2 7 => 13 15; load 2 8 => 3;
+        load 3 0 => 7 14; load 3 1 => 6; load 3 2 => 5 11; load 3 3 => 1 15; load 3 4 => 4 8; load 3 5 => 0 12;
+        load 3 6 => 13; load 3 7 => 2 3; load 3 8 => 9; load 4 0 => 8; load 4 1 => 11 13; load 4 2 => 1 4;
+        load 4 3 => 3 7; load 4 4 => 6 10; load 4 5 => 0 5; load 4 6 => 2 15; load 4 7 => 9; load 4 8 => 14;
+        load 6 0 => 1 12; load 6 1 => 7; load 6 2 => 8 13; load 6 3 => 10 14; load 6 4 => 0 2; load 6 5 => 4 6;
+        load 6 6 => 9 15; load 6 7 => 3; load 6 8 => 11; load 7 0 => 0 7; load 7 1 => 8 15; load 7 2 => 2 10;
+        load 7 3 => 12; load 7 4 => 5; load 7 5 => 6 13; load 7 6 => 3 14; load 7 7 => 9 11; load 7 8 => 1;
+        load 8 0 => 5 8; load 8 1 => 3 10; load 8 2 => 12; load 8 3 => 0 11; load 8 4 => 4 15; load 8 5 => 2 13;
+        load 8 6 => 9; load 8 7 => 1 14; load 8 8 => 7; load 9 0 => 4 10; load 9 1 => 9 12; load 9 2 => 0 15;
+        load 9 3 => 1 5; load 9 4 => 3 6; load 9 5 => 2; load 9 6 => 11 14; load 9 7 => 7; load 9 8 => 8;
+        load 10 0 => 6 12; load 10 1 => 0 14; load 10 2 => 3 5; load 10 3 => 4 7; load 10 4 => 9 13; load 10 5 => 15;
+        load 10 6 => 1; load 10 7 => 8 11; load 10 8 => 10; load 11 0 => 0 13; load 11 1 => 5; load 11 2 => 4 9;
+        load 11 3 => 6 8; load 11 4 => 2 14; load 11 5 => 3 15; load 11 6 => 7 11; load 11 7 => 1 10; load 11 8 => 12;
+        load 12 0 => 2 5; load 12 1 => 4 11; load 12 2 => 6 14; load 12 3 => 10 13; load 12 5 => 3 9; load 12 6 => 1 8;
+        load 12 7 => 7 12; load 12 8 => 0; load 13 0 => 4; load 13 1 => 1 6; load 13 2 => 13; load 13 3 => 2 12;
+        load 13 4 => 11 15; load 13 5 => 9 14; load 13 6 => 7 10; load 13 7 => 0 8; load 13 8 => 5; load 14 0 => 6 15;
+        load 14 1 => 7 13; load 14 2 => 2 11; load 14 3 => 0; load 14 4 => 1 3; load 14 5 => 14; load 14 6 => 8 12;
+        load 14 7 => 5 10; load 14 8 => 4; load 15 0 => 3 13; load 15 1 => 2 8; load 15 2 => 1; load 15 3 => 5 15;
+        load 15 4 => 7 9; load 15 5 => 11; load 15 6 => 0 10; load 15 7 => 4 12; load 15 8 => 6; load 16 0 => 2 9;
+        load 16 1 => 10; load 16 2 => 7 15; load 16 3 => 3 4; load 16 4 => 8 14; load 16 5 => 1 11; load 16 6 => 5 12;
+        load 16 7 => 0 6; load 16 8 => 13; load 17 0 => 14; load 17 1 => 12 15; load 17 2 => 3 8; load 17 3 => 6 9;
+        load 17 4 => 10; load 17 5 => 1 7; load 17 6 => 0 4; load 17 7 => 5 13; load 17 8 => 2; add 1 0 => 2;
+        add 0 0 => 3; add 2 0 => 4; add 4 0 => 5; add 5 0 => 6; add 6 0 => 7; add 7 0 => 8; add 8 0 => 9; add 9 0 => 10;
+        add 10 0 => 11; add 11 0 => 12; add 12 0 => 13; add 13 0 => 14; add 14 0 => 15; store 0 1 => 0; store 5 1 => 1;
+        store 0 7 => 2; store 5 6 => 3; store 5 5 => 4; store 0 6 => 5; store 5 2 => 6; store 0 5 => 7; store 5 3 => 8;
+        store 0 2 => 9; store 5 0 => 10; store 0 4 => 11; store 5 4 => 12; store 0 3 => 13; store 5 7 => 14;
+        store 0 0 => 15;
     }
 }
 
 straight_line! {
-    BCode18Lost0And5Narrow: 18 columns, 9 rows, upper 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8;
-    pass 9 {
-        load 1 0 => 3; load 1 1 => 6; load 1 3 => 2; load 1 4 => 0 1; load 1 6 => 5; load 1 7 => 4 7; load 2 0 => 1;
-        load 2 1 => 5; load 2 2 => 0; load 2 3 => 4; load 2 4 => 6 8; load 2 6 => 2 7; load 2 8 => 3; load 3 0 => 8;
-        load 3 1 => 7; load 3 2 => 6; load 3 3 => 1; load 3 4 => 5; load 3 5 => 0; load 3 6 => 4; load 3 7 => 2 3;
-        load 4 2 => 1 5; load 4 3 => 3 8; load 4 4 => 7; load 4 5 => 0 6; load 4 6 => 2; load 4 7 => 4; load 6 0 => 1;
-        load 6 1 => 4 8; load 6 4 => 0 2; load 6 5 => 5 7; load 6 7 => 3; load 7 0 => 0 8; load 7 2 => 2;
-        load 7 4 => 4 6; load 7 5 => 7; load 7 6 => 3; load 7 8 => 1; load 8 0 => 6; load 8 1 => 3; load 8 2 => 4;
-        load 8 3 => 0; load 8 4 => 5; load 8 5 => 2; load 8 7 => 1; load 8 8 => 8; load 9 0 => 5; load 9 2 => 0;
-        load 9 3 => 1 6; load 9 4 => 3 7; load 9 5 => 2 4; load 9 7 => 8; load 10 0 => 7; load 10 1 => 0;
-        load 10 2 => 3 6; load 10 3 => 5 8; load 10 5 => 4; load 10 6 => 1; load 11 0 => 0; load 11 1 => 6;
-        load 11 2 => 5; load 11 3 => 7; load 11 4 => 2; load 11 5 => 3; load 11 6 => 8; load 11 7 => 1;
-        load 12 0 => 2 6; load 12 1 => 5; load 12 2 => 7; load 12 4 => 4; load 12 5 => 3; load 12 6 => 1;
-        load 12 7 => 8; load 12 8 => 0; load 13 0 => 4 5; load 13 1 => 1 7; load 13 3 => 2; load 13 6 => 8;
-        load 13 7 => 0; load 13 8 => 6; load 14 0 => 7; load 14 1 => 8; load 14 2 => 2; load 14 3 => 0 4;
-        load 14 4 => 1 3; load 14 7 => 6; load 14 8 => 5; load 15 0 => 3; load 15 1 => 2; load 15 2 => 1 4;
-        load 15 3 => 6; load 15 4 => 8; load 15 6 => 0; load 15 7 => 5; load 15 8 => 7; load 16 0 => 2; load 16 1 => 4;
-        load 16 2 => 8; load 16 3 => 3 5; load 16 5 => 1; load 16 6 => 6; load 16 7 => 0 7; load 17 0 => 4;
-        load 17 2 => 3; load 17 3 => 7; load 17 5 => 1 8; load 17 6 => 0 5; load 17 7 => 6; load 17 8 => 2;
-        add 1 0 => 2; add 0 0 => 3; add 3 0 => 4; add 2 0 => 5; add 5 0 => 6; add 6 0 => 7; add 7 0 => 8;
-        store 0 1 => 0; store 5 1 => 1; store 0 7 => 2; store 5 6 => 3; store 0 8 => 4; store 5 5 => 5; store 0 6 => 6;
-        store 5 2 => 7; store 0 5 => 8;
+    BCode18Lost0And5DataNarrow: 18 columns, 9 rows, upper 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8;
+    pass 8 {
+        load 1 0 => 3; load 1 1 => 5; load 1 3 => 2; load 1 4 => 0 1; load 1 6 => 4; load 1 7 => 6; load 2 0 => 1;
+        load 2 1 => 4; load 2 2 => 0; load 2 4 => 5 7; load 2 6 => 2 6; load 2 8 => 3; load 3 0 => 7; load 3 1 => 6;
+        load 3 2 => 5; load 3 3 => 1; load 3 4 => 4; load 3 5 => 0; load 3 7 => 2 3; load 4 2 => 1 4; load 4 3 => 3 7;
+        load 4 4 => 6; load 4 5 => 0 5; load 4 6 => 2; load 6 0 => 1; load 6 1 => 7; load 6 4 => 0 2; load 6 5 => 4 6;
+        load 6 7 => 3; load 7 0 => 0 7; load 7 2 => 2; load 7 4 => 5; load 7 5 => 6; load 7 6 => 3; load 7 8 => 1;
+        load 8 0 => 5; load 8 1 => 3; load 8 3 => 0; load 8 4 => 4; load 8 5 => 2; load 8 7 => 1; load 8 8 => 7;
+        load 9 0 => 4; load 9 2 => 0; load 9 3 => 1 5; load 9 4 => 3 6; load 9 5 => 2; load 9 7 => 7; load 10 0 => 6;
+        load 10 1 => 0; load 10 2 => 3 5; load 10 3 => 4 7; load 10 6 => 1; load 11 0 => 0; load 11 1 => 5;
+        load 11 2 => 4; load 11 3 => 6; load 11 4 => 2; load 11 5 => 3; load 11 6 => 7; load 11 7 => 1;
+        load 12 0 => 2 5; load 12 1 => 4; load 12 2 => 6; load 12 5 => 3; load 12 6 => 1; load 12 7 => 7;
+        load 12 8 => 0; load 13 0 => 4; load 13 1 => 1 6; load 13 3 => 2; load 13 6 => 7; load 13 7 => 0;
+        load 13 8 => 5; load 14 0 => 6; load 14 1 => 7; load 14 2 => 2; load 14 3 => 0; load 14 4 => 1 3;
+        load 14 7 => 5; load 14 8 => 4; load 15 0 => 3; load 15 1 => 2; load 15 2 => 1; load 15 3 => 5; load 15 4 => 7;
+        load 15 6 => 0; load 15 7 => 4; load 15 8 => 6; load 16 0 => 2; load 16 2 => 7; load 16 3 => 3 4;
+        load 16 5 => 1; load 16 6 => 5; load 16 7 => 0 6; load 17 2 => 3; load 17 3 => 6; load 17 5 => 1 7;
+        load 17 6 => 0 4; load 17 7 => 5; load 17 8 => 2; add 1 0 => 2; add 0 0 => 3; add 2 0 => 4; add 4 0 => 5;
+        add 5 0 => 6; add 6 0 => 7; store 0 1 => 0; store 5 1 => 1; store 0 7 => 2; store 5 6 => 3; store 5 5 => 4;
+        store 0 6 => 5; store 5 2 => 6; store 0 5 => 7;
     }
-    pass 9 {
-        load 0 5 => 0; load 1 0 => 3; load 1 1 => 1; load 1 2 => 4 6; load 1 3 => 8; load 1 5 => 0 2; load 1 6 => 5;
-        load 1 8 => 7; load 2 0 => 1; load 2 1 => 6; load 2 2 => 8; load 2 3 => 3; load 2 5 => 2 4; load 2 7 => 5 7;
-        load 3 0 => 6; load 3 1 => 8; load 3 2 => 3; load 3 3 => 7; load 3 4 => 0; load 3 5 => 4; load 3 6 => 5;
-        load 3 8 => 1; load 4 0 => 0 8; load 4 1 => 3 5; load 4 4 => 2; load 4 6 => 7; load 4 7 => 1; load 4 8 => 6;
-        load 6 0 => 4; load 6 2 => 0 5; load 6 3 => 2 6; load 6 6 => 1 7; load 6 7 => 8; load 6 8 => 3; load 7 1 => 0 7;
-        load 7 2 => 2; load 7 3 => 4 8; load 7 5 => 5; load 7 6 => 6; load 7 7 => 1 3; load 8 0 => 0; load 8 1 => 2;
-        load 8 2 => 4; load 8 3 => 3; load 8 4 => 7; load 8 5 => 5; load 8 6 => 1 8; load 8 7 => 6; load 9 0 => 2;
-        load 9 1 => 1 4; load 9 2 => 7; load 9 6 => 3 6; load 9 7 => 8; load 9 8 => 0; load 10 0 => 4; load 10 1 => 6;
-        load 10 4 => 1 5; load 10 5 => 7; load 10 6 => 8; load 10 7 => 0 3; load 10 8 => 2; load 11 0 => 5;
-        load 11 1 => 8; load 11 2 => 1; load 11 3 => 0; load 11 4 => 6; load 11 5 => 7; load 11 6 => 3; load 11 7 => 2;
-        load 11 8 => 4; load 12 1 => 3; load 12 2 => 6; load 12 3 => 2 5; load 12 4 => 8; load 12 5 => 1;
-        load 12 6 => 0; load 12 7 => 4; load 13 2 => 5 8; load 13 3 => 4; load 13 4 => 3 7; load 13 5 => 1 6;
-        load 13 6 => 2; load 13 7 => 0; load 14 0 => 7; load 14 1 => 5; load 14 2 => 3; load 14 5 => 6 8;
-        load 14 6 => 0 4; load 14 7 => 2; load 15 0 => 5; load 15 1 => 0; load 15 3 => 7; load 15 4 => 1;
-        load 15 5 => 3 8; load 15 6 => 2; load 15 7 => 4; load 16 0 => 1; load 16 1 => 2; load 16 2 => 7;
-        load 16 4 => 0 6; load 16 5 => 3; load 16 6 => 4; load 16 8 => 5; load 17 0 => 6; load 17 1 => 4 7;
-        load 17 2 => 0; load 17 3 => 1; load 17 4 => 2 8; load 17 7 => 5; add 0 0 => 1; add 1 0 => 2; add 2 0 => 3;
-        add 3 0 => 4; add 4 0 => 5; add 5 0 => 6; add 6 0 => 7; add 7 0 => 8; store 5 3 => 0; store 0 2 => 1;
-        store 5 0 => 2; store 0 4 => 3; store 5 4 => 4; store 0 3 => 5; store 5 7 => 6; store 0 0 => 7; store 5 8 => 8;
+    pass 8 {
+        load 0 5 => 0; load 1 0 => 3; load 1 1 => 1; load 1 2 => 4 6; load 1 5 => 0 2; load 1 6 => 5; load 1 8 => 7;
+        load 2 0 => 1; load 2 1 => 6; load 2 3 => 3; load 2 5 => 2 4; load 2 7 => 5 7; load 3 0 => 6; load 3 2 => 3;
+        load 3 3 => 7; load 3 4 => 0; load 3 5 => 4; load 3 6 => 5; load 3 8 => 1; load 4 0 => 0; load 4 1 => 3 5;
+        load 4 4 => 2; load 4 6 => 7; load 4 7 => 1; load 4 8 => 6; load 6 0 => 4; load 6 2 => 0 5; load 6 3 => 2 6;
+        load 6 6 => 1 7; load 6 8 => 3; load 7 1 => 0 7; load 7 2 => 2; load 7 3 => 4; load 7 5 => 5; load 7 6 => 6;
+        load 7 7 => 1 3; load 8 0 => 0; load 8 1 => 2; load 8 2 => 4; load 8 3 => 3; load 8 4 => 7; load 8 5 => 5;
+        load 8 6 => 1; load 8 7 => 6; load 9 0 => 2; load 9 1 => 1 4; load 9 2 => 7; load 9 6 => 3 6; load 9 8 => 0;
+        load 10 0 => 4; load 10 1 => 6; load 10 4 => 1 5; load 10 5 => 7; load 10 7 => 0 3; load 10 8 => 2;
+        load 11 0 => 5; load 11 2 => 1; load 11 3 => 0; load 11 4 => 6; load 11 5 => 7; load 11 6 => 3; load 11 7 => 2;
+        load 11 8 => 4; load 12 1 => 3; load 12 2 => 6; load 12 3 => 2 5; load 12 5 => 1; load 12 6 => 0;
+        load 12 7 => 4; load 13 2 => 5; load 13 3 => 4; load 13 4 => 3 7; load 13 5 => 1 6; load 13 6 => 2;
+        load 13 7 => 0; load 14 0 => 7; load 14 1 => 5; load 14 2 => 3; load 14 5 => 6; load 14 6 => 0 4;
+        load 14 7 => 2; load 15 0 => 5; load 15 1 => 0; load 15 3 => 7; load 15 4 => 1; load 15 5 => 3; load 15 6 => 2;
+        load 15 7 => 4; load 16 0 => 1; load 16 1 => 2; load 16 2 => 7; load 16 4 => 0 6; load 16 5 => 3;
+        load 16 6 => 4; load 16 8 => 5; load 17 0 => 6; load 17 1 => 4 7; load 17 2 => 0; load 17 3 => 1;
+        load 17 4 => 2; load 17 7 => 5; add 0 0 => 1; add 1 0 => 2; add 2 0 => 3; add 3 0 => 4; add 4 0 => 5;
+        add 5 0 => 6; add 6 0 => 7; store 5 3 => 0; store 0 2 => 1; store 5 0 => 2; store 0 4 => 3; store 5 4 => 4;
+        store 0 3 => 5; store 5 7 => 6; store 0 0 => 7;
     }
 }
 
 straight_line! {
-    BCode18Lost0And6: 18 columns, 9 rows, upper 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8;
-    pass 18 {
-        load 1 0 => 5 8; load 1 1 => 0 11; load 1 2 => 2 13; load 1 3 => 6 9; load 1 4 => 1 7; load 1 5 => 12 15;
-        load 1 6 => 4 14; load 1 7 => 3 17; load 1 8 => 10; load 2 0 => 1 11; load 2 1 => 4 13; load 2 2 => 7 9;
-        load 2 3 => 5 17; load 2 4 => 0 16; load 2 5 => 2 12; load 2 6 => 3 6; load 2 7 => 10 14; load 2 8 => 8;
-        load 3 0 => 13 16; load 3 1 => 3 9; load 3 2 => 0 5; load 3 3 => 1 10; load 3 4 => 4 15; load 3 5 => 2 7;
-        load 3 6 => 14 17; load 3 7 => 6 8; load 3 8 => 11; load 4 0 => 9 15; load 4 1 => 5 14; load 4 2 => 1 4;
-        load 4 3 => 8 16; load 4 4 => 3 12; load 4 5 => 0 7; load 4 6 => 6 10; load 4 7 => 11 17; load 4 8 => 13;
-        load 5 0 => 5 12; load 5 1 => 1 6; load 5 2 => 3 16; load 5 3 => 11 15; load 5 4 => 2 14; load 5 5 => 0 4;
-        load 5 6 => 8 17; load 5 7 => 10 13; load 5 8 => 9; load 7 0 => 7 16; load 7 1 => 10 15; load 7 2 => 6 12;
-        load 7 3 => 2 9; load 7 4 => 0 17; load 7 5 => 3 14; load 7 6 => 8 13; load 7 7 => 5 11; load 7 8 => 1;
-        load 8 0 => 0 15; load 8 1 => 8 12; load 8 2 => 2 17; load 8 3 => 5 7; load 8 4 => 4 10; load 8 5 => 6 14;
-        load 8 6 => 9 11; load 8 7 => 1 13; load 8 8 => 16; load 9 0 => 4 12; load 9 1 => 2 11; load 9 2 => 7 10;
-        load 9 3 => 0 1; load 9 4 => 3 8; load 9 5 => 6 17; load 9 6 => 5 13; load 9 7 => 9 16; load 9 8 => 15;
-        load 10 0 => 2 3; load 10 1 => 7 13; load 10 2 => 0 8; load 10 3 => 4 16; load 10 4 => 11 14;
-        load 10 5 => 10 17; load 10 6 => 1 9; load 10 7 => 5 15; load 10 8 => 12; load 11 0 => 7 14; load 11 1 => 0 9;
-        load 11 2 => 4 11; load 11 3 => 3 15; load 11 4 => 6 13; load 11 5 => 8 10; load 11 6 => 5 16;
-        load 11 7 => 1 12; load 11 8 => 2; load 12 0 => 0 6; load 12 1 => 4 5; load 12 2 => 3 13; load 12 3 => 12 14;
-        load 12 4 => 9 17; load 12 5 => 8 11; load 12 6 => 1 15; load 12 7 => 2 16; load 12 8 => 7; load 13 0 => 4 17;
-        load 13 1 => 1 3; load 13 2 => 9 14; load 13 3 => 2 6; load 13 4 => 5 10; load 13 5 => 11 13;
-        load 13 6 => 12 16; load 13 7 => 7 15; load 13 8 => 0; load 14 0 => 3 10; load 14 1 => 14 16; load 14 2 => 5 6;
-        load 14 3 => 7 17; load 14 4 => 1 8; load 14 5 => 9 13; load 14 6 => 2 15; load 14 7 => 0 12; load 14 8 => 4;
-        load 15 0 => 8 14; load 15 1 => 6 15; load 15 2 => 1 17; load 15 3 => 0 10; load 15 4 => 11 16;
-        load 15 5 => 5 9; load 15 6 => 7 12; load 15 7 => 2 4; load 15 8 => 3; load 16 0 => 6 11; load 16 1 => 12 17;
-        load 16 2 => 10 16; load 16 3 => 4 8; load 16 4 => 13 15; load 16 5 => 1 5; load 16 6 => 0 2; load 16 7 => 3 7;
-        load 16 8 => 14; load 17 0 => 13 17; load 17 1 => 2 10; load 17 2 => 8 15; load 17 3 => 3 11; load 17 4 => 9 12;
-        load 17 5 => 1 16; load 17 6 => 4 7; load 17 7 => 0 14; load 17 8 => 6; add 1 0 => 2; add 0 0 => 3;
-        add 3 0 => 4; add 2 0 => 5; add 4 0 => 6; add 6 0 => 7; add 7 0 => 8; add 8 0 => 9; add 9 0 => 10;
-        add 10 0 => 11; add 11 0 => 12; add 12 0 => 13; add 13 0 => 14; add 14 0 => 15; add 15 0 => 16; add 16 0 => 17;
-        store 0 6 => 0; store 6 0 => 1; store 0 4 => 2; store 6 5 => 3; store 0 7 => 4; store 6 8 => 5; store 6 4 => 6;
-        store 0 1 => 7; store 6 7 => 8; store 0 0 => 9; store 6 6 => 10; store 0 2 => 11; store 6 3 => 12;
-        store 0 3 => 13; store 6 2 => 14; store 0 5 => 15; store 6 1 => 16; store 0 8 => 17;
+    BCode18Lost0And6Data: 18 columns, 9 rows, upper 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8;
+    pass 16 {
+        load 1 0 => 7; load 1 1 => 0 10; load 1 2 => 2 12; load 1 3 => 5 8; load 1 4 => 1 6; load 1 5 => 11 14;
+        load 1 6 => 4 13; load 1 7 => 3; load 1 8 => 9; load 2 0 => 1 10; load 2 1 => 4 12; load 2 2 => 6 8;
+        load 2 4 => 0 15; load 2 5 => 2 11; load 2 6 => 3 5; load 2 7 => 9 13; load 2 8 => 7; load 3 0 => 12 15;
+        load 3 1 => 3 8; load 3 2 => 0; load 3 3 => 1 9; load 3 4 => 4 14; load 3 5 => 2 6; load 3 6 => 13;
+        load 3 7 => 5 7; load 3 8 => 10; load 4 0 => 8 14; load 4 1 => 13; load 4 2 => 1 4; load 4 3 => 7 15;
+        load 4 4 => 3 11; load 4 5 => 0 6; load 4 6 => 5 9; load 4 7 => 10; load 4 8 => 12; load 5 0 => 11;
+        load 5 1 => 1 5; load 5 2 => 3 15; load 5 3 => 10 14; load 5 4 => 2 13; load 5 5 => 0 4; load 5 6 => 7;
+        load 5 7 => 9 12; load 5 8 => 8; load 7 0 => 6 15; load 7 1 => 9 14; load 7 2 => 5 11; load 7 3 => 2 8;
+        load 7 4 => 0; load 7 5 => 3 13; load 7 6 => 7 12; load 7 7 => 10; load 7 8 => 1; load 8 0 => 0 14;
+        load 8 1 => 7 11; load 8 2 => 2; load 8 3 => 6; load 8 4 => 4 9; load 8 5 => 5 13; load 8 6 => 8 10;
+        load 8 7 => 1 12; load 8 8 => 15; load 9 0 => 4 11; load 9 1 => 2 10; load 9 2 => 6 9; load 9 3 => 0 1;
+        load 9 4 => 3 7; load 9 5 => 5; load 9 6 => 12; load 9 7 => 8 15; load 9 8 => 14; load 10 0 => 2 3;
+        load 10 1 => 6 12; load 10 2 => 0 7; load 10 3 => 4 15; load 10 4 => 10 13; load 10 5 => 9; load 10 6 => 1 8;
+        load 10 7 => 14; load 10 8 => 11; load 11 0 => 6 13; load 11 1 => 0 8; load 11 2 => 4 10; load 11 3 => 3 14;
+        load 11 4 => 5 12; load 11 5 => 7 9; load 11 6 => 15; load 11 7 => 1 11; load 11 8 => 2; load 12 0 => 0 5;
+        load 12 1 => 4; load 12 2 => 3 12; load 12 3 => 11 13; load 12 4 => 8; load 12 5 => 7 10; load 12 6 => 1 14;
+        load 12 7 => 2 15; load 12 8 => 6; load 13 0 => 4; load 13 1 => 1 3; load 13 2 => 8 13; load 13 3 => 2 5;
+        load 13 4 => 9; load 13 5 => 10 12; load 13 6 => 11 15; load 13 7 => 6 14; load 13 8 => 0; load 14 0 => 3 9;
+        load 14 1 => 13 15; load 14 2 => 5; load 14 3 => 6; load 14 4 => 1 7; load 14 5 => 8 12; load 14 6 => 2 14;
+        load 14 7 => 0 11; load 14 8 => 4; load 15 0 => 7 13; load 15 1 => 5 14; load 15 2 => 1; load 15 3 => 0 9;
+        load 15 4 => 10 15; load 15 5 => 8; load 15 6 => 6 11; load 15 7 => 2 4; load 15 8 => 3; load 16 0 => 5 10;
+        load 16 1 => 11; load 16 2 => 9 15; load 16 3 => 4 7; load 16 4 => 12 14; load 16 5 => 1; load 16 6 => 0 2;
+        load 16 7 => 3 6; load 16 8 => 13; load 17 0 => 12; load 17 1 => 2 9; load 17 2 => 7 14; load 17 3 => 3 10;
+        load 17 4 => 8 11; load 17 5 => 1 15; load 17 6 => 4 6; load 17 7 => 0 13; load 17 8 => 5; add 1 0 => 2;
+        add 0 0 => 3; add 3 0 => 4; add 4 0 => 5; add 5 0 => 6; add 6 0 => 7; add 7 0 => 8; add 8 0 => 9; add 9 0 => 10;
+        add 10 0 => 11; add 11 0 => 12; add 12 0 => 13; add 13 0 => 14; add 14 0 => 15; store 0 6 => 0; store 6 0 => 1;
+        store 0 4 => 2; store 6 5 => 3; store 0 7 => 4; store 6 4 => 5; store 0 1 => 6; store 6 7 => 7; store 0 0 => 8;
+        store 6 6 => 9; store 0 2 => 10; store 6 3 => 11; store 0 3 => 12; store 6 2 => 13; store 0 5 => 14;
+        store 6 1 => 15;
     }
 }
 
 straight_line! {
-    BCode18Lost0And6Narrow: 18 columns, 9 rows, upper 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8;
-    pass 9 {
-        load 1 0 => 5 8; load 1 1 => 0; load 1 2 => 2; load 1 3 => 6; load 1 4 => 1 7; load 1 6 => 4; load 1 7 => 3;
-        load 2 0 => 1; load 2 1 => 4; load 2 2 => 7; load 2 3 => 5; load 2 4 => 0; load 2 5 => 2; load 2 6 => 3 6;
-        load 2 8 => 8; load 3 1 => 3; load 3 2 => 0 5; load 3 3 => 1; load 3 4 => 4; load 3 5 => 2 7; load 3 7 => 6 8;
-        load 4 1 => 5; load 4 2 => 1 4; load 4 3 => 8; load 4 4 => 3; load 4 5 => 0 7; load 4 6 => 6; load 5 0 => 5;
-        load 5 1 => 1 6; load 5 2 => 3; load 5 4 => 2; load 5 5 => 0 4; load 5 6 => 8; load 7 0 => 7; load 7 2 => 6;
-        load 7 3 => 2; load 7 4 => 0; load 7 5 => 3; load 7 6 => 8; load 7 7 => 5; load 7 8 => 1; load 8 0 => 0;
-        load 8 1 => 8; load 8 2 => 2; load 8 3 => 5 7; load 8 4 => 4; load 8 5 => 6; load 8 7 => 1; load 9 0 => 4;
-        load 9 1 => 2; load 9 2 => 7; load 9 3 => 0 1; load 9 4 => 3 8; load 9 5 => 6; load 9 6 => 5; load 10 0 => 2 3;
-        load 10 1 => 7; load 10 2 => 0 8; load 10 3 => 4; load 10 6 => 1; load 10 7 => 5; load 11 0 => 7;
-        load 11 1 => 0; load 11 2 => 4; load 11 3 => 3; load 11 4 => 6; load 11 5 => 8; load 11 6 => 5; load 11 7 => 1;
-        load 11 8 => 2; load 12 0 => 0 6; load 12 1 => 4 5; load 12 2 => 3; load 12 5 => 8; load 12 6 => 1;
-        load 12 7 => 2; load 12 8 => 7; load 13 0 => 4; load 13 1 => 1 3; load 13 3 => 2 6; load 13 4 => 5;
-        load 13 7 => 7; load 13 8 => 0; load 14 0 => 3; load 14 2 => 5 6; load 14 3 => 7; load 14 4 => 1 8;
-        load 14 6 => 2; load 14 7 => 0; load 14 8 => 4; load 15 0 => 8; load 15 1 => 6; load 15 2 => 1; load 15 3 => 0;
-        load 15 5 => 5; load 15 6 => 7; load 15 7 => 2 4; load 15 8 => 3; load 16 0 => 6; load 16 3 => 4 8;
-        load 16 5 => 1 5; load 16 6 => 0 2; load 16 7 => 3 7; load 17 1 => 2; load 17 2 => 8; load 17 3 => 3;
-        load 17 5 => 1; load 17 6 => 4 7; load 17 7 => 0; load 17 8 => 6; add 1 0 => 2; add 0 0 => 3; add 3 0 => 4;
-        add 2 0 => 5; add 4 0 => 6; add 6 0 => 7; add 7 0 => 8; store 0 6 => 0; store 6 0 => 1; store 0 4 => 2;
-        store 6 5 => 3; store 0 7 => 4; store 6 8 => 5; store 6 4 => 6; store 0 1 => 7; store 6 7 => 8;
+    BCode18Lost0And6DataNarrow: 18 columns, 9 rows, upper 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8;
+    pass 8 {
+        load 1 0 => 7; load 1 1 => 0; load 1 2 => 2; load 1 3 => 5; load 1 4 => 1 6; load 1 6 => 4; load 1 7 => 3;
+        load 2 0 => 1; load 2 1 => 4; load 2 2 => 6; load 2 4 => 0; load 2 5 => 2; load 2 6 => 3 5; load 2 8 => 7;
+        load 3 1 => 3; load 3 2 => 0; load 3 3 => 1; load 3 4 => 4; load 3 5 => 2 6; load 3 7 => 5 7; load 4 2 => 1 4;
+        load 4 3 => 7; load 4 4 => 3; load 4 5 => 0 6; load 4 6 => 5; load 5 1 => 1 5; load 5 2 => 3; load 5 4 => 2;
+        load 5 5 => 0 4; load 5 6 => 7; load 7 0 => 6; load 7 2 => 5; load 7 3 => 2; load 7 4 => 0; load 7 5 => 3;
+        load 7 6 => 7; load 7 8 => 1; load 8 0 => 0; load 8 1 => 7; load 8 2 => 2; load 8 3 => 6; load 8 4 => 4;
+        load 8 5 => 5; load 8 7 => 1; load 9 0 => 4; load 9 1 => 2; load 9 2 => 6; load 9 3 => 0 1; load 9 4 => 3 7;
+        load 9 5 => 5; load 10 0 => 2 3; load 10 1 => 6; load 10 2 => 0 7; load 10 3 => 4; load 10 6 => 1;
+        load 11 0 => 6; load 11 1 => 0; load 11 2 => 4; load 11 3 => 3; load 11 4 => 5; load 11 5 => 7; load 11 7 => 1;
+        load 11 8 => 2; load 12 0 => 0 5; load 12 1 => 4; load 12 2 => 3; load 12 5 => 7; load 12 6 => 1;
+        load 12 7 => 2; load 12 8 => 6; load 13 0 => 4; load 13 1 => 1 3; load 13 3 => 2 5; load 13 7 => 6;
+        load 13 8 => 0; load 14 0 => 3; load 14 2 => 5; load 14 3 => 6; load 14 4 => 1 7; load 14 6 => 2;
+        load 14 7 => 0; load 14 8 => 4; load 15 0 => 7; load 15 1 => 5; load 15 2 => 1; load 15 3 => 0; load 15 6 => 6;
+        load 15 7 => 2 4; load 15 8 => 3; load 16 0 => 5; load 16 3 => 4 7; load 16 5 => 1; load 16 6 => 0 2;
+        load 16 7 => 3 6; load 17 1 => 2; load 17 2 => 7; load 17 3 => 3; load 17 5 => 1; load 17 6 => 4 6;
+        load 17 7 => 0; load 17 8 => 5; add 1 0 => 2; add 0 0 => 3; add 3 0 => 4; add 4 0 => 5; add 5 0 => 6;
+        add 6 0 => 7; store 0 6 => 0; store 6 0 => 1; store 0 4 => 2; store 6 5 => 3; store 0 7 => 4; store 6 4 => 5;
+        store 0 1 => 6; store 6 7 => 7;
     }
-    pass 9 {
-        load 1 1 => 2; load 1 2 => 4; load 1 3 => 0; load 1 5 => 3 6; load 1 6 => 5; load 1 7 => 8; load 1 8 => 1;
-        load 2 0 => 2; load 2 1 => 4; load 2 2 => 0; load 2 3 => 8; load 2 4 => 7; load 2 5 => 3; load 2 7 => 1 5;
-        load 3 0 => 4 7; load 3 1 => 0; load 3 3 => 1; load 3 4 => 6; load 3 6 => 5 8; load 3 8 => 2; load 4 0 => 0 6;
-        load 4 1 => 5; load 4 3 => 7; load 4 4 => 3; load 4 6 => 1; load 4 7 => 2 8; load 4 8 => 4; load 5 0 => 3;
-        load 5 2 => 7; load 5 3 => 2 6; load 5 4 => 5; load 5 6 => 8; load 5 7 => 1 4; load 5 8 => 0; load 6 7 => 0;
-        load 7 0 => 7; load 7 1 => 1 6; load 7 2 => 3; load 7 3 => 0; load 7 4 => 8; load 7 5 => 5; load 7 6 => 4;
-        load 7 7 => 2; load 8 0 => 6; load 8 1 => 3; load 8 2 => 8; load 8 4 => 1; load 8 5 => 5; load 8 6 => 0 2;
-        load 8 7 => 4; load 8 8 => 7; load 9 0 => 3; load 9 1 => 2; load 9 2 => 1; load 9 5 => 8; load 9 6 => 4;
-        load 9 7 => 0 7; load 9 8 => 6; load 10 1 => 4; load 10 3 => 7; load 10 4 => 2 5; load 10 5 => 1 8;
+    pass 8 {
+        load 1 1 => 2; load 1 2 => 4; load 1 3 => 0; load 1 5 => 3 6; load 1 6 => 5; load 1 8 => 1; load 2 0 => 2;
+        load 2 1 => 4; load 2 2 => 0; load 2 4 => 7; load 2 5 => 3; load 2 7 => 1 5; load 3 0 => 4 7; load 3 1 => 0;
+        load 3 3 => 1; load 3 4 => 6; load 3 6 => 5; load 3 8 => 2; load 4 0 => 0 6; load 4 1 => 5; load 4 3 => 7;
+        load 4 4 => 3; load 4 6 => 1; load 4 7 => 2; load 4 8 => 4; load 5 0 => 3; load 5 2 => 7; load 5 3 => 2 6;
+        load 5 4 => 5; load 5 7 => 1 4; load 5 8 => 0; load 6 7 => 0; load 7 0 => 7; load 7 1 => 1 6; load 7 2 => 3;
+        load 7 3 => 0; load 7 5 => 5; load 7 6 => 4; load 7 7 => 2; load 8 0 => 6; load 8 1 => 3; load 8 4 => 1;
+        load 8 5 => 5; load 8 6 => 0 2; load 8 7 => 4; load 8 8 => 7; load 9 0 => 3; load 9 1 => 2; load 9 2 => 1;
+        load 9 6 => 4; load 9 7 => 0 7; load 9 8 => 6; load 10 1 => 4; load 10 3 => 7; load 10 4 => 2 5; load 10 5 => 1;
         load 10 6 => 0; load 10 7 => 6; load 10 8 => 3; load 11 0 => 5; load 11 1 => 0; load 11 2 => 2; load 11 3 => 6;
         load 11 4 => 4; load 11 5 => 1; load 11 6 => 7; load 11 7 => 3; load 12 2 => 4; load 12 3 => 3 5;
-        load 12 4 => 0 8; load 12 5 => 2; load 12 6 => 6; load 12 7 => 7; load 13 0 => 8; load 13 2 => 0 5;
-        load 13 4 => 1; load 13 5 => 2 4; load 13 6 => 3 7; load 13 7 => 6; load 14 0 => 1; load 14 1 => 5 7;
-        load 14 3 => 8; load 14 5 => 0 4; load 14 6 => 6; load 14 7 => 3; load 15 0 => 5; load 15 1 => 6;
-        load 15 2 => 8; load 15 3 => 1; load 15 4 => 2 7; load 15 5 => 0; load 15 6 => 3; load 16 0 => 2;
-        load 16 1 => 3 8; load 16 2 => 1 7; load 16 4 => 4 6; load 16 8 => 5; load 17 0 => 4 8; load 17 1 => 1;
-        load 17 2 => 6; load 17 3 => 2; load 17 4 => 0 3; load 17 5 => 7; load 17 7 => 5; add 0 0 => 1; add 1 0 => 2;
-        add 2 0 => 3; add 3 0 => 4; add 4 0 => 5; add 5 0 => 6; add 6 0 => 7; add 7 0 => 8; store 0 0 => 0;
-        store 6 6 => 1; store 0 2 => 2; store 6 3 => 3; store 0 3 => 4; store 6 2 => 5; store 0 5 => 6; store 6 1 => 7;
-        store 0 8 => 8;
+        load 12 4 => 0; load 12 5 => 2; load 12 6 => 6; load 12 7 => 7; load 13 2 => 0 5; load 13 4 => 1;
+        load 13 5 => 2 4; load 13 6 => 3 7; load 13 7 => 6; load 14 0 => 1; load 14 1 => 5 7; load 14 5 => 0 4;
+        load 14 6 => 6; load 14 7 => 3; load 15 0 => 5; load 15 1 => 6; load 15 3 => 1; load 15 4 => 2 7;
+        load 15 5 => 0; load 15 6 => 3; load 16 0 => 2; load 16 1 => 3; load 16 2 => 1 7; load 16 4 => 4 6;
+        load 16 8 => 5; load 17 0 => 4; load 17 1 => 1; load 17 2 => 6; load 17 3 => 2; load 17 4 => 0 3;
+        load 17 5 => 7; load 17 7 => 5; add 0 0 => 1; add 1 0 => 2; add 2 0 => 3; add 3 0 => 4; add 4 0 => 5;
+        add 5 0 => 6; add 6 0 => 7; store 0 0 => 0; store 6 6 => 1; store 0 2 => 2; store 6 3 => 3; store 0 3 => 4;
+        store 6 2 => 5; store 0 5 => 6; store 6 1 => 7;
     }
 }
 
 straight_line! {
-    BCode18Lost0And7: 18 columns, 9 rows, upper 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8;
-    pass 18 {
-        load 1 0 => 5 12; load 1 1 => 4 16; load 1 2 => 6 13; load 1 3 => 2 7; load 1 4 => 1 11; load 1 5 => 3 9;
-        load 1 6 => 0 14; load 1 7 => 15 17; load 1 8 => 8; load 2 0 => 1 4; load 2 1 => 0 13; load 2 2 => 7 11;
-        load 2 3 => 5 17; load 2 4 => 10 16; load 2 5 => 3 6; load 2 6 => 2 15; load 2 7 => 8 14; load 2 8 => 12;
-        load 3 0 => 10 13; load 3 1 => 7 15; load 3 2 => 5 16; load 3 3 => 1 8; load 3 4 => 0 9; load 3 5 => 6 11;
-        load 3 6 => 14 17; load 3 7 => 2 12; load 3 8 => 4; load 4 0 => 7 9; load 4 1 => 5 14; load 4 2 => 0 1;
-        load 4 3 => 10 12; load 4 4 => 3 15; load 4 5 => 11 16; load 4 6 => 2 8; load 4 7 => 4 17; load 4 8 => 13;
-        load 5 0 => 3 5; load 5 1 => 1 2; load 5 2 => 10 15; load 5 3 => 4 9; load 5 4 => 6 14; load 5 5 => 0 16;
-        load 5 6 => 12 17; load 5 7 => 8 13; load 5 8 => 7; load 6 0 => 1 6; load 6 1 => 10 17; load 6 2 => 9 14;
-        load 6 3 => 3 13; load 6 4 => 2 11; load 6 5 => 0 15; load 6 6 => 4 8; load 6 7 => 7 12; load 6 8 => 5;
-        load 8 0 => 9 16; load 8 1 => 3 12; load 8 2 => 6 17; load 8 3 => 5 11; load 8 4 => 0 8; load 8 5 => 2 14;
-        load 8 6 => 4 7; load 8 7 => 1 13; load 8 8 => 10; load 9 0 => 0 3; load 9 1 => 4 6; load 9 2 => 8 11;
-        load 9 3 => 1 16; load 9 4 => 12 15; load 9 5 => 2 17; load 9 6 => 5 13; load 9 7 => 7 10; load 9 8 => 9;
-        load 10 0 => 6 15; load 10 1 => 11 13; load 10 2 => 12 16; load 10 3 => 0 10; load 10 4 => 4 14;
-        load 10 5 => 8 17; load 10 6 => 1 7; load 10 7 => 5 9; load 10 8 => 3; load 11 0 => 11 14; load 11 1 => 7 16;
-        load 11 2 => 0 4; load 11 3 => 9 15; load 11 4 => 2 13; load 11 5 => 8 12; load 11 6 => 5 10; load 11 7 => 1 3;
-        load 11 8 => 6; load 12 0 => 2 16; load 12 1 => 0 5; load 12 2 => 13 15; load 12 3 => 3 14; load 12 4 => 7 17;
-        load 12 5 => 4 12; load 12 6 => 1 9; load 12 7 => 6 10; load 12 8 => 11; load 13 0 => 0 17; load 13 1 => 1 15;
-        load 13 2 => 7 14; load 13 3 => 2 6; load 13 4 => 5 8; load 13 5 => 4 13; load 13 6 => 3 10; load 13 7 => 9 11;
-        load 13 8 => 16; load 14 0 => 8 15; load 14 1 => 10 14; load 14 2 => 2 5; load 14 3 => 11 17; load 14 4 => 1 12;
-        load 14 5 => 7 13; load 14 6 => 6 9; load 14 7 => 3 16; load 14 8 => 0; load 15 0 => 12 14; load 15 1 => 2 9;
-        load 15 2 => 1 17; load 15 3 => 8 16; load 15 4 => 4 10; load 15 5 => 5 7; load 15 6 => 3 11; load 15 7 => 0 6;
-        load 15 8 => 15; load 16 0 => 2 4; load 16 1 => 3 17; load 16 2 => 8 10; load 16 3 => 0 12; load 16 4 => 9 13;
-        load 16 5 => 1 5; load 16 6 => 6 16; load 16 7 => 11 15; load 16 8 => 14; load 17 0 => 13 17; load 17 1 => 6 8;
-        load 17 2 => 9 12; load 17 3 => 4 15; load 17 4 => 3 7; load 17 5 => 1 10; load 17 6 => 0 11;
-        load 17 7 => 14 16; load 17 8 => 2; add 0 0 => 2; add 2 0 => 3; add 3 0 => 4; add 4 0 => 5; add 5 0 => 6;
-        add 6 0 => 7; add 7 0 => 8; add 8 0 => 9; add 9 0 => 10; add 10 0 => 11; add 11 0 => 12; add 12 0 => 13;
-        add 13 0 => 14; add 14 0 => 15; add 15 0 => 16; add 16 0 => 17; store 0 7 => 0; store 7 8 => 1; store 7 2 => 2;
-        store 0 2 => 3; store 7 7 => 4; store 0 4 => 5; store 7 3 => 6; store 0 0 => 7; store 7 1 => 8; store 0 5 => 9;
-        store 7 0 => 10; store 0 1 => 11; store 7 6 => 12; store 0 3 => 13; store 7 5 => 14; store 0 6 => 15;
-        store 7 4 => 16; store 0 8 => 17;
+    BCode18Lost0And7Data: 18 columns, 9 rows, upper 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8;
+    pass 16 {
+        load 1 0 => 4 11; load 1 1 => 3 15; load 1 2 => 5 12; load 1 3 => 1 6; load 1 4 => 10; load 1 5 => 2 8;
+        load 1 6 => 0 13; load 1 7 => 14; load 1 8 => 7; load 2 0 => 3; load 2 1 => 0 12; load 2 2 => 6 10;
+        load 2 3 => 4; load 2 4 => 9 15; load 2 5 => 2 5; load 2 6 => 1 14; load 2 7 => 7 13; load 2 8 => 11;
+        load 3 0 => 9 12; load 3 1 => 6 14; load 3 2 => 4 15; load 3 3 => 7; load 3 4 => 0 8; load 3 5 => 5 10;
+        load 3 6 => 13; load 3 7 => 1 11; load 3 8 => 3; load 4 0 => 6 8; load 4 1 => 4 13; load 4 2 => 0;
+        load 4 3 => 9 11; load 4 4 => 2 14; load 4 5 => 10 15; load 4 6 => 1 7; load 4 7 => 3; load 4 8 => 12;
+        load 5 0 => 2 4; load 5 1 => 1; load 5 2 => 9 14; load 5 3 => 3 8; load 5 4 => 5 13; load 5 5 => 0 15;
+        load 5 6 => 11; load 5 7 => 7 12; load 5 8 => 6; load 6 0 => 5; load 6 1 => 9; load 6 2 => 8 13;
+        load 6 3 => 2 12; load 6 4 => 1 10; load 6 5 => 0 14; load 6 6 => 3 7; load 6 7 => 6 11; load 6 8 => 4;
+        load 8 0 => 8 15; load 8 1 => 2 11; load 8 2 => 5; load 8 3 => 4 10; load 8 4 => 0 7; load 8 5 => 1 13;
+        load 8 6 => 3 6; load 8 7 => 12; load 8 8 => 9; load 9 0 => 0 2; load 9 1 => 3 5; load 9 2 => 7 10;
+        load 9 3 => 15; load 9 4 => 11 14; load 9 5 => 1; load 9 6 => 4 12; load 9 7 => 6 9; load 9 8 => 8;
+        load 10 0 => 5 14; load 10 1 => 10 12; load 10 2 => 11 15; load 10 3 => 0 9; load 10 4 => 3 13; load 10 5 => 7;
+        load 10 6 => 6; load 10 7 => 4 8; load 10 8 => 2; load 11 0 => 10 13; load 11 1 => 6 15; load 11 2 => 0 3;
+        load 11 3 => 8 14; load 11 4 => 1 12; load 11 5 => 7 11; load 11 6 => 4 9; load 11 7 => 2; load 11 8 => 5;
+        load 12 0 => 1 15; load 12 1 => 0 4; load 12 2 => 12 14; load 12 3 => 2 13; load 12 4 => 6; load 12 5 => 3 11;
+        load 12 6 => 8; load 12 7 => 5 9; load 12 8 => 10; load 13 0 => 0; load 13 1 => 14; load 13 2 => 6 13;
+        load 13 3 => 1 5; load 13 4 => 4 7; load 13 5 => 3 12; load 13 6 => 2 9; load 13 7 => 8 10; load 13 8 => 15;
+        load 14 0 => 7 14; load 14 1 => 9 13; load 14 2 => 1 4; load 14 3 => 10; load 14 4 => 11; load 14 5 => 6 12;
+        load 14 6 => 5 8; load 14 7 => 2 15; load 14 8 => 0; load 15 0 => 11 13; load 15 1 => 1 8; load 15 3 => 7 15;
+        load 15 4 => 3 9; load 15 5 => 4 6; load 15 6 => 2 10; load 15 7 => 0 5; load 15 8 => 14; load 16 0 => 1 3;
+        load 16 1 => 2; load 16 2 => 7 9; load 16 3 => 0 11; load 16 4 => 8 12; load 16 5 => 4; load 16 6 => 5 15;
+        load 16 7 => 10 14; load 16 8 => 13; load 17 0 => 12; load 17 1 => 5 7; load 17 2 => 8 11; load 17 3 => 3 14;
+        load 17 4 => 2 6; load 17 5 => 9; load 17 6 => 0 10; load 17 7 => 13 15; load 17 8 => 1; add 0 0 => 1;
+        add 1 0 => 2; add 2 0 => 3; add 3 0 => 4; add 4 0 => 5; add 5 0 => 6; add 6 0 => 7; add 7 0 => 8; add 8 0 => 9;
+        add 9 0 => 10; add 10 0 => 11; add 11 0 => 12; add 12 0 => 13; add 13 0 => 14; add 14 0 => 15; store 0 7 => 0;
+        store 7 2 => 1; store 0 2 => 2; store 7 7 => 3; store 0 4 => 4; store 7 3 => 5; store 0 0 => 6; store 7 1 => 7;
+        store 0 5 => 8; store 7 0 => 9; store 0 1 => 10; store 7 6 => 11; store 0 3 => 12; store 7 5 => 13;
+        store 0 6 => 14; store 7 4 => 15;
     }
 }
 
 straight_line! {
-    BCode18Lost0And7Narrow: 18 columns, 9 rows, upper 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8;
-    pass 9 {
-        load 1 0 => 5; load 1 1 => 4; load 1 2 => 6; load 1 3 => 2 7; load 1 4 => 1; load 1 5 => 3; load 1 6 => 0;
-        load 1 8 => 8; load 2 0 => 1 4; load 2 1 => 0; load 2 2 => 7; load 2 3 => 5; load 2 5 => 3 6; load 2 6 => 2;
-        load 2 7 => 8; load 3 1 => 7; load 3 2 => 5; load 3 3 => 1 8; load 3 4 => 0; load 3 5 => 6; load 3 7 => 2;
-        load 3 8 => 4; load 4 0 => 7; load 4 1 => 5; load 4 2 => 0 1; load 4 4 => 3; load 4 6 => 2 8; load 4 7 => 4;
-        load 5 0 => 3 5; load 5 1 => 1 2; load 5 3 => 4; load 5 4 => 6; load 5 5 => 0; load 5 7 => 8; load 5 8 => 7;
-        load 6 0 => 1 6; load 6 3 => 3; load 6 4 => 2; load 6 5 => 0; load 6 6 => 4 8; load 6 7 => 7; load 6 8 => 5;
-        load 8 1 => 3; load 8 2 => 6; load 8 3 => 5; load 8 4 => 0 8; load 8 5 => 2; load 8 6 => 4 7; load 8 7 => 1;
-        load 9 0 => 0 3; load 9 1 => 4 6; load 9 2 => 8; load 9 3 => 1; load 9 5 => 2; load 9 6 => 5; load 9 7 => 7;
-        load 10 0 => 6; load 10 3 => 0; load 10 4 => 4; load 10 5 => 8; load 10 6 => 1 7; load 10 7 => 5;
-        load 10 8 => 3; load 11 1 => 7; load 11 2 => 0 4; load 11 4 => 2; load 11 5 => 8; load 11 6 => 5;
-        load 11 7 => 1 3; load 11 8 => 6; load 12 0 => 2; load 12 1 => 0 5; load 12 3 => 3; load 12 4 => 7;
-        load 12 5 => 4; load 12 6 => 1; load 12 7 => 6; load 13 0 => 0; load 13 1 => 1; load 13 2 => 7;
-        load 13 3 => 2 6; load 13 4 => 5 8; load 13 5 => 4; load 13 6 => 3; load 14 0 => 8; load 14 2 => 2 5;
-        load 14 4 => 1; load 14 5 => 7; load 14 6 => 6; load 14 7 => 3; load 14 8 => 0; load 15 1 => 2; load 15 2 => 1;
-        load 15 3 => 8; load 15 4 => 4; load 15 5 => 5 7; load 15 6 => 3; load 15 7 => 0 6; load 16 0 => 2 4;
-        load 16 1 => 3; load 16 2 => 8; load 16 3 => 0; load 16 5 => 1 5; load 16 6 => 6; load 17 1 => 6 8;
-        load 17 3 => 4; load 17 4 => 3 7; load 17 5 => 1; load 17 6 => 0; load 17 8 => 2; add 0 0 => 2; add 2 0 => 3;
-        add 3 0 => 4; add 4 0 => 5; add 5 0 => 6; add 6 0 => 7; add 7 0 => 8; store 0 7 => 0; store 7 8 => 1;
-        store 7 2 => 2; store 0 2 => 3; store 7 7 => 4; store 0 4 => 5; store 7 3 => 6; store 0 0 => 7; store 7 1 => 8;
+    BCode18Lost0And7DataNarrow: 18 columns, 9 rows, upper 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8;
+    pass 8 {
+        load 1 0 => 4; load 1 1 => 3; load 1 2 => 5; load 1 3 => 1 6; load 1 5 => 2; load 1 6 => 0; load 1 8 => 7;
+        load 2 0 => 3; load 2 1 => 0; load 2 2 => 6; load 2 3 => 4; load 2 5 => 2 5; load 2 6 => 1; load 2 7 => 7;
+        load 3 1 => 6; load 3 2 => 4; load 3 3 => 7; load 3 4 => 0; load 3 5 => 5; load 3 7 => 1; load 3 8 => 3;
+        load 4 0 => 6; load 4 1 => 4; load 4 2 => 0; load 4 4 => 2; load 4 6 => 1 7; load 4 7 => 3; load 5 0 => 2 4;
+        load 5 1 => 1; load 5 3 => 3; load 5 4 => 5; load 5 5 => 0; load 5 7 => 7; load 5 8 => 6; load 6 0 => 5;
+        load 6 3 => 2; load 6 4 => 1; load 6 5 => 0; load 6 6 => 3 7; load 6 7 => 6; load 6 8 => 4; load 8 1 => 2;
+        load 8 2 => 5; load 8 3 => 4; load 8 4 => 0 7; load 8 5 => 1; load 8 6 => 3 6; load 9 0 => 0 2; load 9 1 => 3 5;
+        load 9 2 => 7; load 9 5 => 1; load 9 6 => 4; load 9 7 => 6; load 10 0 => 5; load 10 3 => 0; load 10 4 => 3;
+        load 10 5 => 7; load 10 6 => 6; load 10 7 => 4; load 10 8 => 2; load 11 1 => 6; load 11 2 => 0 3;
+        load 11 4 => 1; load 11 5 => 7; load 11 6 => 4; load 11 7 => 2; load 11 8 => 5; load 12 0 => 1;
+        load 12 1 => 0 4; load 12 3 => 2; load 12 4 => 6; load 12 5 => 3; load 12 7 => 5; load 13 0 => 0;
+        load 13 2 => 6; load 13 3 => 1 5; load 13 4 => 4 7; load 13 5 => 3; load 13 6 => 2; load 14 0 => 7;
+        load 14 2 => 1 4; load 14 5 => 6; load 14 6 => 5; load 14 7 => 2; load 14 8 => 0; load 15 1 => 1;
+        load 15 3 => 7; load 15 4 => 3; load 15 5 => 4 6; load 15 6 => 2; load 15 7 => 0 5; load 16 0 => 1 3;
+        load 16 1 => 2; load 16 2 => 7; load 16 3 => 0; load 16 5 => 4; load 16 6 => 5; load 17 1 => 5 7;
+        load 17 3 => 3; load 17 4 => 2 6; load 17 6 => 0; load 17 8 => 1; add 0 0 => 1; add 1 0 => 2; add 2 0 => 3;
+        add 3 0 => 4; add 4 0 => 5; add 5 0 => 6; add 6 0 => 7; store 0 7 => 0; store 7 2 => 1; store 0 2 => 2;
+        store 7 7 => 3; store 0 4 => 4; store 7 3 => 5; store 0 0 => 6; store 7 1 => 7;
     }
-    pass 9 {
-        load 1 0 => 3; load 1 1 => 7; load 1 2 => 4; load 1 4 => 2; load 1 5 => 0; load 1 6 => 5; load 1 7 => 6 8;
-        load 2 1 => 4; load 2 2 => 2; load 2 3 => 8; load 2 4 => 1 7; load 2 6 => 6; load 2 7 => 5; load 2 8 => 3;
-        load 3 0 => 1 4; load 3 1 => 6; load 3 2 => 7; load 3 4 => 0; load 3 5 => 2; load 3 6 => 5 8; load 3 7 => 3;
-        load 4 0 => 0; load 4 1 => 5; load 4 3 => 1 3; load 4 4 => 6; load 4 5 => 2 7; load 4 7 => 8; load 4 8 => 4;
-        load 5 2 => 1 6; load 5 3 => 0; load 5 4 => 5; load 5 5 => 7; load 5 6 => 3 8; load 5 7 => 4; load 6 1 => 1 8;
-        load 6 2 => 0 5; load 6 3 => 4; load 6 4 => 2; load 6 5 => 6; load 6 7 => 3; load 7 1 => 0; load 8 0 => 0 7;
-        load 8 1 => 3; load 8 2 => 8; load 8 3 => 2; load 8 5 => 5; load 8 7 => 4; load 8 8 => 1; load 9 2 => 2;
-        load 9 3 => 7; load 9 4 => 3 6; load 9 5 => 8; load 9 6 => 4; load 9 7 => 1; load 9 8 => 0; load 10 0 => 6;
-        load 10 1 => 2 4; load 10 2 => 3 7; load 10 3 => 1; load 10 4 => 5; load 10 5 => 8; load 10 7 => 0;
-        load 11 0 => 2 5; load 11 1 => 7; load 11 3 => 0 6; load 11 4 => 4; load 11 5 => 3; load 11 6 => 1;
-        load 12 0 => 7; load 12 2 => 4 6; load 12 3 => 5; load 12 4 => 8; load 12 5 => 3; load 12 6 => 0;
-        load 12 7 => 1; load 12 8 => 2; load 13 0 => 8; load 13 1 => 6; load 13 2 => 5; load 13 5 => 4; load 13 6 => 1;
-        load 13 7 => 0 2; load 13 8 => 7; load 14 0 => 6; load 14 1 => 1 5; load 14 3 => 2 8; load 14 4 => 3;
-        load 14 5 => 4; load 14 6 => 0; load 14 7 => 7; load 15 0 => 3 5; load 15 1 => 0; load 15 2 => 8;
-        load 15 3 => 7; load 15 4 => 1; load 15 6 => 2; load 15 8 => 6; load 16 1 => 8; load 16 2 => 1; load 16 3 => 3;
-        load 16 4 => 0 4; load 16 6 => 7; load 16 7 => 2 6; load 16 8 => 5; load 17 0 => 4 8; load 17 2 => 0 3;
-        load 17 3 => 6; load 17 5 => 1; load 17 6 => 2; load 17 7 => 5 7; add 0 0 => 1; add 1 0 => 2; add 2 0 => 3;
-        add 3 0 => 4; add 4 0 => 5; add 5 0 => 6; add 6 0 => 7; add 7 0 => 8; store 0 5 => 0; store 7 0 => 1;
-        store 0 1 => 2; store 7 6 => 3; store 0 3 => 4; store 7 5 => 5; store 0 6 => 6; store 7 4 => 7; store 0 8 => 8;
+    pass 8 {
+        load 1 0 => 3; load 1 1 => 7; load 1 2 => 4; load 1 4 => 2; load 1 5 => 0; load 1 6 => 5; load 1 7 => 6;
+        load 2 1 => 4; load 2 2 => 2; load 2 4 => 1 7; load 2 6 => 6; load 2 7 => 5; load 2 8 => 3; load 3 0 => 1 4;
+        load 3 1 => 6; load 3 2 => 7; load 3 4 => 0; load 3 5 => 2; load 3 6 => 5; load 3 7 => 3; load 4 0 => 0;
+        load 4 1 => 5; load 4 3 => 1 3; load 4 4 => 6; load 4 5 => 2 7; load 4 8 => 4; load 5 2 => 1 6; load 5 3 => 0;
+        load 5 4 => 5; load 5 5 => 7; load 5 6 => 3; load 5 7 => 4; load 6 1 => 1; load 6 2 => 0 5; load 6 3 => 4;
+        load 6 4 => 2; load 6 5 => 6; load 6 7 => 3; load 7 1 => 0; load 8 0 => 0 7; load 8 1 => 3; load 8 3 => 2;
+        load 8 5 => 5; load 8 7 => 4; load 8 8 => 1; load 9 2 => 2; load 9 3 => 7; load 9 4 => 3 6; load 9 6 => 4;
+        load 9 7 => 1; load 9 8 => 0; load 10 0 => 6; load 10 1 => 2 4; load 10 2 => 3 7; load 10 3 => 1;
+        load 10 4 => 5; load 10 7 => 0; load 11 0 => 2 5; load 11 1 => 7; load 11 3 => 0 6; load 11 4 => 4;
+        load 11 5 => 3; load 11 6 => 1; load 12 0 => 7; load 12 2 => 4 6; load 12 3 => 5; load 12 5 => 3;
+        load 12 6 => 0; load 12 7 => 1; load 12 8 => 2; load 13 1 => 6; load 13 2 => 5; load 13 5 => 4; load 13 6 => 1;
+        load 13 7 => 0 2; load 13 8 => 7; load 14 0 => 6; load 14 1 => 1 5; load 14 3 => 2; load 14 4 => 3;
+        load 14 5 => 4; load 14 6 => 0; load 14 7 => 7; load 15 0 => 3 5; load 15 1 => 0; load 15 3 => 7;
+        load 15 4 => 1; load 15 6 => 2; load 15 8 => 6; load 16 2 => 1; load 16 3 => 3; load 16 4 => 0 4;
+        load 16 6 => 7; load 16 7 => 2 6; load 16 8 => 5; load 17 0 => 4; load 17 2 => 0 3; load 17 3 => 6;
+        load 17 5 => 1; load 17 6 => 2; load 17 7 => 5 7; add 0 0 => 1; add 1 0 => 2; add 2 0 => 3; add 3 0 => 4;
+        add 4 0 => 5; add 5 0 => 6; add 6 0 => 7; store 0 5 => 0; store 7 0 => 1; store 0 1 => 2; store 7 6 => 3;
+        store 0 3 => 4; store 7 5 => 5; store 0 6 => 6; store 7 4 => 7;
     }
 }
 
 straight_line! {
-    BCode18Lost0And8: 18 columns, 9 rows, upper 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8;
-    pass 18 {
-        load 1 0 => 13 15; load 1 1 => 3 11; load 1 2 => 2 16; load 1 3 => 6 10; load 1 4 => 1 14; load 1 5 => 4 12;
-        load 1 6 => 5 8; load 1 7 => 0 17; load 1 8 => 9; load 2 0 => 1 11; load 2 1 => 2 8; load 2 2 => 10 14;
-        load 2 3 => 15 17; load 2 4 => 3 7; load 2 5 => 12 16; load 2 6 => 0 6; load 2 7 => 5 9; load 2 8 => 13;
-        load 3 0 => 2 7; load 3 1 => 0 10; load 3 2 => 3 15; load 3 3 => 1 9; load 3 4 => 4 8; load 3 5 => 14 16;
-        load 3 6 => 5 17; load 3 7 => 6 13; load 3 8 => 11; load 4 0 => 4 10; load 4 1 => 5 15; load 4 2 => 1 8;
-        load 4 3 => 7 13; load 4 4 => 0 12; load 4 5 => 3 14; load 4 6 => 6 9; load 4 7 => 11 17; load 4 8 => 2;
-        load 5 0 => 12 15; load 5 1 => 1 6; load 5 2 => 0 7; load 5 3 => 4 11; load 5 4 => 5 16; load 5 5 => 3 8;
-        load 5 6 => 13 17; load 5 7 => 2 9; load 5 8 => 10; load 6 0 => 1 16; load 6 1 => 7 17; load 6 2 => 4 5;
-        load 6 3 => 2 12; load 6 4 => 6 14; load 6 5 => 0 8; load 6 6 => 9 11; load 6 7 => 10 13; load 6 8 => 15;
-        load 7 0 => 7 14; load 7 1 => 4 9; load 7 2 => 6 12; load 7 3 => 10 16; load 7 4 => 3 17; load 7 5 => 0 5;
-        load 7 6 => 2 13; load 7 7 => 11 15; load 7 8 => 1; load 9 0 => 8 12; load 9 1 => 11 16; load 9 2 => 9 14;
-        load 9 3 => 1 3; load 9 4 => 0 13; load 9 5 => 6 17; load 9 6 => 2 15; load 9 7 => 7 10; load 9 8 => 4;
-        load 10 0 => 0 16; load 10 1 => 2 14; load 10 2 => 3 13; load 10 3 => 7 8; load 10 4 => 5 11; load 10 5 => 9 17;
-        load 10 6 => 1 10; load 10 7 => 4 15; load 10 8 => 12; load 11 0 => 5 14; load 11 1 => 3 10; load 11 2 => 8 11;
-        load 11 3 => 0 4; load 11 4 => 2 6; load 11 5 => 9 13; load 11 6 => 7 15; load 11 7 => 1 12; load 11 8 => 16;
-        load 12 0 => 3 6; load 12 1 => 8 15; load 12 2 => 0 2; load 12 3 => 5 12; load 12 4 => 10 17;
-        load 12 5 => 11 13; load 12 6 => 1 4; load 12 7 => 7 16; load 12 8 => 14; load 13 0 => 8 17; load 13 1 => 0 1;
-        load 13 2 => 5 10; load 13 3 => 6 16; load 13 4 => 9 15; load 13 5 => 2 11; load 13 6 => 7 12;
-        load 13 7 => 4 14; load 13 8 => 3; load 14 0 => 0 9; load 14 1 => 5 7; load 14 2 => 6 15; load 14 3 => 14 17;
-        load 14 4 => 1 13; load 14 5 => 2 10; load 14 6 => 4 16; load 14 7 => 3 12; load 14 8 => 8; load 15 0 => 5 13;
-        load 15 1 => 4 6; load 15 2 => 1 17; load 15 3 => 3 9; load 15 4 => 7 11; load 15 5 => 10 15;
-        load 15 6 => 12 14; load 15 7 => 8 16; load 15 8 => 0; load 16 0 => 6 11; load 16 1 => 12 17; load 16 2 => 7 9;
-        load 16 3 => 8 13; load 16 4 => 2 4; load 16 5 => 1 15; load 16 6 => 3 16; load 16 7 => 0 14; load 16 8 => 5;
-        load 17 0 => 2 17; load 17 1 => 9 16; load 17 2 => 4 13; load 17 3 => 0 11; load 17 4 => 10 12;
-        load 17 5 => 1 7; load 17 6 => 8 14; load 17 7 => 3 5; load 17 8 => 6; add 1 0 => 2; add 0 0 => 3; add 3 0 => 4;
-        add 2 0 => 5; add 5 0 => 6; add 4 0 => 7; add 6 0 => 8; add 8 0 => 9; add 9 0 => 10; add 10 0 => 11;
-        add 11 0 => 12; add 12 0 => 13; add 13 0 => 14; add 14 0 => 15; add 15 0 => 16; add 16 0 => 17; store 0 6 => 0;
-        store 8 7 => 1; store 0 3 => 2; store 8 0 => 3; store 0 5 => 4; store 8 5 => 5; store 0 7 => 6; store 8 8 => 7;
-        store 8 4 => 8; store 0 0 => 9; store 8 6 => 10; store 0 2 => 11; store 8 1 => 12; store 0 1 => 13;
-        store 8 3 => 14; store 0 4 => 15; store 8 2 => 16; store 0 8 => 17;
+    BCode18Lost0And8Data: 18 columns, 9 rows, upper 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8;
+    pass 16 {
+        load 1 0 => 12 14; load 1 1 => 3 10; load 1 2 => 2 15; load 1 3 => 6 9; load 1 4 => 1 13; load 1 5 => 4 11;
+        load 1 6 => 5 7; load 1 7 => 0; load 1 8 => 8; load 2 0 => 1 10; load 2 1 => 2 7; load 2 2 => 9 13;
+        load 2 3 => 14; load 2 4 => 3; load 2 5 => 11 15; load 2 6 => 0 6; load 2 7 => 5 8; load 2 8 => 12;
+        load 3 0 => 2; load 3 1 => 0 9; load 3 2 => 3 14; load 3 3 => 1 8; load 3 4 => 4 7; load 3 5 => 13 15;
+        load 3 6 => 5; load 3 7 => 6 12; load 3 8 => 10; load 4 0 => 4 9; load 4 1 => 5 14; load 4 2 => 1 7;
+        load 4 3 => 12; load 4 4 => 0 11; load 4 5 => 3 13; load 4 6 => 6 8; load 4 7 => 10; load 4 8 => 2;
+        load 5 0 => 11 14; load 5 1 => 1 6; load 5 2 => 0; load 5 3 => 4 10; load 5 4 => 5 15; load 5 5 => 3 7;
+        load 5 6 => 12; load 5 7 => 2 8; load 5 8 => 9; load 6 0 => 1 15; load 6 2 => 4 5; load 6 3 => 2 11;
+        load 6 4 => 6 13; load 6 5 => 0 7; load 6 6 => 8 10; load 6 7 => 9 12; load 6 8 => 14; load 7 0 => 13;
+        load 7 1 => 4 8; load 7 2 => 6 11; load 7 3 => 9 15; load 7 4 => 3; load 7 5 => 0 5; load 7 6 => 2 12;
+        load 7 7 => 10 14; load 7 8 => 1; load 9 0 => 7 11; load 9 1 => 10 15; load 9 2 => 8 13; load 9 3 => 1 3;
+        load 9 4 => 0 12; load 9 5 => 6; load 9 6 => 2 14; load 9 7 => 9; load 9 8 => 4; load 10 0 => 0 15;
+        load 10 1 => 2 13; load 10 2 => 3 12; load 10 3 => 7; load 10 4 => 5 10; load 10 5 => 8; load 10 6 => 1 9;
+        load 10 7 => 4 14; load 10 8 => 11; load 11 0 => 5 13; load 11 1 => 3 9; load 11 2 => 7 10; load 11 3 => 0 4;
+        load 11 4 => 2 6; load 11 5 => 8 12; load 11 6 => 14; load 11 7 => 1 11; load 11 8 => 15; load 12 0 => 3 6;
+        load 12 1 => 7 14; load 12 2 => 0 2; load 12 3 => 5 11; load 12 4 => 9; load 12 5 => 10 12; load 12 6 => 1 4;
+        load 12 7 => 15; load 12 8 => 13; load 13 0 => 7; load 13 1 => 0 1; load 13 2 => 5 9; load 13 3 => 6 15;
+        load 13 4 => 8 14; load 13 5 => 2 10; load 13 6 => 11; load 13 7 => 4 13; load 13 8 => 3; load 14 0 => 0 8;
+        load 14 1 => 5; load 14 2 => 6 14; load 14 3 => 13; load 14 4 => 1 12; load 14 5 => 2 9; load 14 6 => 4 15;
+        load 14 7 => 3 11; load 14 8 => 7; load 15 0 => 5 12; load 15 1 => 4 6; load 15 2 => 1; load 15 3 => 3 8;
+        load 15 4 => 10; load 15 5 => 9 14; load 15 6 => 11 13; load 15 7 => 7 15; load 15 8 => 0; load 16 0 => 6 10;
+        load 16 1 => 11; load 16 2 => 8; load 16 3 => 7 12; load 16 4 => 2 4; load 16 5 => 1 14; load 16 6 => 3 15;
+        load 16 7 => 0 13; load 16 8 => 5; load 17 0 => 2; load 17 1 => 8 15; load 17 2 => 4 12; load 17 3 => 0 10;
+        load 17 4 => 9 11; load 17 5 => 1; load 17 6 => 7 13; load 17 7 => 3 5; load 17 8 => 6; add 1 0 => 2;
+        add 0 0 => 3; add 3 0 => 4; add 2 0 => 5; add 5 0 => 6; add 6 0 => 7; add 7 0 => 8; add 8 0 => 9; add 9 0 => 10;
+        add 10 0 => 11; add 11 0 => 12; add 12 0 => 13; add 13 0 => 14; add 14 0 => 15; store 0 6 => 0; store 8 7 => 1;
+        store 0 3 => 2; store 8 0 => 3; store 0 5 => 4; store 8 5 => 5; store 0 7 => 6; store 8 4 => 7; store 0 0 => 8;
+        store 8 6 => 9; store 0 2 => 10; store 8 1 => 11; store 0 1 => 12; store 8 3 => 13; store 0 4 => 14;
+        store 8 2 => 15;
     }
 }
 
 straight_line! {
-    BCode18Lost0And8Narrow: 18 columns, 9 rows, upper 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8;
-    pass 9 {
-        load 1 1 => 3; load 1 2 => 2; load 1 3 => 6; load 1 4 => 1; load 1 5 => 4; load 1 6 => 5 8; load 1 7 => 0;
-        load 2 0 => 1; load 2 1 => 2 8; load 2 4 => 3 7; load 2 6 => 0 6; load 2 7 => 5; load 3 0 => 2 7; load 3 1 => 0;
-        load 3 2 => 3; load 3 3 => 1; load 3 4 => 4 8; load 3 6 => 5; load 3 7 => 6; load 4 0 => 4; load 4 1 => 5;
-        load 4 2 => 1 8; load 4 3 => 7; load 4 4 => 0; load 4 5 => 3; load 4 6 => 6; load 4 8 => 2; load 5 1 => 1 6;
-        load 5 2 => 0 7; load 5 3 => 4; load 5 4 => 5; load 5 5 => 3 8; load 5 7 => 2; load 6 0 => 1; load 6 1 => 7;
-        load 6 2 => 4 5; load 6 3 => 2; load 6 4 => 6; load 6 5 => 0 8; load 7 0 => 7; load 7 1 => 4; load 7 2 => 6;
-        load 7 4 => 3; load 7 5 => 0 5; load 7 6 => 2; load 7 8 => 1; load 9 0 => 8; load 9 3 => 1 3; load 9 4 => 0;
-        load 9 5 => 6; load 9 6 => 2; load 9 7 => 7; load 9 8 => 4; load 10 0 => 0; load 10 1 => 2; load 10 2 => 3;
-        load 10 3 => 7 8; load 10 4 => 5; load 10 6 => 1; load 10 7 => 4; load 11 0 => 5; load 11 1 => 3;
-        load 11 2 => 8; load 11 3 => 0 4; load 11 4 => 2 6; load 11 6 => 7; load 11 7 => 1; load 12 0 => 3 6;
-        load 12 1 => 8; load 12 2 => 0 2; load 12 3 => 5; load 12 6 => 1 4; load 12 7 => 7; load 13 0 => 8;
-        load 13 1 => 0 1; load 13 2 => 5; load 13 3 => 6; load 13 5 => 2; load 13 6 => 7; load 13 7 => 4;
-        load 13 8 => 3; load 14 0 => 0; load 14 1 => 5 7; load 14 2 => 6; load 14 4 => 1; load 14 5 => 2;
-        load 14 6 => 4; load 14 7 => 3; load 14 8 => 8; load 15 0 => 5; load 15 1 => 4 6; load 15 2 => 1;
-        load 15 3 => 3; load 15 4 => 7; load 15 7 => 8; load 15 8 => 0; load 16 0 => 6; load 16 2 => 7; load 16 3 => 8;
-        load 16 4 => 2 4; load 16 5 => 1; load 16 6 => 3; load 16 7 => 0; load 16 8 => 5; load 17 0 => 2;
-        load 17 2 => 4; load 17 3 => 0; load 17 5 => 1 7; load 17 6 => 8; load 17 7 => 3 5; load 17 8 => 6;
-        add 1 0 => 2; add 0 0 => 3; add 3 0 => 4; add 2 0 => 5; add 5 0 => 6; add 4 0 => 7; add 6 0 => 8;
-        store 0 6 => 0; store 8 7 => 1; store 0 3 => 2; store 8 0 => 3; store 0 5 => 4; store 8 5 => 5; store 0 7 => 6;
-        store 8 8 => 7; store 8 4 => 8;
+    BCode18Lost0And8DataNarrow: 18 columns, 9 rows, upper 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8;
+    pass 8 {
+        load 1 1 => 3; load 1 2 => 2; load 1 3 => 6; load 1 4 => 1; load 1 5 => 4; load 1 6 => 5 7; load 1 7 => 0;
+        load 2 0 => 1; load 2 1 => 2 7; load 2 4 => 3; load 2 6 => 0 6; load 2 7 => 5; load 3 0 => 2; load 3 1 => 0;
+        load 3 2 => 3; load 3 3 => 1; load 3 4 => 4 7; load 3 6 => 5; load 3 7 => 6; load 4 0 => 4; load 4 1 => 5;
+        load 4 2 => 1 7; load 4 4 => 0; load 4 5 => 3; load 4 6 => 6; load 4 8 => 2; load 5 1 => 1 6; load 5 2 => 0;
+        load 5 3 => 4; load 5 4 => 5; load 5 5 => 3 7; load 5 7 => 2; load 6 0 => 1; load 6 2 => 4 5; load 6 3 => 2;
+        load 6 4 => 6; load 6 5 => 0 7; load 7 1 => 4; load 7 2 => 6; load 7 4 => 3; load 7 5 => 0 5; load 7 6 => 2;
+        load 7 8 => 1; load 9 0 => 7; load 9 3 => 1 3; load 9 4 => 0; load 9 5 => 6; load 9 6 => 2; load 9 8 => 4;
+        load 10 0 => 0; load 10 1 => 2; load 10 2 => 3; load 10 3 => 7; load 10 4 => 5; load 10 6 => 1; load 10 7 => 4;
+        load 11 0 => 5; load 11 1 => 3; load 11 2 => 7; load 11 3 => 0 4; load 11 4 => 2 6; load 11 7 => 1;
+        load 12 0 => 3 6; load 12 1 => 7; load 12 2 => 0 2; load 12 3 => 5; load 12 6 => 1 4; load 13 0 => 7;
+        load 13 1 => 0 1; load 13 2 => 5; load 13 3 => 6; load 13 5 => 2; load 13 7 => 4; load 13 8 => 3;
+        load 14 0 => 0; load 14 1 => 5; load 14 2 => 6; load 14 4 => 1; load 14 5 => 2; load 14 6 => 4; load 14 7 => 3;
+        load 14 8 => 7; load 15 0 => 5; load 15 1 => 4 6; load 15 2 => 1; load 15 3 => 3; load 15 7 => 7;
+        load 15 8 => 0; load 16 0 => 6; load 16 3 => 7; load 16 4 => 2 4; load 16 5 => 1; load 16 6 => 3;
+        load 16 7 => 0; load 16 8 => 5; load 17 0 => 2; load 17 2 => 4; load 17 3 => 0; load 17 5 => 1; load 17 6 => 7;
+        load 17 7 => 3 5; load 17 8 => 6; add 1 0 => 2; add 0 0 => 3; add 3 0 => 4; add 2 0 => 5; add 5 0 => 6;
+        add 6 0 => 7; store 0 6 => 0; store 8 7 => 1; store 0 3 => 2; store 8 0 => 3; store 0 5 => 4; store 8 5 => 5;
+        store 0 7 => 6; store 8 4 => 7;
     }
-    pass 9 {
-        load 1 0 => 4 6; load 1 1 => 2; load 1 2 => 7; load 1 3 => 1; load 1 4 => 5; load 1 5 => 3; load 1 7 => 8;
-        load 1 8 => 0; load 2 0 => 2; load 2 2 => 1 5; load 2 3 => 6 8; load 2 5 => 3 7; load 2 7 => 0; load 2 8 => 4;
-        load 3 1 => 1; load 3 2 => 6; load 3 3 => 0; load 3 5 => 5 7; load 3 6 => 8; load 3 7 => 4; load 3 8 => 2;
-        load 4 0 => 1; load 4 1 => 6; load 4 3 => 4; load 4 4 => 3; load 4 5 => 5; load 4 6 => 0; load 4 7 => 2 8;
-        load 5 0 => 3 6; load 5 3 => 2; load 5 4 => 7; load 5 6 => 4 8; load 5 7 => 0; load 5 8 => 1; load 6 0 => 7;
-        load 6 1 => 8; load 6 3 => 3; load 6 4 => 5; load 6 6 => 0 2; load 6 7 => 1 4; load 6 8 => 6; load 7 0 => 5;
-        load 7 1 => 0; load 7 2 => 3; load 7 3 => 1 7; load 7 4 => 8; load 7 6 => 4; load 7 7 => 2 6; load 8 4 => 0;
-        load 9 0 => 3; load 9 1 => 2 7; load 9 2 => 0 5; load 9 4 => 4; load 9 5 => 8; load 9 6 => 6; load 9 7 => 1;
-        load 10 0 => 7; load 10 1 => 5; load 10 2 => 4; load 10 4 => 2; load 10 5 => 0 8; load 10 6 => 1;
-        load 10 7 => 6; load 10 8 => 3; load 11 0 => 5; load 11 1 => 1; load 11 2 => 2; load 11 5 => 0 4;
-        load 11 6 => 6; load 11 7 => 3; load 11 8 => 7; load 12 1 => 6; load 12 3 => 3; load 12 4 => 1 8;
-        load 12 5 => 2 4; load 12 7 => 7; load 12 8 => 5; load 13 0 => 8; load 13 2 => 1; load 13 3 => 7;
+    pass 8 {
+        load 1 0 => 4 6; load 1 1 => 2; load 1 2 => 7; load 1 3 => 1; load 1 4 => 5; load 1 5 => 3; load 1 8 => 0;
+        load 2 0 => 2; load 2 2 => 1 5; load 2 3 => 6; load 2 5 => 3 7; load 2 7 => 0; load 2 8 => 4; load 3 1 => 1;
+        load 3 2 => 6; load 3 3 => 0; load 3 5 => 5 7; load 3 7 => 4; load 3 8 => 2; load 4 0 => 1; load 4 1 => 6;
+        load 4 3 => 4; load 4 4 => 3; load 4 5 => 5; load 4 6 => 0; load 4 7 => 2; load 5 0 => 3 6; load 5 3 => 2;
+        load 5 4 => 7; load 5 6 => 4; load 5 7 => 0; load 5 8 => 1; load 6 0 => 7; load 6 3 => 3; load 6 4 => 5;
+        load 6 6 => 0 2; load 6 7 => 1 4; load 6 8 => 6; load 7 0 => 5; load 7 1 => 0; load 7 2 => 3; load 7 3 => 1 7;
+        load 7 6 => 4; load 7 7 => 2 6; load 8 4 => 0; load 9 0 => 3; load 9 1 => 2 7; load 9 2 => 0 5; load 9 4 => 4;
+        load 9 6 => 6; load 9 7 => 1; load 10 0 => 7; load 10 1 => 5; load 10 2 => 4; load 10 4 => 2; load 10 5 => 0;
+        load 10 6 => 1; load 10 7 => 6; load 10 8 => 3; load 11 0 => 5; load 11 1 => 1; load 11 2 => 2;
+        load 11 5 => 0 4; load 11 6 => 6; load 11 7 => 3; load 11 8 => 7; load 12 1 => 6; load 12 3 => 3;
+        load 12 4 => 1; load 12 5 => 2 4; load 12 7 => 7; load 12 8 => 5; load 13 2 => 1; load 13 3 => 7;
         load 13 4 => 0 6; load 13 5 => 2; load 13 6 => 3; load 13 7 => 5; load 14 0 => 0; load 14 2 => 6;
-        load 14 3 => 5 8; load 14 4 => 4; load 14 5 => 1; load 14 6 => 7; load 14 7 => 3; load 15 0 => 4;
-        load 15 2 => 8; load 15 3 => 0; load 15 4 => 2; load 15 5 => 1 6; load 15 6 => 3 5; load 15 7 => 7;
-        load 16 0 => 2; load 16 1 => 3 8; load 16 2 => 0; load 16 3 => 4; load 16 5 => 6; load 16 6 => 7;
-        load 16 7 => 5; load 17 0 => 8; load 17 1 => 0 7; load 17 2 => 4; load 17 3 => 2; load 17 4 => 1 3;
-        load 17 6 => 5; add 0 0 => 1; add 1 0 => 2; add 2 0 => 3; add 3 0 => 4; add 4 0 => 5; add 5 0 => 6;
-        add 6 0 => 7; add 7 0 => 8; store 0 0 => 0; store 8 6 => 1; store 0 2 => 2; store 8 1 => 3; store 0 1 => 4;
-        store 8 3 => 5; store 0 4 => 6; store 8 2 => 7; store 0 8 => 8;
+        load 14 3 => 5; load 14 4 => 4; load 14 5 => 1; load 14 6 => 7; load 14 7 => 3; load 15 0 => 4; load 15 3 => 0;
+        load 15 4 => 2; load 15 5 => 1 6; load 15 6 => 3 5; load 15 7 => 7; load 16 0 => 2; load 16 1 => 3;
+        load 16 2 => 0; load 16 3 => 4; load 16 5 => 6; load 16 6 => 7; load 16 7 => 5; load 17 1 => 0 7;
+        load 17 2 => 4; load 17 3 => 2; load 17 4 => 1 3; load 17 6 => 5; add 0 0 => 1; add 1 0 => 2; add 2 0 => 3;
+        add 3 0 => 4; add 4 0 => 5; add 5 0 => 6; add 6 0 => 7; store 0 0 => 0; store 8 6 => 1; store 0 2 => 2;
+        store 8 1 => 3; store 0 1 => 4; store 8 3 => 5; store 0 4 => 6; store 8 2 => 7;
     }
 }
 
 straight_line! {
-    BCode18Lost0And9: 18 columns, 9 rows, upper 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8;
-    pass 18 {
-        load 1 0 => 4 6; load 1 1 => 2 8; load 1 2 => 3 7; load 1 3 => 13 15; load 1 4 => 1 9; load 1 5 => 11 17;
-        load 1 6 => 0 12; load 1 7 => 5 16; load 1 8 => 10; load 2 0 => 1 8; load 2 1 => 3 12; load 2 2 => 9 13;
-        load 2 3 => 4 16; load 2 4 => 2 14; load 2 5 => 7 11; load 2 6 => 5 15; load 2 7 => 0 10; load 2 8 => 6;
-        load 3 0 => 3 14; load 3 1 => 5 13; load 3 2 => 2 4; load 3 3 => 1 10; load 3 4 => 12 17; load 3 5 => 7 9;
-        load 3 6 => 0 16; load 3 7 => 6 15; load 3 8 => 8; load 4 0 => 13 17; load 4 1 => 0 4; load 4 2 => 1 12;
-        load 4 3 => 6 14; load 4 4 => 5 11; load 4 5 => 2 9; load 4 6 => 10 15; load 4 7 => 8 16; load 4 8 => 3;
-        load 5 0 => 4 11; load 5 1 => 1 15; load 5 2 => 5 14; load 5 3 => 8 17; load 5 4 => 0 7; load 5 5 => 2 12;
-        load 5 6 => 6 16; load 5 7 => 3 10; load 5 8 => 13; load 6 0 => 1 7; load 6 1 => 14 16; load 6 2 => 0 17;
+    BCode18Lost0And9Data: 18 columns, 9 rows, upper 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8;
+    pass 16 {
+        load 1 0 => 4 6; load 1 1 => 2 8; load 1 2 => 3 7; load 1 3 => 13 15; load 1 4 => 1 9; load 1 5 => 11;
+        load 1 6 => 0 12; load 1 7 => 5; load 1 8 => 10; load 2 0 => 1 8; load 2 1 => 3 12; load 2 2 => 9 13;
+        load 2 3 => 4; load 2 4 => 2 14; load 2 5 => 7 11; load 2 6 => 5 15; load 2 7 => 0 10; load 2 8 => 6;
+        load 3 0 => 3 14; load 3 1 => 5 13; load 3 2 => 2 4; load 3 3 => 1 10; load 3 4 => 12; load 3 5 => 7 9;
+        load 3 6 => 0; load 3 7 => 6 15; load 3 8 => 8; load 4 0 => 13; load 4 1 => 0 4; load 4 2 => 1 12;
+        load 4 3 => 6 14; load 4 4 => 5 11; load 4 5 => 2 9; load 4 6 => 10 15; load 4 7 => 8; load 4 8 => 3;
+        load 5 0 => 4 11; load 5 1 => 1 15; load 5 2 => 5 14; load 5 3 => 8; load 5 4 => 0 7; load 5 5 => 2 12;
+        load 5 6 => 6; load 5 7 => 3 10; load 5 8 => 13; load 6 0 => 1 7; load 6 1 => 14; load 6 2 => 0;
         load 6 3 => 3 11; load 6 4 => 9 15; load 6 5 => 5 12; load 6 6 => 8 10; load 6 7 => 6 13; load 6 8 => 4;
-        load 7 0 => 9 14; load 7 1 => 10 17; load 7 2 => 11 15; load 7 3 => 7 13; load 7 4 => 2 16; load 7 5 => 0 5;
-        load 7 6 => 3 6; load 7 7 => 4 8; load 7 8 => 1; load 8 0 => 2 17; load 8 1 => 6 11; load 8 2 => 7 16;
+        load 7 0 => 9 14; load 7 1 => 10; load 7 2 => 11 15; load 7 3 => 7 13; load 7 4 => 2; load 7 5 => 0 5;
+        load 7 6 => 3 6; load 7 7 => 4 8; load 7 8 => 1; load 8 0 => 2; load 8 1 => 6 11; load 8 2 => 7;
         load 8 3 => 4 9; load 8 4 => 10 12; load 8 5 => 0 15; load 8 6 => 8 13; load 8 7 => 1 3; load 8 8 => 14;
-        load 10 0 => 5 7; load 10 1 => 3 9; load 10 2 => 2 6; load 10 3 => 12 14; load 10 4 => 0 8; load 10 5 => 10 16;
-        load 10 6 => 1 13; load 10 7 => 4 17; load 10 8 => 11; load 11 0 => 0 9; load 11 1 => 2 13; load 11 2 => 8 12;
-        load 11 3 => 5 17; load 11 4 => 3 15; load 11 5 => 6 10; load 11 6 => 4 14; load 11 7 => 1 11; load 11 8 => 7;
-        load 12 0 => 2 15; load 12 1 => 4 12; load 12 2 => 3 5; load 12 3 => 0 11; load 12 4 => 13 16; load 12 5 => 6 8;
-        load 12 6 => 1 17; load 12 7 => 7 14; load 12 8 => 9; load 13 0 => 12 16; load 13 1 => 1 5; load 13 2 => 0 13;
-        load 13 3 => 7 15; load 13 4 => 4 10; load 13 5 => 3 8; load 13 6 => 11 14; load 13 7 => 9 17; load 13 8 => 2;
-        load 14 0 => 5 10; load 14 1 => 0 14; load 14 2 => 4 15; load 14 3 => 9 16; load 14 4 => 1 6; load 14 5 => 3 13;
-        load 14 6 => 7 17; load 14 7 => 2 11; load 14 8 => 12; load 15 0 => 0 6; load 15 1 => 15 17; load 15 2 => 1 16;
+        load 10 0 => 5 7; load 10 1 => 3 9; load 10 2 => 2 6; load 10 3 => 12 14; load 10 4 => 0 8; load 10 5 => 10;
+        load 10 6 => 1 13; load 10 7 => 4; load 10 8 => 11; load 11 0 => 0 9; load 11 1 => 2 13; load 11 2 => 8 12;
+        load 11 3 => 5; load 11 4 => 3 15; load 11 5 => 6 10; load 11 6 => 4 14; load 11 7 => 1 11; load 11 8 => 7;
+        load 12 0 => 2 15; load 12 1 => 4 12; load 12 2 => 3 5; load 12 3 => 0 11; load 12 4 => 13; load 12 5 => 6 8;
+        load 12 6 => 1; load 12 7 => 7 14; load 12 8 => 9; load 13 0 => 12; load 13 1 => 1 5; load 13 2 => 0 13;
+        load 13 3 => 7 15; load 13 4 => 4 10; load 13 5 => 3 8; load 13 6 => 11 14; load 13 7 => 9; load 13 8 => 2;
+        load 14 0 => 5 10; load 14 1 => 0 14; load 14 2 => 4 15; load 14 3 => 9; load 14 4 => 1 6; load 14 5 => 3 13;
+        load 14 6 => 7; load 14 7 => 2 11; load 14 8 => 12; load 15 0 => 0 6; load 15 1 => 15; load 15 2 => 1;
         load 15 3 => 2 10; load 15 4 => 8 14; load 15 5 => 4 13; load 15 6 => 9 11; load 15 7 => 7 12; load 15 8 => 5;
-        load 16 0 => 8 15; load 16 1 => 11 16; load 16 2 => 10 14; load 16 3 => 6 12; load 16 4 => 3 17;
-        load 16 5 => 1 4; load 16 6 => 2 7; load 16 7 => 5 9; load 16 8 => 0; load 17 0 => 3 16; load 17 1 => 7 10;
-        load 17 2 => 6 17; load 17 3 => 5 8; load 17 4 => 11 13; load 17 5 => 1 14; load 17 6 => 9 12; load 17 7 => 0 2;
-        load 17 8 => 15; add 1 0 => 2; add 0 0 => 3; add 3 0 => 4; add 2 0 => 5; add 5 0 => 6; add 4 0 => 7;
-        add 7 0 => 8; add 6 0 => 9; add 9 0 => 10; add 8 0 => 11; add 11 0 => 12; add 10 0 => 13; add 13 0 => 14;
-        add 12 0 => 15; add 15 0 => 16; add 14 0 => 17; store 0 3 => 0; store 9 3 => 1; store 0 6 => 2; store 9 6 => 3;
-        store 0 4 => 4; store 9 4 => 5; store 0 1 => 6; store 9 1 => 7; store 0 2 => 8; store 9 2 => 9; store 0 0 => 10;
-        store 9 0 => 11; store 0 7 => 12; store 9 7 => 13; store 0 5 => 14; store 9 5 => 15; store 0 8 => 16;
-        store 9 8 => 17;
+        load 16 0 => 8 15; load 16 1 => 11; load 16 2 => 10 14; load 16 3 => 6 12; load 16 4 => 3; load 16 5 => 1 4;
+        load 16 6 => 2 7; load 16 7 => 5 9; load 16 8 => 0; load 17 0 => 3; load 17 1 => 7 10; load 17 2 => 6;
+        load 17 3 => 5 8; load 17 4 => 11 13; load 17 5 => 1 14; load 17 6 => 9 12; load 17 7 => 0 2; load 17 8 => 15;
+        add 1 0 => 2; add 0 0 => 3; add 3 0 => 4; add 2 0 => 5; add 5 0 => 6; add 4 0 => 7; add 7 0 => 8; add 6 0 => 9;
+        add 9 0 => 10; add 8 0 => 11; add 11 0 => 12; add 10 0 => 13; add 13 0 => 14; add 12 0 => 15; store 0 3 => 0;
+        store 9 3 => 1; store 0 6 => 2; store 9 6 => 3; store 0 4 => 4; store 9 4 => 5; store 0 1 => 6; store 9 1 => 7;
+        store 0 2 => 8; store 9 2 => 9; store 0 0 => 10; store 9 0 => 11; store 0 7 => 12; store 9 7 => 13;
+        store 0 5 => 14; store 9 5 => 15;
     }
 }
 
 straight_line! {
-    BCode18Lost0And9Narrow: 18 columns, 9 rows, upper 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8;
-    pass 9 {
-        load 1 0 => 4 6; load 1 1 => 2 8; load 1 2 => 3 7; load 1 4 => 1; load 1 6 => 0; load 1 7 => 5; load 2 0 => 1 8;
+    BCode18Lost0And9DataNarrow: 18 columns, 9 rows, upper 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8 8;
+    pass 8 {
+        load 1 0 => 4 6; load 1 1 => 2; load 1 2 => 3 7; load 1 4 => 1; load 1 6 => 0; load 1 7 => 5; load 2 0 => 1;
         load 2 1 => 3; load 2 3 => 4; load 2 4 => 2; load 2 5 => 7; load 2 6 => 5; load 2 7 => 0; load 2 8 => 6;
         load 3 0 => 3; load 3 1 => 5; load 3 2 => 2 4; load 3 3 => 1; load 3 5 => 7; load 3 6 => 0; load 3 7 => 6;
-        load 3 8 => 8; load 4 1 => 0 4; load 4 2 => 1; load 4 3 => 6; load 4 4 => 5; load 4 5 => 2; load 4 7 => 8;
-        load 4 8 => 3; load 5 0 => 4; load 5 1 => 1; load 5 2 => 5; load 5 3 => 8; load 5 4 => 0 7; load 5 5 => 2;
-        load 5 6 => 6; load 5 7 => 3; load 6 0 => 1 7; load 6 2 => 0; load 6 3 => 3; load 6 5 => 5; load 6 6 => 8;
-        load 6 7 => 6; load 6 8 => 4; load 7 3 => 7; load 7 4 => 2; load 7 5 => 0 5; load 7 6 => 3 6; load 7 7 => 4 8;
-        load 7 8 => 1; load 8 0 => 2; load 8 1 => 6; load 8 2 => 7; load 8 3 => 4; load 8 5 => 0; load 8 6 => 8;
-        load 8 7 => 1 3; load 10 0 => 5 7; load 10 1 => 3; load 10 2 => 2 6; load 10 4 => 0 8; load 10 6 => 1;
-        load 10 7 => 4; load 11 0 => 0; load 11 1 => 2; load 11 2 => 8; load 11 3 => 5; load 11 4 => 3; load 11 5 => 6;
-        load 11 6 => 4; load 11 7 => 1; load 11 8 => 7; load 12 0 => 2; load 12 1 => 4; load 12 2 => 3 5;
-        load 12 3 => 0; load 12 5 => 6 8; load 12 6 => 1; load 12 7 => 7; load 13 1 => 1 5; load 13 2 => 0;
-        load 13 3 => 7; load 13 4 => 4; load 13 5 => 3 8; load 13 8 => 2; load 14 0 => 5; load 14 1 => 0;
+        load 4 1 => 0 4; load 4 2 => 1; load 4 3 => 6; load 4 4 => 5; load 4 5 => 2; load 4 8 => 3; load 5 0 => 4;
+        load 5 1 => 1; load 5 2 => 5; load 5 4 => 0 7; load 5 5 => 2; load 5 6 => 6; load 5 7 => 3; load 6 0 => 1 7;
+        load 6 2 => 0; load 6 3 => 3; load 6 5 => 5; load 6 7 => 6; load 6 8 => 4; load 7 3 => 7; load 7 4 => 2;
+        load 7 5 => 0 5; load 7 6 => 3 6; load 7 7 => 4; load 7 8 => 1; load 8 0 => 2; load 8 1 => 6; load 8 2 => 7;
+        load 8 3 => 4; load 8 5 => 0; load 8 7 => 1 3; load 10 0 => 5 7; load 10 1 => 3; load 10 2 => 2 6;
+        load 10 4 => 0; load 10 6 => 1; load 10 7 => 4; load 11 0 => 0; load 11 1 => 2; load 11 3 => 5; load 11 4 => 3;
+        load 11 5 => 6; load 11 6 => 4; load 11 7 => 1; load 11 8 => 7; load 12 0 => 2; load 12 1 => 4;
+        load 12 2 => 3 5; load 12 3 => 0; load 12 5 => 6; load 12 6 => 1; load 12 7 => 7; load 13 1 => 1 5;
+        load 13 2 => 0; load 13 3 => 7; load 13 4 => 4; load 13 5 => 3; load 13 8 => 2; load 14 0 => 5; load 14 1 => 0;
         load 14 2 => 4; load 14 4 => 1 6; load 14 5 => 3; load 14 6 => 7; load 14 7 => 2; load 15 0 => 0 6;
-        load 15 2 => 1; load 15 3 => 2; load 15 4 => 8; load 15 5 => 4; load 15 7 => 7; load 15 8 => 5; load 16 0 => 8;
-        load 16 3 => 6; load 16 4 => 3; load 16 5 => 1 4; load 16 6 => 2 7; load 16 7 => 5; load 16 8 => 0;
-        load 17 0 => 3; load 17 1 => 7; load 17 2 => 6; load 17 3 => 5 8; load 17 5 => 1; load 17 7 => 0 2;
-        add 1 0 => 2; add 0 0 => 3; add 3 0 => 4; add 2 0 => 5; add 5 0 => 6; add 4 0 => 7; add 7 0 => 8;
-        store 0 3 => 0; store 9 3 => 1; store 0 6 => 2; store 9 6 => 3; store 0 4 => 4; store 9 4 => 5; store 0 1 => 6;
-        store 9 1 => 7; store 0 2 => 8;
+        load 15 2 => 1; load 15 3 => 2; load 15 5 => 4; load 15 7 => 7; load 15 8 => 5; load 16 3 => 6; load 16 4 => 3;
+        load 16 5 => 1 4; load 16 6 => 2 7; load 16 7 => 5; load 16 8 => 0; load 17 0 => 3; load 17 1 => 7;
+        load 17 2 => 6; load 17 3 => 5; load 17 5 => 1; load 17 7 => 0 2; add 1 0 => 2; add 0 0 => 3; add 3 0 => 4;
+        add 2 0 => 5; add 5 0 => 6; add 4 0 => 7; store 0 3 => 0; store 9 3 => 1; store 0 6 => 2; store 9 6 => 3;
+        store 0 4 => 4; store 9 4 => 5; store 0 1 => 6; store 9 1 => 7;
     }
-    pass 9 {
-        load 0 1 => 0; load 0 2 => 2; load 1 3 => 4 6; load 1 4 => 0; load 1 5 => 2 8; load 1 6 => 3; load 1 7 => 7;
-        load 1 8 => 1; load 2 1 => 3; load 2 2 => 0 4; load 2 3 => 7; load 2 4 => 5; load 2 5 => 2; load 2 6 => 6;
-        load 2 7 => 1; load 3 0 => 5; load 3 1 => 4; load 3 3 => 1; load 3 4 => 3 8; load 3 5 => 0; load 3 6 => 7;
-        load 3 7 => 6; load 4 0 => 4 8; load 4 2 => 3; load 4 3 => 5; load 4 4 => 2; load 4 5 => 0; load 4 6 => 1 6;
-        load 4 7 => 7; load 5 0 => 2; load 5 1 => 6; load 5 2 => 5; load 5 3 => 8; load 5 5 => 3; load 5 6 => 7;
-        load 5 7 => 1; load 5 8 => 4; load 6 1 => 5 7; load 6 2 => 8; load 6 3 => 2; load 6 4 => 0 6; load 6 5 => 3;
-        load 6 6 => 1; load 6 7 => 4; load 7 0 => 0 5; load 7 1 => 1 8; load 7 2 => 2 6; load 7 3 => 4; load 7 4 => 7;
-        load 8 0 => 8; load 8 1 => 2; load 8 2 => 7; load 8 3 => 0; load 8 4 => 1 3; load 8 5 => 6; load 8 6 => 4;
-        load 8 8 => 5; load 10 1 => 0; load 10 3 => 3 5; load 10 5 => 1 7; load 10 6 => 4; load 10 7 => 8;
-        load 10 8 => 2; load 11 0 => 0; load 11 1 => 4; load 11 2 => 3; load 11 3 => 8; load 11 4 => 6; load 11 5 => 1;
-        load 11 6 => 5; load 11 7 => 2; load 12 0 => 6; load 12 1 => 3; load 12 3 => 2; load 12 4 => 4 7;
-        load 12 6 => 8; load 12 7 => 5; load 12 8 => 0; load 13 0 => 3 7; load 13 2 => 4; load 13 3 => 6;
-        load 13 4 => 1; load 13 6 => 2 5; load 13 7 => 0 8; load 14 0 => 1; load 14 1 => 5; load 14 2 => 6;
-        load 14 3 => 0 7; load 14 5 => 4; load 14 6 => 8; load 14 7 => 2; load 14 8 => 3; load 15 1 => 6 8;
-        load 15 2 => 7; load 15 3 => 1; load 15 4 => 5; load 15 5 => 4; load 15 6 => 0 2; load 15 7 => 3;
-        load 16 0 => 6; load 16 1 => 2 7; load 16 2 => 1 5; load 16 3 => 3; load 16 4 => 8; load 16 7 => 0;
-        load 17 0 => 7; load 17 1 => 1; load 17 2 => 8; load 17 4 => 2 4; load 17 5 => 5; load 17 6 => 0 3;
-        load 17 8 => 6; add 0 0 => 1; add 2 0 => 3; add 1 0 => 4; add 4 0 => 5; add 3 0 => 6; add 6 0 => 7;
-        add 5 0 => 8; store 9 2 => 0; store 0 0 => 1; store 9 0 => 2; store 0 7 => 3; store 9 7 => 4; store 0 5 => 5;
-        store 9 5 => 6; store 0 8 => 7; store 9 8 => 8;
+    pass 8 {
+        load 0 1 => 1; load 1 1 => 0; load 1 3 => 5 7; load 1 4 => 1; load 1 5 => 3; load 1 6 => 4; load 1 8 => 2;
+        load 2 0 => 0; load 2 1 => 4; load 2 2 => 1 5; load 2 4 => 6; load 2 5 => 3; load 2 6 => 7; load 2 7 => 2;
+        load 3 0 => 6; load 3 1 => 5; load 3 3 => 2; load 3 4 => 4; load 3 5 => 1; load 3 7 => 7; load 3 8 => 0;
+        load 4 0 => 5; load 4 2 => 4; load 4 3 => 6; load 4 4 => 3; load 4 5 => 1; load 4 6 => 2 7; load 4 7 => 0;
+        load 5 0 => 3; load 5 1 => 7; load 5 2 => 6; load 5 3 => 0; load 5 5 => 4; load 5 7 => 2; load 5 8 => 5;
+        load 6 1 => 6; load 6 3 => 3; load 6 4 => 1 7; load 6 5 => 4; load 6 6 => 0 2; load 6 7 => 5; load 7 0 => 1 6;
+        load 7 1 => 2; load 7 2 => 3 7; load 7 3 => 5; load 7 7 => 0; load 8 1 => 3; load 8 3 => 1; load 8 4 => 2 4;
+        load 8 5 => 7; load 8 6 => 0 5; load 8 8 => 6; load 9 1 => 0; load 10 1 => 1; load 10 3 => 4 6; load 10 4 => 0;
+        load 10 5 => 2; load 10 6 => 5; load 10 8 => 3; load 11 0 => 1; load 11 1 => 5; load 11 2 => 0 4;
+        load 11 4 => 7; load 11 5 => 2; load 11 6 => 6; load 11 7 => 3; load 12 0 => 7; load 12 1 => 4; load 12 3 => 3;
+        load 12 4 => 5; load 12 5 => 0; load 12 7 => 6; load 12 8 => 1; load 13 0 => 4; load 13 2 => 5; load 13 3 => 7;
+        load 13 4 => 2; load 13 5 => 0; load 13 6 => 3 6; load 13 7 => 1; load 14 0 => 2; load 14 1 => 6;
+        load 14 2 => 7; load 14 3 => 1; load 14 5 => 5; load 14 7 => 3; load 14 8 => 4; load 15 1 => 7; load 15 3 => 2;
+        load 15 4 => 0 6; load 15 5 => 5; load 15 6 => 1 3; load 15 7 => 4; load 16 0 => 0 7; load 16 1 => 3;
+        load 16 2 => 2 6; load 16 3 => 4; load 16 7 => 1; load 17 1 => 2; load 17 3 => 0; load 17 4 => 3 5;
+        load 17 5 => 6; load 17 6 => 1 4; load 17 8 => 7; add 1 0 => 2; add 0 0 => 3; add 3 0 => 4; add 2 0 => 5;
+        add 5 0 => 6; add 4 0 => 7; store 0 2 => 0; store 9 2 => 1; store 0 0 => 2; store 9 0 => 3; store 0 7 => 4;
+        store 9 7 => 5; store 0 5 => 6; store 9 5 => 7;
     }
 }

@@ -11,8 +11,8 @@ pub(super) const TABLE: &[StraightLine] = &[
     entry!("b-code:4 encode", BCode4Encode, BCode4Encode),
     entry!("b-code:4 lost 0", BCode4Lost0, BCode4Lost0),
     entry!("b-code:4 lost 0 data", BCode4Lost0Data, BCode4Lost0Data),
-    entry!("b-code:4 lost 0 1", BCode4Lost0And1, BCode4Lost0And1),
-    entry!("b-code:4 lost 0 2", BCode4Lost0And2, BCode4Lost0And2),
+    entry!("b-code:4 lost 0 1 data", BCode4Lost0And1Data, BCode4Lost0And1Data),
+    entry!("b-code:4 lost 0 2 data", BCode4Lost0And2Data, BCode4Lost0And2Data),
 ];
 
 straight_line! {
@@ -38,17 +38,15 @@ straight_line! {
 }
 
 straight_line! {
-    BCode4Lost0And1: 4 columns, 2 rows, upper 1 1 1 1;
-    pass 4 {
-        load 2 0 => 0 1; load 2 1 => 2; load 3 0 => 0 3; load 3 1 => 1; add 1 0 => 2; add 2 0 => 3; store 0 1 => 0;
-        store 1 0 => 1; store 0 0 => 2; store 1 1 => 3;
+    BCode4Lost0And1Data: 4 columns, 2 rows, upper 1 1 1 1;
+    pass 2 {
+        load 2 0 => 0; load 2 1 => 1; load 3 1 => 0; add 0 0 => 1; store 1 0 => 0; store 0 0 => 1;
     }
 }
 
 straight_line! {
-    BCode4Lost0And2: 4 columns, 2 rows, upper 1 1 1 1;
-    pass 4 {
-        load 1 0 => 1 3; load 1 1 => 0; load 3 0 => 0 2; load 3 1 => 1; add 1 0 => 2; add 0 0 => 3; store 0 0 => 0;
-        store 2 0 => 1; store 0 1 => 2; store 2 1 => 3;
+    BCode4Lost0And2Data: 4 columns, 2 rows, upper 1 1 1 1;
+    pass 2 {
+        load 1 0 => 1; load 1 1 => 0; load 3 0 => 0; load 3 1 => 1; store 0 0 => 0; store 2 0 => 1;
     }
 }

@@ -11,9 +11,9 @@ pub(super) const TABLE: &[StraightLine] = &[
     entry!("b-code:5 encode", BCode5Encode, BCode5Encode),
     entry!("b-code:5 lost 0", BCode5Lost0, BCode5Lost0),
     entry!("b-code:5 lost 0 data", BCode5Lost0Data, BCode5Lost0Data),
-    entry!("b-code:5 lost 0 1", BCode5Lost0And1, BCode5Lost0And1),
-    entry!("b-code:5 lost 0 2", BCode5Lost0And2, BCode5Lost0And2),
-    entry!("b-code:5 lost 0 4", BCode5Lost0And4, BCode5Lost0And4),
+    entry!("b-code:5 lost 0 1 data", BCode5Lost0And1Data, BCode5Lost0And1Data),
+    entry!("b-code:5 lost 0 2 data", BCode5Lost0And2Data, BCode5Lost0And2Data),
+    entry!("b-code:5 lost 0 4 data", BCode5Lost0And4Data, BCode5Lost0And4Data),
     entry!("b-code:5 lost 4", BCode5Lost4, BCode5Lost4),
 ];
 
@@ -41,26 +41,26 @@ straight_line! {
 }
 
 straight_line! {
-    BCode5Lost0And1: 5 columns, 2 rows, upper 1 1 1 1 2;
-    pass 4 {
-        load 2 0 => 0 1; load 2 1 => 2; load 3 0 => 0 3; load 3 1 => 1; load_turned 4 0 => 0 2; load_turned 4 1 => 1 3;
-        add 1 0 => 2; add 2 0 => 3; store 0 1 => 0; store 1 0 => 1; store 0 0 => 2; store 1 1 => 3;
+    BCode5Lost0And1Data: 5 columns, 2 rows, upper 1 1 1 1 2;
+    pass 2 {
+        load 2 0 => 0; load 2 1 => 1; load 3 1 => 0; load_turned 4 0 => 1; load_turned 4 1 => 0; add 0 0 => 1;
+        store 1 0 => 0; store 0 0 => 1;
     }
 }
 
 straight_line! {
-    BCode5Lost0And2: 5 columns, 2 rows, upper 1 1 1 1 2;
-    pass 4 {
-        load 1 0 => 1 3; load 1 1 => 0; load 3 0 => 0 2; load 3 1 => 1; load_turned 4 0 => 2 3; load_turned 4 1 => 0 1;
-        add 1 0 => 2; add 0 0 => 3; store 0 0 => 0; store 2 0 => 1; store 0 1 => 2; store 2 1 => 3;
+    BCode5Lost0And2Data: 5 columns, 2 rows, upper 1 1 1 1 2;
+    pass 2 {
+        load 1 0 => 1; load 1 1 => 0; load 3 0 => 0; load 3 1 => 1; load_turned 4 1 => 0 1; store 0 0 => 0;
+        store 2 0 => 1;
     }
 }
 
 straight_line! {
-    BCode5Lost0And4: 5 columns, 2 rows, upper 1 1 1 1 2;
-    pass 4 {
-        load 1 0 => 0 2; load 1 1 => 1; load 2 0 => 0 3; load 2 1 => 2; load 3 0 => 1 3; load 3 1 => 0; add 0 0 => 1;
-        add 1 0 => 2; add 2 0 => 3; store_turned 4 1 => 0; store 0 0 => 1; store_turned 4 0 => 2; store 0 1 => 3;
+    BCode5Lost0And4Data: 5 columns, 2 rows, upper 1 1 1 1 2;
+    pass 3 {
+        load 1 0 => 0 2; load 1 1 => 1; load 2 0 => 0; load 2 1 => 2; load 3 0 => 1; load 3 1 => 0; add 0 0 => 1;
+        add 1 0 => 2; store_turned 4 1 => 0; store 0 0 => 1; store_turned 4 0 => 2;
     }
 }
 

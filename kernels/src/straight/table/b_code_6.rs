@@ -11,9 +11,9 @@ pub(super) const TABLE: &[StraightLine] = &[
     entry!("b-code:6 encode", BCode6Encode, BCode6Encode),
     entry!("b-code:6 lost 0", BCode6Lost0, BCode6Lost0),
     entry!("b-code:6 lost 0 data", BCode6Lost0Data, BCode6Lost0Data),
-    entry!("b-code:6 lost 0 1", BCode6Lost0And1, BCode6Lost0And1),
-    entry!("b-code:6 lost 0 2", BCode6Lost0And2, BCode6Lost0And2),
-    entry!("b-code:6 lost 0 3", BCode6Lost0And3, BCode6Lost0And3),
+    entry!("b-code:6 lost 0 1 data", BCode6Lost0And1Data, BCode6Lost0And1Data),
+    entry!("b-code:6 lost 0 2 data", BCode6Lost0And2Data, BCode6Lost0And2Data),
+    entry!("b-code:6 lost 0 3 data", BCode6Lost0And3Data, BCode6Lost0And3Data),
 ];
 
 straight_line! {
@@ -42,31 +42,28 @@ straight_line! {
 }
 
 straight_line! {
-    BCode6Lost0And1: 6 columns, 3 rows, upper 2 2 2 2 2 2;
-    pass 6 {
-        load 2 0 => 0 4; load 2 1 => 3 5; load 2 2 => 1; load 3 0 => 2 5; load 3 1 => 1 3; load 3 2 => 0;
-        load 4 0 => 3 4; load 4 1 => 0 1; load 4 2 => 2; load 5 0 => 1 5; load 5 1 => 0 2; load 5 2 => 4; add 1 0 => 2;
-        add 0 0 => 3; add 2 0 => 4; add 4 0 => 5; store 0 0 => 0; store 1 0 => 1; store 0 1 => 2; store 1 2 => 3;
-        store 1 1 => 4; store 0 2 => 5;
+    BCode6Lost0And1Data: 6 columns, 3 rows, upper 2 2 2 2 2 2;
+    pass 4 {
+        load 2 0 => 0 3; load 2 2 => 1; load 3 0 => 2; load 3 1 => 1; load 3 2 => 0; load 4 0 => 3; load 4 1 => 0 1;
+        load 4 2 => 2; load 5 0 => 1; load 5 1 => 0 2; load 5 2 => 3; add 1 0 => 2; add 2 0 => 3; store 0 0 => 0;
+        store 1 0 => 1; store 0 1 => 2; store 1 1 => 3;
     }
 }
 
 straight_line! {
-    BCode6Lost0And2: 6 columns, 3 rows, upper 2 2 2 2 2 2;
-    pass 6 {
-        load 1 0 => 0 1; load 1 1 => 2 5; load 1 2 => 4; load 3 0 => 0 5; load 3 1 => 1 4; load 3 2 => 3;
-        load 4 0 => 2 4; load 4 1 => 1 3; load 4 2 => 0; load 5 0 => 1 5; load 5 1 => 0 3; load 5 2 => 2; add 0 0 => 2;
-        add 2 0 => 3; add 3 0 => 4; add 4 0 => 5; store 0 1 => 0; store 2 2 => 1; store 2 0 => 2; store 0 0 => 3;
-        store 2 1 => 4; store 0 2 => 5;
+    BCode6Lost0And2Data: 6 columns, 3 rows, upper 2 2 2 2 2 2;
+    pass 4 {
+        load 1 0 => 0; load 1 1 => 1; load 1 2 => 3; load 3 0 => 0; load 3 1 => 3; load 3 2 => 2; load 4 0 => 1 3;
+        load 4 1 => 2; load 4 2 => 0; load 5 1 => 0 2; load 5 2 => 1; add 0 0 => 1; add 1 0 => 2; add 2 0 => 3;
+        store 0 1 => 0; store 2 0 => 1; store 0 0 => 2; store 2 1 => 3;
     }
 }
 
 straight_line! {
-    BCode6Lost0And3: 6 columns, 3 rows, upper 2 2 2 2 2 2;
-    pass 6 {
-        load 1 0 => 1 3; load 1 1 => 0 4; load 1 2 => 2; load 2 0 => 0 5; load 2 1 => 2 4; load 2 2 => 1;
-        load 4 0 => 0 2; load 4 1 => 1 5; load 4 2 => 3; load 5 0 => 1 4; load 5 1 => 3 5; load 5 2 => 0; add 1 0 => 2;
-        add 0 0 => 3; add 3 0 => 4; add 2 0 => 5; store 0 1 => 0; store 3 1 => 1; store 0 0 => 2; store 3 0 => 3;
-        store 0 2 => 4; store 3 2 => 5;
+    BCode6Lost0And3Data: 6 columns, 3 rows, upper 2 2 2 2 2 2;
+    pass 4 {
+        load 1 0 => 1 3; load 1 1 => 0; load 1 2 => 2; load 2 0 => 0; load 2 1 => 2; load 2 2 => 1; load 4 0 => 0 2;
+        load 4 1 => 1; load 4 2 => 3; load 5 0 => 1; load 5 1 => 3; load 5 2 => 0; add 1 0 => 2; add 0 0 => 3;
+        store 0 1 => 0; store 3 1 => 1; store 0 0 => 2; store 3 0 => 3;
     }
 }

@@ -11,37 +11,37 @@ pub(super) const TABLE: &[StraightLine] = &[
     entry!("x-code:11 encode", XCode11Encode, XCode11EncodeNarrow),
     entry!("x-code:11 lost 0", XCode11Lost0, XCode11Lost0),
     entry!("x-code:11 lost 0 data", XCode11Lost0Data, XCode11Lost0Data),
-    entry!("x-code:11 lost 0 1", XCode11Lost0And1, XCode11Lost0And1Narrow),
-    entry!("x-code:11 lost 0 2", XCode11Lost0And2, XCode11Lost0And2Narrow),
-    entry!("x-code:11 lost 0 3", XCode11Lost0And3, XCode11Lost0And3Narrow),
-    entry!("x-code:11 lost 0 4", XCode11Lost0And4, XCode11Lost0And4Narrow),
-    entry!("x-code:11 lost 0 5", XCode11Lost0And5, XCode11Lost0And5Narrow),
+    entry!("x-code:11 lost 0 1 data", XCode11Lost0And1Data, XCode11Lost0And1DataNarrow),
+    entry!("x-code:11 lost 0 2 data", XCode11Lost0And2Data, XCode11Lost0And2DataNarrow),
+    entry!("x-code:11 lost 0 3 data", XCode11Lost0And3Data, XCode11Lost0And3DataNarrow),
+    entry!("x-code:11 lost 0 4 data", XCode11Lost0And4Data, XCode11Lost0And4DataNarrow),
+    entry!("x-code:11 lost 0 5 data", XCode11Lost0And5Data, XCode11Lost0And5DataNarrow),
 ];
 
 straight_line! {
     XCode11Encode: 11 columns, 11 rows, upper 9 9 9 9 9 9 9 9 9 9 9;
     pass 22 {
-        load 0 0 => 5 18; load 0 1 => 7 16; load 0 2 => 9 14; load 0 3 => 11 12; load 0 4 => 10 13; load 0 5 => 8 15;
-        load 0 6 => 6 17; load 0 7 => 4 19; load 0 8 => 2 21; load 1 0 => 7 20; load 1 1 => 9 18; load 1 2 => 11 16;
-        load 1 3 => 13 14; load 1 4 => 12 15; load 1 5 => 10 17; load 1 6 => 8 19; load 1 7 => 6 21; load 1 8 => 1 4;
-        load 2 0 => 0 9; load 2 1 => 11 20; load 2 2 => 13 18; load 2 3 => 15 16; load 2 4 => 14 17; load 2 5 => 12 19;
-        load 2 6 => 10 21; load 2 7 => 1 8; load 2 8 => 3 6; load 3 0 => 2 11; load 3 1 => 0 13; load 3 2 => 15 20;
-        load 3 3 => 17 18; load 3 4 => 16 19; load 3 5 => 14 21; load 3 6 => 1 12; load 3 7 => 3 10; load 3 8 => 5 8;
-        load 4 0 => 4 13; load 4 1 => 2 15; load 4 2 => 0 17; load 4 3 => 19 20; load 4 4 => 18 21; load 4 5 => 1 16;
-        load 4 6 => 3 14; load 4 7 => 5 12; load 4 8 => 7 10; load 5 0 => 6 15; load 5 1 => 4 17; load 5 2 => 2 19;
-        load 5 3 => 0 21; load 5 4 => 1 20; load 5 5 => 3 18; load 5 6 => 5 16; load 5 7 => 7 14; load 5 8 => 9 12;
-        load 6 0 => 8 17; load 6 1 => 6 19; load 6 2 => 4 21; load 6 3 => 1 2; load 6 4 => 0 3; load 6 5 => 5 20;
-        load 6 6 => 7 18; load 6 7 => 9 16; load 6 8 => 11 14; load 7 0 => 10 19; load 7 1 => 8 21; load 7 2 => 1 6;
-        load 7 3 => 3 4; load 7 4 => 2 5; load 7 5 => 0 7; load 7 6 => 9 20; load 7 7 => 11 18; load 7 8 => 13 16;
-        load 8 0 => 12 21; load 8 1 => 1 10; load 8 2 => 3 8; load 8 3 => 5 6; load 8 4 => 4 7; load 8 5 => 2 9;
-        load 8 6 => 0 11; load 8 7 => 13 20; load 8 8 => 15 18; load 9 0 => 1 14; load 9 1 => 3 12; load 9 2 => 5 10;
-        load 9 3 => 7 8; load 9 4 => 6 9; load 9 5 => 4 11; load 9 6 => 2 13; load 9 7 => 0 15; load 9 8 => 17 20;
-        load 10 0 => 3 16; load 10 1 => 5 14; load 10 2 => 7 12; load 10 3 => 9 10; load 10 4 => 8 11;
-        load 10 5 => 6 13; load 10 6 => 4 15; load 10 7 => 2 17; load 10 8 => 0 19; store 0 9 => 0; store 0 10 => 1;
-        store 1 9 => 2; store 1 10 => 3; store 2 9 => 4; store 2 10 => 5; store 3 9 => 6; store 3 10 => 7;
-        store 4 9 => 8; store 4 10 => 9; store 5 9 => 10; store 5 10 => 11; store 6 9 => 12; store 6 10 => 13;
-        store 7 9 => 14; store 7 10 => 15; store 8 9 => 16; store 8 10 => 17; store 9 9 => 18; store 9 10 => 19;
-        store 10 9 => 20; store 10 10 => 21;
+        load 0 0 => 5 18; load 1 0 => 7 20; load 2 0 => 0 9; load 3 0 => 2 11; load 4 0 => 4 13; load 5 0 => 6 15;
+        load 6 0 => 8 17; load 7 0 => 10 19; load 8 0 => 12 21; load 9 0 => 1 14; load 10 0 => 3 16; load 0 1 => 7 16;
+        load 1 1 => 9 18; load 2 1 => 11 20; load 3 1 => 0 13; load 4 1 => 2 15; load 5 1 => 4 17; load 6 1 => 6 19;
+        load 7 1 => 8 21; load 8 1 => 1 10; load 9 1 => 3 12; load 10 1 => 5 14; load 0 2 => 9 14; load 1 2 => 11 16;
+        load 2 2 => 13 18; load 3 2 => 15 20; load 4 2 => 0 17; load 5 2 => 2 19; load 6 2 => 4 21; load 7 2 => 1 6;
+        load 8 2 => 3 8; load 9 2 => 5 10; load 10 2 => 7 12; load 0 3 => 11 12; load 1 3 => 13 14; load 2 3 => 15 16;
+        load 3 3 => 17 18; load 4 3 => 19 20; load 5 3 => 0 21; load 6 3 => 1 2; load 7 3 => 3 4; load 8 3 => 5 6;
+        load 9 3 => 7 8; load 10 3 => 9 10; load 0 4 => 10 13; load 1 4 => 12 15; load 2 4 => 14 17; load 3 4 => 16 19;
+        load 4 4 => 18 21; load 5 4 => 1 20; load 6 4 => 0 3; load 7 4 => 2 5; load 8 4 => 4 7; load 9 4 => 6 9;
+        load 10 4 => 8 11; load 0 5 => 8 15; load 1 5 => 10 17; load 2 5 => 12 19; load 3 5 => 14 21; load 4 5 => 1 16;
+        load 5 5 => 3 18; load 6 5 => 5 20; load 7 5 => 0 7; load 8 5 => 2 9; load 9 5 => 4 11; load 10 5 => 6 13;
+        load 0 6 => 6 17; load 1 6 => 8 19; load 2 6 => 10 21; load 3 6 => 1 12; load 4 6 => 3 14; load 5 6 => 5 16;
+        load 6 6 => 7 18; load 7 6 => 9 20; load 8 6 => 0 11; load 9 6 => 2 13; load 10 6 => 4 15; load 0 7 => 4 19;
+        load 1 7 => 6 21; load 2 7 => 1 8; load 3 7 => 3 10; load 4 7 => 5 12; load 5 7 => 7 14; load 6 7 => 9 16;
+        load 7 7 => 11 18; load 8 7 => 13 20; load 9 7 => 0 15; load 10 7 => 2 17; load 0 8 => 2 21; load 1 8 => 1 4;
+        load 2 8 => 3 6; load 3 8 => 5 8; load 4 8 => 7 10; load 5 8 => 9 12; load 6 8 => 11 14; load 7 8 => 13 16;
+        load 8 8 => 15 18; load 9 8 => 17 20; load 10 8 => 0 19; store 0 9 => 0; store 0 10 => 1; store 1 9 => 2;
+        store 1 10 => 3; store 2 9 => 4; store 2 10 => 5; store 3 9 => 6; store 3 10 => 7; store 4 9 => 8;
+        store 4 10 => 9; store 5 9 => 10; store 5 10 => 11; store 6 9 => 12; store 6 10 => 13; store 7 9 => 14;
+        store 7 10 => 15; store 8 9 => 16; store 8 10 => 17; store 9 9 => 18; store 9 10 => 19; store 10 9 => 20;
+        store 10 10 => 21;
     }
 }
 
@@ -118,328 +118,296 @@ straight_line! {
 }
 
 straight_line! {
-    XCode11Lost0And1: 11 columns, 11 rows, upper 9 9 9 9 9 9 9 9 9 9 9;
-    pass 22 {
-        load 2 0 => 1 6; load 2 1 => 2 8; load 2 2 => 5 10; load 2 3 => 7 12; load 2 4 => 9 14; load 2 5 => 11 16;
-        load 2 6 => 13 18; load 2 7 => 15 20; load 2 8 => 3 17; load 2 9 => 19; load 2 10 => 0; load 3 0 => 8 21;
-        load 3 1 => 1 10; load 3 2 => 2 12; load 3 3 => 5 14; load 3 4 => 7 16; load 3 5 => 9 18; load 3 6 => 11 20;
-        load 3 7 => 3 13; load 3 8 => 0 15; load 3 9 => 17; load 3 10 => 4; load 4 0 => 10 19; load 4 1 => 12 21;
-        load 4 2 => 1 14; load 4 3 => 2 16; load 4 4 => 5 18; load 4 5 => 7 20; load 4 6 => 3 9; load 4 7 => 0 11;
-        load 4 8 => 4 13; load 4 9 => 15; load 4 10 => 6; load 5 0 => 12 17; load 5 1 => 14 19; load 5 2 => 16 21;
-        load 5 3 => 1 18; load 5 4 => 2 20; load 5 5 => 3 5; load 5 6 => 0 7; load 5 7 => 4 9; load 5 8 => 6 11;
-        load 5 9 => 13; load 5 10 => 8; load 6 0 => 14 15; load 6 1 => 16 17; load 6 2 => 18 19; load 6 3 => 20 21;
-        load 6 4 => 1 3; load 6 5 => 0 2; load 6 6 => 4 5; load 6 7 => 6 7; load 6 8 => 8 9; load 6 9 => 11;
-        load 6 10 => 10; load 7 0 => 13 16; load 7 1 => 15 18; load 7 2 => 17 20; load 7 3 => 3 19; load 7 4 => 0 21;
-        load 7 5 => 1 4; load 7 6 => 2 6; load 7 7 => 5 8; load 7 8 => 7 10; load 7 9 => 9; load 7 10 => 12;
-        load 8 0 => 11 18; load 8 1 => 13 20; load 8 2 => 3 15; load 8 3 => 0 17; load 8 4 => 4 19; load 8 5 => 6 21;
-        load 8 6 => 1 8; load 8 7 => 2 10; load 8 8 => 5 12; load 8 9 => 7; load 8 10 => 14; load 9 0 => 9 20;
-        load 9 1 => 3 11; load 9 2 => 0 13; load 9 3 => 4 15; load 9 4 => 6 17; load 9 5 => 8 19; load 9 6 => 10 21;
-        load 9 7 => 1 12; load 9 8 => 2 14; load 9 9 => 5; load 9 10 => 16; load 10 0 => 3 7; load 10 1 => 0 9;
-        load 10 2 => 4 11; load 10 3 => 6 13; load 10 4 => 8 15; load 10 5 => 10 17; load 10 6 => 12 19;
-        load 10 7 => 14 21; load 10 8 => 1 16; load 10 9 => 2; load 10 10 => 18; add 2 0 => 4; add 0 0 => 5;
-        add 5 0 => 6; add 4 0 => 7; add 7 0 => 8; add 6 0 => 9; add 9 0 => 10; add 8 0 => 11; add 11 0 => 12;
-        add 10 0 => 13; add 13 0 => 14; add 12 0 => 15; add 15 0 => 16; add 14 0 => 17; add 17 0 => 18; add 16 0 => 19;
-        add 19 0 => 20; add 18 0 => 21; store 0 0 => 0; store 0 9 => 1; store 1 0 => 2; store 1 10 => 3; store 0 1 => 4;
-        store 1 1 => 5; store 0 2 => 6; store 1 2 => 7; store 0 3 => 8; store 1 3 => 9; store 0 4 => 10;
-        store 1 4 => 11; store 0 5 => 12; store 1 5 => 13; store 0 6 => 14; store 1 6 => 15; store 0 7 => 16;
-        store 1 7 => 17; store 0 8 => 18; store 1 8 => 19; store 0 10 => 20; store 1 9 => 21;
+    XCode11Lost0And1Data: 11 columns, 11 rows, upper 9 9 9 9 9 9 9 9 9 9 9;
+    pass 18 {
+        load 2 0 => 4; load 3 0 => 6; load 4 0 => 8 17; load 5 0 => 10 15; load 6 0 => 12 13; load 7 0 => 11 14;
+        load 8 0 => 9 16; load 9 0 => 7; load 10 0 => 5; load 2 1 => 1 6; load 3 1 => 8; load 4 1 => 10;
+        load 5 1 => 12 17; load 6 1 => 14 15; load 7 1 => 13 16; load 8 1 => 11; load 9 1 => 9; load 10 1 => 0 7;
+        load 2 2 => 3 8; load 3 2 => 1 10; load 4 2 => 12; load 5 2 => 14; load 6 2 => 16 17; load 7 2 => 15;
+        load 8 2 => 13; load 9 2 => 0 11; load 10 2 => 2 9; load 2 3 => 5 10; load 3 3 => 3 12; load 4 3 => 1 14;
+        load 5 3 => 16; load 7 3 => 17; load 8 3 => 0 15; load 9 3 => 2 13; load 10 3 => 4 11; load 2 4 => 7 12;
+        load 3 4 => 5 14; load 4 4 => 3 16; load 5 4 => 1; load 7 4 => 0; load 8 4 => 2 17; load 9 4 => 4 15;
+        load 10 4 => 6 13; load 2 5 => 9 14; load 3 5 => 7 16; load 4 5 => 5; load 5 5 => 3; load 6 5 => 0 1;
+        load 7 5 => 2; load 8 5 => 4; load 9 5 => 6 17; load 10 5 => 8 15; load 2 6 => 11 16; load 3 6 => 9;
+        load 4 6 => 7; load 5 6 => 0 5; load 6 6 => 2 3; load 7 6 => 1 4; load 8 6 => 6; load 9 6 => 8;
+        load 10 6 => 10 17; load 2 7 => 13; load 3 7 => 11; load 4 7 => 0 9; load 5 7 => 2 7; load 6 7 => 4 5;
+        load 7 7 => 3 6; load 8 7 => 1 8; load 9 7 => 10; load 10 7 => 12; load 2 8 => 15; load 3 8 => 0 13;
+        load 4 8 => 2 11; load 5 8 => 4 9; load 6 8 => 6 7; load 7 8 => 5 8; load 8 8 => 3 10; load 9 8 => 1 12;
+        load 10 8 => 14; load 2 9 => 17; load 3 9 => 15; load 4 9 => 13; load 5 9 => 11; load 6 9 => 9; load 7 9 => 7;
+        load 8 9 => 5; load 9 9 => 3; load 10 9 => 1; load 2 10 => 0; load 3 10 => 2; load 4 10 => 4; load 5 10 => 6;
+        load 6 10 => 8; load 7 10 => 10; load 8 10 => 12; load 9 10 => 14; load 10 10 => 16; add 1 0 => 2; add 0 0 => 3;
+        add 3 0 => 4; add 2 0 => 5; add 5 0 => 6; add 4 0 => 7; add 7 0 => 8; add 6 0 => 9; add 9 0 => 10;
+        add 8 0 => 11; add 11 0 => 12; add 10 0 => 13; add 13 0 => 14; add 12 0 => 15; add 15 0 => 16; add 14 0 => 17;
+        store 0 0 => 0; store 1 0 => 1; store 0 1 => 2; store 1 1 => 3; store 0 2 => 4; store 1 2 => 5; store 0 3 => 6;
+        store 1 3 => 7; store 0 4 => 8; store 1 4 => 9; store 0 5 => 10; store 1 5 => 11; store 0 6 => 12;
+        store 1 6 => 13; store 0 7 => 14; store 1 7 => 15; store 0 8 => 16; store 1 8 => 17;
     }
 }
 
 straight_line! {
-    XCode11Lost0And1Narrow: 11 columns, 11 rows, upper 9 9 9 9 9 9 9 9 9 9 9;
-    pass 11 {
-        load 2 0 => 1 6; load 2 1 => 2 8; load 2 2 => 5 10; load 2 3 => 7; load 2 4 => 9; load 2 8 => 3; load 2 10 => 0;
-        load 3 0 => 8; load 3 1 => 1 10; load 3 2 => 2; load 3 3 => 5; load 3 4 => 7; load 3 5 => 9; load 3 7 => 3;
-        load 3 8 => 0; load 3 10 => 4; load 4 0 => 10; load 4 2 => 1; load 4 3 => 2; load 4 4 => 5; load 4 5 => 7;
-        load 4 6 => 3 9; load 4 7 => 0; load 4 8 => 4; load 4 10 => 6; load 5 3 => 1; load 5 4 => 2; load 5 5 => 3 5;
-        load 5 6 => 0 7; load 5 7 => 4 9; load 5 8 => 6; load 5 10 => 8; load 6 4 => 1 3; load 6 5 => 0 2;
-        load 6 6 => 4 5; load 6 7 => 6 7; load 6 8 => 8 9; load 6 10 => 10; load 7 3 => 3; load 7 4 => 0;
-        load 7 5 => 1 4; load 7 6 => 2 6; load 7 7 => 5 8; load 7 8 => 7 10; load 7 9 => 9; load 8 2 => 3;
-        load 8 3 => 0; load 8 4 => 4; load 8 5 => 6; load 8 6 => 1 8; load 8 7 => 2 10; load 8 8 => 5; load 8 9 => 7;
-        load 9 0 => 9; load 9 1 => 3; load 9 2 => 0; load 9 3 => 4; load 9 4 => 6; load 9 5 => 8; load 9 6 => 10;
-        load 9 7 => 1; load 9 8 => 2; load 9 9 => 5; load 10 0 => 3 7; load 10 1 => 0 9; load 10 2 => 4; load 10 3 => 6;
-        load 10 4 => 8; load 10 5 => 10; load 10 8 => 1; load 10 9 => 2; add 2 0 => 4; add 0 0 => 5; add 5 0 => 6;
-        add 4 0 => 7; add 7 0 => 8; add 6 0 => 9; add 9 0 => 10; store 0 0 => 0; store 0 9 => 1; store 1 0 => 2;
-        store 1 10 => 3; store 0 1 => 4; store 1 1 => 5; store 0 2 => 6; store 1 2 => 7; store 0 3 => 8; store 1 3 => 9;
-        store 0 4 => 10;
+    XCode11Lost0And1DataNarrow: 11 columns, 11 rows, upper 9 9 9 9 9 9 9 9 9 9 9;
+    pass 9 {
+        load 2 0 => 4; load 2 1 => 1 6; load 2 2 => 3 8; load 2 3 => 5; load 2 4 => 7; load 2 10 => 0; load 3 0 => 6;
+        load 3 1 => 8; load 3 2 => 1; load 3 3 => 3; load 3 4 => 5; load 3 5 => 7; load 3 8 => 0; load 3 10 => 2;
+        load 4 0 => 8; load 4 3 => 1; load 4 4 => 3; load 4 5 => 5; load 4 6 => 7; load 4 7 => 0; load 4 8 => 2;
+        load 4 10 => 4; load 5 4 => 1; load 5 5 => 3; load 5 6 => 0 5; load 5 7 => 2 7; load 5 8 => 4; load 5 10 => 6;
+        load 6 5 => 0 1; load 6 6 => 2 3; load 6 7 => 4 5; load 6 8 => 6 7; load 6 10 => 8; load 7 4 => 0;
+        load 7 5 => 2; load 7 6 => 1 4; load 7 7 => 3 6; load 7 8 => 5 8; load 7 9 => 7; load 8 3 => 0; load 8 4 => 2;
+        load 8 5 => 4; load 8 6 => 6; load 8 7 => 1 8; load 8 8 => 3; load 8 9 => 5; load 9 0 => 7; load 9 2 => 0;
+        load 9 3 => 2; load 9 4 => 4; load 9 5 => 6; load 9 6 => 8; load 9 8 => 1; load 9 9 => 3; load 10 0 => 5;
+        load 10 1 => 0 7; load 10 2 => 2; load 10 3 => 4; load 10 4 => 6; load 10 5 => 8; load 10 9 => 1; add 1 0 => 2;
+        add 0 0 => 3; add 3 0 => 4; add 2 0 => 5; add 5 0 => 6; add 4 0 => 7; add 7 0 => 8; store 0 0 => 0;
+        store 1 0 => 1; store 0 1 => 2; store 1 1 => 3; store 0 2 => 4; store 1 2 => 5; store 0 3 => 6; store 1 3 => 7;
+        store 0 4 => 8;
     }
-    pass 11 {
-        load 0 3 => 0; load 0 4 => 2; load 2 3 => 1; load 2 4 => 3; load 2 5 => 0 5; load 2 6 => 2 7; load 2 7 => 4 9;
-        load 2 8 => 6; load 2 9 => 8; load 3 0 => 10; load 3 2 => 1; load 3 3 => 3; load 3 4 => 5; load 3 5 => 7;
-        load 3 6 => 0 9; load 3 7 => 2; load 3 8 => 4; load 3 9 => 6; load 4 0 => 8; load 4 1 => 1 10; load 4 2 => 3;
-        load 4 3 => 5; load 4 4 => 7; load 4 5 => 9; load 4 7 => 0; load 4 8 => 2; load 4 9 => 4; load 5 0 => 1 6;
-        load 5 1 => 3 8; load 5 2 => 5 10; load 5 3 => 7; load 5 4 => 9; load 5 8 => 0; load 5 9 => 2; load 6 0 => 3 4;
-        load 6 1 => 5 6; load 6 2 => 7 8; load 6 3 => 9 10; load 6 9 => 0; load 7 0 => 2 5; load 7 1 => 4 7;
-        load 7 2 => 6 9; load 7 3 => 8; load 7 4 => 10; load 7 10 => 1; load 8 0 => 0 7; load 8 1 => 2 9; load 8 2 => 4;
-        load 8 3 => 6; load 8 4 => 8; load 8 5 => 10; load 8 8 => 1; load 8 10 => 3; load 9 0 => 9; load 9 1 => 0;
-        load 9 2 => 2; load 9 3 => 4; load 9 4 => 6; load 9 5 => 8; load 9 6 => 10; load 9 7 => 1; load 9 8 => 3;
-        load 9 10 => 5; load 10 2 => 0; load 10 3 => 2; load 10 4 => 4; load 10 5 => 6; load 10 6 => 1 8;
-        load 10 7 => 3 10; load 10 8 => 5; load 10 10 => 7; add 0 0 => 1; add 2 0 => 3; add 1 0 => 4; add 4 0 => 5;
-        add 3 0 => 6; add 6 0 => 7; add 5 0 => 8; add 8 0 => 9; add 7 0 => 10; store 1 4 => 0; store 0 5 => 1;
-        store 1 5 => 2; store 0 6 => 3; store 1 6 => 4; store 0 7 => 5; store 1 7 => 6; store 0 8 => 7; store 1 8 => 8;
-        store 0 10 => 9; store 1 9 => 10;
+    pass 9 {
+        load 0 3 => 0; load 0 4 => 2; load 2 3 => 1; load 2 4 => 3; load 2 5 => 0 5; load 2 6 => 2 7; load 2 7 => 4;
+        load 2 8 => 6; load 2 9 => 8; load 3 2 => 1; load 3 3 => 3; load 3 4 => 5; load 3 5 => 7; load 3 6 => 0;
+        load 3 7 => 2; load 3 8 => 4; load 3 9 => 6; load 4 0 => 8; load 4 1 => 1; load 4 2 => 3; load 4 3 => 5;
+        load 4 4 => 7; load 4 7 => 0; load 4 8 => 2; load 4 9 => 4; load 5 0 => 1 6; load 5 1 => 3 8; load 5 2 => 5;
+        load 5 3 => 7; load 5 8 => 0; load 5 9 => 2; load 6 0 => 3 4; load 6 1 => 5 6; load 6 2 => 7 8; load 6 9 => 0;
+        load 7 0 => 2 5; load 7 1 => 4 7; load 7 2 => 6; load 7 3 => 8; load 7 10 => 1; load 8 0 => 0 7; load 8 1 => 2;
+        load 8 2 => 4; load 8 3 => 6; load 8 4 => 8; load 8 8 => 1; load 8 10 => 3; load 9 1 => 0; load 9 2 => 2;
+        load 9 3 => 4; load 9 4 => 6; load 9 5 => 8; load 9 7 => 1; load 9 8 => 3; load 9 10 => 5; load 10 2 => 0;
+        load 10 3 => 2; load 10 4 => 4; load 10 5 => 6; load 10 6 => 1 8; load 10 7 => 3; load 10 8 => 5;
+        load 10 10 => 7; add 0 0 => 1; add 2 0 => 3; add 1 0 => 4; add 4 0 => 5; add 3 0 => 6; add 6 0 => 7;
+        add 5 0 => 8; store 1 4 => 0; store 0 5 => 1; store 1 5 => 2; store 0 6 => 3; store 1 6 => 4; store 0 7 => 5;
+        store 1 7 => 6; store 0 8 => 7; store 1 8 => 8;
     }
 }
 
 straight_line! {
-    XCode11Lost0And2: 11 columns, 11 rows, upper 9 9 9 9 9 9 9 9 9 9 9;
-    pass 22 {
-        load 1 0 => 0 2; load 1 1 => 16 18; load 1 2 => 4 6; load 1 3 => 12 14; load 1 4 => 9 11; load 1 5 => 8 10;
-        load 1 6 => 13 15; load 1 7 => 5 7; load 1 8 => 17 19; load 1 9 => 1; load 1 10 => 3; load 3 0 => 1 4;
-        load 3 1 => 14 20; load 3 2 => 2 9; load 3 3 => 10 16; load 3 4 => 6 13; load 3 5 => 7 12; load 3 6 => 11 17;
-        load 3 7 => 3 8; load 3 8 => 15 21; load 3 9 => 5; load 3 10 => 0; load 4 0 => 14 19; load 4 1 => 1 9;
-        load 4 2 => 10 20; load 4 3 => 2 13; load 4 4 => 7 16; load 4 5 => 6 17; load 4 6 => 3 12; load 4 7 => 11 21;
-        load 4 8 => 0 8; load 4 9 => 15; load 4 10 => 18; load 5 0 => 5 9; load 5 1 => 10 19; load 5 2 => 1 13;
-        load 5 3 => 7 20; load 5 4 => 2 17; load 5 5 => 3 16; load 5 6 => 6 21; load 5 7 => 0 12; load 5 8 => 11 18;
-        load 5 9 => 8; load 5 10 => 4; load 6 0 => 10 15; load 6 1 => 5 13; load 6 2 => 7 19; load 6 3 => 1 17;
-        load 6 4 => 3 20; load 6 5 => 2 21; load 6 6 => 0 16; load 6 7 => 6 18; load 6 8 => 4 12; load 6 9 => 11;
-        load 6 10 => 14; load 7 0 => 8 13; load 7 1 => 7 15; load 7 2 => 5 17; load 7 3 => 3 19; load 7 4 => 1 21;
-        load 7 5 => 0 20; load 7 6 => 2 18; load 7 7 => 4 16; load 7 8 => 6 14; load 7 9 => 12; load 7 10 => 9;
-        load 8 0 => 7 11; load 8 1 => 8 17; load 8 2 => 3 15; load 8 3 => 5 21; load 8 4 => 0 19; load 8 5 => 1 18;
-        load 8 6 => 4 20; load 8 7 => 2 14; load 8 8 => 9 16; load 8 9 => 6; load 8 10 => 10; load 9 0 => 12 17;
-        load 9 1 => 3 11; load 9 2 => 8 21; load 9 3 => 0 15; load 9 4 => 5 18; load 9 5 => 4 19; load 9 6 => 1 14;
-        load 9 7 => 9 20; load 9 8 => 2 10; load 9 9 => 16; load 9 10 => 13; load 10 0 => 3 6; load 10 1 => 12 21;
-        load 10 2 => 0 11; load 10 3 => 8 18; load 10 4 => 4 15; load 10 5 => 5 14; load 10 6 => 9 19;
-        load 10 7 => 1 10; load 10 8 => 13 20; load 10 9 => 2; load 10 10 => 7; add 2 0 => 4; add 3 0 => 5;
-        add 0 0 => 6; add 1 0 => 7; add 7 0 => 8; add 6 0 => 9; add 5 0 => 10; add 4 0 => 11; add 10 0 => 12;
-        add 11 0 => 13; add 8 0 => 14; add 9 0 => 15; add 14 0 => 16; add 15 0 => 17; add 12 0 => 18; add 13 0 => 19;
-        add 18 0 => 20; add 16 0 => 21; store 0 1 => 0; store 0 8 => 1; store 2 1 => 2; store 2 8 => 3; store 0 3 => 4;
-        store 0 6 => 5; store 2 3 => 6; store 2 6 => 7; store 0 4 => 8; store 0 5 => 9; store 2 4 => 10;
-        store 2 5 => 11; store 0 2 => 12; store 0 7 => 13; store 2 2 => 14; store 2 7 => 15; store 0 0 => 16;
-        store 0 10 => 17; store 2 0 => 18; store 2 9 => 19; store 0 9 => 20; store 2 10 => 21;
+    XCode11Lost0And2Data: 11 columns, 11 rows, upper 9 9 9 9 9 9 9 9 9 9 9;
+    pass 18 {
+        load 1 0 => 0 2; load 3 0 => 1 4; load 4 0 => 14; load 5 0 => 5 9; load 6 0 => 10 15; load 7 0 => 8 13;
+        load 8 0 => 7 11; load 9 0 => 12; load 10 0 => 3 6; load 1 1 => 16 17; load 3 1 => 14; load 4 1 => 1 9;
+        load 5 1 => 10; load 6 1 => 5 13; load 7 1 => 7 15; load 8 1 => 8; load 9 1 => 3 11; load 10 1 => 12;
+        load 1 2 => 4 6; load 3 2 => 2 9; load 4 2 => 10; load 5 2 => 1 13; load 6 2 => 7; load 7 2 => 5;
+        load 8 2 => 3 15; load 9 2 => 8; load 10 2 => 0 11; load 1 3 => 12 14; load 3 3 => 10 16; load 4 3 => 2 13;
+        load 5 3 => 7; load 6 3 => 1; load 7 3 => 3; load 8 3 => 5; load 9 3 => 0 15; load 10 3 => 8 17;
+        load 1 4 => 9 11; load 3 4 => 6 13; load 4 4 => 7 16; load 5 4 => 2; load 6 4 => 3; load 7 4 => 1;
+        load 8 4 => 0; load 9 4 => 5 17; load 10 4 => 4 15; load 1 5 => 8 10; load 3 5 => 7 12; load 4 5 => 6;
+        load 5 5 => 3 16; load 6 5 => 2; load 7 5 => 0; load 8 5 => 1 17; load 9 5 => 4; load 10 5 => 5 14;
+        load 1 6 => 13 15; load 3 6 => 11; load 4 6 => 3 12; load 5 6 => 6; load 6 6 => 0 16; load 7 6 => 2 17;
+        load 8 6 => 4; load 9 6 => 1 14; load 10 6 => 9; load 1 7 => 5 7; load 3 7 => 3 8; load 4 7 => 11;
+        load 5 7 => 0 12; load 6 7 => 6 17; load 7 7 => 4 16; load 8 7 => 2 14; load 9 7 => 9; load 10 7 => 1 10;
+        load 3 8 => 15; load 4 8 => 0 8; load 5 8 => 11 17; load 6 8 => 4 12; load 7 8 => 6 14; load 8 8 => 9 16;
+        load 9 8 => 2 10; load 10 8 => 13; load 1 9 => 1; load 3 9 => 5; load 4 9 => 15; load 5 9 => 8; load 6 9 => 11;
+        load 7 9 => 12; load 8 9 => 6; load 9 9 => 16; load 10 9 => 2; load 1 10 => 3; load 3 10 => 0; load 4 10 => 17;
+        load 5 10 => 4; load 6 10 => 14; load 7 10 => 9; load 8 10 => 10; load 9 10 => 13; load 10 10 => 7;
+        add 2 0 => 4; add 3 0 => 5; add 0 0 => 6; add 1 0 => 7; add 7 0 => 8; add 6 0 => 9; add 5 0 => 10;
+        add 4 0 => 11; add 10 0 => 12; add 11 0 => 13; add 8 0 => 14; add 9 0 => 15; add 14 0 => 16; add 12 0 => 17;
+        store 0 1 => 0; store 0 8 => 1; store 2 1 => 2; store 2 8 => 3; store 0 3 => 4; store 0 6 => 5; store 2 3 => 6;
+        store 2 6 => 7; store 0 4 => 8; store 0 5 => 9; store 2 4 => 10; store 2 5 => 11; store 0 2 => 12;
+        store 0 7 => 13; store 2 2 => 14; store 2 7 => 15; store 0 0 => 16; store 2 0 => 17;
     }
 }
 
 straight_line! {
-    XCode11Lost0And2Narrow: 11 columns, 11 rows, upper 9 9 9 9 9 9 9 9 9 9 9;
-    pass 11 {
-        load 1 0 => 0 2; load 1 2 => 4 6; load 1 4 => 9; load 1 5 => 8 10; load 1 7 => 5 7; load 1 9 => 1;
-        load 1 10 => 3; load 3 0 => 1 4; load 3 2 => 2 9; load 3 3 => 10; load 3 4 => 6; load 3 5 => 7; load 3 7 => 3 8;
-        load 3 9 => 5; load 3 10 => 0; load 4 1 => 1 9; load 4 2 => 10; load 4 3 => 2; load 4 4 => 7; load 4 5 => 6;
-        load 4 6 => 3; load 4 8 => 0 8; load 5 0 => 5 9; load 5 1 => 10; load 5 2 => 1; load 5 3 => 7; load 5 4 => 2;
-        load 5 5 => 3; load 5 6 => 6; load 5 7 => 0; load 5 9 => 8; load 5 10 => 4; load 6 0 => 10; load 6 1 => 5;
-        load 6 2 => 7; load 6 3 => 1; load 6 4 => 3; load 6 5 => 2; load 6 6 => 0; load 6 7 => 6; load 6 8 => 4;
-        load 7 0 => 8; load 7 1 => 7; load 7 2 => 5; load 7 3 => 3; load 7 4 => 1; load 7 5 => 0; load 7 6 => 2;
-        load 7 7 => 4; load 7 8 => 6; load 7 10 => 9; load 8 0 => 7; load 8 1 => 8; load 8 2 => 3; load 8 3 => 5;
-        load 8 4 => 0; load 8 5 => 1; load 8 6 => 4; load 8 7 => 2; load 8 8 => 9; load 8 9 => 6; load 8 10 => 10;
-        load 9 1 => 3; load 9 2 => 8; load 9 3 => 0; load 9 4 => 5; load 9 5 => 4; load 9 6 => 1; load 9 7 => 9;
-        load 9 8 => 2 10; load 10 0 => 3 6; load 10 2 => 0; load 10 3 => 8; load 10 4 => 4; load 10 5 => 5;
-        load 10 6 => 9; load 10 7 => 1 10; load 10 9 => 2; load 10 10 => 7; add 2 0 => 4; add 3 0 => 5; add 0 0 => 6;
-        add 1 0 => 7; add 7 0 => 8; add 6 0 => 9; add 5 0 => 10; store 0 1 => 0; store 0 8 => 1; store 2 1 => 2;
-        store 2 8 => 3; store 0 3 => 4; store 0 6 => 5; store 2 3 => 6; store 2 6 => 7; store 0 4 => 8; store 0 5 => 9;
-        store 2 4 => 10;
+    XCode11Lost0And2DataNarrow: 11 columns, 11 rows, upper 9 9 9 9 9 9 9 9 9 9 9;
+    pass 9 {
+        load 1 0 => 0 2; load 1 2 => 4 6; load 1 5 => 8; load 1 7 => 5 7; load 1 9 => 1; load 1 10 => 3;
+        load 3 0 => 1 4; load 3 2 => 2; load 3 4 => 6; load 3 5 => 7; load 3 7 => 3 8; load 3 9 => 5; load 3 10 => 0;
+        load 4 1 => 1; load 4 3 => 2; load 4 4 => 7; load 4 5 => 6; load 4 6 => 3; load 4 8 => 0 8; load 5 0 => 5;
+        load 5 2 => 1; load 5 3 => 7; load 5 4 => 2; load 5 5 => 3; load 5 6 => 6; load 5 7 => 0; load 5 9 => 8;
+        load 5 10 => 4; load 6 1 => 5; load 6 2 => 7; load 6 3 => 1; load 6 4 => 3; load 6 5 => 2; load 6 6 => 0;
+        load 6 7 => 6; load 6 8 => 4; load 7 0 => 8; load 7 1 => 7; load 7 2 => 5; load 7 3 => 3; load 7 4 => 1;
+        load 7 5 => 0; load 7 6 => 2; load 7 7 => 4; load 7 8 => 6; load 8 0 => 7; load 8 1 => 8; load 8 2 => 3;
+        load 8 3 => 5; load 8 4 => 0; load 8 5 => 1; load 8 6 => 4; load 8 7 => 2; load 8 9 => 6; load 9 1 => 3;
+        load 9 2 => 8; load 9 3 => 0; load 9 4 => 5; load 9 5 => 4; load 9 6 => 1; load 9 8 => 2; load 10 0 => 3 6;
+        load 10 2 => 0; load 10 3 => 8; load 10 4 => 4; load 10 5 => 5; load 10 7 => 1; load 10 9 => 2; load 10 10 => 7;
+        add 2 0 => 4; add 3 0 => 5; add 0 0 => 6; add 1 0 => 7; add 7 0 => 8; store 0 1 => 0; store 0 8 => 1;
+        store 2 1 => 2; store 2 8 => 3; store 0 3 => 4; store 0 6 => 5; store 2 3 => 6; store 2 6 => 7; store 0 4 => 8;
     }
-    pass 11 {
-        load 0 3 => 0; load 0 4 => 3; load 0 5 => 4; load 1 1 => 5 7; load 1 3 => 1 3; load 1 4 => 0; load 1 6 => 2 4;
-        load 1 8 => 6 8; load 2 4 => 1; load 3 1 => 3 9; load 3 3 => 5; load 3 4 => 2; load 3 5 => 1; load 3 6 => 0 6;
-        load 3 8 => 4 10; load 4 0 => 3 8; load 4 2 => 9; load 4 3 => 2; load 4 4 => 5; load 4 5 => 6; load 4 6 => 1;
-        load 4 7 => 0 10; load 4 9 => 4; load 4 10 => 7; load 5 1 => 8; load 5 2 => 2; load 5 3 => 9; load 5 4 => 6;
-        load 5 5 => 5; load 5 6 => 10; load 5 7 => 1; load 5 8 => 0 7; load 6 0 => 4; load 6 1 => 2; load 6 2 => 8;
-        load 6 3 => 6; load 6 4 => 9; load 6 5 => 10; load 6 6 => 5; load 6 7 => 7; load 6 8 => 1; load 6 9 => 0;
-        load 6 10 => 3; load 7 0 => 2; load 7 1 => 4; load 7 2 => 6; load 7 3 => 8; load 7 4 => 10; load 7 5 => 9;
-        load 7 6 => 7; load 7 7 => 5; load 7 8 => 3; load 7 9 => 1; load 8 0 => 0; load 8 1 => 6; load 8 2 => 4;
-        load 8 3 => 10; load 8 4 => 8; load 8 5 => 7; load 8 6 => 9; load 8 7 => 3; load 8 8 => 5; load 9 0 => 1 6;
-        load 9 1 => 0; load 9 2 => 10; load 9 3 => 4; load 9 4 => 7; load 9 5 => 8; load 9 6 => 3; load 9 7 => 9;
-        load 9 9 => 5; load 9 10 => 2; load 10 1 => 1 10; load 10 2 => 0; load 10 3 => 7; load 10 4 => 4;
-        load 10 5 => 3; load 10 6 => 8; load 10 8 => 2 9; add 0 0 => 2; add 3 0 => 5; add 4 0 => 6; add 1 0 => 7;
-        add 2 0 => 8; add 7 0 => 9; add 5 0 => 10; store 2 5 => 0; store 0 2 => 1; store 0 7 => 2; store 2 2 => 3;
-        store 2 7 => 4; store 0 0 => 5; store 0 10 => 6; store 2 0 => 7; store 2 9 => 8; store 0 9 => 9;
-        store 2 10 => 10;
+    pass 9 {
+        load 0 3 => 2; load 0 4 => 5; load 0 6 => 1; load 1 1 => 7 8; load 1 3 => 3 5; load 1 4 => 0 2; load 1 5 => 1;
+        load 1 6 => 4 6; load 2 3 => 0; load 3 1 => 5; load 3 2 => 0; load 3 3 => 1 7; load 3 4 => 4; load 3 5 => 3;
+        load 3 6 => 2; load 3 8 => 6; load 4 0 => 5; load 4 1 => 0; load 4 2 => 1; load 4 3 => 4; load 4 4 => 7;
+        load 4 6 => 3; load 4 7 => 2; load 4 9 => 6; load 4 10 => 8; load 5 0 => 0; load 5 1 => 1; load 5 2 => 4;
+        load 5 5 => 7; load 5 7 => 3; load 5 8 => 2 8; load 6 0 => 1 6; load 6 1 => 4; load 6 6 => 7; load 6 7 => 8;
+        load 6 8 => 3; load 6 9 => 2; load 6 10 => 5; load 7 0 => 4; load 7 1 => 6; load 7 6 => 8; load 7 7 => 7;
+        load 7 8 => 5; load 7 9 => 3; load 7 10 => 0; load 8 0 => 2; load 8 2 => 6; load 8 5 => 8; load 8 7 => 5;
+        load 8 8 => 0 7; load 8 10 => 1; load 9 0 => 3; load 9 1 => 2; load 9 3 => 6; load 9 4 => 8; load 9 6 => 5;
+        load 9 7 => 0; load 9 8 => 1; load 9 9 => 7; load 9 10 => 4; load 10 1 => 3; load 10 2 => 2; load 10 3 => 8;
+        load 10 4 => 6; load 10 5 => 5; load 10 6 => 0; load 10 7 => 1; load 10 8 => 4; add 1 0 => 3; add 2 0 => 4;
+        add 0 0 => 6; add 5 0 => 7; add 3 0 => 8; store 0 5 => 0; store 2 4 => 1; store 2 5 => 2; store 0 2 => 3;
+        store 0 7 => 4; store 2 2 => 5; store 2 7 => 6; store 0 0 => 7; store 2 0 => 8;
     }
 }
 
 straight_line! {
-    XCode11Lost0And3: 11 columns, 11 rows, upper 9 9 9 9 9 9 9 9 9 9 9;
-    pass 22 {
-        load 1 0 => 2 15; load 1 1 => 0 17; load 1 2 => 8 16; load 1 3 => 7 10; load 1 4 => 5 19; load 1 5 => 4 18;
-        load 1 6 => 6 11; load 1 7 => 9 21; load 1 8 => 1 20; load 1 9 => 14; load 1 10 => 3; load 2 0 => 0 13;
-        load 2 1 => 2 16; load 2 2 => 10 17; load 2 3 => 5 8; load 2 4 => 7 18; load 2 5 => 6 19; load 2 6 => 4 9;
-        load 2 7 => 11 20; load 2 8 => 3 21; load 2 9 => 1; load 2 10 => 12; load 4 0 => 1 10; load 4 1 => 5 14;
-        load 4 2 => 13 18; load 4 3 => 2 6; load 4 4 => 9 17; load 4 5 => 8 20; load 4 6 => 3 7; load 4 7 => 12 19;
-        load 4 8 => 4 15; load 4 9 => 11; load 4 10 => 0; load 5 0 => 5 21; load 5 1 => 1 18; load 5 2 => 6 14;
-        load 5 3 => 9 13; load 5 4 => 2 20; load 5 5 => 3 17; load 5 6 => 8 12; load 5 7 => 7 15; load 5 8 => 0 19;
-        load 5 9 => 4; load 5 10 => 16; load 6 0 => 11 18; load 6 1 => 6 21; load 6 2 => 1 9; load 6 3 => 14 20;
-        load 6 4 => 3 13; load 6 5 => 2 12; load 6 6 => 15 17; load 6 7 => 0 8; load 6 8 => 7 16; load 6 9 => 19;
-        load 6 10 => 10; load 7 0 => 4 6; load 7 1 => 9 11; load 7 2 => 20 21; load 7 3 => 1 3; load 7 4 => 12 14;
-        load 7 5 => 13 15; load 7 6 => 0 2; load 7 7 => 16 17; load 7 8 => 8 10; load 7 9 => 7; load 7 10 => 5;
-        load 8 0 => 9 19; load 8 1 => 4 20; load 8 2 => 3 11; load 8 3 => 12 21; load 8 4 => 1 15; load 8 5 => 0 14;
-        load 8 6 => 13 16; load 8 7 => 2 10; load 8 8 => 5 17; load 8 9 => 8; load 8 10 => 18; load 9 0 => 7 20;
-        load 9 1 => 3 19; load 9 2 => 4 12; load 9 3 => 11 15; load 9 4 => 0 21; load 9 5 => 1 16; load 9 6 => 10 14;
-        load 9 7 => 5 13; load 9 8 => 2 18; load 9 9 => 17; load 9 10 => 6; load 10 0 => 3 8; load 10 1 => 7 12;
-        load 10 2 => 15 19; load 10 3 => 0 4; load 10 4 => 11 16; load 10 5 => 10 21; load 10 6 => 1 5;
-        load 10 7 => 14 18; load 10 8 => 6 13; load 10 9 => 2; load 10 10 => 9; add 3 0 => 4; add 2 0 => 5;
+    XCode11Lost0And3Data: 11 columns, 11 rows, upper 9 9 9 9 9 9 9 9 9 9 9;
+    pass 18 {
+        load 1 0 => 2; load 2 0 => 0; load 4 0 => 1 10; load 5 0 => 5; load 6 0 => 11 16; load 7 0 => 4 6;
+        load 8 0 => 9 17; load 9 0 => 7; load 10 0 => 3 8; load 1 1 => 0 15; load 2 1 => 2 14; load 4 1 => 5 13;
+        load 5 1 => 1 16; load 6 1 => 6; load 7 1 => 9 11; load 8 1 => 4; load 9 1 => 3 17; load 10 1 => 7 12;
+        load 1 2 => 8 14; load 2 2 => 10 15; load 4 2 => 16; load 5 2 => 6 13; load 6 2 => 1 9; load 8 2 => 3 11;
+        load 9 2 => 4 12; load 10 2 => 17; load 1 3 => 7 10; load 2 3 => 5 8; load 4 3 => 2 6; load 5 3 => 9;
+        load 6 3 => 13; load 7 3 => 1 3; load 8 3 => 12; load 9 3 => 11; load 10 3 => 0 4; load 1 4 => 5 17;
+        load 2 4 => 7 16; load 4 4 => 9 15; load 5 4 => 2; load 6 4 => 3; load 7 4 => 12 13; load 8 4 => 1;
+        load 9 4 => 0; load 10 4 => 11 14; load 1 5 => 4 16; load 2 5 => 6 17; load 4 5 => 8; load 5 5 => 3 15;
+        load 6 5 => 2 12; load 8 5 => 0 13; load 9 5 => 1 14; load 10 5 => 10; load 1 6 => 6 11; load 2 6 => 4 9;
+        load 4 6 => 3 7; load 5 6 => 8 12; load 6 6 => 15; load 7 6 => 0 2; load 8 6 => 14; load 9 6 => 10 13;
+        load 10 6 => 1 5; load 1 7 => 9; load 2 7 => 11; load 4 7 => 12 17; load 5 7 => 7; load 6 7 => 0 8;
+        load 7 7 => 14 15; load 8 7 => 2 10; load 9 7 => 5; load 10 7 => 13 16; load 1 8 => 1; load 2 8 => 3;
+        load 4 8 => 4; load 5 8 => 0 17; load 6 8 => 7 14; load 7 8 => 8 10; load 8 8 => 5 15; load 9 8 => 2 16;
+        load 10 8 => 6; load 1 9 => 13; load 2 9 => 1; load 4 9 => 11; load 5 9 => 4; load 6 9 => 17; load 7 9 => 7;
+        load 8 9 => 8; load 9 9 => 15; load 10 9 => 2; load 1 10 => 3; load 2 10 => 12; load 4 10 => 0; load 5 10 => 14;
+        load 6 10 => 10; load 7 10 => 5; load 8 10 => 16; load 9 10 => 6; load 10 10 => 9; add 3 0 => 4; add 2 0 => 5;
         add 1 0 => 6; add 0 0 => 7; add 6 0 => 8; add 7 0 => 9; add 4 0 => 10; add 5 0 => 11; add 11 0 => 12;
-        add 10 0 => 13; add 9 0 => 14; add 8 0 => 15; add 14 0 => 16; add 12 0 => 17; add 17 0 => 18; add 16 0 => 19;
-        add 19 0 => 20; add 18 0 => 21; store 0 2 => 0; store 0 7 => 1; store 3 2 => 2; store 3 7 => 3; store 0 4 => 4;
-        store 0 5 => 5; store 3 4 => 6; store 3 5 => 7; store 0 1 => 8; store 0 8 => 9; store 3 1 => 10;
-        store 3 8 => 11; store 0 0 => 12; store 0 9 => 13; store 3 0 => 14; store 3 10 => 15; store 0 3 => 16;
-        store 3 3 => 17; store 0 6 => 18; store 3 6 => 19; store 0 10 => 20; store 3 9 => 21;
+        add 9 0 => 13; add 13 0 => 14; add 12 0 => 15; add 15 0 => 16; add 14 0 => 17; store 0 2 => 0; store 0 7 => 1;
+        store 3 2 => 2; store 3 7 => 3; store 0 4 => 4; store 0 5 => 5; store 3 4 => 6; store 3 5 => 7; store 0 1 => 8;
+        store 0 8 => 9; store 3 1 => 10; store 3 8 => 11; store 0 0 => 12; store 3 0 => 13; store 0 3 => 14;
+        store 3 3 => 15; store 0 6 => 16; store 3 6 => 17;
     }
 }
 
 straight_line! {
-    XCode11Lost0And3Narrow: 11 columns, 11 rows, upper 9 9 9 9 9 9 9 9 9 9 9;
-    pass 11 {
-        load 1 0 => 2; load 1 1 => 0; load 1 2 => 8; load 1 3 => 7 10; load 1 4 => 5; load 1 5 => 4; load 1 6 => 6;
-        load 1 7 => 9; load 1 8 => 1; load 1 10 => 3; load 2 0 => 0; load 2 1 => 2; load 2 2 => 10; load 2 3 => 5 8;
-        load 2 4 => 7; load 2 5 => 6; load 2 6 => 4 9; load 2 8 => 3; load 2 9 => 1; load 4 0 => 1 10; load 4 1 => 5;
-        load 4 3 => 2 6; load 4 4 => 9; load 4 5 => 8; load 4 6 => 3 7; load 4 8 => 4; load 4 10 => 0; load 5 0 => 5;
-        load 5 1 => 1; load 5 2 => 6; load 5 3 => 9; load 5 4 => 2; load 5 5 => 3; load 5 6 => 8; load 5 7 => 7;
-        load 5 8 => 0; load 5 9 => 4; load 6 1 => 6; load 6 2 => 1 9; load 6 4 => 3; load 6 5 => 2; load 6 7 => 0 8;
-        load 6 8 => 7; load 6 10 => 10; load 7 0 => 4 6; load 7 1 => 9; load 7 3 => 1 3; load 7 6 => 0 2;
-        load 7 8 => 8 10; load 7 9 => 7; load 7 10 => 5; load 8 0 => 9; load 8 1 => 4; load 8 2 => 3; load 8 4 => 1;
-        load 8 5 => 0; load 8 7 => 2 10; load 8 8 => 5; load 8 9 => 8; load 9 0 => 7; load 9 1 => 3; load 9 2 => 4;
-        load 9 4 => 0; load 9 5 => 1; load 9 6 => 10; load 9 7 => 5; load 9 8 => 2; load 9 10 => 6; load 10 0 => 3 8;
-        load 10 1 => 7; load 10 3 => 0 4; load 10 5 => 10; load 10 6 => 1 5; load 10 8 => 6; load 10 9 => 2;
-        load 10 10 => 9; add 3 0 => 4; add 2 0 => 5; add 1 0 => 6; add 0 0 => 7; add 6 0 => 8; add 7 0 => 9;
-        add 4 0 => 10; store 0 2 => 0; store 0 7 => 1; store 3 2 => 2; store 3 7 => 3; store 0 4 => 4; store 0 5 => 5;
-        store 3 4 => 6; store 3 5 => 7; store 0 1 => 8; store 0 8 => 9; store 3 1 => 10;
+    XCode11Lost0And3DataNarrow: 11 columns, 11 rows, upper 9 9 9 9 9 9 9 9 9 9 9;
+    pass 9 {
+        load 1 0 => 2; load 1 1 => 0; load 1 2 => 8; load 1 3 => 7; load 1 4 => 5; load 1 5 => 4; load 1 6 => 6;
+        load 1 8 => 1; load 1 10 => 3; load 2 0 => 0; load 2 1 => 2; load 2 3 => 5 8; load 2 4 => 7; load 2 5 => 6;
+        load 2 6 => 4; load 2 8 => 3; load 2 9 => 1; load 4 0 => 1; load 4 1 => 5; load 4 3 => 2 6; load 4 5 => 8;
+        load 4 6 => 3 7; load 4 8 => 4; load 4 10 => 0; load 5 0 => 5; load 5 1 => 1; load 5 2 => 6; load 5 4 => 2;
+        load 5 5 => 3; load 5 6 => 8; load 5 7 => 7; load 5 8 => 0; load 5 9 => 4; load 6 1 => 6; load 6 2 => 1;
+        load 6 4 => 3; load 6 5 => 2; load 6 7 => 0 8; load 6 8 => 7; load 7 0 => 4 6; load 7 3 => 1 3; load 7 6 => 0 2;
+        load 7 8 => 8; load 7 9 => 7; load 7 10 => 5; load 8 1 => 4; load 8 2 => 3; load 8 4 => 1; load 8 5 => 0;
+        load 8 7 => 2; load 8 8 => 5; load 8 9 => 8; load 9 0 => 7; load 9 1 => 3; load 9 2 => 4; load 9 4 => 0;
+        load 9 5 => 1; load 9 7 => 5; load 9 8 => 2; load 9 10 => 6; load 10 0 => 3 8; load 10 1 => 7; load 10 3 => 0 4;
+        load 10 6 => 1 5; load 10 8 => 6; load 10 9 => 2; add 3 0 => 4; add 2 0 => 5; add 1 0 => 6; add 0 0 => 7;
+        add 6 0 => 8; store 0 2 => 0; store 0 7 => 1; store 3 2 => 2; store 3 7 => 3; store 0 4 => 4; store 0 5 => 5;
+        store 3 4 => 6; store 3 5 => 7; store 0 1 => 8;
     }
-    pass 11 {
-        load 0 1 => 4; load 0 5 => 0; load 0 8 => 3; load 1 0 => 4; load 1 1 => 6; load 1 2 => 5; load 1 4 => 8;
-        load 1 5 => 7; load 1 6 => 0; load 1 7 => 10; load 1 8 => 9; load 1 9 => 3; load 2 0 => 2; load 2 1 => 5;
-        load 2 2 => 6; load 2 4 => 7; load 2 5 => 8; load 2 7 => 0 9; load 2 8 => 10; load 2 10 => 1; load 3 1 => 2;
-        load 4 1 => 3; load 4 2 => 2 7; load 4 4 => 6; load 4 5 => 9; load 4 7 => 1 8; load 4 8 => 4; load 4 9 => 0;
-        load 5 0 => 10; load 5 1 => 7; load 5 2 => 3; load 5 3 => 2; load 5 4 => 9; load 5 5 => 6; load 5 6 => 1;
-        load 5 7 => 4; load 5 8 => 8; load 5 10 => 5; load 6 0 => 0 7; load 6 1 => 10; load 6 3 => 3 9; load 6 4 => 2;
-        load 6 5 => 1; load 6 6 => 4 6; load 6 8 => 5; load 6 9 => 8; load 7 1 => 0; load 7 2 => 9 10; load 7 4 => 1 3;
-        load 7 5 => 2 4; load 7 7 => 5 6; load 8 0 => 8; load 8 1 => 9; load 8 2 => 0; load 8 3 => 1 10; load 8 4 => 4;
-        load 8 5 => 3; load 8 6 => 2 5; load 8 8 => 6; load 8 10 => 7; load 9 0 => 9; load 9 1 => 8; load 9 2 => 1;
-        load 9 3 => 0 4; load 9 4 => 10; load 9 5 => 5; load 9 6 => 3; load 9 7 => 2; load 9 8 => 7; load 9 9 => 6;
-        load 10 1 => 1; load 10 2 => 4 8; load 10 4 => 0 5; load 10 5 => 10; load 10 7 => 3 7; load 10 8 => 2;
-        add 0 0 => 1; add 3 0 => 5; add 1 0 => 6; add 6 0 => 7; add 5 0 => 8; add 8 0 => 9; add 7 0 => 10;
-        store 3 8 => 0; store 0 0 => 1; store 0 9 => 2; store 3 0 => 3; store 3 10 => 4; store 0 3 => 5; store 3 3 => 6;
-        store 0 6 => 7; store 3 6 => 8; store 0 10 => 9; store 3 9 => 10;
+    pass 9 {
+        load 0 4 => 1; load 0 5 => 2; load 1 1 => 6; load 1 2 => 5; load 1 3 => 1; load 1 4 => 8; load 1 5 => 7;
+        load 1 6 => 2; load 1 7 => 0; load 1 9 => 4; load 2 1 => 5; load 2 2 => 1 6; load 2 4 => 7; load 2 5 => 8;
+        load 2 6 => 0; load 2 7 => 2; load 2 10 => 3; load 3 5 => 0; load 4 0 => 1; load 4 1 => 4; load 4 2 => 7;
+        load 4 4 => 0 6; load 4 7 => 3 8; load 4 9 => 2; load 5 1 => 7; load 5 2 => 4; load 5 3 => 0; load 5 5 => 6;
+        load 5 6 => 3; load 5 8 => 8; load 5 10 => 5; load 6 0 => 2 7; load 6 2 => 0; load 6 3 => 4; load 6 5 => 3;
+        load 6 6 => 6; load 6 8 => 5; load 6 9 => 8; load 6 10 => 1; load 7 1 => 0 2; load 7 4 => 3 4; load 7 7 => 5 6;
+        load 7 8 => 1; load 8 0 => 0 8; load 8 2 => 2; load 8 3 => 3; load 8 5 => 4; load 8 6 => 5; load 8 7 => 1;
+        load 8 8 => 6; load 8 10 => 7; load 9 1 => 8; load 9 2 => 3; load 9 3 => 2; load 9 5 => 5; load 9 6 => 1 4;
+        load 9 8 => 7; load 9 9 => 6; load 10 1 => 3; load 10 2 => 8; load 10 4 => 2 5; load 10 5 => 1;
+        load 10 7 => 4 7; load 10 10 => 0; add 2 0 => 3; add 0 0 => 4; add 4 0 => 5; add 3 0 => 6; add 6 0 => 7;
+        add 5 0 => 8; store 0 8 => 0; store 3 1 => 1; store 3 8 => 2; store 0 0 => 3; store 3 0 => 4; store 0 3 => 5;
+        store 3 3 => 6; store 0 6 => 7; store 3 6 => 8;
     }
 }
 
 straight_line! {
-    XCode11Lost0And4: 11 columns, 11 rows, upper 9 9 9 9 9 9 9 9 9 9 9;
-    pass 22 {
-        load 1 0 => 2 16; load 1 1 => 11 13; load 1 2 => 0 19; load 1 3 => 4 12; load 1 4 => 7 18; load 1 5 => 6 15;
-        load 1 6 => 5 21; load 1 7 => 1 14; load 1 8 => 10 20; load 1 9 => 17; load 1 10 => 3; load 2 0 => 9 11;
-        load 2 1 => 0 2; load 2 2 => 12 13; load 2 3 => 18 19; load 2 4 => 4 6; load 2 5 => 5 7; load 2 6 => 14 15;
-        load 2 7 => 20 21; load 2 8 => 1 3; load 2 9 => 10; load 2 10 => 8; load 3 0 => 0 17; load 3 1 => 9 12;
-        load 3 2 => 2 18; load 3 3 => 6 13; load 3 4 => 5 19; load 3 5 => 4 14; load 3 6 => 7 20; load 3 7 => 3 15;
-        load 3 8 => 8 21; load 3 9 => 1; load 3 10 => 16; load 5 0 => 1 18; load 5 1 => 6 10; load 5 2 => 5 17;
-        load 5 3 => 9 14; load 5 4 => 2 20; load 5 5 => 3 13; load 5 6 => 8 19; load 5 7 => 4 16; load 5 8 => 7 11;
-        load 5 9 => 15; load 5 10 => 0; load 6 0 => 6 21; load 6 1 => 1 5; load 6 2 => 10 14; load 6 3 => 17 20;
-        load 6 4 => 3 9; load 6 5 => 2 8; load 6 6 => 13 16; load 6 7 => 11 19; load 6 8 => 0 4; load 6 9 => 7;
-        load 6 10 => 12; load 7 0 => 5 15; load 7 1 => 14 21; load 7 2 => 1 20; load 7 3 => 3 10; load 7 4 => 8 17;
-        load 7 5 => 9 16; load 7 6 => 2 11; load 7 7 => 0 13; load 7 8 => 12 19; load 7 9 => 4; load 7 10 => 18;
-        load 8 0 => 7 14; load 8 1 => 15 20; load 8 2 => 3 21; load 8 3 => 1 8; load 8 4 => 10 16; load 8 5 => 11 17;
-        load 8 6 => 0 9; load 8 7 => 2 12; load 8 8 => 13 18; load 8 9 => 19; load 8 10 => 6; load 9 0 => 4 20;
-        load 9 1 => 3 7; load 9 2 => 8 15; load 9 3 => 16 21; load 9 4 => 1 11; load 9 5 => 0 10; load 9 6 => 12 17;
-        load 9 7 => 9 18; load 9 8 => 2 6; load 9 9 => 13; load 9 10 => 5; load 10 0 => 3 19; load 10 1 => 4 8;
-        load 10 2 => 7 16; load 10 3 => 11 15; load 10 4 => 0 21; load 10 5 => 1 12; load 10 6 => 10 18;
-        load 10 7 => 6 17; load 10 8 => 5 9; load 10 9 => 2; load 10 10 => 14; add 3 0 => 4; add 2 0 => 5; add 1 0 => 6;
-        add 0 0 => 7; add 7 0 => 8; add 6 0 => 9; add 5 0 => 10; add 4 0 => 11; add 10 0 => 12; add 8 0 => 13;
-        add 13 0 => 14; add 12 0 => 15; add 15 0 => 16; add 14 0 => 17; add 17 0 => 18; add 16 0 => 19; add 19 0 => 20;
-        add 18 0 => 21; store 0 3 => 0; store 0 6 => 1; store 4 3 => 2; store 4 6 => 3; store 0 2 => 4; store 0 7 => 5;
-        store 4 2 => 6; store 4 7 => 7; store 0 0 => 8; store 0 9 => 9; store 4 0 => 10; store 4 10 => 11;
-        store 0 4 => 12; store 4 4 => 13; store 0 8 => 14; store 4 8 => 15; store 0 1 => 16; store 4 1 => 17;
-        store 0 5 => 18; store 4 5 => 19; store 0 10 => 20; store 4 9 => 21;
+    XCode11Lost0And4Data: 11 columns, 11 rows, upper 9 9 9 9 9 9 9 9 9 9 9;
+    pass 18 {
+        load 1 0 => 2 14; load 3 0 => 0 15; load 5 0 => 1 16; load 6 0 => 6; load 7 0 => 5 13; load 8 0 => 7 12;
+        load 9 0 => 4; load 10 0 => 3 17; load 1 1 => 11; load 2 1 => 0 2; load 3 1 => 10; load 5 1 => 6 9;
+        load 6 1 => 1 5; load 7 1 => 12; load 8 1 => 13; load 9 1 => 3 7; load 10 1 => 4 8; load 1 2 => 0 17;
+        load 2 2 => 10 11; load 3 2 => 2 16; load 5 2 => 5 15; load 6 2 => 9 12; load 7 2 => 1; load 8 2 => 3;
+        load 9 2 => 8 13; load 10 2 => 7 14; load 1 3 => 4 10; load 2 3 => 16 17; load 3 3 => 6 11; load 5 3 => 12;
+        load 6 3 => 15; load 7 3 => 3 9; load 8 3 => 1 8; load 9 3 => 14; load 10 3 => 13; load 1 4 => 7 16;
+        load 2 4 => 4 6; load 3 4 => 5 17; load 5 4 => 2; load 6 4 => 3; load 7 4 => 8 15; load 8 4 => 9 14;
+        load 9 4 => 1; load 10 4 => 0; load 1 5 => 6 13; load 2 5 => 5 7; load 3 5 => 4 12; load 5 5 => 3 11;
+        load 6 5 => 2 8; load 7 5 => 14; load 8 5 => 15; load 9 5 => 0 9; load 10 5 => 1 10; load 1 6 => 5;
+        load 2 6 => 12 13; load 3 6 => 7; load 5 6 => 8 17; load 6 6 => 11 14; load 7 6 => 2; load 8 6 => 0;
+        load 9 6 => 10 15; load 10 6 => 9 16; load 1 7 => 1 12; load 3 7 => 3 13; load 5 7 => 4 14; load 6 7 => 17;
+        load 7 7 => 0 11; load 8 7 => 2 10; load 9 7 => 16; load 10 7 => 6 15; load 1 8 => 9; load 2 8 => 1 3;
+        load 3 8 => 8; load 5 8 => 7; load 6 8 => 0 4; load 7 8 => 10 17; load 8 8 => 11 16; load 9 8 => 2 6;
+        load 10 8 => 5; load 1 9 => 15; load 2 9 => 9; load 3 9 => 1; load 5 9 => 13; load 6 9 => 7; load 7 9 => 4;
+        load 8 9 => 17; load 9 9 => 11; load 10 9 => 2; load 1 10 => 3; load 2 10 => 8; load 3 10 => 14; load 5 10 => 0;
+        load 6 10 => 10; load 7 10 => 16; load 8 10 => 6; load 9 10 => 5; load 10 10 => 12; add 3 0 => 4; add 2 0 => 5;
+        add 1 0 => 6; add 0 0 => 7; add 7 0 => 8; add 5 0 => 9; add 9 0 => 10; add 8 0 => 11; add 11 0 => 12;
+        add 10 0 => 13; add 13 0 => 14; add 12 0 => 15; add 15 0 => 16; add 14 0 => 17; store 0 3 => 0; store 0 6 => 1;
+        store 4 3 => 2; store 4 6 => 3; store 0 2 => 4; store 0 7 => 5; store 4 2 => 6; store 4 7 => 7; store 0 0 => 8;
+        store 4 0 => 9; store 0 4 => 10; store 4 4 => 11; store 0 8 => 12; store 4 8 => 13; store 0 1 => 14;
+        store 4 1 => 15; store 0 5 => 16; store 4 5 => 17;
     }
 }
 
 straight_line! {
-    XCode11Lost0And4Narrow: 11 columns, 11 rows, upper 9 9 9 9 9 9 9 9 9 9 9;
-    pass 11 {
+    XCode11Lost0And4DataNarrow: 11 columns, 11 rows, upper 9 9 9 9 9 9 9 9 9 9 9;
+    pass 9 {
         load 1 0 => 2; load 1 2 => 0; load 1 3 => 4; load 1 4 => 7; load 1 5 => 6; load 1 6 => 5; load 1 7 => 1;
-        load 1 8 => 10; load 1 10 => 3; load 2 0 => 9; load 2 1 => 0 2; load 2 4 => 4 6; load 2 5 => 5 7;
-        load 2 8 => 1 3; load 2 9 => 10; load 2 10 => 8; load 3 0 => 0; load 3 1 => 9; load 3 2 => 2; load 3 3 => 6;
-        load 3 4 => 5; load 3 5 => 4; load 3 6 => 7; load 3 7 => 3; load 3 8 => 8; load 3 9 => 1; load 5 0 => 1;
-        load 5 1 => 6 10; load 5 2 => 5; load 5 3 => 9; load 5 4 => 2; load 5 5 => 3; load 5 6 => 8; load 5 7 => 4;
-        load 5 8 => 7; load 5 10 => 0; load 6 0 => 6; load 6 1 => 1 5; load 6 2 => 10; load 6 4 => 3 9; load 6 5 => 2 8;
-        load 6 8 => 0 4; load 6 9 => 7; load 7 0 => 5; load 7 2 => 1; load 7 3 => 3 10; load 7 4 => 8; load 7 5 => 9;
-        load 7 6 => 2; load 7 7 => 0; load 7 9 => 4; load 8 0 => 7; load 8 2 => 3; load 8 3 => 1 8; load 8 4 => 10;
-        load 8 6 => 0 9; load 8 7 => 2; load 8 10 => 6; load 9 0 => 4; load 9 1 => 3 7; load 9 2 => 8; load 9 4 => 1;
-        load 9 5 => 0 10; load 9 7 => 9; load 9 8 => 2 6; load 9 10 => 5; load 10 0 => 3; load 10 1 => 4 8;
-        load 10 2 => 7; load 10 4 => 0; load 10 5 => 1; load 10 6 => 10; load 10 7 => 6; load 10 8 => 5 9;
-        load 10 9 => 2; add 3 0 => 4; add 2 0 => 5; add 1 0 => 6; add 0 0 => 7; add 7 0 => 8; add 6 0 => 9;
-        add 5 0 => 10; store 0 3 => 0; store 0 6 => 1; store 4 3 => 2; store 4 6 => 3; store 0 2 => 4; store 0 7 => 5;
-        store 4 2 => 6; store 4 7 => 7; store 0 0 => 8; store 0 9 => 9; store 4 0 => 10;
+        load 1 10 => 3; load 2 1 => 0 2; load 2 4 => 4 6; load 2 5 => 5 7; load 2 8 => 1 3; load 2 10 => 8;
+        load 3 0 => 0; load 3 2 => 2; load 3 3 => 6; load 3 4 => 5; load 3 5 => 4; load 3 6 => 7; load 3 7 => 3;
+        load 3 8 => 8; load 3 9 => 1; load 5 0 => 1; load 5 1 => 6; load 5 2 => 5; load 5 4 => 2; load 5 5 => 3;
+        load 5 6 => 8; load 5 7 => 4; load 5 8 => 7; load 5 10 => 0; load 6 0 => 6; load 6 1 => 1 5; load 6 4 => 3;
+        load 6 5 => 2 8; load 6 8 => 0 4; load 6 9 => 7; load 7 0 => 5; load 7 2 => 1; load 7 3 => 3; load 7 4 => 8;
+        load 7 6 => 2; load 7 7 => 0; load 7 9 => 4; load 8 0 => 7; load 8 2 => 3; load 8 3 => 1 8; load 8 6 => 0;
+        load 8 7 => 2; load 8 10 => 6; load 9 0 => 4; load 9 1 => 3 7; load 9 2 => 8; load 9 4 => 1; load 9 5 => 0;
+        load 9 8 => 2 6; load 9 10 => 5; load 10 0 => 3; load 10 1 => 4 8; load 10 2 => 7; load 10 4 => 0;
+        load 10 5 => 1; load 10 7 => 6; load 10 8 => 5; load 10 9 => 2; add 3 0 => 4; add 2 0 => 5; add 1 0 => 6;
+        add 0 0 => 7; add 7 0 => 8; store 0 3 => 0; store 0 6 => 1; store 4 3 => 2; store 4 6 => 3; store 0 2 => 4;
+        store 0 7 => 5; store 4 2 => 6; store 4 7 => 7; store 0 0 => 8;
     }
-    pass 11 {
-        load 0 0 => 2; load 0 2 => 0; load 1 0 => 5; load 1 1 => 0 2; load 1 2 => 8; load 1 3 => 1; load 1 4 => 7;
-        load 1 5 => 4; load 1 6 => 10; load 1 7 => 3; load 1 8 => 9; load 1 9 => 6; load 2 0 => 0; load 2 2 => 1 2;
-        load 2 3 => 7 8; load 2 6 => 3 4; load 2 7 => 9 10; load 3 0 => 6; load 3 1 => 1; load 3 2 => 7; load 3 3 => 2;
-        load 3 4 => 8; load 3 5 => 3; load 3 6 => 9; load 3 7 => 4; load 3 8 => 10; load 3 10 => 5; load 4 0 => 1;
-        load 5 0 => 7; load 5 2 => 6; load 5 3 => 3; load 5 4 => 9; load 5 5 => 2; load 5 6 => 8; load 5 7 => 5;
-        load 5 8 => 0; load 5 9 => 4; load 6 0 => 10; load 6 2 => 3; load 6 3 => 6 9; load 6 6 => 2 5; load 6 7 => 0 8;
-        load 6 10 => 1; load 7 0 => 4; load 7 1 => 3 10; load 7 2 => 9; load 7 4 => 6; load 7 5 => 5; load 7 6 => 0;
-        load 7 7 => 2; load 7 8 => 1 8; load 7 10 => 7; load 8 0 => 3; load 8 1 => 4 9; load 8 2 => 10; load 8 4 => 5;
-        load 8 5 => 0 6; load 8 7 => 1; load 8 8 => 2 7; load 8 9 => 8; load 9 0 => 9; load 9 2 => 4; load 9 3 => 5 10;
-        load 9 4 => 0; load 9 6 => 1 6; load 9 7 => 7; load 9 9 => 2; load 10 0 => 8; load 10 2 => 5; load 10 3 => 0 4;
-        load 10 4 => 10; load 10 5 => 1; load 10 6 => 7; load 10 7 => 6; load 10 10 => 3; add 2 0 => 3; add 1 0 => 4;
-        add 4 0 => 5; add 3 0 => 6; add 6 0 => 7; add 5 0 => 8; add 8 0 => 9; add 7 0 => 10; store 4 10 => 0;
-        store 0 4 => 1; store 4 4 => 2; store 0 8 => 3; store 4 8 => 4; store 0 1 => 5; store 4 1 => 6; store 0 5 => 7;
-        store 4 5 => 8; store 0 10 => 9; store 4 9 => 10;
+    pass 9 {
+        load 0 0 => 2; load 0 7 => 0; load 1 0 => 5; load 1 1 => 2; load 1 2 => 8; load 1 3 => 1; load 1 4 => 7;
+        load 1 5 => 4; load 1 7 => 3; load 1 8 => 0; load 1 9 => 6; load 2 2 => 1 2; load 2 3 => 7 8; load 2 6 => 3 4;
+        load 2 9 => 0; load 3 0 => 6; load 3 1 => 1; load 3 2 => 7; load 3 3 => 2; load 3 4 => 8; load 3 5 => 3;
+        load 3 7 => 4; load 3 10 => 5; load 5 0 => 7; load 5 1 => 0; load 5 2 => 6; load 5 3 => 3; load 5 5 => 2;
+        load 5 6 => 8; load 5 7 => 5; load 5 9 => 4; load 6 2 => 0 3; load 6 3 => 6; load 6 6 => 2 5; load 6 7 => 8;
+        load 6 10 => 1; load 7 0 => 4; load 7 1 => 3; load 7 3 => 0; load 7 4 => 6; load 7 5 => 5; load 7 7 => 2;
+        load 7 8 => 1 8; load 7 10 => 7; load 8 0 => 3; load 8 1 => 4; load 8 4 => 0 5; load 8 5 => 6; load 8 7 => 1;
+        load 8 8 => 2 7; load 8 9 => 8; load 9 2 => 4; load 9 3 => 5; load 9 5 => 0; load 9 6 => 1 6; load 9 7 => 7;
+        load 9 9 => 2; load 10 0 => 8; load 10 2 => 5; load 10 3 => 4; load 10 5 => 1; load 10 6 => 0 7; load 10 7 => 6;
+        load 10 10 => 3; add 0 0 => 1; add 2 0 => 3; add 1 0 => 4; add 4 0 => 5; add 3 0 => 6; add 6 0 => 7;
+        add 5 0 => 8; store 4 0 => 0; store 0 4 => 1; store 4 4 => 2; store 0 8 => 3; store 4 8 => 4; store 0 1 => 5;
+        store 4 1 => 6; store 0 5 => 7; store 4 5 => 8;
     }
 }
 
 straight_line! {
-    XCode11Lost0And5: 11 columns, 11 rows, upper 9 9 9 9 9 9 9 9 9 9 9;
-    pass 22 {
-        load 1 0 => 2 13; load 1 1 => 4 17; load 1 2 => 10 21; load 1 3 => 0 14; load 1 4 => 6 18; load 1 5 => 7 11;
-        load 1 6 => 1 15; load 1 7 => 8 19; load 1 8 => 5 12; load 1 9 => 16; load 1 10 => 3; load 2 0 => 17 20;
-        load 2 1 => 2 21; load 2 2 => 0 4; load 2 3 => 6 10; load 2 4 => 11 14; load 2 5 => 15 18; load 2 6 => 7 19;
-        load 2 7 => 1 5; load 2 8 => 3 8; load 2 9 => 12; load 2 10 => 9; load 3 0 => 16 21; load 3 1 => 0 20;
-        load 3 2 => 2 6; load 3 3 => 4 11; load 3 4 => 10 15; load 3 5 => 14 19; load 3 6 => 5 18; load 3 7 => 3 7;
-        load 3 8 => 1 9; load 3 9 => 8; load 3 10 => 13; load 4 0 => 0 12; load 4 1 => 6 16; load 4 2 => 11 20;
-        load 4 3 => 2 15; load 4 4 => 4 19; load 4 5 => 5 10; load 4 6 => 3 14; load 4 7 => 9 18; load 4 8 => 7 13;
-        load 4 9 => 1; load 4 10 => 17; load 6 0 => 1 11; load 6 1 => 8 15; load 6 2 => 12 19; load 6 3 => 5 16;
-        load 6 4 => 3 20; load 6 5 => 2 9; load 6 6 => 4 13; load 6 7 => 10 17; load 6 8 => 14 21; load 6 9 => 18;
-        load 6 10 => 0; load 7 0 => 7 15; load 7 1 => 1 19; load 7 2 => 5 8; load 7 3 => 3 12; load 7 4 => 9 16;
-        load 7 5 => 13 20; load 7 6 => 2 17; load 7 7 => 4 21; load 7 8 => 0 10; load 7 9 => 14; load 7 10 => 6;
-        load 8 0 => 18 19; load 8 1 => 5 7; load 8 2 => 1 3; load 8 3 => 8 9; load 8 4 => 12 13; load 8 5 => 16 17;
-        load 8 6 => 20 21; load 8 7 => 0 2; load 8 8 => 4 6; load 8 9 => 10; load 8 10 => 11; load 9 0 => 5 14;
-        load 9 1 => 3 18; load 9 2 => 7 9; load 9 3 => 1 13; load 9 4 => 8 17; load 9 5 => 12 21; load 9 6 => 0 16;
-        load 9 7 => 6 20; load 9 8 => 2 11; load 9 9 => 4; load 9 10 => 15; load 10 0 => 3 10; load 10 1 => 9 14;
-        load 10 2 => 13 18; load 10 3 => 7 17; load 10 4 => 1 21; load 10 5 => 0 8; load 10 6 => 6 12;
-        load 10 7 => 11 16; load 10 8 => 15 20; load 10 9 => 2; load 10 10 => 19; add 3 0 => 4; add 2 0 => 5;
-        add 1 0 => 6; add 0 0 => 7; add 6 0 => 8; add 4 0 => 9; add 9 0 => 10; add 8 0 => 11; add 11 0 => 12;
-        add 10 0 => 13; add 13 0 => 14; add 12 0 => 15; add 15 0 => 16; add 14 0 => 17; add 17 0 => 18; add 16 0 => 19;
-        add 19 0 => 20; add 18 0 => 21; store 0 4 => 0; store 0 5 => 1; store 5 4 => 2; store 5 5 => 3; store 0 0 => 4;
-        store 0 10 => 5; store 5 0 => 6; store 5 9 => 7; store 0 6 => 8; store 5 6 => 9; store 0 1 => 10;
-        store 5 1 => 11; store 0 7 => 12; store 5 7 => 13; store 0 2 => 14; store 5 2 => 15; store 0 8 => 16;
-        store 5 8 => 17; store 0 3 => 18; store 5 3 => 19; store 0 9 => 20; store 5 10 => 21;
+    XCode11Lost0And5Data: 11 columns, 11 rows, upper 9 9 9 9 9 9 9 9 9 9 9;
+    pass 18 {
+        load 1 0 => 2 11; load 2 0 => 15; load 3 0 => 14; load 4 0 => 0 10; load 6 0 => 1 9; load 7 0 => 13;
+        load 8 0 => 16 17; load 9 0 => 12; load 10 0 => 3 8; load 1 1 => 4 15; load 2 1 => 2; load 3 1 => 0;
+        load 4 1 => 5 14; load 6 1 => 6 13; load 7 1 => 1 17; load 9 1 => 3 16; load 10 1 => 7 12; load 1 2 => 8;
+        load 2 2 => 0 4; load 3 2 => 2 5; load 4 2 => 9; load 6 2 => 10 17; load 7 2 => 6; load 8 2 => 1 3;
+        load 9 2 => 7; load 10 2 => 11 16; load 1 3 => 0 12; load 2 3 => 5 8; load 3 3 => 4 9; load 4 3 => 2 13;
+        load 6 3 => 14; load 7 3 => 3 10; load 8 3 => 6 7; load 9 3 => 1 11; load 10 3 => 15; load 1 4 => 5 16;
+        load 2 4 => 9 12; load 3 4 => 8 13; load 4 4 => 4 17; load 6 4 => 3; load 7 4 => 7 14; load 8 4 => 10 11;
+        load 9 4 => 6 15; load 10 4 => 1; load 1 5 => 9; load 2 5 => 13 16; load 3 5 => 12 17; load 4 5 => 8;
+        load 6 5 => 2 7; load 7 5 => 11; load 8 5 => 14 15; load 9 5 => 10; load 10 5 => 0 6; load 1 6 => 1 13;
+        load 2 6 => 17; load 3 6 => 16; load 4 6 => 3 12; load 6 6 => 4 11; load 7 6 => 2 15; load 9 6 => 0 14;
+        load 10 6 => 5 10; load 1 7 => 6 17; load 2 7 => 1; load 3 7 => 3; load 4 7 => 7 16; load 6 7 => 8 15;
+        load 7 7 => 4; load 8 7 => 0 2; load 9 7 => 5; load 10 7 => 9 14; load 1 8 => 10; load 2 8 => 3 6;
+        load 3 8 => 1 7; load 4 8 => 11; load 6 8 => 12; load 7 8 => 0 8; load 8 8 => 4 5; load 9 8 => 2 9;
+        load 10 8 => 13; load 1 9 => 14; load 2 9 => 10; load 3 9 => 6; load 4 9 => 1; load 6 9 => 16; load 7 9 => 12;
+        load 8 9 => 8; load 9 9 => 4; load 10 9 => 2; load 1 10 => 3; load 2 10 => 7; load 3 10 => 11; load 4 10 => 15;
+        load 6 10 => 0; load 7 10 => 5; load 8 10 => 9; load 9 10 => 13; load 10 10 => 17; add 3 0 => 4; add 1 0 => 5;
+        add 5 0 => 6; add 4 0 => 7; add 7 0 => 8; add 6 0 => 9; add 9 0 => 10; add 8 0 => 11; add 11 0 => 12;
+        add 10 0 => 13; add 13 0 => 14; add 12 0 => 15; add 15 0 => 16; add 14 0 => 17; store 0 4 => 0; store 0 5 => 1;
+        store 5 4 => 2; store 5 5 => 3; store 0 0 => 4; store 5 0 => 5; store 0 6 => 6; store 5 6 => 7; store 0 1 => 8;
+        store 5 1 => 9; store 0 7 => 10; store 5 7 => 11; store 0 2 => 12; store 5 2 => 13; store 0 8 => 14;
+        store 5 8 => 15; store 0 3 => 16; store 5 3 => 17;
     }
 }
 
 straight_line! {
-    XCode11Lost0And5Narrow: 11 columns, 11 rows, upper 9 9 9 9 9 9 9 9 9 9 9;
-    pass 11 {
-        load 1 0 => 2; load 1 1 => 4; load 1 2 => 10; load 1 3 => 0; load 1 4 => 6; load 1 5 => 7; load 1 6 => 1;
-        load 1 7 => 8; load 1 8 => 5; load 1 10 => 3; load 2 1 => 2; load 2 2 => 0 4; load 2 3 => 6 10; load 2 6 => 7;
-        load 2 7 => 1 5; load 2 8 => 3 8; load 2 10 => 9; load 3 1 => 0; load 3 2 => 2 6; load 3 3 => 4; load 3 4 => 10;
-        load 3 6 => 5; load 3 7 => 3 7; load 3 8 => 1 9; load 3 9 => 8; load 4 0 => 0; load 4 1 => 6; load 4 3 => 2;
-        load 4 4 => 4; load 4 5 => 5 10; load 4 6 => 3; load 4 7 => 9; load 4 8 => 7; load 4 9 => 1; load 6 0 => 1;
-        load 6 1 => 8; load 6 3 => 5; load 6 4 => 3; load 6 5 => 2 9; load 6 6 => 4; load 6 7 => 10; load 6 10 => 0;
-        load 7 0 => 7; load 7 1 => 1; load 7 2 => 5 8; load 7 3 => 3; load 7 4 => 9; load 7 6 => 2; load 7 7 => 4;
-        load 7 8 => 0 10; load 7 10 => 6; load 8 1 => 5 7; load 8 2 => 1 3; load 8 3 => 8 9; load 8 7 => 0 2;
-        load 8 8 => 4 6; load 8 9 => 10; load 9 0 => 5; load 9 1 => 3; load 9 2 => 7 9; load 9 3 => 1; load 9 4 => 8;
-        load 9 6 => 0; load 9 7 => 6; load 9 8 => 2; load 9 9 => 4; load 10 0 => 3 10; load 10 1 => 9; load 10 3 => 7;
-        load 10 4 => 1; load 10 5 => 0 8; load 10 6 => 6; load 10 9 => 2; add 3 0 => 4; add 2 0 => 5; add 1 0 => 6;
-        add 0 0 => 7; add 6 0 => 8; add 4 0 => 9; add 9 0 => 10; store 0 4 => 0; store 0 5 => 1; store 5 4 => 2;
-        store 5 5 => 3; store 0 0 => 4; store 0 10 => 5; store 5 0 => 6; store 5 9 => 7; store 0 6 => 8; store 5 6 => 9;
-        store 0 1 => 10;
+    XCode11Lost0And5DataNarrow: 11 columns, 11 rows, upper 9 9 9 9 9 9 9 9 9 9 9;
+    pass 9 {
+        load 1 0 => 2; load 1 1 => 4; load 1 2 => 8; load 1 3 => 0; load 1 4 => 5; load 1 6 => 1; load 1 7 => 6;
+        load 1 10 => 3; load 2 1 => 2; load 2 2 => 0 4; load 2 3 => 5 8; load 2 7 => 1; load 2 8 => 3 6; load 2 10 => 7;
+        load 3 1 => 0; load 3 2 => 2 5; load 3 3 => 4; load 3 4 => 8; load 3 7 => 3; load 3 8 => 1 7; load 3 9 => 6;
+        load 4 0 => 0; load 4 1 => 5; load 4 3 => 2; load 4 4 => 4; load 4 5 => 8; load 4 6 => 3; load 4 7 => 7;
+        load 4 9 => 1; load 6 0 => 1; load 6 1 => 6; load 6 4 => 3; load 6 5 => 2 7; load 6 6 => 4; load 6 7 => 8;
+        load 6 10 => 0; load 7 1 => 1; load 7 2 => 6; load 7 3 => 3; load 7 4 => 7; load 7 6 => 2; load 7 7 => 4;
+        load 7 8 => 0 8; load 7 10 => 5; load 8 2 => 1 3; load 8 3 => 6 7; load 8 7 => 0 2; load 8 8 => 4 5;
+        load 8 9 => 8; load 9 1 => 3; load 9 2 => 7; load 9 3 => 1; load 9 4 => 6; load 9 6 => 0; load 9 7 => 5;
+        load 9 8 => 2; load 9 9 => 4; load 10 0 => 3 8; load 10 1 => 7; load 10 4 => 1; load 10 5 => 0 6;
+        load 10 6 => 5; load 10 9 => 2; add 3 0 => 4; add 1 0 => 5; add 5 0 => 6; add 4 0 => 7; add 7 0 => 8;
+        store 0 4 => 0; store 0 5 => 1; store 5 4 => 2; store 5 5 => 3; store 0 0 => 4; store 5 0 => 5; store 0 6 => 6;
+        store 5 6 => 7; store 0 1 => 8;
     }
-    pass 11 {
-        load 0 1 => 2; load 0 6 => 0; load 1 0 => 2; load 1 1 => 6; load 1 2 => 10; load 1 3 => 3; load 1 4 => 7;
-        load 1 5 => 0; load 1 6 => 4; load 1 7 => 8; load 1 8 => 1; load 1 9 => 5; load 2 0 => 6 9; load 2 1 => 10;
-        load 2 4 => 0 3; load 2 5 => 4 7; load 2 6 => 8; load 2 9 => 1; load 3 0 => 5 10; load 3 1 => 9; load 3 3 => 0;
-        load 3 4 => 4; load 3 5 => 3 8; load 3 6 => 7; load 3 10 => 2; load 4 0 => 1; load 4 1 => 5; load 4 2 => 0 9;
-        load 4 3 => 4; load 4 4 => 8; load 4 6 => 3; load 4 7 => 7; load 4 8 => 2; load 4 10 => 6; load 6 0 => 0;
-        load 6 1 => 4; load 6 2 => 1 8; load 6 3 => 5; load 6 4 => 9; load 6 6 => 2; load 6 7 => 6; load 6 8 => 3 10;
-        load 6 9 => 7; load 7 0 => 4; load 7 1 => 8; load 7 3 => 1; load 7 4 => 5; load 7 5 => 2 9; load 7 6 => 6;
-        load 7 7 => 10; load 7 9 => 3; load 8 0 => 7 8; load 8 4 => 1 2; load 8 5 => 5 6; load 8 6 => 9 10;
-        load 8 10 => 0; load 9 0 => 3; load 9 1 => 7; load 9 3 => 2; load 9 4 => 6; load 9 5 => 1 10; load 9 6 => 5;
-        load 9 7 => 9; load 9 8 => 0; load 9 10 => 4; load 10 1 => 3; load 10 2 => 2 7; load 10 3 => 6; load 10 4 => 10;
-        load 10 6 => 1; load 10 7 => 0 5; load 10 8 => 4 9; load 10 10 => 8; add 0 0 => 1; add 2 0 => 3; add 1 0 => 4;
-        add 4 0 => 5; add 3 0 => 6; add 6 0 => 7; add 5 0 => 8; add 8 0 => 9; add 7 0 => 10; store 5 1 => 0;
-        store 0 7 => 1; store 5 7 => 2; store 0 2 => 3; store 5 2 => 4; store 0 8 => 5; store 5 8 => 6; store 0 3 => 7;
-        store 5 3 => 8; store 0 9 => 9; store 5 10 => 10;
+    pass 9 {
+        load 0 1 => 2; load 0 6 => 0; load 1 0 => 2; load 1 1 => 6; load 1 3 => 3; load 1 4 => 7; load 1 5 => 0;
+        load 1 6 => 4; load 1 7 => 8; load 1 8 => 1; load 1 9 => 5; load 2 0 => 6; load 2 4 => 0 3; load 2 5 => 4 7;
+        load 2 6 => 8; load 2 9 => 1; load 3 0 => 5; load 3 3 => 0; load 3 4 => 4; load 3 5 => 3 8; load 3 6 => 7;
+        load 3 10 => 2; load 4 0 => 1; load 4 1 => 5; load 4 2 => 0; load 4 3 => 4; load 4 4 => 8; load 4 6 => 3;
+        load 4 7 => 7; load 4 8 => 2; load 4 10 => 6; load 6 0 => 0; load 6 1 => 4; load 6 2 => 1 8; load 6 3 => 5;
+        load 6 6 => 2; load 6 7 => 6; load 6 8 => 3; load 6 9 => 7; load 7 0 => 4; load 7 1 => 8; load 7 3 => 1;
+        load 7 4 => 5; load 7 5 => 2; load 7 6 => 6; load 7 9 => 3; load 8 0 => 7 8; load 8 4 => 1 2; load 8 5 => 5 6;
+        load 8 10 => 0; load 9 0 => 3; load 9 1 => 7; load 9 3 => 2; load 9 4 => 6; load 9 5 => 1; load 9 6 => 5;
+        load 9 8 => 0; load 9 10 => 4; load 10 1 => 3; load 10 2 => 2 7; load 10 3 => 6; load 10 6 => 1;
+        load 10 7 => 0 5; load 10 8 => 4; load 10 10 => 8; add 0 0 => 1; add 2 0 => 3; add 1 0 => 4; add 4 0 => 5;
+        add 3 0 => 6; add 6 0 => 7; add 5 0 => 8; store 5 1 => 0; store 0 7 => 1; store 5 7 => 2; store 0 2 => 3;
+        store 5 2 => 4; store 0 8 => 5; store 5 8 => 6; store 0 3 => 7; store 5 3 => 8;
     }
 }

@@ -11,9 +11,9 @@ pub(super) const TABLE: &[StraightLine] = &[
     entry!("x-code:7 encode", XCode7Encode, XCode7EncodeNarrow),
     entry!("x-code:7 lost 0", XCode7Lost0, XCode7Lost0),
     entry!("x-code:7 lost 0 data", XCode7Lost0Data, XCode7Lost0Data),
-    entry!("x-code:7 lost 0 1", XCode7Lost0And1, XCode7Lost0And1Narrow),
-    entry!("x-code:7 lost 0 2", XCode7Lost0And2, XCode7Lost0And2Narrow),
-    entry!("x-code:7 lost 0 3", XCode7Lost0And3, XCode7Lost0And3Narrow),
+    entry!("x-code:7 lost 0 1 data", XCode7Lost0And1Data, XCode7Lost0And1Data),
+    entry!("x-code:7 lost 0 2 data", XCode7Lost0And2Data, XCode7Lost0And2Data),
+    entry!("x-code:7 lost 0 3 data", XCode7Lost0And3Data, XCode7Lost0And3Data),
 ];
 
 straight_line! {
@@ -70,108 +70,42 @@ straight_line! {
 }
 
 straight_line! {
-    XCode7Lost0And1: 7 columns, 7 rows, upper 5 5 5 5 5 5 5;
-    pass 14 {
-        load 2 0 => 1 6; load 2 1 => 2 8; load 2 2 => 5 10; load 2 3 => 7 12; load 2 4 => 3 9; load 2 5 => 11;
-        load 2 6 => 0; load 3 0 => 8 13; load 3 1 => 1 10; load 3 2 => 2 12; load 3 3 => 3 5; load 3 4 => 0 7;
-        load 3 5 => 9; load 3 6 => 4; load 4 0 => 10 11; load 4 1 => 12 13; load 4 2 => 1 3; load 4 3 => 0 2;
-        load 4 4 => 4 5; load 4 5 => 7; load 4 6 => 6; load 5 0 => 9 12; load 5 1 => 3 11; load 5 2 => 0 13;
-        load 5 3 => 1 4; load 5 4 => 2 6; load 5 5 => 5; load 5 6 => 8; load 6 0 => 3 7; load 6 1 => 0 9;
-        load 6 2 => 4 11; load 6 3 => 6 13; load 6 4 => 1 8; load 6 5 => 2; load 6 6 => 10; add 2 0 => 4; add 0 0 => 5;
-        add 5 0 => 6; add 4 0 => 7; add 7 0 => 8; add 6 0 => 9; add 9 0 => 10; add 8 0 => 11; add 11 0 => 12;
-        add 10 0 => 13; store 0 0 => 0; store 0 5 => 1; store 1 0 => 2; store 1 6 => 3; store 0 1 => 4; store 1 1 => 5;
-        store 0 2 => 6; store 1 2 => 7; store 0 3 => 8; store 1 3 => 9; store 0 4 => 10; store 1 4 => 11;
-        store 0 6 => 12; store 1 5 => 13;
+    XCode7Lost0And1Data: 7 columns, 7 rows, upper 5 5 5 5 5 5 5;
+    pass 10 {
+        load 2 0 => 4; load 3 0 => 6; load 4 0 => 8 9; load 5 0 => 7; load 6 0 => 5; load 2 1 => 1 6; load 3 1 => 8;
+        load 5 1 => 9; load 6 1 => 0 7; load 2 2 => 3 8; load 3 2 => 1; load 5 2 => 0; load 6 2 => 2 9; load 2 3 => 5;
+        load 3 3 => 3; load 4 3 => 0 1; load 5 3 => 2; load 6 3 => 4; load 2 4 => 7; load 3 4 => 0 5; load 4 4 => 2 3;
+        load 5 4 => 1 4; load 6 4 => 6; load 2 5 => 9; load 3 5 => 7; load 4 5 => 5; load 5 5 => 3; load 6 5 => 1;
+        load 2 6 => 0; load 3 6 => 2; load 4 6 => 4; load 5 6 => 6; load 6 6 => 8; add 1 0 => 2; add 0 0 => 3;
+        add 3 0 => 4; add 2 0 => 5; add 5 0 => 6; add 4 0 => 7; add 7 0 => 8; add 6 0 => 9; store 0 0 => 0;
+        store 1 0 => 1; store 0 1 => 2; store 1 1 => 3; store 0 2 => 4; store 1 2 => 5; store 0 3 => 6; store 1 3 => 7;
+        store 0 4 => 8; store 1 4 => 9;
     }
 }
 
 straight_line! {
-    XCode7Lost0And1Narrow: 7 columns, 7 rows, upper 5 5 5 5 5 5 5;
-    pass 7 {
-        load 2 0 => 1 6; load 2 1 => 2; load 2 2 => 5; load 2 4 => 3; load 2 6 => 0; load 3 1 => 1; load 3 2 => 2;
-        load 3 3 => 3 5; load 3 4 => 0; load 3 6 => 4; load 4 2 => 1 3; load 4 3 => 0 2; load 4 4 => 4 5; load 4 6 => 6;
-        load 5 1 => 3; load 5 2 => 0; load 5 3 => 1 4; load 5 4 => 2 6; load 5 5 => 5; load 6 0 => 3; load 6 1 => 0;
-        load 6 2 => 4; load 6 3 => 6; load 6 4 => 1; load 6 5 => 2; add 2 0 => 4; add 0 0 => 5; add 5 0 => 6;
-        store 0 0 => 0; store 0 5 => 1; store 1 0 => 2; store 1 6 => 3; store 0 1 => 4; store 1 1 => 5; store 0 2 => 6;
-    }
-    pass 7 {
-        load 0 1 => 0; load 0 2 => 2; load 2 1 => 1; load 2 2 => 3; load 2 3 => 0 5; load 2 4 => 2; load 2 5 => 4;
-        load 3 0 => 1 6; load 3 1 => 3; load 3 2 => 5; load 3 4 => 0; load 3 5 => 2; load 4 0 => 3 4; load 4 1 => 5 6;
-        load 4 5 => 0; load 5 0 => 2 5; load 5 1 => 4; load 5 2 => 6; load 5 6 => 1; load 6 0 => 0; load 6 1 => 2;
-        load 6 2 => 4; load 6 3 => 6; load 6 4 => 1; load 6 6 => 3; add 0 0 => 1; add 2 0 => 3; add 1 0 => 4;
-        add 4 0 => 5; add 3 0 => 6; store 1 2 => 0; store 0 3 => 1; store 1 3 => 2; store 0 4 => 3; store 1 4 => 4;
-        store 0 6 => 5; store 1 5 => 6;
+    XCode7Lost0And2Data: 7 columns, 7 rows, upper 5 5 5 5 5 5 5;
+    pass 10 {
+        load 1 0 => 0 2; load 3 0 => 1 5; load 4 0 => 6; load 5 0 => 4; load 6 0 => 3 7; load 1 1 => 8 9; load 3 1 => 6;
+        load 4 1 => 1; load 5 1 => 3; load 6 1 => 4; load 1 2 => 5 7; load 3 2 => 2; load 4 2 => 3; load 5 2 => 1;
+        load 6 2 => 0; load 1 3 => 4 6; load 3 3 => 3 8; load 4 3 => 2; load 5 3 => 0; load 6 3 => 1 9; load 3 4 => 7;
+        load 4 4 => 0 8; load 5 4 => 2 9; load 6 4 => 5; load 1 5 => 1; load 3 5 => 4; load 4 5 => 7; load 5 5 => 8;
+        load 6 5 => 2; load 1 6 => 3; load 3 6 => 0; load 4 6 => 9; load 5 6 => 5; load 6 6 => 6; add 3 0 => 4;
+        add 2 0 => 5; add 1 0 => 6; add 0 0 => 7; add 6 0 => 8; add 4 0 => 9; store 0 1 => 0; store 0 4 => 1;
+        store 2 1 => 2; store 2 4 => 3; store 0 2 => 4; store 0 3 => 5; store 2 2 => 6; store 2 3 => 7; store 0 0 => 8;
+        store 2 0 => 9;
     }
 }
 
 straight_line! {
-    XCode7Lost0And2: 7 columns, 7 rows, upper 5 5 5 5 5 5 5;
-    pass 14 {
-        load 1 0 => 0 2; load 1 1 => 8 10; load 1 2 => 5 7; load 1 3 => 4 6; load 1 4 => 9 11; load 1 5 => 1;
-        load 1 6 => 3; load 3 0 => 1 5; load 3 1 => 6 12; load 3 2 => 2 9; load 3 3 => 3 8; load 3 4 => 7 13;
-        load 3 5 => 4; load 3 6 => 0; load 4 0 => 6 11; load 4 1 => 1 9; load 4 2 => 3 12; load 4 3 => 2 13;
-        load 4 4 => 0 8; load 4 5 => 7; load 4 6 => 10; load 5 0 => 4 9; load 5 1 => 3 11; load 5 2 => 1 13;
-        load 5 3 => 0 12; load 5 4 => 2 10; load 5 5 => 8; load 5 6 => 5; load 6 0 => 3 7; load 6 1 => 4 13;
-        load 6 2 => 0 11; load 6 3 => 1 10; load 6 4 => 5 12; load 6 5 => 2; load 6 6 => 6; add 3 0 => 4; add 2 0 => 5;
-        add 1 0 => 6; add 0 0 => 7; add 6 0 => 8; add 7 0 => 9; add 4 0 => 10; add 5 0 => 11; add 10 0 => 12;
-        add 8 0 => 13; store 0 1 => 0; store 0 4 => 1; store 2 1 => 2; store 2 4 => 3; store 0 2 => 4; store 0 3 => 5;
-        store 2 2 => 6; store 2 3 => 7; store 0 0 => 8; store 0 6 => 9; store 2 0 => 10; store 2 5 => 11;
-        store 0 5 => 12; store 2 6 => 13;
-    }
-}
-
-straight_line! {
-    XCode7Lost0And2Narrow: 7 columns, 7 rows, upper 5 5 5 5 5 5 5;
-    pass 7 {
-        load 1 0 => 0 2; load 1 2 => 5; load 1 3 => 4 6; load 1 5 => 1; load 1 6 => 3; load 3 0 => 1 5; load 3 1 => 6;
-        load 3 2 => 2; load 3 3 => 3; load 3 5 => 4; load 3 6 => 0; load 4 0 => 6; load 4 1 => 1; load 4 2 => 3;
-        load 4 3 => 2; load 4 4 => 0; load 5 0 => 4; load 5 1 => 3; load 5 2 => 1; load 5 3 => 0; load 5 4 => 2;
-        load 5 6 => 5; load 6 0 => 3; load 6 1 => 4; load 6 2 => 0; load 6 3 => 1; load 6 4 => 5; load 6 5 => 2;
-        load 6 6 => 6; add 3 0 => 4; add 2 0 => 5; add 1 0 => 6; store 0 1 => 0; store 0 4 => 1; store 2 1 => 2;
-        store 2 4 => 3; store 0 2 => 4; store 0 3 => 5; store 2 2 => 6;
-    }
-    pass 7 {
-        load 0 1 => 0; load 0 2 => 3; load 0 3 => 4; load 1 1 => 1 3; load 1 2 => 0; load 1 4 => 2 4; load 2 2 => 1;
-        load 3 1 => 5; load 3 2 => 2; load 3 3 => 1; load 3 4 => 0 6; load 4 0 => 4; load 4 1 => 2; load 4 2 => 5;
-        load 4 3 => 6; load 4 4 => 1; load 4 5 => 0; load 4 6 => 3; load 5 0 => 2; load 5 1 => 4; load 5 2 => 6;
-        load 5 3 => 5; load 5 4 => 3; load 5 5 => 1; load 6 0 => 0; load 6 1 => 6; load 6 2 => 4; load 6 3 => 3;
-        load 6 4 => 5; add 0 0 => 2; add 3 0 => 5; add 1 0 => 6; store 2 3 => 0; store 0 0 => 1; store 0 6 => 2;
-        store 2 0 => 3; store 2 5 => 4; store 0 5 => 5; store 2 6 => 6;
-    }
-}
-
-straight_line! {
-    XCode7Lost0And3: 7 columns, 7 rows, upper 5 5 5 5 5 5 5;
-    pass 14 {
-        load 1 0 => 2 13; load 1 1 => 0 4; load 1 2 => 6 10; load 1 3 => 7 11; load 1 4 => 1 5; load 1 5 => 8;
-        load 1 6 => 3; load 2 0 => 0 12; load 2 1 => 2 6; load 2 2 => 4 11; load 2 3 => 5 10; load 2 4 => 3 7;
-        load 2 5 => 1; load 2 6 => 9; load 4 0 => 1 11; load 4 1 => 5 8; load 4 2 => 3 12; load 4 3 => 2 9;
-        load 4 4 => 4 13; load 4 5 => 10; load 4 6 => 0; load 5 0 => 5 7; load 5 1 => 1 3; load 5 2 => 8 9;
-        load 5 3 => 12 13; load 5 4 => 0 2; load 5 5 => 4; load 5 6 => 6; load 6 0 => 3 10; load 6 1 => 7 9;
-        load 6 2 => 1 13; load 6 3 => 0 8; load 6 4 => 6 12; load 6 5 => 2; load 6 6 => 11; add 3 0 => 4; add 2 0 => 5;
-        add 1 0 => 6; add 0 0 => 7; add 6 0 => 8; add 4 0 => 9; add 9 0 => 10; add 8 0 => 11; add 11 0 => 12;
-        add 10 0 => 13; store 0 2 => 0; store 0 3 => 1; store 3 2 => 2; store 3 3 => 3; store 0 0 => 4; store 0 6 => 5;
-        store 3 0 => 6; store 3 5 => 7; store 0 4 => 8; store 3 4 => 9; store 0 1 => 10; store 3 1 => 11;
-        store 0 5 => 12; store 3 6 => 13;
-    }
-}
-
-straight_line! {
-    XCode7Lost0And3Narrow: 7 columns, 7 rows, upper 5 5 5 5 5 5 5;
-    pass 7 {
-        load 1 0 => 2; load 1 1 => 0 4; load 1 2 => 6; load 1 4 => 1 5; load 1 6 => 3; load 2 0 => 0; load 2 1 => 2 6;
-        load 2 2 => 4; load 2 3 => 5; load 2 4 => 3; load 2 5 => 1; load 4 0 => 1; load 4 1 => 5; load 4 2 => 3;
-        load 4 3 => 2; load 4 4 => 4; load 4 6 => 0; load 5 0 => 5; load 5 1 => 1 3; load 5 4 => 0 2; load 5 5 => 4;
-        load 5 6 => 6; load 6 0 => 3; load 6 2 => 1; load 6 3 => 0; load 6 4 => 6; load 6 5 => 2; add 3 0 => 4;
-        add 2 0 => 5; add 1 0 => 6; store 0 2 => 0; store 0 3 => 1; store 3 2 => 2; store 3 3 => 3; store 0 0 => 4;
-        store 0 6 => 5; store 3 0 => 6;
-    }
-    pass 7 {
-        load 0 0 => 2; load 0 2 => 0; load 1 0 => 6; load 1 2 => 3; load 1 3 => 0 4; load 1 5 => 1; load 2 0 => 5;
-        load 2 2 => 4; load 2 3 => 3; load 2 4 => 0; load 2 6 => 2; load 3 0 => 1; load 4 0 => 4; load 4 1 => 1;
-        load 4 2 => 5; load 4 3 => 2; load 4 4 => 6; load 4 5 => 3; load 5 0 => 0; load 5 2 => 1 2; load 5 3 => 5 6;
-        load 6 0 => 3; load 6 1 => 0 2; load 6 2 => 6; load 6 3 => 1; load 6 4 => 5; load 6 6 => 4; add 2 0 => 3;
-        add 1 0 => 4; add 4 0 => 5; add 3 0 => 6; store 3 5 => 0; store 0 4 => 1; store 3 4 => 2; store 0 1 => 3;
-        store 3 1 => 4; store 0 5 => 5; store 3 6 => 6;
+    XCode7Lost0And3Data: 7 columns, 7 rows, upper 5 5 5 5 5 5 5;
+    pass 10 {
+        load 1 0 => 2; load 2 0 => 0; load 4 0 => 1 9; load 6 0 => 3 8; load 1 1 => 0 4; load 2 1 => 2 5; load 4 1 => 6;
+        load 5 1 => 1 3; load 6 1 => 7; load 1 2 => 5 8; load 2 2 => 4 9; load 4 2 => 3; load 5 2 => 6 7; load 6 2 => 1;
+        load 1 3 => 9; load 2 3 => 8; load 4 3 => 2 7; load 6 3 => 0 6; load 1 4 => 1; load 2 4 => 3; load 4 4 => 4;
+        load 5 4 => 0 2; load 6 4 => 5; load 1 5 => 6; load 2 5 => 1; load 4 5 => 8; load 5 5 => 4; load 6 5 => 2;
+        load 1 6 => 3; load 2 6 => 7; load 4 6 => 0; load 5 6 => 5; load 6 6 => 9; add 3 0 => 4; add 1 0 => 5;
+        add 5 0 => 6; add 4 0 => 7; add 7 0 => 8; add 6 0 => 9; store 0 2 => 0; store 0 3 => 1; store 3 2 => 2;
+        store 3 3 => 3; store 0 0 => 4; store 3 0 => 5; store 0 4 => 6; store 3 4 => 7; store 0 1 => 8; store 3 1 => 9;
     }
 }

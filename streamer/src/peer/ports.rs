@@ -1,0 +1,193 @@
+//! What is under way over each of this node's ports, and who waits until there is room.
+//!
+//! A port is an address of this node: all answers to requests that leave from it come in through one port of one switch,
+//! whoever sends them.
+
+use super::paths::Paths;
+use crate::fetch::Window;
+use core::time::Duration;
+use rain_cluster::NodeId;
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::sync::oneshot;
+
+/// One of this node's addresses.
+#[derive(Debug)]
+struct Port {
+    address: IpAddr,
+    /// Bytes that were asked for and have not come.
+    under_way: u64,
+    window: Window,
+    /// The shortest round trip so far: longer ones waited at the switch.
+    round_trip: Option<Duration>,
+}
+
+/// A request that waits for room.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    ticket: u64,
+    pub(super) to: NodeId,
+    /// Paths that it does not take.
+    pub(super) without: Vec<usize>,
+    pub(super) bytes: u64,
+    /// Told the path; `None` when none is left.
+    granted: oneshot::Sender<Option<usize>>,
+}
+
+/// All ports, and the queue before them.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    ports: Vec<Port>,
+    waiting: VecDeque<Waiting>,
+    tickets: u64,
+}
+
+/// What becomes of a request that waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Grant {
+    /// It goes over this path.
+    Path(usize),
+    /// It waits on.
+    Wait,
+    /// No path is left.
+    NoPath,
+}
+
+impl Queue {
+    /// The number of the port with this address.
+    pub(super) fn port(&mut self, address: IpAddr) -> usize {
+        if let Some(known) = self.ports.iter().position(|port| port.address == address) {
+            return known;
+        }
+        self.ports.push(Port { address, under_way: 0, window: Window::default(), round_trip: None });
+        self.ports.len() - 1
+    }
+
+    /// Notes a round trip of a path of this port.
+    pub(super) fn note_round_trip(&mut self, port: usize, round_trip: Duration) {
+        let shortest = &mut self.ports[port].round_trip;
+        *shortest = Some(shortest.map_or(round_trip, |shortest| shortest.min(round_trip)));
+    }
+
+    /// Whether so many bytes more may be asked for over a port.
+    pub(super) fn has_room(&self, port: usize, bytes: u64) -> bool {
+        let Port { under_way, window, round_trip, .. } = &self.ports[port];
+        *under_way == 0 || under_way + bytes <= window.bytes(round_trip.unwrap_or_default())
+    }
+
+    /// How full a port is, on a scale that is the same for all.
+    pub(super) fn load(&self, port: usize) -> u64 {
+        let Port { under_way, window, round_trip, .. } = &self.ports[port];
+        window.scaled(*under_way, round_trip.unwrap_or_default())
+    }
+
+    /// Notes that bytes are asked for.
+    pub(super) fn ask(&mut self, port: usize, bytes: u64) {
+        self.ports[port].under_way += bytes;
+    }
+
+    /// Notes that bytes have come, or, where there is no time, that they will not.
+    pub(super) fn end(&mut self, port: usize, bytes: u64, came_at: Option<Duration>) {
+        let port = &mut self.ports[port];
+        port.under_way -= bytes;
+        if let Some(now) = came_at {
+            port.window.note(now, bytes);
+        }
+    }
+
+    /// Appends a request to the queue, or puts an urgent one before all others. Where the path is told, and the ticket.
+    fn join(&mut self, request: Request<'_>) -> (u64, oneshot::Receiver<Option<usize>>) {
+        let Request { to, without, bytes, urgent } = request;
+        let (granted, told) = oneshot::channel();
+        self.tickets += 1;
+        let waiting = Waiting { ticket: self.tickets, to, without: without.to_vec(), bytes, granted };
+        if urgent {
+            self.waiting.push_front(waiting);
+        } else {
+            self.waiting.push_back(waiting);
+        }
+        (self.tickets, told)
+    }
+
+    /// Lets go ahead who can, in order; a request may overtake those that wait for other ports.
+    pub(super) fn advance(&mut self, mut decide: impl FnMut(&mut Self, &Waiting) -> Grant) {
+        for waiting in core::mem::take(&mut self.waiting) {
+            // Who is told nothing any more has left the queue: see `Waiter`.
+            match decide(self, &waiting) {
+                Grant::Path(path) => drop(waiting.granted.send(Some(path))),
+                Grant::NoPath => drop(waiting.granted.send(None)),
+                Grant::Wait => self.waiting.push_back(waiting),
+            }
+        }
+    }
+
+    /// Whether nobody waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+}
+
+/// A request for rows of a column that is about to be sent.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// To whom.
+    pub to: NodeId,
+    /// Paths that it does not take.
+    pub without: &'a [usize],
+    /// Bytes of the answer.
+    pub bytes: u64,
+    /// A viewer waits for it more than for others.
+    pub urgent: bool,
+}
+
+/// A place in the queue; given up when dropped.
+struct Waiter<'a> {
+    paths: &'a Paths,
+    request: Request<'a>,
+    ticket: u64,
+    told: oneshot::Receiver<Option<usize>>,
+}
+
+impl Drop for Waiter<'_> {
+    fn drop(&mut self) {
+        let mut queue = self.paths.queue();
+        queue.waiting.retain(|waiting| waiting.ticket != self.ticket);
+        // It was told a path, and did not hear it.
+        let unheard = self.told.try_recv().ok().flatten();
+        drop(queue);
+        drop(unheard.map(|path| self.paths.outstanding(self.request.to, path, self.request.bytes)));
+    }
+}
+
+impl Paths {
+    /// Waits until a path has room for a request, and takes it; `None` when no path is left.
+    ///
+    /// Cancel safety: dropping it gives the place up.
+    pub async fn take_turn(&self, request: Request<'_>) -> Option<(usize, super::paths::Outstanding<'_>)> {
+        let mut waiter = {
+            let mut queue = self.queue();
+            let (ticket, told) = queue.join(request);
+            self.advance(&mut queue);
+            Waiter { paths: self, request, ticket, told }
+        };
+        let path = (&mut waiter.told).await.ok().flatten()?;
+        Some((path, self.outstanding(request.to, path, request.bytes)))
+    }
+}
+
+/// A queue behind its lock.
+#[derive(Debug, Default)]
+pub(super) struct Shared(Mutex<Queue>);
+
+impl Shared {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl From<Queue> for Shared {
+    fn from(queue: Queue) -> Self {
+        Self(Mutex::new(queue))
+    }
+}
