@@ -263,7 +263,7 @@ impl Stored {
             Field::Column { column } => header.column = column.into(),
             Field::Code { code } => {
                 let code = &CODES[usize::from(code) % CODES.len()];
-                header.code = code.name().to_owned();
+                code.name().clone_into(&mut header.code);
                 (header.columns, header.rows) = (number(code.columns()), number(code.rows()));
             }
         }

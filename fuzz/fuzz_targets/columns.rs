@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use rain_codec::{Code, ErasurePattern, InterleavedCodec, Layout, Stores};
+use rain_codec::{Cell, Code, ErasurePattern, InterleavedCodec, Layout, Stores};
 use rain_fuzz::Codecs;
 
 static CODECS: LazyLock<Codecs<InterleavedCodec>> = LazyLock::new(|| Codecs::new(InterleavedCodec::with_kernel));
@@ -25,7 +25,7 @@ struct Case {
     lines: u8,
     /// Bytes of a cell beyond those, where the layout has them.
     tail: u8,
-    /// Where in a line columns begin.
+    /// Where in a line columns begin; with the highest bit, only the data is recovered, and parity made of it again.
     offset: u8,
     lost: [u8; 2],
     data: Vec<u8>,
@@ -50,8 +50,17 @@ fuzz_target!(|case: Case| {
     for &column in lost {
         stripe.columns()[column].fill(0xa5);
     }
-    let recovery = codec.recovery(ErasurePattern::of(lost)).expect("so many columns may be lost");
-    codec.recover(&recovery, layout, stores, &mut stripe.columns());
+    let pattern = ErasurePattern::of(lost);
+    if case.offset & 0x80 == 0 {
+        let recovery = codec.recovery(pattern).expect("so many columns may be lost");
+        codec.recover(&recovery, layout, stores, &mut stripe.columns());
+    } else {
+        let rows_of = |column: usize| (0..code.data_rows(column)).map(move |row| Cell::new(column, row));
+        let data: Vec<Cell> = pattern.iter().flat_map(rows_of).collect();
+        let recovery = codec.recovery_of(pattern, &data).expect("so many columns may be lost");
+        codec.recover(&recovery, layout, stores, &mut stripe.columns());
+        codec.encode(layout, stores, &mut stripe.columns());
+    }
     assert!(stripe.buffers == encoded.buffers, "{code} without {lost:?}, {layout:?}, cells of {cell_len}");
 });
 

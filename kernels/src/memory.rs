@@ -201,6 +201,7 @@ pub(crate) trait Grid<const N: usize, const R: usize> {
     }
 
     /// Asks for the next line of a cell to be brought into the first-level cache, if that is inside the column or not.
+    #[cfg_attr(fuzzing, expect(dead_code, reason = "no body among those that are fuzzed asks"))]
     #[inline(always)]
     fn ahead(&self, upper: usize, column: usize, row: usize, at: Position) {
         prefetch(self.place(upper, column, row, Position { line: at.line + 1, ..at }));
@@ -287,6 +288,7 @@ fn read<S: Simd>(place: *mut u8) -> S::u64s {
 }
 
 /// Asks for a line that may be read soon; any place will do.
+#[cfg_attr(fuzzing, expect(dead_code, reason = "no body among those that are fuzzed asks"))]
 #[inline(always)]
 fn prefetch(place: *const u8) {
     #[cfg(target_arch = "x86_64")]
