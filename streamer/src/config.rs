@@ -93,9 +93,6 @@ struct FilePeer {
     addresses: BTreeMap<String, SocketAddr>,
 }
 
-/// Between two pings of a path.
-const HEARTBEAT_MS: u64 = 20;
-
 fn default_code() -> String {
     "b-code:4".to_owned()
 }
@@ -143,8 +140,8 @@ pub struct Config {
     pub interfaces: Vec<Interface>,
     /// The switches are joined to each other: every interface reaches every address of a peer.
     pub joined: bool,
-    /// Between two pings of a path; longer on a node with many.
-    pub heartbeat: Duration,
+    /// Between two pings of a path, longer on a node with very many; `None` for what suits how many it has.
+    pub heartbeat: Option<Duration>,
     /// What a node of a demo knows of it.
     pub demo: Option<DemoMember>,
 }
@@ -281,7 +278,7 @@ impl Config {
             token: token.map(|text| text.trim().to_owned()),
             interfaces,
             joined: file.joined,
-            heartbeat: check_heartbeat(file.heartbeat_ms.unwrap_or(HEARTBEAT_MS))?,
+            heartbeat: file.heartbeat_ms.map(check_heartbeat).transpose()?,
             demo: file.demo.map(check_demo).transpose()?,
         })
     }

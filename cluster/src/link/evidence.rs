@@ -19,23 +19,28 @@ const GAP_MAX: u32 = 16;
 pub(super) const NOTHING_ECHOED: u32 = u32::MAX;
 
 /// In [`Loss`], that nothing comes.
-const ALL_LOST: u32 = 1 << 20;
+const ALL_LOST: u32 = 1 << 24;
+/// Over about so many pings the averages move.
+const SPANS: [u32; 2] = [128, 1024];
 
-/// How many of the peer's pings usually do not come: a moving average over about 128.
+/// How many of the peer's pings usually do not come: the larger of two moving averages. The short one is quick to see
+/// that more are lost; the long one does not take a lucky second for the end of it.
 #[derive(Debug, Clone, Copy, Default)]
-struct Loss(u32);
+struct Loss([u32; 2]);
 
 impl Loss {
     fn note(&mut self, lost: u32) {
-        for _ in 0..lost {
-            self.0 += (ALL_LOST - self.0) / 128;
+        for (average, span) in self.0.iter_mut().zip(SPANS) {
+            for _ in 0..lost {
+                *average += (ALL_LOST - *average) / span;
+            }
+            *average -= *average / span;
         }
-        self.0 -= self.0 / 128;
     }
 
     fn permille(self) -> u16 {
         // At most 1000.
-        u16::try_from(u64::from(self.0) * 1000 / u64::from(ALL_LOST)).unwrap_or(1000)
+        u16::try_from(u64::from(self.0[0].max(self.0[1])) * 1000 / u64::from(ALL_LOST)).unwrap_or(1000)
     }
 }
 
@@ -45,7 +50,16 @@ struct Heard {
     number: u32,
     at: u64,
     /// Bit i: the number i below the newest came.
-    came: u64,
+    seen: u64,
+}
+
+/// What was known at the last Down, until it turns out whether that was right.
+#[derive(Debug, Clone, Copy)]
+struct Doubt {
+    /// When the newest ping was sent that had been echoed.
+    last_ok: u64,
+    /// The peer's next ping, if it sent nothing for half the time-out before.
+    silent_before: Option<u32>,
 }
 
 /// The ping layer of one end. All times are microseconds of the driver's clock.
@@ -61,8 +75,13 @@ pub(super) struct Evidence {
     /// When the newest ping that was echoed was sent.
     last_ok: u64,
     echo_came: u64,
+    /// When it was sent itself, whatever [`last_ok`](Self::last_ok) says.
+    echoed_sent: u64,
     /// Echoes of pings sent before do not bring the link up: they are older than the verdict.
     verdict: u64,
+    doubt: Option<Doubt>,
+    /// When this end's own timer was last late by more than half the time-out.
+    held_up: Option<u64>,
     /// Fresh echoes in a row since the verdict.
     pub(super) echoes: u32,
     smoothed_us: u64,
@@ -86,7 +105,10 @@ impl Evidence {
             newest_echo: None,
             last_ok: now,
             echo_came: now,
+            echoed_sent: now,
             verdict: now,
+            doubt: None,
+            held_up: None,
             echoes: 0,
             smoothed_us: 0,
             variation_us: 0,
@@ -104,37 +126,68 @@ impl Evidence {
     pub(super) fn begin_session(&mut self) {
         self.heard = None;
         self.echoes = 0;
+        self.doubt = None;
     }
 
-    /// Takes the number of a ping, once. Gives whether it may be used.
-    pub(super) fn take_number(&mut self, now: u64, ping: &Ping, is_up: bool) -> bool {
+    /// A Down is told, at a moment at which this end's own timer is late by `late_us`. Gives whether it is its own doing:
+    /// its timer is too late, or was a moment ago.
+    pub(super) fn doubt_down(&mut self, now: u64, late_us: u64) -> bool {
+        let since = |at: u64| now.saturating_sub(at);
+        let silent = self.heard.filter(|heard| since(heard.at) > self.timeout_us / 2);
+        let silent_before = silent.map(|heard| heard.number.wrapping_add(1));
+        self.doubt = Some(Doubt { last_ok: self.last_ok, silent_before });
+        late_us > self.timeout_us / 2 || self.held_up.is_some_and(|at| since(at) <= self.timeout_us)
+    }
+
+    /// The last Down was right.
+    pub(super) fn settle_doubt(&mut self) {
+        self.doubt = None;
+    }
+
+    /// Whether the last Down turns out to be wrong now, after a ping was taken: told once. Either two pings that were
+    /// echoed, the last before it and the first after it, were sent within one time-out, so that nothing was silent; or
+    /// the peer said nothing for a while and its numbers go on without a gap, so that nothing was lost and the peer was
+    /// held up.
+    pub(super) fn was_wrong(&mut self, number: u32, is_echo: bool) -> bool {
+        let Some(doubt) = self.doubt else { return false };
+        // The echo of one sent before may have waited, on a link that was dead, for its first ping after that.
+        let is_answer = is_echo && self.echoed_sent >= self.verdict;
+        if is_answer || doubt.silent_before.is_some() {
+            self.doubt = None;
+        }
+        let was_silent = self.echoed_sent.saturating_sub(doubt.last_ok) > self.timeout_us;
+        is_answer && !was_silent || doubt.silent_before == Some(number)
+    }
+
+    /// Takes the number of a ping that arrived at `came`, once. Gives whether it may be used.
+    pub(super) fn take_number(&mut self, came: u64, ping: &Ping, is_up: bool) -> bool {
         let Some(heard) = &mut self.heard else {
-            self.heard = Some(Heard { number: ping.number, at: now, came: 1 });
+            self.heard = Some(Heard { number: ping.number, at: came, seen: 1 });
             return true;
         };
         let ahead = ping.number.wrapping_sub(heard.number);
         if ahead.cast_signed() > 0 {
-            let periods = (now - heard.at.min(now)) / self.peer_period_us.max(1);
+            let periods = came.saturating_sub(heard.at) / self.peer_period_us.max(1);
             if u64::from(ahead) > periods * 4 + NUMBERS_AHEAD {
                 return false;
             }
-            let came = if ahead < WINDOW { heard.came << ahead | 1 } else { 1 };
-            *heard = Heard { number: ping.number, at: now, came };
+            let seen = if ahead < WINDOW { heard.seen << ahead | 1 } else { 1 };
+            *heard = Heard { number: ping.number, at: came, seen };
             if is_up && ahead <= GAP_MAX {
                 self.loss.note(ahead - 1);
             }
             return true;
         }
         let behind = ahead.wrapping_neg();
-        let fresh = behind < WINDOW && heard.came >> behind & 1 == 0;
+        let fresh = behind < WINDOW && heard.seen >> behind & 1 == 0;
         if fresh {
-            heard.came |= 1 << behind;
+            heard.seen |= 1 << behind;
         }
         fresh
     }
 
-    /// Takes the echo of a ping that is an answer to this very start. Gives whether it is new.
-    pub(super) fn take_echo(&mut self, now: u64, ping: &Ping) -> bool {
+    /// Takes the echo of a ping that is an answer to this very start, and that arrived at `came`. Gives whether it is new.
+    pub(super) fn take_echo(&mut self, now: u64, came: u64, ping: &Ping) -> bool {
         self.peer_loss_permille = ping.loss_permille;
         self.peer_lag_us = u64::from(ping.lag_ms) * 1000;
         self.peer_period_us = u64::from(ping.period.max(1)) * 100;
@@ -155,7 +208,8 @@ impl Evidence {
         }
         self.echo_came = now;
         self.last_ok = self.last_ok.max(sent);
-        self.note_round_trip((now - sent).saturating_sub(ping.echo_delay_us.into()));
+        self.echoed_sent = sent;
+        self.note_round_trip(came.saturating_sub(sent).saturating_sub(ping.echo_delay_us.into()));
         true
     }
 
@@ -181,6 +235,7 @@ impl Evidence {
     /// This process was held up itself for `late`: what it did not hear in that time says nothing of the link.
     pub(super) fn excuse(&mut self, now: u64, late_us: u64) {
         if late_us > self.timeout_us / 2 {
+            self.held_up = Some(now);
             self.last_ok = self.last_ok.max(now - (self.timeout_us / 2).min(now));
         }
     }
@@ -237,13 +292,17 @@ mod tests {
             loss.note(u32::from(turn % 10 == 0));
         }
         assert!((70..=130).contains(&loss.permille()), "one lost before each tenth that comes: {loss:?}");
-        for _ in 0..2000 {
+        for _ in 0..600 {
+            loss.note(0);
+        }
+        assert!((40..=60).contains(&loss.permille()), "the long average, times 0.56: {loss:?}");
+        for _ in 0..10_000 {
             loss.note(0);
         }
         assert!(loss.permille() == 0, "{loss:?}");
-        for _ in 0..2000 {
+        for _ in 0..20 {
             loss.note(16);
         }
-        assert!((900..=1000).contains(&loss.permille()), "{loss:?}");
+        assert!((850..=1000).contains(&loss.permille()), "the short average is quick: {loss:?}");
     }
 }

@@ -11,10 +11,14 @@ const CHANCE: f64 = 1e-8;
 /// The longest time-out, in periods.
 const PERIODS_MAX: u64 = 25;
 /// The shortest time-out: below it the scheduler of a busy machine would be what is measured.
-const TIMEOUT_MIN_US: u64 = 20_000;
+pub(super) const TIMEOUT_MIN_US: u64 = 20_000;
 /// A node sends a ping in so long at most, over all its links: with more links each has a longer period. It is what keeps
 /// the cost of monitoring within a bound, see docs/link.md.
 const SPACING: Duration = Duration::from_micros(300);
+/// The same where somebody asked for a period: 62 links may be pinged each 5 ms.
+const SPACING_MIN: Duration = Duration::from_micros(80);
+/// The period of a node with few links that nobody asked to have another one.
+const USUAL: Duration = Duration::from_millis(5);
 
 /// How often a node pings, and when silence is a Down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,9 +28,17 @@ pub struct LinkTiming {
 }
 
 impl LinkTiming {
+    /// What suits a node with so many links: a ping each 5 ms, less often with more than 16.
+    pub fn usual(links: usize) -> Self {
+        Self::of(USUAL.max(budget(SPACING, links)))
+    }
+
     /// A ping in each `period`, on a node with so many links; less often when they would be too many.
     pub fn new(period: Duration, links: usize) -> Self {
-        let period = period.max(SPACING * u32::try_from(links).unwrap_or(u32::MAX));
+        Self::of(period.max(budget(SPACING_MIN, links)))
+    }
+
+    fn of(period: Duration) -> Self {
         // On the wire it is in units of 100 µs, in 16 bits.
         let period_us = u64::try_from(period.as_micros()).unwrap_or(u64::MAX).clamp(1000, 6_500_000);
         Self { period_us, timeout_min_us: TIMEOUT_MIN_US }
@@ -45,6 +57,11 @@ impl LinkTiming {
         let usual = self.period_us + peer_period_us + u64::from(rounds(round_lost)) * longer + noise_us;
         usual.clamp(self.timeout_min_us, (longer * PERIODS_MAX).max(self.timeout_min_us))
     }
+}
+
+/// The least period of so many links.
+fn budget(spacing: Duration, links: usize) -> Duration {
+    spacing * u32::try_from(links).unwrap_or(u32::MAX)
 }
 
 /// How many rounds in a row are suffered where each is lost with this chance.
@@ -105,10 +122,10 @@ mod tests {
 
     #[test]
     fn the_period_grows_with_the_links() {
-        let period = |links| LinkTiming::new(Duration::from_millis(5), links).period();
-        assert_eq!(period(0), Duration::from_millis(5));
-        assert_eq!(period(16), Duration::from_millis(5));
-        assert_eq!(period(100), Duration::from_millis(30));
+        let usual = |links| LinkTiming::usual(links).period();
+        assert_eq!([0, 16, 100].map(usual), [5, 5, 30].map(Duration::from_millis));
+        let asked = |links| LinkTiming::new(Duration::from_millis(5), links).period();
+        assert_eq!([0, 62, 1000].map(asked), [5, 5, 80].map(Duration::from_millis));
     }
 
     #[test]

@@ -190,6 +190,7 @@ impl Parts {
             links: self.links().map(|(_, link)| link).collect(),
             observer: None,
             paths: Vec::new(),
+            held_up_us: Vec::new(),
             faults: true,
         }
     }

@@ -16,6 +16,8 @@ use std::sync::{Mutex, PoisonError};
 
 const NODES: u16 = 4;
 const SWITCHES: u8 = 2;
+/// Between two pings of a path.
+const HEARTBEAT_MS: u32 = 20;
 /// As many nodes as a demo starts, and as many switches.
 const PARTS_MAX: usize = 26;
 
@@ -336,6 +338,8 @@ fn config_text(
     if !(is_everywhere && topology.switch_links.is_empty()) {
         text.push_str("joined = true\n");
     }
+    // All pings of all nodes pass one process, the forwarder.
+    let _ = writeln!(text, "heartbeat_ms = {HEARTBEAT_MS}");
     let _ = write!(
         text,
         "\n[demo]\nsupervisor = \"http://127.0.0.1:{}\"\nfalse_downs = {:?}\nseed = {}\n",

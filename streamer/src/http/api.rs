@@ -72,6 +72,10 @@ pub struct ClusterReport {
     pub observer: Option<String>,
     /// What that node observes.
     pub paths: Vec<PathReport>,
+    /// When the thread that watches its paths was held up lately: when its timer was due and when it woke, in microseconds
+    /// of the machine's monotonic clock, the newest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub held_up_us: Vec<[u64; 2]>,
     /// Whether `POST /api/v1/faults` cuts and heals its parts: in a demo.
     #[serde(skip_serializing_if = "core::ops::Not::not")]
     pub faults: bool,
@@ -193,7 +197,9 @@ pub(super) fn cluster(node: &Node) -> ClusterReport {
         NodeReport { name: member.name.clone(), state: state(up), http: member.http.clone(), pid: None }
     });
     let observer = Some(node.config.me().name.clone());
-    ClusterReport { nodes: nodes.collect(), switches, links, observer, paths, faults: node.config.demo.is_some() }
+    let held_up_us = node.peers.paths.held_up_us();
+    let faults = node.config.demo.is_some();
+    ClusterReport { nodes: nodes.collect(), switches, links, observer, paths, held_up_us, faults }
 }
 
 /// The parameters of a query; of a repeated one the last.

@@ -151,12 +151,13 @@ impl ClusterNews {
         Self { told: None, commented: Instant::now() }
     }
 
-    /// Sends the cluster if it is not as it was told; a comment when it is time. Round trips alone are no news.
+    /// Sends the cluster if it is not as it was told; a comment when it is time. What pings measure is no news by itself.
     pub(crate) fn look(&mut self, hub: &EventHub, report: &ClusterReport) {
         let mut compared = report.clone();
         for path in &mut compared.paths {
-            path.rtt_us = 0;
+            (path.rtt_us, path.loss_permille, path.timeout_us) = (0, 0, 0);
         }
+        compared.held_up_us.clear();
         let compared = serde_json::to_string(&compared).expect("a report is plain data");
         if self.told.as_ref() != Some(&compared) {
             hub.send(&event("cluster", report));

@@ -7,7 +7,7 @@ use crate::peer::links::{Hints, LinkThread, Observer, Route};
 use core::time::Duration;
 use rain_cluster::NodeId;
 use rain_cluster::link::{Hint, LinkEvent, LinkPlan, LinkState, LinkTiming, Links};
-use rain_cluster::path::PathState;
+use rain_cluster::path::{PathMeasure, PathState};
 use std::io;
 use std::net::UdpSocket;
 use std::sync::Arc;
@@ -32,7 +32,8 @@ pub(super) fn watch(node: &Arc<Node>, sockets: Vec<UdpSocket>) -> io::Result<Lin
             watched.push((peer, index));
         }
     }
-    let timing = LinkTiming::new(node.config.heartbeat, plans.len());
+    let (asked, count) = (node.config.heartbeat, plans.len());
+    let timing = asked.map_or_else(|| LinkTiming::usual(count), |period| LinkTiming::new(period, count));
     let links = Links::new(paths.now(), timing, key.cluster(), node.config.id, node.incarnation, plans);
     let observer = Table { node: Arc::clone(node), watched: watched.clone() };
     let clock = {
@@ -66,8 +67,14 @@ impl Observer for Table {
     }
 
     fn measured(&mut self, links: &Links) {
-        let round_trips = self.watched.iter().enumerate().map(|(link, path)| (*path, links.round_trip(link)));
-        self.node.peers.paths.set_round_trips(round_trips);
+        let measure = |(link, path): (usize, &(NodeId, usize))| {
+            let [heard, told] = links.loss_permille(link);
+            let loss_permille = heard.max(told);
+            (*path, PathMeasure { round_trip: links.round_trip(link), loss_permille, timeout: links.timeout(link) })
+        };
+        let paths = &self.node.peers.paths;
+        paths.set_measured(self.watched.iter().enumerate().map(measure));
+        paths.set_held_up(links.held_up());
     }
 }
 

@@ -1,11 +1,16 @@
 //! The driver of the link protocol: sockets, a clock and a thread around [`rain_cluster::link::Links`].
 //!
-//! It has a thread of its own and waits in one `poll`: what keeps the data plane busy must not delay it.
+//! It has a thread of its own: what keeps the data plane busy must not delay it. A wake-up costs as much as several
+//! datagrams, so all pings leave at one tick, and what comes is taken at most once in a [`HOLD`]; the kernel notes when
+//! each datagram arrived, and so nothing of that is in a round trip.
 
+use super::batch::{AT_ONCE, Inbox, Outbox, note_arrivals};
+use super::carrier::Carriers;
 use super::datagram::{DATAGRAM_BYTES, DatagramKey};
 use core::time::Duration;
+use nix::sys::socket::SockaddrStorage;
 use rain_cluster::Time;
-use rain_cluster::link::{Hint, LinkEvent, Links};
+use rain_cluster::link::{Hint, LinkEvent, Links, Ping};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use std::collections::HashMap;
 use std::io;
@@ -16,8 +21,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-/// So many datagrams are taken from one socket before the next look at the time.
-const AT_ONCE: usize = 64;
+/// After datagrams were taken, so long nothing wakes the thread but what is due: what comes meanwhile comes together.
+const HOLD: Duration = Duration::from_millis(1);
+/// So many times [`AT_ONCE`] datagrams are taken from one socket before the next look at the time.
+const TURNS: usize = 8;
 /// Hints that wait; more are dropped, for they only make a verdict quicker.
 const HINTS_MAX: usize = 64;
 /// How often the owner is told what was measured.
@@ -98,11 +105,13 @@ impl LinkThread {
         let (hints, hinted) = sync_channel(HINTS_MAX);
         for socket in &sockets {
             socket.set_nonblocking(true)?;
+            note_arrivals(socket)?;
         }
-        let by_route = routes.iter().enumerate().map(|(link, route)| ((route.socket, route.remote), link)).collect();
-        let mut links =
-            Loop { links, key, sockets, routes, by_route, clock, observer, hinted, wake: Arc::clone(&wake) };
+        let own = Arc::clone(&wake);
         let thread = std::thread::Builder::new().name("links".to_owned()).spawn(move || {
+            let mail = Mail::new(key, sockets, &routes);
+            let carriers = mail.watch_carriers();
+            let mut links = Loop { links, mail, carriers, clock, observer, hinted, wake: own };
             if let Err(error) = links.run() {
                 tracing::error!(%error, "links are not watched any more");
             }
@@ -127,12 +136,84 @@ impl Drop for LinkThread {
     }
 }
 
-struct Loop<C, O> {
-    links: Links,
+/// The sockets, and what of links is known by them.
+struct Mail {
     key: DatagramKey,
     sockets: Vec<UdpSocket>,
-    routes: Vec<Route>,
+    /// The socket of each link, and the peer's address.
+    routes: Vec<(usize, SockaddrStorage)>,
     by_route: HashMap<(usize, SocketAddr), usize>,
+    inbox: Inbox<{ DATAGRAM_BYTES + 1 }>,
+    outboxes: Vec<Outbox<DATAGRAM_BYTES>>,
+}
+
+impl Mail {
+    fn new(key: DatagramKey, sockets: Vec<UdpSocket>, routes: &[Route]) -> Self {
+        let by_route = routes.iter().enumerate().map(|(link, route)| ((route.socket, route.remote), link)).collect();
+        let routes = routes.iter().map(|route| (route.socket, route.remote.into())).collect();
+        let outboxes = sockets.iter().map(|_| Outbox::new()).collect();
+        Self { key, sockets, routes, by_route, inbox: Inbox::new(), outboxes }
+    }
+
+    /// The carriers of the sockets' interfaces, where the system tells of them.
+    fn watch_carriers(&self) -> Option<Carriers> {
+        let addresses = self.sockets.iter().map(|socket| Ok(socket.local_addr()?.ip())).collect::<io::Result<_>>();
+        let watched = addresses.and_then(Carriers::watch);
+        watched.inspect_err(|error| tracing::warn!(%error, "a lost carrier is not noticed but by silence")).ok()
+    }
+
+    /// The links that use a socket.
+    fn links_of(&self, socket: usize) -> impl Iterator<Item = usize> {
+        (0..).zip(&self.routes).filter(move |(_, route)| route.0 == socket).map(|(link, _)| link)
+    }
+
+    /// Takes what waits at a socket, and hands over each ping with its link and its age. Gives whether anything came.
+    fn take(&mut self, socket: usize, mut each: impl FnMut(usize, &Ping, Duration)) -> bool {
+        let Self { key, sockets, by_route, inbox, .. } = self;
+        let mut any = false;
+        for _ in 0..TURNS {
+            let taken = inbox.take(&sockets[socket], |from, bytes, age| {
+                let known = by_route.get(&(socket, from));
+                if let Some((link, ping)) = known.zip(key.open(bytes)) {
+                    each(*link, &ping, age);
+                }
+            });
+            match taken {
+                Ok(count) => {
+                    any = true;
+                    if count < AT_ONCE {
+                        break;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                // What became of an earlier datagram, told once: the next one may be there all the same.
+                Err(_) => {}
+            }
+        }
+        any
+    }
+
+    /// Puts a ping with those that wait at its socket. Gives whether some were sent, because there were many.
+    fn put(&mut self, link: usize, ping: &Ping) -> bool {
+        let (socket, remote) = &self.routes[link];
+        let is_full = self.outboxes[*socket].push(remote, self.key.seal(ping));
+        if is_full {
+            self.outboxes[*socket].send(&self.sockets[*socket]);
+        }
+        is_full
+    }
+
+    fn send(&mut self) {
+        for (outbox, socket) in self.outboxes.iter_mut().zip(&self.sockets) {
+            outbox.send(socket);
+        }
+    }
+}
+
+struct Loop<C, O> {
+    links: Links,
+    mail: Mail,
+    carriers: Option<Carriers>,
     clock: C,
     observer: O,
     hinted: Receiver<(usize, Hint)>,
@@ -141,17 +222,20 @@ struct Loop<C, O> {
 
 impl<C: Fn() -> Time, O: Observer> Loop<C, O> {
     fn run(&mut self) -> io::Result<()> {
+        let hold = HOLD.min(self.links.period() / 4);
         let mut measured = Time::default();
+        let mut held_until = Time::default();
         loop {
-            let ready = self.wait()?;
+            if self.wait(held_until)? {
+                self.take_hints();
+                self.take_carriers();
+            }
             if self.wake.stop.load(Ordering::Relaxed) {
                 return Ok(());
             }
-            if ready.last() == Some(&true) {
-                self.take_hints();
-            }
-            for (socket, _) in ready.iter().enumerate().take(self.sockets.len()).filter(|(_, ready)| **ready) {
-                self.receive(socket);
+            let now = (self.clock)();
+            if self.receive(now) {
+                held_until = now + hold;
             }
             let now = (self.clock)();
             if now >= self.links.poll_timeout() {
@@ -168,17 +252,29 @@ impl<C: Fn() -> Time, O: Observer> Loop<C, O> {
         }
     }
 
-    /// Waits until something came or is due. Gives which sockets can be read, and at the end whether somebody called.
-    fn wait(&self) -> io::Result<Vec<bool>> {
-        let mut polled: Vec<_> = self.sockets.iter().map(|socket| PollFd::new(socket, PollFlags::IN)).collect();
+    /// Waits until something is due, somebody calls, or, after `held_until`, something came. Gives whether somebody, or
+    /// the kernel, called.
+    fn wait(&self, held_until: Time) -> io::Result<bool> {
+        let now = (self.clock)();
+        let held = held_until.since(now);
+        let due = self.links.poll_timeout().since(now);
+        let mut polled = Vec::with_capacity(2 + self.mail.sockets.len());
         polled.push(PollFd::new(&self.wake.event, PollFlags::IN));
-        let wait = self.links.poll_timeout().since((self.clock)());
+        polled.extend(self.carriers.as_ref().map(|carriers| PollFd::from_borrowed_fd(carriers.as_fd(), PollFlags::IN)));
+        let callers = polled.len();
+        let wait = if held.is_zero() {
+            polled.extend(self.mail.sockets.iter().map(|socket| PollFd::new(socket, PollFlags::IN)));
+            due
+        } else {
+            due.min(held)
+        };
         let wait = Timespec { tv_sec: wait.as_secs().cast_signed(), tv_nsec: wait.subsec_nanos().into() };
         match poll(&mut polled, Some(&wait)) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
+            Ok(_) | Err(rustix::io::Errno::INTR) => {
+                Ok(polled[..callers].iter().any(|polled| !polled.revents().is_empty()))
+            }
+            Err(error) => Err(error.into()),
         }
-        Ok(polled.iter().map(|polled| !polled.revents().is_empty()).collect())
     }
 
     fn take_hints(&mut self) {
@@ -191,28 +287,35 @@ impl<C: Fn() -> Time, O: Observer> Loop<C, O> {
         }
     }
 
-    fn receive(&mut self, socket: usize) {
-        let mut buffer = [0; DATAGRAM_BYTES + 1];
-        let now = (self.clock)();
-        for _ in 0..AT_ONCE {
-            let (length, from) = match self.sockets[socket].recv_from(&mut buffer) {
-                Ok(received) => received,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                // What became of an earlier datagram, told once: the next one may be there all the same.
-                Err(_) => continue,
-            };
-            let known = self.by_route.get(&(socket, from));
-            if let Some((link, ping)) = known.zip(self.key.open(&buffer[..length])) {
-                self.links.handle_message(now, *link, &ping);
-            }
+    /// A cable that was pulled is a Down for all links that need it; the peers find out by silence.
+    fn take_carriers(&mut self) {
+        let Some(carriers) = &mut self.carriers else { return };
+        let lost = carriers.take_lost();
+        if lost.is_empty() {
+            return;
         }
+        let now = (self.clock)();
+        for link in lost.into_iter().flat_map(|socket| self.mail.links_of(socket)) {
+            self.links.handle_hint(now, link, Hint::Carrier);
+        }
+    }
+
+    /// Takes all that came. Gives whether anything did.
+    fn receive(&mut self, now: Time) -> bool {
+        let mut any = false;
+        for socket in 0..self.mail.sockets.len() {
+            any |= self.mail.take(socket, |link, ping, age| self.links.handle_arrival(now, age, link, ping));
+        }
+        any
     }
 
     fn send(&mut self) {
         while let Some((link, ping)) = self.links.poll_transmit() {
-            let route = &self.routes[link];
-            // What the network does not take now is a lost ping, like any other.
-            let _ = self.sockets[route.socket].send_to(&self.key.seal(&ping), route.remote);
+            if self.mail.put(link, &ping) {
+                // That took its time: what follows is sent later.
+                self.links.handle_time((self.clock)());
+            }
         }
+        self.mail.send();
     }
 }

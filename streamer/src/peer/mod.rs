@@ -10,6 +10,8 @@
 //! | `GET /peer/v1/titles` | the names of all titles with a marked version, in JSON |
 
 pub mod auth;
+mod batch;
+mod carrier;
 pub mod client;
 pub mod datagram;
 pub mod links;

@@ -6,13 +6,13 @@ use crate::config::{Config, PathAddresses};
 
 use core::time::Duration;
 use rain_cluster::link::Hint;
-use rain_cluster::path::{Candidate, PathState, PathTable, choose};
+use rain_cluster::path::{Candidate, PathMeasure, PathState, PathTable, choose};
 use rain_cluster::{NodeId, Time};
 use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{MutexGuard, OnceLock};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 use tokio::sync::watch;
 
@@ -27,11 +27,17 @@ pub struct PathReport {
     pub state: &'static str,
     /// The smoothed round trip of its pings in microseconds.
     pub rtt_us: u64,
+    /// Of a thousand of its pings so many are lost, in the worse direction.
+    pub loss_permille: u16,
+    /// Silence of so many microseconds is a Down.
+    pub timeout_us: u64,
     /// Since when it is in this state, in microseconds of the machine's monotonic clock: two nodes on one machine tell
     /// times that can be compared.
     pub since_us: u64,
     /// How often it went down since this node began.
     pub downs: u64,
+    /// When it last did, on the same clock; null if it never did.
+    pub down_us: Option<u64>,
 }
 
 /// One path.
@@ -55,6 +61,7 @@ pub struct Paths {
     /// What is under way over this node's ports.
     queue: Shared,
     table: watch::Sender<PathTable>,
+    held_up: Mutex<Vec<(Time, Time)>>,
     started: Instant,
     /// The monotonic clock at the start, in microseconds.
     started_us: u64,
@@ -100,7 +107,8 @@ impl Paths {
         let table = PathTable::new(peers.iter().map(Vec::len));
         let names = config.members.iter().map(|member| member.name.clone()).collect();
         let (started, started_us) = (Instant::now(), monotonic_us());
-        Self { names, peers, queue: queue.into(), table: watch::Sender::new(table), started, started_us }
+        let (table, held_up) = (watch::Sender::new(table), Mutex::default());
+        Self { names, peers, queue: queue.into(), table, held_up, started, started_us }
     }
 
     /// The time that the table counts in.
@@ -141,21 +149,34 @@ impl Paths {
         tracing::info!(peer, path = %addresses, ?state, "a path");
     }
 
-    /// Notes round trips; nobody is woken by it.
-    pub fn set_round_trips(&self, round_trips: impl IntoIterator<Item = ((NodeId, usize), Duration)>) {
-        let round_trips: Vec<_> = round_trips.into_iter().collect();
+    /// Notes what pings measured; nobody is woken by it.
+    pub fn set_measured(&self, measures: impl IntoIterator<Item = ((NodeId, usize), PathMeasure)>) {
+        let measures: Vec<_> = measures.into_iter().collect();
         // One lock after the other: whoever holds the queue looks at the table.
         let mut queue = self.queue();
-        for ((node, path), round_trip) in &round_trips {
-            queue.note_round_trip(self.to(*node)[*path].port, *round_trip);
+        for ((node, path), measured) in &measures {
+            queue.note_round_trip(self.to(*node)[*path].port, measured.round_trip);
         }
         drop(queue);
         self.table.send_if_modified(|table| {
-            for ((node, path), round_trip) in round_trips {
-                table.set_round_trip(node, path, round_trip);
+            for ((node, path), measured) in measures {
+                table.set_measured(node, path, measured);
             }
             false
         });
+    }
+
+    /// Notes when the thread of the links was held up lately: when its timer was due, and when it woke.
+    pub fn set_held_up(&self, spans: impl IntoIterator<Item = (Time, Time)>) {
+        let mut held_up = self.held_up.lock().unwrap_or_else(PoisonError::into_inner);
+        held_up.clear();
+        held_up.extend(spans);
+    }
+
+    /// When the thread of the links was held up lately, in microseconds of the machine's monotonic clock.
+    pub fn held_up_us(&self) -> Vec<[u64; 2]> {
+        let held_up = self.held_up.lock().unwrap_or_else(PoisonError::into_inner);
+        held_up.iter().map(|(due, woke)| [due, woke].map(|time| self.started_us + time.micros())).collect()
     }
 
     /// From now on hints of paths go to their links; link i watches path i of `watched`.
@@ -268,13 +289,20 @@ impl Paths {
                         PathState::Up => "up",
                         PathState::Down => "down",
                     },
-                    rtt_us: u64::try_from(status.round_trip.as_micros()).unwrap_or(u64::MAX),
+                    rtt_us: in_us(status.measured.round_trip),
+                    loss_permille: status.measured.loss_permille,
+                    timeout_us: in_us(status.measured.timeout),
                     since_us: self.started_us + status.since.micros(),
                     downs: status.downs,
+                    down_us: status.down_at.map(|at| self.started_us + at.micros()),
                 })
             })
             .collect()
     }
+}
+
+fn in_us(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// The machine's monotonic clock, the same for all its processes, also across network namespaces.

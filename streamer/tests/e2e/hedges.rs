@@ -87,7 +87,7 @@ fn silence_brings_paths_down_and_their_heartbeats_up_again() {
 
 #[test]
 fn wrong_verdicts_change_no_byte() {
-    let demo = Demo::start(&["--false-downs", "2", "--seed", "5"]);
+    let demo = Demo::start(&["--false-downs", "20", "--seed", "5"]);
     let content = random_bytes(30_000_000, 9);
     // A path that goes down time and again stays down for longer, so a write may find too few nodes: it is refused whole.
     let stored = || put("/v/title", content.clone()).to(demo.port(0)).status == 201;

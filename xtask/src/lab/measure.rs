@@ -76,7 +76,8 @@ pub(super) fn run(options: &Options) -> Result<()> {
     let programs = build(&MEASUREMENT)?;
     let (monitoring, others): (Vec<&str>, Vec<&str>) =
         options.parts.iter().map(String::as_str).partition(|part| *part == MONITORING);
-    let small = Plan { nodes: 4, switches: 2, code: "b-code:4".to_owned(), settings: options.settings.clone() };
+    let (code, settings) = ("b-code:4".to_owned(), options.settings.clone());
+    let small = Plan { nodes: 4, switches: 2, cables: Vec::new(), code, settings };
     if options.parts.is_empty() || !others.is_empty() {
         measure_in(&small, &programs, &others, options)?;
     }

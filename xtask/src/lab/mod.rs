@@ -11,11 +11,12 @@ mod nodes;
 mod plan;
 mod stage;
 
+use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail};
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
 use crate::tools::{self, Need, Workspace};
 use measure::Options;
@@ -31,7 +32,7 @@ const NEEDED: Need = Need {
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum Lab {
     /// Makes a laboratory that stays until `lab down`
-    Up(Plan),
+    Up(Wiring),
     /// Ends the laboratory
     Down,
     /// Runs a command in the viewers' network of the laboratory, or of one that is made for it and ends with it
@@ -39,7 +40,7 @@ pub(crate) enum Lab {
     /// `RAIN_SERVER` names all nodes, `RAIN_LAB_TOKEN` is the token for writes, `RAIN_LAB` the control socket.
     Run {
         #[command(flatten)]
-        plan: Plan,
+        wiring: Wiring,
         /// The command and its arguments
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
         command: Vec<String>,
@@ -67,6 +68,25 @@ pub(crate) enum Lab {
     },
 }
 
+/// How a laboratory is wired that somebody asks for.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Wiring {
+    #[command(flatten)]
+    plan: Plan,
+    /// Wired like this plan of `rain topology plan --format json`, in which every two nodes share a switch
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["nodes", "switches", "cables"])]
+    topology: Option<PathBuf>,
+}
+
+impl Wiring {
+    fn plan(&self) -> Result<Plan> {
+        let plan = self.plan.clone();
+        let Some(file) = &self.topology else { return plan.check().map(|()| plan) };
+        let text = fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
+        plan.wired_like(&text).with_context(|| file.display().to_string())
+    }
+}
+
 /// Does what was asked for.
 ///
 /// # Errors
@@ -79,11 +99,11 @@ pub(crate) fn run(lab: &Lab) -> Result<ExitCode> {
         bail!("{reason}");
     }
     match lab {
-        Lab::Up(plan) => up(plan),
+        Lab::Up(wiring) => up(&wiring.plan()?),
         Lab::Down => enter::end(&enter::only()?).map(|()| ExitCode::SUCCESS),
-        Lab::Run { plan, command } => {
+        Lab::Run { wiring, command } => {
             let status = if enter::all()?.is_empty() {
-                enter::run(plan, &build(&[])?.join("rain"), command)?
+                enter::run(&wiring.plan()?, &build(&[])?.join("rain"), command)?
             } else {
                 let found = enter::only()?;
                 enter::run_in(&found, &plan_of(&found)?, command)?

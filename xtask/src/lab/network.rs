@@ -57,13 +57,14 @@ fn switches_batch(plan: &Plan) -> String {
 /// Commands of `ip` for a node's namespace.
 fn node_batch(plan: &Plan, node: u8) -> String {
     let mut text = format!("link set lo up\naddr add {}/16 dev view\nlink set view up\n", player_address(node).ip());
-    for switch in 0..plan.switches {
-        let (address, switch) = (Cable { node, switch }.address(), switch_name(switch));
+    for cable in plan.cables_of(node) {
+        let (address, switch) = (cable.address(), switch_name(cable.switch));
         let _ = writeln!(text, "addr add {address}/16 dev {switch}\nlink set {switch} up");
         let _ = writeln!(text, "ntable change name arp_cache dev {switch} retrans {NEIGHBOUR_RETRANS_MS}");
     }
     if plan.cables().count() * usize::from(plan.nodes) > NEIGHBOURS_FOUND_MAX {
-        for peer in plan.cables().filter(|cable| cable.node != node) {
+        let shared = |peer: &Cable| plan.cables_of(node).any(|own| own.switch == peer.switch);
+        for peer in plan.cables().filter(|cable| cable.node != node).filter(shared) {
             let (address, hardware, switch) = (peer.address(), peer.hardware(), switch_name(peer.switch));
             let _ = writeln!(text, "neigh add {address} lladdr {hardware} dev {switch} nud permanent");
         }
@@ -114,7 +115,8 @@ impl Rules {
             let _ = writeln!(text, "add rule bridge lab forward iifname \"{from}\" oifname \"{to}\" drop");
         }
         for (switch, share) in self.losses.iter().filter(|(_, share)| *share > 0) {
-            let ports = (0..plan.nodes).map(|node| format!("\"{}\"", Cable { node, switch: *switch }.name()));
+            let ports = plan.cables().filter(|cable| cable.switch == *switch);
+            let ports = ports.map(|cable| format!("\"{}\"", cable.name()));
             let ports = ports.collect::<Vec<_>>().join(", ");
             let chance = format!("numgen random mod 10000 < {share}");
             let _ = writeln!(text, "add rule bridge lab forward iifname {{ {ports} }} {chance} drop");
@@ -125,8 +127,8 @@ impl Rules {
 
 /// Limits the ports of a switch to so many Mbit/s each way; `None` for no limit.
 pub(super) fn set_rate(plan: &Plan, switch: u8, mbit: Option<u32>) -> Result<()> {
-    for node in 0..plan.nodes {
-        let (port, name) = (Cable { node, switch }.name(), node_name(node));
+    for cable in plan.cables().filter(|cable| cable.switch == switch) {
+        let (port, name) = (cable.name(), node_name(cable.node));
         for (place, device) in [(None, port), (Some(name), switch_name(switch))] {
             let mut tc = Command::new("tc");
             tc.args(place.iter().flat_map(|name| ["-n", name])).arg("qdisc");

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::plan::{Cable, FOLDER, KEY, Plan, TOKEN, node_name, player_address, switch_name};
+use super::plan::{FOLDER, KEY, Plan, TOKEN, node_name, player_address, switch_name};
 
 /// All nodes serve within this time.
 const START: Duration = Duration::from_secs(30);
@@ -138,13 +138,13 @@ fn configuration(plan: &Plan, node: u8) -> String {
     for (key, value) in plan.settings.iter().filter_map(|setting| setting.split_once('=')) {
         let _ = writeln!(text, "{key} = {value}");
     }
-    for switch in 0..plan.switches {
-        let (name, address) = (switch_name(switch), Cable { node, switch }.listen());
+    for cable in plan.cables_of(node) {
+        let (name, address) = (switch_name(cable.switch), cable.listen());
         let _ = write!(text, "\n[[interfaces]]\nswitch = \"{name}\"\naddress = \"{address}\"\n");
     }
     for peer in (0..plan.nodes).filter(|peer| *peer != node) {
-        let addresses = (0..plan.switches)
-            .map(|switch| format!("{} = \"{}\"", switch_name(switch), Cable { node: peer, switch }.listen()));
+        let addresses =
+            plan.cables_of(peer).map(|cable| format!("{} = \"{}\"", switch_name(cable.switch), cable.listen()));
         let (name, http) = (node_name(peer), player_address(peer));
         let addresses = addresses.collect::<Vec<_>>().join(", ");
         let _ =

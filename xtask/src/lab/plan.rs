@@ -2,8 +2,9 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Args;
+use serde_json::Value;
 
 /// Where a laboratory keeps what is its own: in memory, in a mount namespace that ends with it.
 pub(super) const FOLDER: &str = "/run/rain-lab";
@@ -15,15 +16,22 @@ const VIEWERS_NUMBER: u8 = 99;
 const PLAYER_PORT: u16 = 80;
 const PEER_PORT: u16 = 7400;
 
-/// How large a laboratory is.
+/// The largest laboratory.
+const NODES_MAX: u8 = 64;
+const SWITCHES_MAX: u8 = 8;
+
+/// How large a laboratory is, and how it is wired.
 #[derive(Clone, Debug, PartialEq, Eq, Args)]
 pub(crate) struct Plan {
     /// Nodes
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=64))]
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=i64::from(NODES_MAX)))]
     pub(super) nodes: u8,
     /// Switches, each with a cable to every node
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=8))]
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=i64::from(SWITCHES_MAX)))]
     pub(super) switches: u8,
+    /// Only these cables, as A-s1; may be given several times [default: every node on every switch]
+    #[arg(long = "cable", value_name = "NODE-SWITCH")]
+    pub(super) cables: Vec<String>,
     /// The array code
     #[arg(long, default_value = "b-code:4")]
     pub(super) code: String,
@@ -85,14 +93,73 @@ pub(super) fn player_address(node: u8) -> SocketAddr {
 impl Plan {
     /// The words that make this plan on a command line.
     pub(super) fn to_arguments(&self) -> Vec<String> {
-        let Self { nodes, switches, code, settings } = self;
+        let Self { nodes, switches, cables, code, settings } = self;
         let words = [format!("--nodes={nodes}"), format!("--switches={switches}"), format!("--code={code}")];
-        words.into_iter().chain(settings.iter().map(|setting| format!("--set={setting}"))).collect()
+        let cables = cables.iter().map(|cable| format!("--cable={cable}"));
+        words.into_iter().chain(cables).chain(settings.iter().map(|setting| format!("--set={setting}"))).collect()
     }
 
     /// All cables, those of a node together.
     pub(super) fn cables(&self) -> impl Iterator<Item = Cable> + '_ {
-        (0..self.nodes).flat_map(|node| (0..self.switches).map(move |switch| Cable { node, switch }))
+        let every = (0..self.nodes).flat_map(|node| (0..self.switches).map(move |switch| Cable { node, switch }));
+        every.filter(|cable| self.has(*cable))
+    }
+
+    /// The cables of a node.
+    pub(super) fn cables_of(&self, node: u8) -> impl Iterator<Item = Cable> + '_ {
+        self.cables().filter(move |cable| cable.node == node)
+    }
+
+    fn has(&self, cable: Cable) -> bool {
+        self.cables.is_empty() || self.cables.contains(&cable.name())
+    }
+
+    /// Whether it can be built and its nodes reach each other: bridges pass nothing on to each other, and nor do nodes.
+    ///
+    /// # Errors
+    /// A cable that there cannot be; two nodes that share no switch.
+    pub(super) fn check(&self) -> Result<()> {
+        for name in &self.cables {
+            self.cable(name)?;
+        }
+        let shares = |one, other| self.cables_of(one).any(|cable| self.has(Cable { node: other, ..cable }));
+        for one in 0..self.nodes {
+            if let Some(other) = (0..one).find(|other| !shares(one, *other)) {
+                let names = [other, one].map(node_name).join(" and ");
+                bail!("nodes {names} share no switch: a laboratory has none that are joined (`rain demo` has)");
+            }
+        }
+        Ok(())
+    }
+
+    /// The same with the wiring of what `rain topology plan --format json` printed.
+    ///
+    /// # Errors
+    /// It is no plan; it has other names or sizes than a laboratory; its nodes share no switch.
+    pub(super) fn wired_like(self, document: &str) -> Result<Self> {
+        let plan: Value = serde_json::from_str(document).context("a plan in JSON")?;
+        let names = |parts: &str| {
+            let of = |part: &Value| part["name"].as_str().map(str::to_owned);
+            let names = plan[parts].as_array().and_then(|parts| parts.iter().map(of).collect::<Option<Vec<_>>>());
+            names.with_context(|| format!("found no names of `{parts}`, expected a plan of `rain topology plan`"))
+        };
+        let (nodes, switches) = (names("nodes")?, names("switches")?);
+        let count = |found: &[String], name: fn(u8) -> String, most: u8| {
+            let same = (0..most).map(name).zip(found).all(|(expected, found)| expected == *found);
+            let count = u8::try_from(found.len()).ok().filter(|count| *count > 0 && *count <= most && same);
+            count.with_context(|| format!("found {}, expected {} and so on, {most} at most", found.join(" "), name(0)))
+        };
+        let links = plan["links"].as_array().context("found no `links`")?;
+        if let Some(joined) = links.iter().find(|link| link["node"].is_null()) {
+            // It carries nothing that a shared switch does not.
+            println!("{} is left out: switches of a laboratory are not joined", joined["name"]);
+        }
+        let cables = links.iter().filter(|link| !link["node"].is_null());
+        let cables = cables.map(|link| link["name"].as_str().map(str::to_owned)).collect::<Option<Vec<_>>>();
+        let (nodes, switches) = (count(&nodes, node_name, NODES_MAX)?, count(&switches, switch_name, SWITCHES_MAX)?);
+        let wired = Self { nodes, switches, cables: cables.context("a link without a name")?, ..self };
+        wired.check()?;
+        Ok(wired)
     }
 
     /// The node of a name.
@@ -111,7 +178,8 @@ impl Plan {
     pub(super) fn cable(&self, name: &str) -> Result<Cable> {
         let (node, switch) =
             name.split_once('-').with_context(|| format!("found `{name}`, expected a cable as A-s1"))?;
-        Ok(Cable { node: self.node(node)?, switch: self.switch(switch)? })
+        let cable = Cable { node: self.node(node)?, switch: self.switch(switch)? };
+        if self.has(cable) { Ok(cable) } else { bail!("there is no cable {name}") }
     }
 
     /// What a program in the laboratory needs to know, as environment variables.
@@ -134,7 +202,7 @@ impl Plan {
 impl Plan {
     /// So many nodes on two switches.
     pub(super) fn sample(nodes: u8) -> Self {
-        Self { nodes, switches: 2, code: "b-code:4".to_owned(), settings: Vec::new() }
+        Self { nodes, switches: 2, cables: Vec::new(), code: "b-code:4".to_owned(), settings: Vec::new() }
     }
 }
 
@@ -160,5 +228,35 @@ mod tests {
         }
         // Linux takes names of interfaces of up to 15 bytes.
         assert!(plan.cables().all(|cable| cable.name().len() <= 15));
+    }
+
+    /// Three nodes on a triangle of switches, as `rain topology plan --format json` prints them.
+    const TRIANGLE: &str = r#"{
+        "nodes": [{"name": "A"}, {"name": "B"}, {"name": "C"}],
+        "switches": [{"name": "s1"}, {"name": "s2"}, {"name": "s3"}],
+        "links": [
+            {"name": "A-s1", "node": "A", "switch": "s1"}, {"name": "A-s2", "node": "A", "switch": "s2"},
+            {"name": "B-s2", "node": "B", "switch": "s2"}, {"name": "B-s3", "node": "B", "switch": "s3"},
+            {"name": "C-s3", "node": "C", "switch": "s3"},
+            {"name": "C-s1", "node": "C", "switch": "s1"},
+            {"name": "s1-s2", "node": null, "switch": "s1", "to": "s2"}
+        ]
+    }"#;
+
+    #[test]
+    fn a_plan_of_a_topology_says_which_cables_there_are() {
+        let plan = Plan::sample(9).wired_like(TRIANGLE).unwrap();
+        assert_eq!((plan.nodes, plan.switches), (3, 3));
+        let names: Vec<String> = plan.cables().map(Cable::name).collect();
+        assert_eq!(names, ["A-s1", "A-s2", "B-s2", "B-s3", "C-s1", "C-s3"]);
+        assert!(plan.cable("A-s3").is_err() && plan.cable("B-s3").is_ok());
+        assert!(plan.to_arguments().contains(&"--cable=C-s1".to_owned()));
+        // Without one of them, two nodes share nothing.
+        let cut = TRIANGLE.replace(r#"{"name": "C-s1", "node": "C", "switch": "s1"},"#, "");
+        let error = Plan::sample(9).wired_like(&cut).unwrap_err().to_string();
+        assert!(error.starts_with("nodes A and C share no switch"), "{error}");
+        for wrong in ["", "{}", &TRIANGLE.replace("\"B\"", "\"X\""), &TRIANGLE.replace("s3", "s9")] {
+            assert!(Plan::sample(9).wired_like(wrong).is_err(), "{wrong}");
+        }
     }
 }

@@ -5,11 +5,16 @@ use super::evidence::Evidence;
 use super::history::Rules;
 use super::ping::Ping;
 use super::session::{LinkEnd, Told};
-use super::timing::{LinkTiming, LoopLag};
+use super::timing::{LinkTiming, LoopLag, TIMEOUT_MIN_US};
 use crate::time::Time;
 use crate::version::NodeId;
 use core::time::Duration;
 use std::collections::VecDeque;
+
+/// A timer that is so late is told of: half of the shortest time-out.
+const HELD_UP_US: u64 = TIMEOUT_MIN_US / 2;
+/// So many times are told of.
+const HELD_UP_MAX: usize = 64;
 
 /// What a link is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +47,7 @@ pub enum Hint {
     Carrier,
     /// The peer's kernel refused what was sent: nobody listens there.
     Refused,
-    /// A wrong one, planted to see what it costs. It does not count as flapping.
+    /// A wrong one, planted to see what it costs.
     Planted,
 }
 
@@ -95,6 +100,8 @@ pub struct Links {
     ends: Vec<Link>,
     lag: LoopLag,
     lag_us: u64,
+    /// When the timer was late by [`HELD_UP_US`] or more, lately: when it was due, and when it was looked at.
+    held_up: VecDeque<(u64, u64)>,
     /// Microseconds, as all times below.
     now: u64,
     /// The next pings.
@@ -136,7 +143,7 @@ impl Links {
             plan,
             end: LinkEnd::with_rules(incarnation, rules),
             evidence: Evidence::new(now, &timing, plan.first),
-            damping: Damping::new(),
+            damping: Damping::new(timing.period_us),
             told: None,
             wants_ping: false,
         };
@@ -147,6 +154,7 @@ impl Links {
             ends: plans.into_iter().map(link).collect(),
             lag: LoopLag::new(),
             lag_us: 0,
+            held_up: VecDeque::new(),
             now,
             due: now,
             deadline: None,
@@ -154,6 +162,11 @@ impl Links {
             events: VecDeque::new(),
             dropped: Dropped::default(),
         }
+    }
+
+    /// Between two pings of a link.
+    pub fn period(&self) -> Duration {
+        self.timing.period()
     }
 
     /// How many there are.
@@ -196,6 +209,12 @@ impl Links {
         Duration::from_micros(self.lag_us)
     }
 
+    /// When this node was held up itself, the last times, the newest first: when its timer was due, and when it woke. Half
+    /// of the shortest time-out counts as held up.
+    pub fn held_up(&self) -> impl Iterator<Item = (Time, Time)> + '_ {
+        self.held_up.iter().map(|(due, woke)| (Time::from_micros(*due), Time::from_micros(*woke)))
+    }
+
     /// Pings that changed nothing.
     pub fn dropped(&self) -> Dropped {
         self.dropped
@@ -203,9 +222,15 @@ impl Links {
 
     /// Takes a ping that came over a link.
     pub fn handle_message(&mut self, now: Time, link: usize, ping: &Ping) {
+        self.handle_arrival(now, Duration::ZERO, link, ping);
+    }
+
+    /// Takes a ping that came over a link `age` ago: how long it waited here is not part of the round trip.
+    pub fn handle_arrival(&mut self, now: Time, age: Duration, link: usize, ping: &Ping) {
         self.now = now.micros();
         let now = self.now;
-        let Link { plan, end, evidence, .. } = &mut self.ends[link];
+        let came = now.saturating_sub(u64::try_from(age.as_micros()).unwrap_or(u64::MAX));
+        let Link { plan, end, evidence, damping, .. } = &mut self.ends[link];
         if ping.cluster != self.cluster
             || ping.sender != plan.peer
             || ping.receiver != self.node
@@ -232,8 +257,11 @@ impl Links {
         let mut is_new = false;
         if taken.is_answer {
             // A token is cumulative, so one from a replay changes nothing; an echo would.
-            if evidence.take_number(now, ping, was_up) {
-                is_new = evidence.take_echo(now, ping);
+            if evidence.take_number(came, ping, was_up) {
+                is_new = evidence.take_echo(now, came, ping);
+                if evidence.was_wrong(ping.number, is_new) {
+                    damping.forgive();
+                }
             } else {
                 self.dropped.replayed += 1;
             }
@@ -258,10 +286,9 @@ impl Links {
     /// Takes somebody's word that a link is down.
     pub fn handle_hint(&mut self, now: Time, link: usize, hint: Hint) {
         self.now = now.micros();
-        let damping = self.ends[link].damping;
         self.go_down(link);
-        if hint == Hint::Planted {
-            self.ends[link].damping = damping;
+        if hint == Hint::Carrier {
+            self.ends[link].evidence.settle_doubt();
         }
     }
 
@@ -281,6 +308,10 @@ impl Links {
         if is_due {
             self.lag.note(late);
             self.lag_us = self.lag.percentile_99_us();
+            if late >= HELD_UP_US {
+                self.held_up.truncate(HELD_UP_MAX - 1);
+                self.held_up.push_front((self.due, now));
+            }
             let period = self.timing.period_us;
             self.due = if late > period { now + period } else { self.due + period };
         }
@@ -340,14 +371,24 @@ impl Links {
 
     fn tell(&mut self, link: usize, state: LinkState, count: u32) {
         let now = self.now;
+        let late = now.saturating_sub(self.due);
         let Link { end, evidence, damping, told, .. } = &mut self.ends[link];
         *told = Some(state);
         if state == LinkState::Down {
             damping.note_down(now);
+            if evidence.doubt_down(now, late) {
+                damping.forgive();
+            }
         }
         // Also an Up that the peer has seen first has a whole time-out to show itself here.
         evidence.begin_verdict(now);
         self.events.push_back(LinkEvent { link, state, session: end.session(), count });
+    }
+
+    /// It is later: what [`poll_transmit`](Self::poll_transmit) gives from now on is sent then. A driver with much to
+    /// send calls it now and again.
+    pub fn handle_time(&mut self, now: Time) {
+        self.now = self.now.max(now.micros());
     }
 
     /// The next ping to send, and on which link.

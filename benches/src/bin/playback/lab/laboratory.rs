@@ -46,7 +46,15 @@ pub(super) struct End {
     pub(super) since_us: u64,
     /// How often it went down since the node began.
     pub(super) downs: u64,
+    /// When it last did, by the same clock.
+    pub(super) down_us: Option<u64>,
+    /// Silence of so many microseconds is a Down.
+    pub(super) timeout_us: u64,
 }
+
+/// When the thread of a node that watches paths was held up: when its timer was due and when it woke, in microseconds of
+/// the monotonic clock.
+pub(super) type HeldUp = Vec<[u64; 2]>;
 
 fn variable(name: &str) -> io::Result<String> {
     env::var(name).map_err(|error| io::Error::other(format!("{name}: {error}: run this by `cargo xtask lab measure`")))
@@ -108,6 +116,13 @@ impl Laboratory {
         Ok(ids.collect())
     }
 
+    /// When a node was held up lately; it tells of some dozens of times at most.
+    pub(super) fn held_up(&self, at: usize) -> io::Result<HeldUp> {
+        let cluster: Value = serde_json::from_slice(&ask(&self.servers[at], "/api/v1/cluster")?)?;
+        let spans = cluster["held_up_us"].as_array().into_iter().flatten();
+        Ok(spans.filter_map(|span| Some([span[0].as_u64()?, span[1].as_u64()?])).collect())
+    }
+
     /// What a node says of its paths.
     pub(super) fn ends(&self, at: usize) -> io::Result<Vec<End>> {
         let cluster: Value = serde_json::from_slice(&ask(&self.servers[at], "/api/v1/cluster")?)?;
@@ -122,7 +137,8 @@ impl Laboratory {
         let switch: usize = path["switch"].as_str()?.strip_prefix('s')?.parse().ok()?;
         let place = Place { at, to, switch: switch.checked_sub(1)? };
         let (since_us, downs) = (path["since_us"].as_u64()?, path["downs"].as_u64()?);
-        Some(End { place, is_up: path["state"] == "up", since_us, downs })
+        let (down_us, timeout_us) = (path["down_us"].as_u64(), path["timeout_us"].as_u64()?);
+        Some(End { place, is_up: path["state"] == "up", since_us, downs, down_us, timeout_us })
     }
 
     /// What all nodes but one say.

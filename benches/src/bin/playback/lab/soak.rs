@@ -1,4 +1,5 @@
-//! Wrong verdicts: for a long time nothing is cut, idle and under load, without and with loss, and every Down is wrong.
+//! Wrong verdicts: for a long time nothing is cut, idle and under load, without and with loss. A Down is *false* when the
+//! process at neither of its ends missed its own timer by half the time-out; the others are told too.
 
 use std::fs;
 use std::io;
@@ -27,6 +28,9 @@ const LOOK: Duration = Duration::from_secs(1);
 /// Load or none, loss or none: all four.
 const KINDS: [(bool, Option<&str>); 4] = [(false, None), (true, None), (false, Some("1")), (true, Some("1"))];
 
+/// A node was held up, and another one said Down: that comes at most so much later than the time-out.
+const WAY_US: u64 = 5_000;
+
 /// Soaks; a line for each. Only a path that does not come up again is a failure: Downs are told in the table.
 pub(super) fn run(settings: &Settings, lab: &Laboratory, trace: &mut Trace) -> io::Result<Vec<String>> {
     trials::prepare(settings, lab)?;
@@ -40,11 +44,12 @@ pub(super) fn run(settings: &Settings, lab: &Laboratory, trace: &mut Trace) -> i
         let soaked = soak(lab, time);
         drop(load);
         lab.change("loss all heal")?;
-        let (downs, ends, lateness) = soaked?;
+        let Soaked { downs, falsely, ends, lateness } = soaked?;
         let load = fs::read_to_string("/proc/loadavg")?;
         let line = json!({
             "kind": SOAK, "load": if is_loaded { LOAD } else { 0 }, "loss_percent": loss.unwrap_or("0"),
-            "minutes": settings.minutes, "ends": ends, "downs": downs, "late": lateness.late,
+            "minutes": settings.minutes, "ends": ends, "downs": downs, "false_downs": falsely,
+            "late": lateness.late,
             "lateness_ms_max": ms(lateness.max), "loadavg": load.split(' ').next(),
         });
         println!("   {line}");
@@ -61,22 +66,55 @@ struct Lateness {
     late: u64,
 }
 
-/// Counts the Downs of all ends over some time, and how many ends there are.
-fn soak(lab: &Laboratory, time: Duration) -> io::Result<(u64, usize, Lateness)> {
-    let total = |ends: &[End]| ends.iter().map(|end| end.downs).sum::<u64>();
-    let before = lab.all_ends(None)?;
+/// What was seen in a soak.
+#[derive(Clone, Copy, Debug, Default)]
+struct Soaked {
+    downs: u64,
+    /// Of these, the false ones.
+    falsely: u64,
+    ends: usize,
+    lateness: Lateness,
+}
+
+/// Counts the Downs of all ends over some time.
+fn soak(lab: &Laboratory, time: Duration) -> io::Result<Soaked> {
     let is_over = AtomicBool::new(false);
-    let lateness = thread::scope(|scope| {
+    thread::scope(|scope| {
         let sleeper = scope.spawn(|| watch(&is_over));
-        let until = Instant::now() + time;
-        while Instant::now() < until {
-            sleep(LOOK.min(until.saturating_duration_since(Instant::now())));
-        }
+        let counted = count(lab, time);
         is_over.store(true, Ordering::Relaxed);
-        sleeper.join().unwrap_or_default()
-    });
-    let after = lab.all_ends(None)?;
-    Ok((total(&after).saturating_sub(total(&before)), after.len(), lateness))
+        let lateness = sleeper.join().unwrap_or_default();
+        Ok(Soaked { lateness, ..counted? })
+    })
+}
+
+fn count(lab: &Laboratory, time: Duration) -> io::Result<Soaked> {
+    let until = Instant::now() + time;
+    let mut before = lab.all_ends(None)?;
+    let mut soaked = Soaked { ends: before.len(), ..Soaked::default() };
+    loop {
+        sleep(LOOK.min(until.saturating_duration_since(Instant::now())));
+        let after = lab.all_ends(None)?;
+        for (before, end) in before.iter().zip(&after).filter(|(before, end)| end.downs > before.downs) {
+            let downs = end.downs - before.downs;
+            soaked.downs += downs;
+            let spans = [lab.held_up(end.place.at)?, lab.held_up(end.place.to)?].concat();
+            // Only of the last one it is known when it was.
+            soaked.falsely += if is_excused(end, &spans) { downs - 1 } else { downs };
+        }
+        before = after;
+        if Instant::now() >= until {
+            return Ok(soaked);
+        }
+    }
+}
+
+/// Whether the process at one of the ends missed its own timer by half the time-out at the moment of a Down, or not long
+/// before.
+fn is_excused(end: &End, held_up: &[[u64; 2]]) -> bool {
+    let Some(down) = end.down_us else { return false };
+    let around = |due: u64, woke: u64| due <= down && down <= woke + end.timeout_us + WAY_US;
+    held_up.iter().any(|&[due, woke]| woke - due.min(woke) >= end.timeout_us / 2 && around(due, woke))
 }
 
 fn watch(is_over: &AtomicBool) -> Lateness {
@@ -113,5 +151,24 @@ impl Drop for Load {
             let _ = child.kill();
             let _ = child.wait();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::laboratory::Place;
+    use super::*;
+
+    /// A time-out of 100 ms, a Down at 1000 ms.
+    #[test]
+    fn a_down_is_excused_by_a_missed_timer_of_that_time() {
+        let place = Place { at: 0, to: 1, switch: 0 };
+        let end = End { place, is_up: false, since_us: 0, downs: 1, down_us: Some(1_000_000), timeout_us: 100_000 };
+        let excused = |due_ms: u64, woke_ms: u64| is_excused(&end, &[[due_ms * 1000, woke_ms * 1000]]);
+        assert!(excused(940, 990) && excused(940, 1100) && excused(850, 900), "held up then, or just before");
+        assert!(!excused(960, 1009), "for less than half of it");
+        assert!(!excused(800, 890), "too long before");
+        assert!(!excused(1001, 1200), "after it");
+        assert!(!is_excused(&End { down_us: None, ..end }, &[[0, u64::MAX / 2]]) && !is_excused(&end, &[]));
     }
 }

@@ -200,7 +200,8 @@ mod tests {
     #[test]
     fn downs_beyond_those_of_the_cut_are_counted() {
         let place = |at, to| Place { at, to, switch: 0 };
-        let end = |at, to, downs| End { place: place(at, to), is_up: true, since_us: 0, downs };
+        let end =
+            |at, to, downs| End { place: place(at, to), is_up: true, since_us: 0, downs, down_us: None, timeout_us: 0 };
         let before = [end(0, 1, 4), end(1, 0, 0), end(0, 2, 1), end(2, 0, 0)];
         let after = [end(0, 1, 5), end(1, 0, 3), end(0, 2, 2), end(2, 0, 0)];
         let target =
@@ -211,7 +212,14 @@ mod tests {
 
     #[test]
     fn times_are_sorted_and_in_ms() {
-        let end = |since_us| End { place: Place { at: 0, to: 1, switch: 0 }, is_up: false, since_us, downs: 1 };
+        let end = |since_us| End {
+            place: Place { at: 0, to: 1, switch: 0 },
+            is_up: false,
+            since_us,
+            downs: 1,
+            down_us: None,
+            timeout_us: 0,
+        };
         assert_eq!(times([end(3500), end(2000)].iter(), 1000), [1.0, 2.5]);
     }
 }
