@@ -127,7 +127,20 @@ mod tests {
         note_arrivals(&socket).unwrap();
         socket.set_nonblocking(true).unwrap();
         let address = socket.local_addr().unwrap();
+        await_notes(&socket, address);
         (socket, address)
+    }
+
+    /// The system begins to note arrivals a moment after it was first asked to by anybody.
+    fn await_notes(socket: &UdpSocket, address: SocketAddr) {
+        let began = std::time::Instant::now();
+        let mut noted = false;
+        while !noted {
+            assert!(began.elapsed() < Duration::from_secs(30), "no arrival is noted");
+            socket.send_to(&[0], address).unwrap();
+            std::thread::sleep(Duration::from_millis(5));
+            Inbox::<1>::new().take(socket, |_, _, age| noted = age >= Duration::from_millis(5)).unwrap();
+        }
     }
 
     #[test]
