@@ -31,8 +31,6 @@ const START: Duration = Duration::from_secs(3);
 /// Over so long the processor's time is counted, so many times.
 const SPAN: Duration = Duration::from_secs(2);
 const TURNS: usize = 3;
-/// Of the floor: received as often as a node does.
-const HOLD: Duration = Duration::from_millis(1);
 
 /// What this thread has used of the processor.
 fn used() -> Duration {
@@ -144,9 +142,9 @@ fn send_bare((headers, datagrams): &mut Bare, socket: &UdpSocket, to: &[Option<S
 fn receive_bare((headers, datagrams): &mut Bare, socket: &UdpSocket) {
     loop {
         let mut slices: Vec<[IoSliceMut<'_>; 1]> = datagrams.iter_mut().map(|bytes| [IoSliceMut::new(bytes)]).collect();
-        match recvmmsg(socket.as_raw_fd(), headers, &mut slices, MsgFlags::MSG_DONTWAIT, None) {
-            Ok(came) if came.count() == AT_ONCE => {}
-            _ => return,
+        let came = recvmmsg(socket.as_raw_fd(), headers, &mut slices, MsgFlags::MSG_DONTWAIT, None);
+        if came.map_or(0, Iterator::count) < AT_ONCE {
+            return;
         }
     }
 }
@@ -155,7 +153,7 @@ fn receive_bare((headers, datagrams): &mut Bare, socket: &UdpSocket) {
 fn floor(period: Duration) -> f64 {
     let (base, mut sockets) = sockets();
     let own = sockets.remove(0);
-    let storage = |node, switch| Some(SockaddrStorage::from(address(node, switch, base)));
+    let storage = move |node, switch| Some(SockaddrStorage::from(address(node, switch, base)));
     let stop = Arc::new(AtomicBool::new(false));
     // All peers send in the course of a period, one after the other.
     let peers = thread::spawn({
@@ -177,7 +175,7 @@ fn floor(period: Duration) -> f64 {
     let to: Vec<Vec<_>> = (0..SWITCHES).map(|switch| (1..=PEERS).map(|peer| storage(peer, switch)).collect()).collect();
     let (mut sent, began, before) = (0_u32, Instant::now(), used());
     while began.elapsed() < SPAN * u32::try_from(TURNS).unwrap() {
-        sleep(HOLD);
+        sleep(period);
         own.iter().for_each(|socket| receive_bare(&mut bare, socket));
         if Instant::now() >= next {
             next += period;

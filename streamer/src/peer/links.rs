@@ -1,7 +1,7 @@
 //! The driver of the link protocol: sockets, a clock and a thread around [`rain_cluster::link::Links`].
 //!
 //! It has a thread of its own: what keeps the data plane busy must not delay it. A wake-up costs as much as several
-//! datagrams, so all pings leave at one tick, and what comes is taken at most once in a [`HOLD`]; the kernel notes when
+//! datagrams, so all pings leave at one tick, and what came since the tick before is taken at it; the kernel notes when
 //! each datagram arrived, and so nothing of that is in a round trip.
 
 use super::batch::{AT_ONCE, Inbox, Outbox, note_arrivals};
@@ -21,8 +21,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-/// After datagrams were taken, so long nothing wakes the thread but what is due: what comes meanwhile comes together.
-const HOLD: Duration = Duration::from_millis(1);
 /// So many times [`AT_ONCE`] datagrams are taken from one socket before the next look at the time.
 const TURNS: usize = 8;
 /// Hints that wait; more are dropped, for they only make a verdict quicker.
@@ -222,7 +220,8 @@ struct Loop<C, O> {
 
 impl<C: Fn() -> Time, O: Observer> Loop<C, O> {
     fn run(&mut self) -> io::Result<()> {
-        let hold = HOLD.min(self.links.period() / 4);
+        // After datagrams were taken, so long nothing wakes the thread but what is due: what comes meanwhile comes together.
+        let hold = self.links.period();
         let mut measured = Time::default();
         let mut held_until = Time::default();
         loop {
