@@ -486,7 +486,9 @@ fn a_run_goes_on_where_another_was_killed() {
     let keep = |_: u64| {
         once.call_once(|| {
             fs::create_dir(&left).unwrap();
-            names_in(&part).iter().for_each(|name| drop(fs::copy(part.join(name), left.join(name)).unwrap()));
+            for name in names_in(&part) {
+                fs::copy(part.join(&name), left.join(&name)).unwrap();
+            }
         });
     };
     let first = encode(source(), &columns, &options("b-code:4", "film", 7), &keep).unwrap();
