@@ -148,6 +148,23 @@ impl Case<'_> {
     }
 }
 
+impl Case<'_> {
+    /// The same program over cells that lie anywhere.
+    fn check_cells(&self, kernel: Kernel, stores: Stores, cell_len: usize, offset: usize) {
+        let (plain, _) = program_of(self.map);
+        let input_count = self.map.values().flatten().collect::<BTreeSet<_>>().len();
+        let mut inputs = Columns::new(input_count, cell_len, offset);
+        let inputs: Vec<&[u8]> = inputs.slices().into_iter().map(|cell| &*cell).collect();
+        let mut outputs = Columns::new(self.map.len(), cell_len, offset);
+        let mut expected = vec![vec![0_u8; cell_len]; self.map.len()];
+        naive::run(&plain, &inputs, &mut expected.iter_mut().map(Vec::as_mut_slice).collect::<Vec<_>>());
+        kernel.run_cells(self.program, stores, &inputs, &mut outputs.slices());
+        let found = outputs.slices();
+        let is_same = found.iter().zip(&expected).all(|(found, expected)| **found == **expected);
+        assert!(is_same, "{:?} {kernel:?} {stores:?}, cells of {cell_len}, offset {offset}", self.program);
+    }
+}
+
 #[test]
 fn every_body_on_every_instruction_set() {
     for body in straight::bodies() {
@@ -161,8 +178,14 @@ fn every_body_on_every_instruction_set() {
         for kernel in Kernel::available() {
             for stores in Stores::ALL {
                 case.check(kernel, Layout::Cells, stores, 3 * 64, 0, 1 % body.rows);
+                case.check(kernel, Layout::Cells, stores, 3 * 64, 1, 0);
                 case.check(kernel, Layout::Cells, stores, 70, 1, 0);
+                // The columns begin where streaming stores may write, but not their cells.
+                case.check(kernel, Layout::Cells, stores, 3 * 64 + 1, 0, 0);
                 case.check(kernel, Layout::Cells, stores, 63, 0, 0);
+                case.check_cells(kernel, stores, 3 * 64, 0);
+                case.check_cells(kernel, stores, 3 * 64, 1);
+                case.check_cells(kernel, stores, 70, 0);
             }
             for layout in [Layout::Interleaved, Layout::Divided] {
                 case.check(kernel, layout, Stores::Normal, 64, 0, 0);

@@ -321,4 +321,52 @@ pub(super) const ALL: &[Mutant] = &[
         instead: "source_cell <= defined",
         first: ("rain_kernels", "program"),
     },
+    Mutant {
+        file: "kernels/src/kernel.rs",
+        text: "let can_stream = «cell_len.is_multiple_of(LINE_BYTES)» && columns",
+        instead: "true",
+        first: ("columns", ""),
+    },
+    Mutant {
+        file: "kernels/src/kernel.rs",
+        text: "let stores = if «outputs.iter().all(|cell| is_aligned(cell))» { stores }",
+        instead: "true",
+        first: ("columns", ""),
+    },
+    Mutant {
+        file: "codec/src/plan/update.rs",
+        text: "target.iter_mut().zip(&*delta).for_each(|(byte, delta)| «*byte ^= delta»)",
+        instead: "*byte |= delta",
+        first: ("codec", "plans::"),
+    },
+    Mutant {
+        file: "codec/src/plan/update.rs",
+        text: "*delta = «*old ^ new»;",
+        instead: "new",
+        first: ("codec", "plans::"),
+    },
+    Mutant {
+        file: "codec/src/integrity.rs",
+        text: "*explained &= lane.iter().all(|byte| «*byte == 0»)",
+        instead: "true",
+        first: ("codec", "integrity::"),
+    },
+    Mutant {
+        file: "codec/src/integrity.rs",
+        text: "if explains && «found[lane].replace(column).is_some()» {",
+        instead: "found[lane].replace(column).is_none()",
+        first: ("codec", "integrity::"),
+    },
+    Mutant {
+        file: "codec/src/file/stripe_reader.rs",
+        text: "Ok(()) if «self.title.seals[column].crc(stripe, row, block, stored) == crc» => State::Sound,",
+        instead: "true",
+        first: ("codec", "files::"),
+    },
+    Mutant {
+        file: "codec/src/file/encode.rs",
+        text: "if «offset + record.len() as u64 <= *earlier && is_there(file, offset, record, scratch)» {",
+        instead: "offset + record.len() as u64 <= *earlier",
+        first: ("codec", "files::"),
+    },
 ];
