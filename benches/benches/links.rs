@@ -159,31 +159,35 @@ fn floor(period: Duration) -> f64 {
     let peers = thread::spawn({
         let stop = Arc::clone(&stop);
         move || {
-            let mut bare = bare();
+            let mut calls = bare();
             while !stop.load(Ordering::Relaxed) {
                 for peer in &sockets {
                     for (switch, socket) in (0..).zip(peer) {
-                        receive_bare(&mut bare, socket);
-                        send_bare(&mut bare, socket, &[storage(0, switch)]);
+                        receive_bare(&mut calls, socket);
+                        send_bare(&mut calls, socket, &[storage(0, switch)]);
                     }
                     sleep(period / PEERS);
                 }
             }
         }
     });
-    let (mut bare, mut next) = (bare(), Instant::now());
+    let (mut calls, mut next) = (bare(), Instant::now());
     let to: Vec<Vec<_>> = (0..SWITCHES).map(|switch| (1..=PEERS).map(|peer| storage(peer, switch)).collect()).collect();
     let (mut sent, began, before) = (0_u32, Instant::now(), used());
     while began.elapsed() < SPAN * u32::try_from(TURNS).unwrap() {
         sleep(period);
-        own.iter().for_each(|socket| receive_bare(&mut bare, socket));
+        for socket in &own {
+            receive_bare(&mut calls, socket);
+        }
         if Instant::now() >= next {
             next += period;
-            own.iter().zip(&to).for_each(|(socket, to)| send_bare(&mut bare, socket, to));
+            for (socket, to) in own.iter().zip(&to) {
+                send_bare(&mut calls, socket, to);
+            }
             sent += 1;
         }
     }
-    let share = 100.0 * (used() - before).as_secs_f64() / began.elapsed().as_secs_f64();
+    let share = 100.0 * used().saturating_sub(before).as_secs_f64() / began.elapsed().as_secs_f64();
     stop.store(true, Ordering::Relaxed);
     peers.join().unwrap();
     black_box(sent);

@@ -93,6 +93,22 @@ fn data_of(code: &Code, lost: ErasurePattern) -> Vec<Cell> {
     lost.iter().flat_map(rows_of).collect()
 }
 
+/// The columns are turned for the time of a recovery only.
+#[test]
+fn columns_stay_in_the_order_in_which_they_were_given() {
+    for name in ["b-code:5", "b-code:6", "x-code:5"] {
+        let codec = InterleavedCodec::new(Arc::new(Code::named(name).unwrap()));
+        let mut columns = vec![vec![7_u8; codec.code().rows() * 64]; codec.code().columns()];
+        let places: Vec<*const u8> = columns.iter().map(Vec::as_ptr).collect();
+        for lost in 0..codec.code().columns() {
+            let mut given = slices(&mut columns);
+            let recovery = codec.recovery(ErasurePattern::of(&[lost])).unwrap();
+            codec.recover(&recovery, Layout::Cells, Stores::Normal, &mut given);
+            assert!(given.iter().map(|column| column.as_ptr()).eq(places.iter().copied()), "{name} without {lost}");
+        }
+    }
+}
+
 #[test]
 fn what_cannot_be_recovered_is_refused() {
     let codec = InterleavedCodec::new(Arc::new(Code::named("b-code:6").unwrap()));

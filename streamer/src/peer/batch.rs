@@ -56,14 +56,12 @@ impl<const BYTES: usize> Inbox<BYTES> {
             count += 1;
             let from = datagram.address.as_ref().and_then(address);
             let (Some(from), Some(bytes)) = (from, datagram.iovs().next()) else { continue };
-            let mut ages = datagram.cmsgs().into_iter().flatten().filter_map(|message| match message {
-                ControlMessageOwned::ScmTimestampns(at) => {
-                    let seconds = now.tv_sec.saturating_sub(at.tv_sec()).saturating_mul(1_000_000_000);
-                    let nanos = seconds.saturating_add(now.tv_nsec).saturating_sub(at.tv_nsec());
-                    // Below zero, the clock was set back meanwhile.
-                    Some(Duration::from_nanos(u64::try_from(nanos).unwrap_or(0)))
-                }
-                _ => None,
+            let mut ages = datagram.cmsgs().into_iter().flatten().filter_map(|message| {
+                let ControlMessageOwned::ScmTimestampns(at) = message else { return None };
+                let seconds = now.tv_sec.saturating_sub(at.tv_sec()).saturating_mul(1_000_000_000);
+                let nanos = seconds.saturating_add(now.tv_nsec).saturating_sub(at.tv_nsec());
+                // Below zero, the clock was set back meanwhile.
+                Some(Duration::from_nanos(u64::try_from(nanos).unwrap_or(0)))
             });
             each(from, bytes, ages.next().unwrap_or_default());
         }
