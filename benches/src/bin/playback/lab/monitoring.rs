@@ -80,16 +80,29 @@ impl Used {
     fn of(id: u32) -> io::Result<Self> {
         let mut used = Self::default();
         for thread in fs::read_dir(format!("/proc/{id}/task"))? {
-            let thread = thread?.path();
-            let nanoseconds = on_processor(&thread)?;
-            used.process += nanoseconds;
-            let name = fs::read_to_string(thread.join("comm"))?;
-            if MONITORS.contains(&name.trim()) {
-                used.monitor += nanoseconds;
-            }
+            let of_thread = Self::of_thread(&thread?.path());
+            // A thread may end between the listing and the reading.
+            let of_thread = match of_thread {
+                Err(error) if has_ended(&error) => continue,
+                of_thread => of_thread?,
+            };
+            used.process += of_thread.process;
+            used.monitor += of_thread.monitor;
         }
         Ok(used)
     }
+
+    fn of_thread(thread: &Path) -> io::Result<Self> {
+        let process = on_processor(thread)?;
+        let name = fs::read_to_string(thread.join("comm"))?;
+        let monitor = if MONITORS.contains(&name.trim()) { process } else { 0 };
+        Ok(Self { process, monitor })
+    }
+}
+
+/// Without its folder, or within it: a thread of which `/proc` no longer tells.
+fn has_ended(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(nix::libc::ESRCH)
 }
 
 /// Nanoseconds that a thread was on a processor.
@@ -128,5 +141,15 @@ mod tests {
     fn a_process_uses_its_processor() {
         let used = Used::of(std::process::id()).unwrap();
         assert!(used.process > 0 && used.monitor == 0);
+    }
+
+    #[test]
+    fn threads_may_end_while_they_are_counted() {
+        let end = Instant::now() + Duration::from_millis(100);
+        while Instant::now() < end {
+            let threads: Vec<_> = (0..8).map(|_| std::thread::spawn(|| ())).collect();
+            Used::of(std::process::id()).unwrap();
+            threads.into_iter().for_each(|thread| thread.join().unwrap());
+        }
     }
 }
