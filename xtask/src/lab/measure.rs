@@ -16,7 +16,7 @@ const MONITORING_NODES: u8 = 32;
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct Options {
     /// Only these parts: kinds of cuts (`switch-dead`, `port-down`, `cable-pulled`, `one-way`, `loss`, `node-hung`,
-    /// `node-killed`), `soak`, `bundle`, `monitoring`
+    /// `node-killed`), of soaks (`soak-idle`, `soak-load`, `soak-loss`, `soak-load-loss`), `bundle`, `monitoring`
     #[arg(long, value_delimiter = ',')]
     parts: Vec<String>,
     /// One more line of every node's configuration; may be given several times

@@ -23,6 +23,7 @@ use crate::settings::ms;
 use crate::viewer::{BUFFER_BYTES, PACE, Title};
 use cut::Cut;
 use laboratory::Laboratory;
+use soak::Soak;
 
 /// What is asked for.
 #[derive(Clone, Debug, Args)]
@@ -30,7 +31,7 @@ pub(crate) struct Settings {
     /// Cuts of each kind [default: 200; 10 with --correctness-only]
     #[arg(long)]
     cuts: Option<u32>,
-    /// Only these parts: kinds of cuts, `soak`, `bundle`, `monitoring` [default: all but `monitoring`]
+    /// Only these parts: kinds of cuts and of soaks, `bundle`, `monitoring` [default: all but `monitoring`]
     #[arg(long, value_delimiter = ',')]
     parts: Vec<Part>,
     /// Minutes of each of the four soaks
@@ -58,14 +59,13 @@ pub(crate) struct Settings {
 enum Part {
     Cut(Cut),
     /// Wrong verdicts when nothing is cut.
-    Soak,
+    Soak(Soak),
     /// One stream over two switches.
     Bundle,
     /// What watching paths costs.
     Monitoring,
 }
 
-const SOAK: &str = "soak";
 const BUNDLE: &str = "bundle";
 const MONITORING: &str = "monitoring";
 
@@ -73,7 +73,7 @@ impl Part {
     fn name(self) -> String {
         match self {
             Self::Cut(cut) => cut.name(),
-            Self::Soak => SOAK.to_owned(),
+            Self::Soak(soak) => soak.name(),
             Self::Bundle => BUNDLE.to_owned(),
             Self::Monitoring => monitoring::kind(),
         }
@@ -90,10 +90,12 @@ impl FromStr for Part {
 
     fn from_str(name: &str) -> Result<Self, UnknownPart> {
         match name {
-            SOAK => Ok(Self::Soak),
             BUNDLE => Ok(Self::Bundle),
             MONITORING => Ok(Self::Monitoring),
-            _ => Cut::from_str(name, false).map(Self::Cut).map_err(|_| UnknownPart),
+            _ => {
+                let soak = Soak::from_str(name, false).map(Self::Soak);
+                soak.or_else(|_| Cut::from_str(name, false).map(Self::Cut)).map_err(|_| UnknownPart)
+            }
         }
     }
 }
@@ -104,8 +106,9 @@ struct UnknownPart;
 
 impl fmt::Display for UnknownPart {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names: Vec<String> = Cut::ALL.iter().map(|cut| cut.name()).collect();
-        write!(formatter, "expected one of {}, {SOAK}, {BUNDLE}, {MONITORING}", names.join(", "))
+        let names: Vec<String> =
+            Cut::ALL.iter().map(|cut| cut.name()).chain(Soak::ALL.iter().map(|soak| soak.name())).collect();
+        write!(formatter, "expected one of {}, {BUNDLE}, {MONITORING}", names.join(", "))
     }
 }
 
@@ -115,8 +118,9 @@ impl Settings {
     fn parts(&self) -> Vec<Part> {
         let all = Cut::ALL.map(Part::Cut).into_iter();
         // Soaks say nothing in a few seconds, nor does throughput on a machine that does other things.
-        let more: &[Part] = if self.correctness_only { &[] } else { &[Part::Soak, Part::Bundle] };
-        if self.parts.is_empty() { all.chain(more.iter().copied()).collect() } else { self.parts.clone() }
+        let more = Soak::ALL.map(Part::Soak).into_iter().chain([Part::Bundle]);
+        let more = more.filter(|_| !self.correctness_only);
+        if self.parts.is_empty() { all.chain(more).collect() } else { self.parts.clone() }
     }
 
     fn cuts(&self) -> u32 {
@@ -159,7 +163,7 @@ pub(crate) fn run(settings: &Settings) -> io::Result<()> {
         println!("== {}", part.name());
         let failed = match part {
             Part::Cut(cut) => trials::run(settings, cut, &lab, &mut trace)?,
-            Part::Soak => soak::run(settings, &lab, &mut trace)?,
+            Part::Soak(soak) => soak::run(settings, soak, &lab, &mut trace)?,
             Part::Bundle => bundle::run(settings, &lab, &mut trace)?,
             Part::Monitoring => monitoring::run(settings, &lab, &mut trace)?,
         };
@@ -188,9 +192,15 @@ mod tests {
         assert_eq!("one-way".parse(), Ok(Part::Cut(Cut::OneWay)));
         assert_eq!("bundle".parse(), Ok(Part::Bundle));
         let error = "switch".parse::<Part>().unwrap_err().to_string();
-        assert!(error.ends_with("node-killed, soak, bundle, monitoring"), "{error}");
+        assert!(
+            error.ends_with("node-killed, soak-idle, soak-load, soak-loss, soak-load-loss, bundle, monitoring"),
+            "{error}"
+        );
         for cut in Cut::ALL {
             assert_eq!(cut.name().parse(), Ok(Part::Cut(cut)));
+        }
+        for soak in Soak::ALL {
+            assert_eq!(soak.name().parse(), Ok(Part::Soak(soak)));
         }
     }
 }

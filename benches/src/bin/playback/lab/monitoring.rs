@@ -80,14 +80,16 @@ impl Used {
     fn of(id: u32) -> io::Result<Self> {
         let mut used = Self::default();
         for thread in fs::read_dir(format!("/proc/{id}/task"))? {
-            let of_thread = Self::of_thread(&thread?.path());
-            // A thread may end between the listing and the reading.
-            let of_thread = match of_thread {
-                Err(error) if has_ended(&error) => continue,
-                of_thread => of_thread?,
-            };
-            used.process += of_thread.process;
-            used.monitor += of_thread.monitor;
+            let thread = thread?.path();
+            match Self::of_thread(&thread) {
+                Ok(of_thread) => {
+                    used.process += of_thread.process;
+                    used.monitor += of_thread.monitor;
+                }
+                // It ended between the listing and the reading.
+                Err(_) if !thread.exists() => {}
+                Err(error) => return Err(error),
+            }
         }
         Ok(used)
     }
@@ -98,11 +100,6 @@ impl Used {
         let monitor = if MONITORS.contains(&name.trim()) { process } else { 0 };
         Ok(Self { process, monitor })
     }
-}
-
-/// Without its folder, or within it: a thread of which `/proc` no longer tells.
-fn has_ended(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(nix::libc::ESRCH)
 }
 
 /// Nanoseconds that a thread was on a processor.
@@ -149,7 +146,9 @@ mod tests {
         while Instant::now() < end {
             let threads: Vec<_> = (0..8).map(|_| std::thread::spawn(|| ())).collect();
             Used::of(std::process::id()).unwrap();
-            threads.into_iter().for_each(|thread| thread.join().unwrap());
+            for thread in threads {
+                thread.join().unwrap();
+            }
         }
     }
 }

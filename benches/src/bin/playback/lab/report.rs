@@ -5,7 +5,8 @@ use std::fmt::Write;
 use serde_json::Value;
 
 use super::cut::Cut;
-use super::{BUNDLE, MONITORING, SOAK};
+use super::soak::Soak;
+use super::{BUNDLE, MONITORING};
 use crate::report::{column, head, of_kind, or_dash, percentile, sum, three};
 
 /// All tables of the laboratory.
@@ -30,7 +31,8 @@ pub(super) fn table(lines: &[Value]) -> String {
              |---|---|---|---|---|---|---|---|---|---|---|\n{rows}\n"
         );
     }
-    text.push_str(&soak_rows(&of_kind(lines, SOAK)));
+    let soaks: Vec<&Value> = Soak::ALL.iter().flat_map(|soak| of_kind(lines, &soak.name())).collect();
+    text.push_str(&soak_rows(&soaks));
     text.push_str(&of_kind(lines, BUNDLE).last().map(|line| bundle(line)).unwrap_or_default());
     let is_monitoring = |line: &&Value| line["kind"].as_str().is_some_and(|kind| kind.starts_with(MONITORING));
     text.push_str(&monitoring(&lines.iter().filter(is_monitoring).collect::<Vec<_>>()));
@@ -87,16 +89,15 @@ fn stream_row(lines: &[Value], cut: Cut) -> Option<String> {
 
 fn soak_rows(lines: &[&Value]) -> String {
     let row = |line: &&Value| {
-        let text = |field: &str| line[field].as_str().map_or_else(|| line[field].to_string(), str::to_owned);
         format!(
             "| {} | {} % | {} | {} | {} | **{}** | 0 | {} | {} |\n",
-            text("load"),
-            text("loss_percent"),
-            text("minutes"),
-            text("ends"),
-            text("downs"),
-            text("false_downs"),
-            text("late"),
+            line["load"],
+            line["loss_percent"],
+            line["minutes"],
+            line["ends"],
+            line["downs"],
+            line["false_downs"],
+            line["late"],
             or_dash(line["lateness_ms_max"].as_f64(), 1),
         )
     };
@@ -166,7 +167,7 @@ mod tests {
         let end = json!({ "kind": "switch-dead", "end": true, "wrong_bytes": 0, "broken": 2 });
         let loss = json!({ "kind": "loss", "ends": 0, "gap_ms": 3.0, "control_gap_ms": 1.0, "stray_downs": 4 });
         let soak = json!({
-            "kind": "soak", "load": 4, "loss_percent": "1", "minutes": 0.5, "ends": 24, "downs": 3, "false_downs": 1,
+            "kind": "soak-load-loss", "load": 4, "loss_percent": 1, "minutes": 0.5, "ends": 24, "downs": 3, "false_downs": 1,
             "late": 7, "lateness_ms_max": 61.25,
         });
         let bundle = json!({

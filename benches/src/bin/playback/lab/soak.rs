@@ -8,11 +8,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
+use clap::ValueEnum;
 use rain_benches::Trace;
 use serde_json::json;
 
 use super::laboratory::{End, Laboratory};
-use super::{SOAK, Settings, trials};
+use super::{Settings, trials};
 use crate::settings::ms;
 
 /// Processes that do nothing but compute, on top of the nodes.
@@ -25,36 +26,64 @@ const NAP: Duration = Duration::from_millis(5);
 const LATE: Duration = Duration::from_millis(50);
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Load or none, loss or none: all four.
-const KINDS: [(bool, Option<&str>); 4] = [(false, None), (true, None), (false, Some("1")), (true, Some("1"))];
-
 /// A node was held up, and another one said Down: that comes at most so much later than the time-out.
 const WAY_US: u64 = 5_000;
 
-/// Soaks; a line for each. Only a path that does not come up again is a failure: Downs are told in the table.
-pub(super) fn run(settings: &Settings, lab: &Laboratory, trace: &mut Trace) -> io::Result<Vec<String>> {
+/// What nodes live with while nothing is cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Soak {
+    #[value(name = "soak-idle")]
+    Idle,
+    #[value(name = "soak-load")]
+    Load,
+    #[value(name = "soak-loss")]
+    Loss,
+    #[value(name = "soak-load-loss")]
+    LoadAndLoss,
+}
+
+impl Soak {
+    /// All of them, in the order of the table.
+    pub(super) const ALL: [Self; 4] = [Self::Idle, Self::Load, Self::Loss, Self::LoadAndLoss];
+
+    /// Its name on the command line and in traces.
+    pub(super) fn name(self) -> String {
+        self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+    }
+
+    const fn is_loaded(self) -> bool {
+        matches!(self, Self::Load | Self::LoadAndLoss)
+    }
+
+    /// So many percent of all frames are lost, at every switch.
+    const fn loss_percent(self) -> u8 {
+        if matches!(self, Self::Loss | Self::LoadAndLoss) { 1 } else { 0 }
+    }
+}
+
+/// Soaks; a line. Only a path that does not come up again is a failure: Downs are told in the table.
+pub(super) fn run(settings: &Settings, kind: Soak, lab: &Laboratory, trace: &mut Trace) -> io::Result<Vec<String>> {
     trials::prepare(settings, lab)?;
     let time = Duration::from_secs_f64(settings.minutes * 60.0);
-    for (is_loaded, loss) in KINDS {
-        if let Some(percent) = loss {
-            lab.change(&format!("loss all {percent}"))?;
-        }
-        let load = if is_loaded { Load::start()? } else { Load(Vec::new()) };
-        sleep(LEARN.min(time));
-        let soaked = soak(lab, time);
-        drop(load);
-        lab.change("loss all heal")?;
-        let Soaked { downs, falsely, ends, lateness } = soaked?;
-        let load = fs::read_to_string("/proc/loadavg")?;
-        let line = json!({
-            "kind": SOAK, "load": if is_loaded { LOAD } else { 0 }, "loss_percent": loss.unwrap_or("0"),
-            "minutes": settings.minutes, "ends": ends, "downs": downs, "false_downs": falsely,
-            "late": lateness.late,
-            "lateness_ms_max": ms(lateness.max), "loadavg": load.split(' ').next(),
-        });
-        println!("   {line}");
-        trace.push(line)?;
+    if kind.loss_percent() > 0 {
+        lab.change(&format!("loss all {}", kind.loss_percent()))?;
     }
+    let load = if kind.is_loaded() { Load::start()? } else { Load(Vec::new()) };
+    sleep(LEARN.min(time));
+    let soaked = soak(lab, time);
+    let processes = load.0.len();
+    drop(load);
+    lab.change("loss all heal")?;
+    let Soaked { downs, falsely, ends, lateness } = soaked?;
+    let average = fs::read_to_string("/proc/loadavg")?;
+    let line = json!({
+        "kind": kind.name(), "load": processes, "loss_percent": kind.loss_percent(),
+        "minutes": settings.minutes, "ends": ends, "downs": downs, "false_downs": falsely,
+        "late": lateness.late,
+        "lateness_ms_max": ms(lateness.max), "loadavg": average.split(' ').next(),
+    });
+    println!("   {line}");
+    trace.push(line)?;
     Ok(Vec::new())
 }
 
