@@ -2,8 +2,6 @@
 
 use core::fmt;
 
-use thiserror::Error;
-
 use crate::Program;
 use crate::memory::LINE_BYTES;
 use crate::straight::{self, StraightLine, add};
@@ -121,10 +119,9 @@ pub struct ColumnProgram {
 }
 
 /// Why a program and places do not make a program over columns.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ColumnProgramError {
     /// A column divided where it cannot be: beyond its rows, or although its rows turn.
-    #[error("column {column} of {rows} rows has an upper part of {upper}")]
     Divided {
         /// The column.
         column: usize,
@@ -134,7 +131,6 @@ pub enum ColumnProgramError {
         rows: usize,
     },
     /// More or fewer places than cells.
-    #[error("a program of {cells} cells with places for {places}")]
     PlaceCount {
         /// Cells of the program, inputs and outputs.
         cells: usize,
@@ -142,7 +138,6 @@ pub enum ColumnProgramError {
         places: usize,
     },
     /// A place outside the columns.
-    #[error("cell {cell} has its place in row {} of column {}; there are {rows} rows and {columns} columns", place.row, place.column)]
     OutOfRange {
         /// The cell's number.
         cell: usize,
@@ -154,7 +149,6 @@ pub enum ColumnProgramError {
         rows: usize,
     },
     /// Two cells with one place.
-    #[error("cells {first} and {second} have one place, row {} of column {}", place.row, place.column)]
     SharedPlace {
         /// The one cell's number.
         first: usize,
@@ -164,6 +158,28 @@ pub enum ColumnProgramError {
         place: Place,
     },
 }
+
+impl fmt::Display for ColumnProgramError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Divided { column, upper, rows } => {
+                write!(formatter, "column {column} of {rows} rows has an upper part of {upper}")
+            }
+            Self::PlaceCount { cells, places } => {
+                write!(formatter, "a program of {cells} cells with places for {places}")
+            }
+            Self::OutOfRange { cell, place: Place { column, row }, columns, rows } => write!(
+                formatter,
+                "cell {cell} has its place in row {row} of column {column}; there are {rows} rows and {columns} columns"
+            ),
+            Self::SharedPlace { first, second, place: Place { column, row } } => {
+                write!(formatter, "cells {first} and {second} have one place, row {row} of column {column}")
+            }
+        }
+    }
+}
+
+impl core::error::Error for ColumnProgramError {}
 
 impl ColumnProgram {
     /// Gives the cells of a program places in columns.

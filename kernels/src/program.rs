@@ -1,6 +1,6 @@
 //! What to XOR: a straight-line program in which every cell is written once.
 
-use thiserror::Error;
+use core::fmt;
 
 /// Most cells, inputs and outputs together, that a program can name.
 const CELLS_MAX: usize = u16::MAX as usize + 1;
@@ -19,10 +19,9 @@ pub struct Program {
 }
 
 /// Why a list of steps is not a program.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProgramError {
     /// More cells than a cell number can tell apart.
-    #[error("a program of {found} cells: at most {max} can be numbered")]
     TooManyCells {
         /// Inputs and steps given, counted up to the first one too many.
         found: usize,
@@ -30,13 +29,11 @@ pub enum ProgramError {
         max: usize,
     },
     /// A step without a source.
-    #[error("step {step} has no source")]
     EmptyStep {
         /// Its place among the steps.
         step: usize,
     },
     /// A step that reads a cell which is not defined before it.
-    #[error("step {step} reads cell {source_cell}, but only cells below {defined} are defined by then")]
     UndefinedSource {
         /// Its place among the steps.
         step: usize,
@@ -46,7 +43,6 @@ pub enum ProgramError {
         defined: usize,
     },
     /// A step that reads one cell twice, which cancels out.
-    #[error("step {step} reads cell {source_cell} more than once")]
     RepeatedSource {
         /// Its place among the steps.
         step: usize,
@@ -54,6 +50,26 @@ pub enum ProgramError {
         source_cell: usize,
     },
 }
+
+impl fmt::Display for ProgramError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooManyCells { found, max } => {
+                write!(formatter, "a program of {found} cells: at most {max} can be numbered")
+            }
+            Self::EmptyStep { step } => write!(formatter, "step {step} has no source"),
+            Self::UndefinedSource { step, source_cell, defined } => write!(
+                formatter,
+                "step {step} reads cell {source_cell}, but only cells below {defined} are defined by then"
+            ),
+            Self::RepeatedSource { step, source_cell } => {
+                write!(formatter, "step {step} reads cell {source_cell} more than once")
+            }
+        }
+    }
+}
+
+impl core::error::Error for ProgramError {}
 
 impl Program {
     /// Checks steps, each the list of the cells it reads, and makes a program of them.

@@ -1,6 +1,7 @@
 //! One stripe after the other out of column files: every block read is checked, and what is lost is recovered block by
 //! block, so that a column with a bad block still helps everywhere else.
 
+use std::cmp::Reverse;
 use std::io;
 use std::num::NonZero;
 use std::ops::Range;
@@ -8,6 +9,7 @@ use std::os::unix::fs::FileExt;
 
 use rustix::fs::Advice;
 
+use super::survey::ColumnFile;
 use super::{FileError, Title};
 use crate::code::{Cell, CellKind};
 use crate::column::{CHECKSUM_BYTES, StripeShape, crc64, crc64_of_xor};
@@ -32,6 +34,8 @@ enum State {
     Unread,
     /// Its column is not there.
     Missing,
+    /// It is not read, because it follows from what is.
+    Spared,
     /// The disk refused, or the file ends before.
     Unreadable,
     /// Not what its checksum says.
@@ -42,7 +46,7 @@ enum State {
 
 impl State {
     fn is_lost(self) -> bool {
-        matches!(self, Self::Missing | Self::Unreadable | Self::Wrong)
+        matches!(self, Self::Missing | Self::Spared | Self::Unreadable | Self::Wrong)
     }
 }
 
@@ -101,6 +105,24 @@ impl ColumnDamage {
     }
 }
 
+/// The columns that need not be read for the data while all is good: as many as the code tolerates, those with the least
+/// data, of these the last.
+///
+/// None where reading around parity costs nothing: no column has parity beside its data, or the columns are on several
+/// disks, of which each then gives its share.
+fn spared(title: &Title) -> ErasurePattern {
+    let (code, mut files) = (title.code(), title.columns.iter());
+    let has_both = |column: usize| (1..code.rows()).contains(&code.data_rows(column));
+    let device = title.columns[0].as_ref().map(|file| file.device);
+    let is_good = |file: &ColumnFile| file.problem.is_none() && Some(file.device) == device;
+    if !(0..code.columns()).any(has_both) || !files.all(|file| file.as_ref().is_some_and(is_good)) {
+        return ErasurePattern::none();
+    }
+    let mut columns: Vec<usize> = (0..code.columns()).collect();
+    columns.sort_by_key(|&column| (code.data_rows(column), Reverse(column)));
+    ErasurePattern::of(&columns[..code.tolerates()])
+}
+
 /// Which lost cells are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wanted {
@@ -113,6 +135,8 @@ pub(super) enum Wanted {
 /// Shape: the record of each column as the file has it, cells and checksums.
 pub(super) struct StripeReader<'a> {
     title: &'a Title,
+    /// Columns that are not read as long as the others are good.
+    spared: ErasurePattern,
     equations: Vec<Vec<Cell>>,
     shape: StripeShape,
     records: Vec<Vec<u8>>,
@@ -126,6 +150,7 @@ impl<'a> StripeReader<'a> {
         let columns = title.columns.len();
         Self {
             title,
+            spared: spared(title),
             equations: equations(title.code()),
             shape: title.geometry.stripe(0),
             records: vec![Vec::new(); columns],
@@ -194,13 +219,35 @@ impl<'a> StripeReader<'a> {
         }
     }
 
-    /// Reads the data cells of all columns.
+    /// Reads what gives the data: the data cells of all columns, or fewer columns as a whole where that is one run of a
+    /// disk and the other is not.
     pub(super) fn read_data(&mut self) {
-        // With a column missing, parity will be needed.
-        if self.title.columns.iter().all(Option::is_some) {
-            self.fetch_ahead();
+        if self.spared.is_empty() {
+            // With a column missing, parity will be needed.
+            if self.title.columns.iter().all(Option::is_some) {
+                self.fetch_ahead();
+            }
+            return self.read_data_cells((0..self.records.len()).collect());
         }
-        for column in 0..self.records.len() {
+        let (spared, whole): (Vec<usize>, Vec<usize>) =
+            (0..self.records.len()).partition(|column| self.spared.contains(*column));
+        for &column in &spared {
+            self.column_blocks_mut(column).fill(Block { state: State::Spared, crc: 0 });
+        }
+        for &column in &whole {
+            self.read_rows(column, 0..self.shape.rows);
+        }
+        let is_good = |column: usize| self.column_blocks(column).iter().all(|block| block.state == State::Sound);
+        if !whole.iter().all(|&column| is_good(column)) {
+            for &column in &spared {
+                self.column_blocks_mut(column).fill(Block { state: State::Unread, crc: 0 });
+            }
+            self.read_data_cells(spared);
+        }
+    }
+
+    fn read_data_cells(&mut self, columns: Vec<usize>) {
+        for column in columns {
             let data_rows = self.title.code().data_rows(column);
             self.read_rows(column, 0..Cell::new(column, data_rows).row);
         }
@@ -507,6 +554,20 @@ impl<'a> StripeReader<'a> {
     fn index(&self, cell: Cell, block: u32) -> usize {
         let cells_before = usize::from(cell.column) * usize::from(self.shape.rows) + usize::from(cell.row);
         cells_before * self.shape.blocks_per_cell() as usize + block as usize
+    }
+
+    /// Where the blocks of a column are.
+    fn of_column(&self, column: usize) -> Range<usize> {
+        self.index(Cell::new(column, 0), 0)..self.index(Cell::new(column + 1, 0), 0)
+    }
+
+    fn column_blocks(&self, column: usize) -> &[Block] {
+        &self.blocks[self.of_column(column)]
+    }
+
+    fn column_blocks_mut(&mut self, column: usize) -> &mut [Block] {
+        let range = self.of_column(column);
+        &mut self.blocks[range]
     }
 
     fn block(&self, cell: Cell, block: u32) -> Block {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -46,6 +46,8 @@ pub(super) struct ColumnFile {
     pub(super) file: File,
     /// How long it is.
     pub(super) bytes: u64,
+    /// The device it is on, by the system's number.
+    pub(super) device: u64,
     /// What is wrong with the file as a whole. Its blocks may be good.
     pub(super) problem: Option<String>,
 }
@@ -265,14 +267,15 @@ fn open_title(found: SurveyedTitle, headless: Vec<(PathBuf, HeaderError)>, unuse
 
 impl Title {
     fn take(&mut self, column: usize, path: PathBuf, problem: Option<String>) {
-        let opened = File::open(&path).and_then(|file| file.metadata().map(|metadata| (metadata.len(), file)));
-        let (found, file) = match opened {
+        let opened = File::open(&path).and_then(|file| Ok((file.metadata()?, file)));
+        let (metadata, file) = match opened {
             Ok(opened) => opened,
             Err(error) => return self.unused.push((path, error.to_string())),
         };
+        let (found, device) = (metadata.len(), metadata.dev());
         let expected = self.geometry.file_bytes();
         let length = (found != expected).then(|| format!("the file has {found} bytes, expected {expected}"));
-        let mut file = ColumnFile { path, file, bytes: found, problem: problem.or(length) };
+        let mut file = ColumnFile { path, file, bytes: found, device, problem: problem.or(length) };
         if let Some(taken) = &mut self.columns[column] {
             if taken.problem.is_some() && file.problem.is_none() {
                 std::mem::swap(taken, &mut file);
