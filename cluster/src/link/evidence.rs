@@ -62,17 +62,37 @@ struct Doubt {
     silent_before: Option<u32>,
 }
 
-/// The ping layer of one end. All times are microseconds of the driver's clock.
+/// When a ping was sent.
+#[derive(Debug, Clone, Copy, Default)]
+struct Sent {
+    at: u64,
+    /// For how long this end's own timer had stood still by then, in all.
+    stood_still: u64,
+}
+
+impl Sent {
+    /// The same on a clock that stands still when the timer does.
+    fn ticked(self) -> u64 {
+        self.at.saturating_sub(self.stood_still)
+    }
+}
+
+/// The ping layer of one end. All times are microseconds of the driver's clock, but where something else is said.
+///
+/// How old evidence is, is told by a clock that stands still whenever this end's own timer does: while it sent nothing, there
+/// was nothing to be echoed.
 #[derive(Debug, Clone)]
 pub(super) struct Evidence {
     next: u32,
     /// When the last pings were sent, by their number.
-    sent: [u64; REMEMBERED as usize],
+    sent: [Sent; REMEMBERED as usize],
     /// So many of them, up to all.
     remembered: u32,
     heard: Option<Heard>,
     newest_echo: Option<u32>,
-    /// When the newest ping that was echoed was sent.
+    /// For how long the timer stood still so far.
+    stood_still: u64,
+    /// When the newest ping that was echoed was sent, by the clock that stands still.
     last_ok: u64,
     echo_came: u64,
     /// When it was sent itself, whatever [`last_ok`](Self::last_ok) says.
@@ -99,10 +119,11 @@ impl Evidence {
     pub(super) fn new(now: u64, timing: &LinkTiming, first: u32) -> Self {
         let mut evidence = Self {
             next: first,
-            sent: [0; REMEMBERED as usize],
+            sent: [Sent::default(); REMEMBERED as usize],
             remembered: 0,
             heard: None,
             newest_echo: None,
+            stood_still: 0,
             last_ok: now,
             echo_came: now,
             echoed_sent: now,
@@ -135,7 +156,7 @@ impl Evidence {
         let since = |at: u64| now.saturating_sub(at);
         let silent = self.heard.filter(|heard| since(heard.at) > self.timeout_us / 2);
         let silent_before = silent.map(|heard| heard.number.wrapping_add(1));
-        self.doubt = Some(Doubt { last_ok: self.last_ok, silent_before });
+        self.doubt = Some(Doubt { last_ok: self.last_ok + self.stood_still, silent_before });
         late_us > self.timeout_us / 2 || self.held_up.is_some_and(|at| since(at) <= self.timeout_us)
     }
 
@@ -200,14 +221,15 @@ impl Evidence {
             return false;
         }
         self.newest_echo = Some(ping.echoed);
-        let sent = self.sent[(ping.echoed % REMEMBERED) as usize];
+        let echoed = self.sent[(ping.echoed % REMEMBERED) as usize];
+        let sent = echoed.at;
         if sent >= self.verdict {
             let fresh = now - sent < self.timeout_us;
             let in_a_row = now - self.echo_came < self.timeout_us;
             self.echoes = if fresh && in_a_row { self.echoes.saturating_add(1) } else { u32::from(fresh) };
         }
         self.echo_came = now;
-        self.last_ok = self.last_ok.max(sent);
+        self.last_ok = self.last_ok.max(echoed.ticked());
         self.echoed_sent = sent;
         self.note_round_trip(came.saturating_sub(sent).saturating_sub(ping.echo_delay_us.into()));
         true
@@ -232,17 +254,17 @@ impl Evidence {
         self.timeout_us = timing.timeout_us(self.peer_period_us, round_lost, noise_us);
     }
 
-    /// This process was held up itself for `late`: what it did not hear in that time says nothing of the link.
-    pub(super) fn excuse(&mut self, now: u64, late_us: u64) {
+    /// This end's own timer was late by `late_us`, and between its last two turns stood still for `stood_still_us`.
+    pub(super) fn note_timer(&mut self, now: u64, late_us: u64, stood_still_us: u64) {
+        self.stood_still += stood_still_us;
         if late_us > self.timeout_us / 2 {
             self.held_up = Some(now);
-            self.last_ok = self.last_ok.max(now - (self.timeout_us / 2).min(now));
         }
     }
 
-    /// When the evidence is too old, if nothing comes.
+    /// When the evidence is too old, if nothing comes and the timer goes on.
     pub(super) fn deadline(&self) -> u64 {
-        self.last_ok + self.timeout_us
+        self.last_ok + self.stood_still + self.timeout_us
     }
 
     /// T.
@@ -254,7 +276,7 @@ impl Evidence {
     pub(super) fn begin_verdict(&mut self, now: u64) {
         self.echoes = 0;
         self.verdict = now;
-        self.last_ok = now;
+        self.last_ok = now.saturating_sub(self.stood_still);
     }
 
     /// The smoothed round trip, without the time that the peer took to answer; zero before the first.
@@ -270,7 +292,7 @@ impl Evidence {
     /// The number of the ping that is sent now, and what it echoes: a number and how long ago that came.
     pub(super) fn send(&mut self, now: u64) -> (u32, u32, u32) {
         let number = self.next;
-        self.sent[(number % REMEMBERED) as usize] = now;
+        self.sent[(number % REMEMBERED) as usize] = Sent { at: now, stood_still: self.stood_still };
         self.remembered = (self.remembered + 1).min(REMEMBERED);
         self.next = number.wrapping_add(1);
         let (echoed, delay) = self.heard.map_or((0, NOTHING_ECHOED), |heard| {

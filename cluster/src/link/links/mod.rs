@@ -106,6 +106,8 @@ pub struct Links {
     now: u64,
     /// The next pings.
     due: u64,
+    /// When the last ones were due and were sent; none were yet.
+    ticked: Option<u64>,
     /// The first deadline of a link that is before those.
     deadline: Option<u64>,
     to_send: VecDeque<usize>,
@@ -157,6 +159,7 @@ impl Links {
             held_up: VecDeque::new(),
             now,
             due: now,
+            ticked: None,
             deadline: None,
             to_send: VecDeque::new(),
             events: VecDeque::new(),
@@ -305,6 +308,7 @@ impl Links {
         let now = self.now;
         let is_due = now >= self.due;
         let late = now - self.due.min(now);
+        let mut stood_still = 0;
         if is_due {
             self.lag.note(late);
             self.lag_us = self.lag.percentile_99_us();
@@ -313,6 +317,9 @@ impl Links {
                 self.held_up.push_front((self.due, now));
             }
             let period = self.timing.period_us;
+            let beyond = now.saturating_sub(self.ticked.replace(now).unwrap_or(now)).saturating_sub(period);
+            // What every timer is late by now and then is in the time-out.
+            stood_still = if beyond > period / 2 { beyond } else { 0 };
             self.due = if late > period { now + period } else { self.due + period };
         }
         let mut deadline = u64::MAX;
@@ -320,7 +327,7 @@ impl Links {
             let evidence = &mut self.ends[link].evidence;
             if is_due {
                 evidence.adapt(&self.timing, self.lag_us);
-                evidence.excuse(now, late);
+                evidence.note_timer(now, late, stood_still);
             }
             if now > evidence.deadline() {
                 self.give_up(link);

@@ -1,4 +1,5 @@
 use super::*;
+use core::ops::Range;
 
 const PERIOD: Duration = Duration::from_millis(20);
 
@@ -25,6 +26,8 @@ struct Pair {
     works: [bool; 2],
     /// For so long end 1 does nothing, time and again: its machine is busy.
     busy: u64,
+    /// When each end does nothing, once.
+    held_up: [Range<u64>; 2],
     /// So long what has come waits before it is taken.
     waits: u64,
     told: [Vec<(u64, LinkState)>; 2],
@@ -40,6 +43,7 @@ impl Pair {
             under_way: Vec::new(),
             works: [true; 2],
             busy: 0,
+            held_up: [0..0, 0..0],
             waits: 0,
             told: [Vec::new(), Vec::new()],
         }
@@ -48,14 +52,16 @@ impl Pair {
     fn run(&mut self, milliseconds: u64) {
         for _ in 0..milliseconds {
             self.now += 1;
-            let (now, is_busy) = (self.now, self.now % (self.busy + 20) < self.busy);
-            let (waits, age) = (self.waits, Duration::from_millis(self.waits));
-            let is_taken = |due: u64, to| due + waits <= now && !(is_busy && to == 1);
-            for (_, to, ping) in self.under_way.extract_if(.., |(due, to, _)| is_taken(*due, *to)) {
-                self.ends[to].handle_arrival(at(self.now), age, 0, &ping);
+            let now = self.now;
+            let held_up = self.held_up.each_ref().map(|span| span.contains(&now));
+            let is_busy = [held_up[0], held_up[1] || now % (self.busy + 20) < self.busy];
+            let waits = self.waits;
+            let is_taken = |due: u64, to: usize| due + waits <= now && !is_busy[to];
+            for (due, to, ping) in self.under_way.extract_if(.., |(due, to, _)| is_taken(*due, *to)) {
+                self.ends[to].handle_arrival(at(now), Duration::from_millis(now - due), 0, &ping);
             }
             for (index, end) in self.ends.iter_mut().enumerate() {
-                if is_busy && index == 1 {
+                if is_busy[index] {
                     continue;
                 }
                 if end.poll_timeout() <= at(self.now) {
@@ -188,6 +194,23 @@ fn being_held_up_oneself_is_no_evidence() {
         held_up.handle_timeout(at(now));
     }
     assert!((350..400).contains(&(now - pair.now)), "but silence goes on counting: {now}");
+}
+
+/// Neither process misses its timer by half the time-out, in whatever order they are late: nobody says Down.
+#[test]
+fn ends_that_are_both_a_little_late_are_not_down() {
+    for first in 0..20 {
+        for second in 0..140 {
+            let mut pair = Pair::new();
+            pair.run(500);
+            let half = u64::try_from(pair.ends[0].timeout(0).as_millis()).unwrap() / 2;
+            let at = [pair.now + 100 + first, pair.now + 70 + second];
+            pair.held_up = at.map(|at| at..at + half - 2);
+            pair.run(400);
+            let told = &pair.told;
+            assert!(told.iter().all(|told| matches!(told[..], [(_, Up)])), "{first} {second}: {told:?}");
+        }
+    }
 }
 
 /// A machine that gets ever busier is not down: the time-out grows with how late its timers are.
