@@ -467,7 +467,7 @@ fn check_repair(stored: &Stored, found: &Found) {
             let is_unchanged = stored.files() == found.files;
             // It may find in the end that more was wrong than what it mended.
             assert!(
-                is_unchanged || matches!(error, FileError::NotRepaired { .. }),
+                is_unchanged || matches!(error, FileError::StillDamaged { .. }),
                 "{}: changed, and {error}",
                 stored.code
             );

@@ -11,7 +11,7 @@ use libfuzzer_sys::fuzz_target;
 use rain_codec::{Cell, Code, ErasurePattern, ScheduleError, StripeCodec};
 use rain_fuzz::Codecs;
 
-static CODECS: LazyLock<Codecs<StripeCodec>> = LazyLock::new(|| Codecs::new(StripeCodec::with_kernel));
+static CODECS: LazyLock<Codecs<StripeCodec>> = LazyLock::new(|| Codecs::with_wide(StripeCodec::with_kernel));
 /// Most bytes of a cell: a few registers of the widest instruction set, and a tail.
 const CELL_BYTES_MAX: usize = 640;
 
@@ -24,7 +24,7 @@ struct Case {
     /// Bytes of a cell beyond those; mostly none, as in files.
     tail: Option<u8>,
     /// Columns lost, the first `lost_count` of them that differ.
-    lost: [u8; 3],
+    lost: [u8; 12],
     lost_count: u8,
     wanted: Wanted,
     /// The data, over and over, each time changed a little.
@@ -104,7 +104,7 @@ fn encode(codec: &StripeCodec, case: &Case) -> Stripe {
 }
 
 fn lost(code: &Code, case: &Case) -> ErasurePattern {
-    // A replica has fewer columns than may be lost here.
+    // Small codes have fewer columns than may be lost here.
     let count = (usize::from(case.lost_count) % (case.lost.len() + 1)).min(code.columns());
     case.lost[..count].iter().fold(ErasurePattern::none(), |pattern, &column| {
         // The next column that is not lost yet.

@@ -7,6 +7,10 @@ use rain_codec::{Code, Kernel};
 /// Codes of more cells take so long to prepare that little else would be tried.
 pub const CELLS_MAX: usize = 300;
 
+/// Wider ones that are tried too where that is quick enough: shortened B-codes, and Reed-Solomon codes that lose many columns.
+const WIDE: [&str; 9] =
+    ["b-code:33", "b-code:50", "b-code:64", "x-code:29", "dual-b-code:25", "rs:12+6", "rs:9+9", "rs:24+8", "rs:3+12"];
+
 /// Gives all codes that have at most so many cells.
 ///
 /// # Panics
@@ -34,10 +38,23 @@ pub struct Codecs<C> {
 impl<C> Codecs<C> {
     /// Lists them.
     pub fn new(new: fn(Arc<Code>, Kernel) -> C) -> Self {
+        Self::of(new, codes(CELLS_MAX))
+    }
+
+    /// Lists them, and some for wider codes.
+    ///
+    /// # Panics
+    /// When one of those cannot be made.
+    pub fn with_wide(new: fn(Arc<Code>, Kernel) -> C) -> Self {
+        let wide = WIDE.iter().map(|name| Arc::new(Code::named(name).expect("a code")));
+        Self::of(new, codes(CELLS_MAX).chain(wide))
+    }
+
+    fn of(new: fn(Arc<Code>, Kernel) -> C, codes: impl Iterator<Item = Arc<Code>>) -> Self {
         let each = |code: Arc<Code>| {
             Kernel::available().into_iter().map(move |kernel| (Arc::clone(&code), kernel, OnceLock::new()))
         };
-        Self { new, all: codes(CELLS_MAX).flat_map(each).collect() }
+        Self { new, all: codes.flat_map(each).collect() }
     }
 
     /// Gives one of them, whatever the number.

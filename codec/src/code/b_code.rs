@@ -22,13 +22,18 @@ fn parent_columns(columns: usize) -> usize {
     }
 }
 
+/// Counts the cells of a column.
+pub(super) fn rows(columns: usize) -> usize {
+    parent_columns(columns) / 2
+}
+
 /// Builds a B-code of 4 to 65 columns.
 pub(super) fn construct(columns: usize) -> Construction {
     let parent = parent_columns(columns);
     let vertices = parent / 2 * 2;
     let mut edge_columns = edge_columns(vertices).expect("a factorisation for every parent");
     edge_columns.truncate(columns);
-    let rows = parent / 2;
+    let rows = rows(columns);
     let promoted = promote(&mut edge_columns, columns..vertices);
     // Where each edge is: data cells first, below them a promoted one.
     let cells_at = |vertex: usize| -> Vec<Cell> {

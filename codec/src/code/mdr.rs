@@ -30,10 +30,15 @@ pub(super) const COLUMNS_MIN: usize = 4;
 /// Most columns: 32 rows. With each further column the rows double, and a stripe of 1 MiB has cells of less than 4 KiB.
 pub(super) const COLUMNS_MAX: usize = 8;
 
+/// Counts the cells of a column.
+pub(super) const fn rows(columns: usize) -> usize {
+    1 << (columns - 3)
+}
+
 /// Builds the code of so many columns.
 pub(super) fn construct(columns: usize) -> Construction {
     let data = columns - 2;
-    let rows = 1 << (data - 1);
+    let rows = rows(columns);
     let row_parities = (0..rows).map(|row| (0..data).map(|column| Cell::new(column, row)).collect()).collect();
     let butterfly = (0..rows).map(|row| butterfly(data, row)).collect();
     let mut parities = vec![Vec::new(); data];
@@ -61,7 +66,7 @@ fn butterfly(data: usize, row: usize) -> Vec<Cell> {
 /// The cells that give a column back: half of each other one, but for Q, which takes all data.
 pub(super) fn repair_cells(columns: usize, lost: usize) -> Vec<Cell> {
     let data = columns - 2;
-    let rows = 1 << (data - 1);
+    let rows = rows(columns);
     let (row_parity, butterfly) = (data, data + 1);
     let is_read = |column: usize, row: usize| {
         let odd = row.count_ones() % 2 == 1;

@@ -126,6 +126,15 @@ impl Code {
         Ok(code)
     }
 
+    /// Tells the columns and rows of a code by its name, without constructing it.
+    ///
+    /// # Errors
+    /// As [`Code::named`].
+    pub fn size_of(name: &str) -> Result<(usize, usize), CodeError> {
+        let shape = name::parse(name)?;
+        Ok((shape.columns(), shape.rows()))
+    }
+
     /// Lists the names of codes: all B-codes, their duals and X-codes; of the other families some that are in use.
     pub fn names() -> impl Iterator<Item = String> {
         name::all()

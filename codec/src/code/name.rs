@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::{b_code, dual_b_code, mdr, simple, x_code};
+use super::{b_code, dual_b_code, mdr, reed_solomon, simple, x_code};
 
 /// Fewest data columns of a Reed-Solomon code: with one, every parity column is its copy.
 const RS_DATA_MIN: usize = 2;
@@ -151,6 +151,24 @@ pub enum CodeError {
     },
 }
 
+impl CodeError {
+    /// A name that can be had instead.
+    pub fn nearest(&self) -> &str {
+        match self {
+            Self::Family { nearest, .. }
+            | Self::Number { nearest, .. }
+            | Self::Numbers { nearest, .. }
+            | Self::BCodeColumns { nearest, .. }
+            | Self::XCodeColumns { nearest, .. }
+            | Self::DualBCodeColumns { nearest, .. }
+            | Self::MdrColumns { nearest, .. }
+            | Self::ReedSolomonColumns { nearest, .. }
+            | Self::ParityColumns { nearest, .. }
+            | Self::ReplicaColumns { nearest, .. } => nearest,
+        }
+    }
+}
+
 /// How a code is constructed, and how large it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shape {
@@ -164,6 +182,31 @@ pub(super) enum Shape {
 }
 
 impl Shape {
+    /// Counts the columns.
+    pub(super) fn columns(self) -> usize {
+        match self {
+            Self::BCode { columns }
+            | Self::XCode { columns }
+            | Self::DualBCode { columns }
+            | Self::Mdr { columns }
+            | Self::Replica { columns } => columns,
+            Self::ReedSolomon { data, parity } => data + parity,
+            Self::Parity { data } => data + 1,
+        }
+    }
+
+    /// Counts the cells of a column.
+    pub(super) fn rows(self) -> usize {
+        match self {
+            Self::BCode { columns } => b_code::rows(columns),
+            Self::XCode { columns } => columns,
+            Self::DualBCode { columns } => columns / 2,
+            Self::Mdr { columns } => mdr::rows(columns),
+            Self::ReedSolomon { data, parity } => reed_solomon::rows(data + parity),
+            Self::Parity { .. } | Self::Replica { .. } => 1,
+        }
+    }
+
     /// The name that stands for it.
     fn name(self) -> String {
         match self {
@@ -203,13 +246,25 @@ pub(super) fn parse(asked: &str) -> Result<Shape, CodeError> {
             let refuse = |asked, found, nearest| CodeError::ReplicaColumns { asked, found, nearest };
             of_columns(asked, size, built, refuse)
         }
-        "rs" => reed_solomon(asked, size),
+        "rs" => of_two_numbers(asked, size),
         "parity" => parity(asked, size),
-        _ => {
-            let nearest = Shape::BCode { columns: b_code::COLUMNS_MIN }.name();
-            Err(CodeError::Family { asked: asked.to_owned(), nearest })
-        }
+        _ => Err(CodeError::Family { asked: asked.to_owned(), nearest: probably(family, size) }),
     }
+}
+
+/// The names of families, as they are written.
+const FAMILIES: [&str; 7] = ["b-code", "x-code", "dual-b-code", "mdr", "rs", "parity", "replica"];
+
+/// The name that was probably meant by one of no family: written in capitals, or with other marks between the words.
+fn probably(family: &str, size: &str) -> String {
+    let letters =
+        |name: &str| name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+    let meant = FAMILIES.into_iter().find(|known| letters(known) == letters(family));
+    let meant = meant.map(|family| match parse(&format!("{family}:{size}")) {
+        Ok(shape) => shape.name(),
+        Err(error) => error.nearest().to_owned(),
+    });
+    meant.unwrap_or_else(|| Shape::BCode { columns: b_code::COLUMNS_MIN }.name())
 }
 
 fn b_codes() -> impl Iterator<Item = Shape> {
@@ -240,18 +295,9 @@ fn of_columns(
     let built: Vec<Shape> = built.collect();
     let found =
         plain_number(size).ok_or_else(|| CodeError::Number { asked: asked.to_owned(), nearest: built[0].name() })?;
-    let columns = |shape: &Shape| match *shape {
-        Shape::BCode { columns }
-        | Shape::XCode { columns }
-        | Shape::DualBCode { columns }
-        | Shape::Mdr { columns }
-        | Shape::Replica { columns } => columns,
-        Shape::ReedSolomon { data, parity } => data + parity,
-        Shape::Parity { data } => data + 1,
-    };
-    let near = |shape: &&Shape| (columns(shape) as u64).abs_diff(found);
+    let near = |shape: &&Shape| (shape.columns() as u64).abs_diff(found);
     let nearest = built.iter().rev().min_by_key(near).unwrap_or(&built[0]);
-    if columns(nearest) as u64 == found {
+    if nearest.columns() as u64 == found {
         return Ok(*nearest);
     }
     Err(refuse(asked.to_owned(), found, nearest.name()))
@@ -264,7 +310,7 @@ fn two_numbers(asked: &str, size: &str, example: Shape) -> Result<(u64, u64), Co
 }
 
 /// The nearest size that is built keeps the parity columns asked for where it can.
-fn reed_solomon(asked: &str, size: &str) -> Result<Shape, CodeError> {
+fn of_two_numbers(asked: &str, size: &str) -> Result<Shape, CodeError> {
     let (data, parity) = two_numbers(asked, size, Shape::ReedSolomon { data: 4, parity: 2 })?;
     let nearest_parity = within(parity, RS_PARITY_MIN, COLUMNS_MAX - RS_DATA_MIN);
     let nearest_data = within(data, RS_DATA_MIN, COLUMNS_MAX - nearest_parity);
@@ -282,7 +328,7 @@ fn parity(asked: &str, size: &str) -> Result<Shape, CodeError> {
     if nearest == (Shape::Parity { data: usize::try_from(data).unwrap_or(usize::MAX) }) && parity == 1 {
         return Ok(nearest);
     }
-    let of_reed_solomon = match reed_solomon(asked, size) {
+    let of_reed_solomon = match of_two_numbers(asked, size) {
         Ok(shape) if parity > 1 => shape,
         _ => nearest,
     };
@@ -293,10 +339,10 @@ fn within(number: u64, min: usize, max: usize) -> usize {
     usize::try_from(number).map_or(max, |number| number.clamp(min, max))
 }
 
-/// Reads digits only, in the one way that they are printed: a code has one name.
+/// Reads digits only, in the one way that they are printed: a code has one name. A number beyond all is the largest.
 fn plain_number(text: &str) -> Option<u64> {
-    let number: u64 = text.parse().ok()?;
-    (number.to_string() == text).then_some(number)
+    let is_plain = text == "0" || text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
+    (is_plain && !text.is_empty()).then(|| text.parse().unwrap_or(u64::MAX))
 }
 
 /// Lists names.
@@ -330,7 +376,16 @@ mod tests {
         assert!(matches!(parse("z-code:4"), Err(CodeError::Family { .. })));
         assert!(matches!(parse(""), Err(CodeError::Family { .. })));
         assert!(message("B-code:4").contains("\"B-code:4\""));
-        assert!(message("raid").ends_with("for example b-code:4"));
+        for (asked, nearest) in [
+            ("B-CODE:6", "b-code:6"),
+            ("b_code:7", "b-code:7"),
+            ("bcode:66", "b-code:65"),
+            ("RS:4+2", "rs:4+2"),
+            ("Xcode", "x-code:5"),
+            ("raid:6", "b-code:4"),
+        ] {
+            assert!(message(asked).ends_with(&format!(", for example {nearest}")), "{asked}: {}", message(asked));
+        }
         assert!(message("RS:4+2").contains("rs:K+M (K from 2, M from 1, K + M up to 255)"));
         assert!(
             message("raid").contains("x-code:P (P prime, 5 to 61), dual-b-code:N (N = 4 to 61), mdr:N (N = 4 to 8)")
@@ -351,7 +406,9 @@ mod tests {
     fn sizes_that_are_not_built() {
         assert!(message("b-code:3").ends_with("4 to 65 columns here, not 3; the nearest is b-code:4"));
         assert!(message("b-code:66").ends_with("not 66; the nearest is b-code:65"));
-        assert!(message("b-code:18446744073709551615").ends_with("the nearest is b-code:65"));
+        for large in ["18446744073709551615", "1000000000000000000000"] {
+            assert!(message(&format!("b-code:{large}")).ends_with("the nearest is b-code:65"));
+        }
         for (asked, nearest) in [(3, 4), (50, 49), (51, 52), (54, 53), (55, 56), (62, 61)] {
             let refused = message(&format!("dual-b-code:{asked}"));
             assert!(refused.ends_with(&format!("not {asked}; the nearest is dual-b-code:{nearest}")), "{refused}");

@@ -14,25 +14,37 @@ const POLYNOMIALS: [u16; 7] = [0o7, 0o13, 0o23, 0o45, 0o103, 0o211, 0o435];
 /// The field of the first of these has elements of so many bits.
 const BITS_MIN: u32 = 2;
 
+/// Counts the cells of a column, where there are so many columns: the bits of an element.
+pub(super) fn rows(columns: usize) -> usize {
+    bits(columns) as usize
+}
+
+/// The w of the smallest field of 2^w elements, from four on, that has so many.
+fn bits(elements: usize) -> u32 {
+    elements.next_power_of_two().ilog2().max(BITS_MIN)
+}
+
 /// Builds the code of k data columns and m parity columns: w rows of the smallest field with k + m elements.
 ///
 /// Any way of choosing the coefficients makes another code, so this one is frozen: column files depend on it.
 pub(super) fn construct(k: usize, m: usize) -> Construction {
     let field = Field::with_elements(k + m);
     let rows = field.bits as usize;
+    let matrices: Vec<Vec<u16>> = field.elements().map(|element| field.matrix(element)).collect();
     let mut parities: Vec<Vec<Vec<Cell>>> = vec![Vec::new(); k];
     for coefficients in coefficients(&field, k, m) {
-        parities.push((0..rows).map(|row| cells_of(&field, &coefficients, row)).collect());
+        let of_columns: Vec<&[u16]> = coefficients.iter().map(|&element| &*matrices[usize::from(element)]).collect();
+        parities.push((0..rows).map(|row| cells_of(&of_columns, row)).collect());
     }
     Construction { rows, tolerates: m, parities }
 }
 
-/// The data cells in one row of a parity column.
-fn cells_of(field: &Field, coefficients: &[u16], row: usize) -> Vec<Cell> {
+/// The data cells in one row of a parity column: for each data column the matrix that its bits are multiplied by.
+fn cells_of(matrices: &[&[u16]], row: usize) -> Vec<Cell> {
     let mut cells = Vec::new();
-    for (column, &coefficient) in coefficients.iter().enumerate() {
-        let in_row = |bit: &u32| field.times(coefficient, 1 << bit) >> row & 1 == 1;
-        cells.extend((0..field.bits).filter(in_row).map(|bit| Cell::new(column, bit as usize)));
+    for (column, matrix) in matrices.iter().enumerate() {
+        let in_row = |(_, product): &(usize, &u16)| **product >> row & 1 == 1;
+        cells.extend(matrix.iter().enumerate().filter(in_row).map(|(bit, _)| Cell::new(column, bit)));
     }
     cells
 }
@@ -94,7 +106,7 @@ impl Field {
     /// # Panics
     /// When there are more than 256.
     fn with_elements(count: usize) -> Self {
-        let bits = count.next_power_of_two().ilog2().max(BITS_MIN);
+        let bits = bits(count);
         let polynomial = POLYNOMIALS[(bits - BITS_MIN) as usize];
         let order = (1 << bits) - 1;
         let doubled = |element: &u16| {
@@ -105,7 +117,7 @@ impl Field {
         let mut logarithms = vec![0; order + 1];
         powers[..order].iter().enumerate().for_each(|(power, &element)| logarithms[usize::from(element)] = power);
         let mut field = Self { bits, powers, logarithms, ones: Vec::new() };
-        let ones = |element| (0..bits).map(|bit| field.times(element, 1 << bit).count_ones()).sum();
+        let ones = |element| field.matrix(element).iter().map(|product| product.count_ones()).sum();
         field.ones = field.elements().map(ones).collect();
         field
     }
@@ -119,6 +131,11 @@ impl Field {
             return 0;
         }
         self.powers[self.logarithms[usize::from(left)] + self.logarithms[usize::from(right)]]
+    }
+
+    /// The multiplication by an element: its product with each power of two below 2^w.
+    fn matrix(&self, element: u16) -> Vec<u16> {
+        (0..self.bits).map(|bit| self.times(element, 1 << bit)).collect()
     }
 
     /// # Panics

@@ -154,9 +154,17 @@ pub enum FileError {
         /// What is known of the cause, beginning with a separator; or nothing.
         reason: String,
     },
+    /// It cannot be told what would have to be repaired.
+    #[error("{}: nothing was changed: {problems}", folder.display())]
+    NotRepaired {
+        /// The folder.
+        folder: PathBuf,
+        /// What is wrong.
+        problems: String,
+    },
     /// What was repaired is not in order.
     #[error("{}: repaired, and still: {problems}", folder.display())]
-    NotRepaired {
+    StillDamaged {
         /// The folder.
         folder: PathBuf,
         /// What is wrong.
@@ -192,6 +200,7 @@ impl FileError {
             Self::Recovered { .. } => "recovered-wrong",
             Self::Etag { .. } => "wrong-etag",
             Self::NotRepaired { .. } => "not-repaired",
+            Self::StillDamaged { .. } => "still-damaged",
         }
     }
 
@@ -215,7 +224,8 @@ impl FileError {
             | Self::SeveralVersions { .. }
             | Self::Recovered { .. }
             | Self::Etag { .. }
-            | Self::NotRepaired { .. } => None,
+            | Self::NotRepaired { .. }
+            | Self::StillDamaged { .. } => None,
         }
     }
 }

@@ -2,6 +2,7 @@
 //! block, so that a column with a bad block still helps everywhere else.
 
 use std::cmp::Reverse;
+use std::collections::HashMap;
 use std::io;
 use std::num::NonZero;
 use std::ops::Range;
@@ -365,6 +366,43 @@ impl<'a> StripeReader<'a> {
                 let crcs: Vec<u64> = equation.iter().map(|cell| self.block(*cell, block).crc).collect();
                 let (parity, of) = crcs.split_last().expect("an equation has a parity cell");
                 crc64_of_xor(of, length) == *parity
+            })
+        })
+    }
+
+    /// Whether what was read contradicts itself where something is lost, told by checksums alone: those of lost blocks follow
+    /// from the others, and then some equation does not hold.
+    ///
+    /// Shape: all columns were read. Where as much is lost as the code tolerates nothing can contradict.
+    pub(super) fn contradicts_itself(&self) -> bool {
+        let every: Vec<Cell> = self.title.code().cells().collect();
+        self.losses(Wanted::All).into_iter().any(|(blocks, lost)| {
+            if lost.len() >= self.title.code().tolerates() {
+                return false;
+            }
+            let cells: Vec<Cell> = every.iter().copied().filter(|cell| lost.contains(cell.column.into())).collect();
+            let schedule = self.title.codec.recover_schedule(lost, &cells);
+            let schedule = schedule.expect("the columns are the code's, and no more than it tolerates");
+            blocks.into_iter().any(|block| {
+                let length = self.shape.block_range(block).len();
+                let mut crcs: Vec<u64> = schedule.inputs().iter().map(|cell| self.block(*cell, block).crc).collect();
+                let mut made: HashMap<Cell, u64> = HashMap::new();
+                for (sources, &cell) in schedule.program().steps().zip(schedule.targets()) {
+                    let sources: Vec<u64> = sources.iter().map(|source| crcs[usize::from(*source)]).collect();
+                    let crc = crc64_of_xor(&sources, length);
+                    crcs.push(crc);
+                    made.insert(cell, crc);
+                }
+                // A sound block of a column that has lost others says what it is.
+                let crc = |cell: &Cell| match self.block(*cell, block) {
+                    Block { state: State::Sound, crc } => crc,
+                    _ => made[cell],
+                };
+                self.equations.iter().any(|equation| {
+                    let crcs: Vec<u64> = equation.iter().map(crc).collect();
+                    let (parity, of) = crcs.split_last().expect("an equation has a parity cell");
+                    crc64_of_xor(of, length) != *parity
+                })
             })
         })
     }

@@ -124,6 +124,8 @@ struct Share<'a> {
     reader: StripeReader<'a>,
     /// Stripes in which the columns contradict each other, and no one column explains it.
     unlocated: Option<u64>,
+    /// The first stripe in which something is lost and the rest contradicts itself.
+    contradicted: Option<u64>,
     hashed: bool,
 }
 
@@ -131,6 +133,7 @@ struct Share<'a> {
 struct Findings {
     damage: Vec<ColumnDamage>,
     unlocated: Option<u64>,
+    contradicted: Option<u64>,
     /// The first stripe of which no file has a byte, where there is one.
     absent: Option<u64>,
     /// The etag of the content as it is, or as it was recovered and corrected.
@@ -153,6 +156,9 @@ fn read_all(title: &Title, mend: Option<&Mend<'_>>, progress: Progress<'_>) -> R
             }
         } else {
             reader.tell_checksums_from_blocks();
+            if mend.is_none() && reader.contradicts_itself() {
+                share.contradicted = Some(share.contradicted.map_or(index, |first| first.min(index)));
+            }
         }
         if mend.is_some() {
             reader.recover(Wanted::All)?;
@@ -171,7 +177,7 @@ fn read_all(title: &Title, mend: Option<&Mend<'_>>, progress: Progress<'_>) -> R
         progress(shape.data_bytes);
         Ok(())
     };
-    let new = || Share { reader: StripeReader::new(title), unlocated: None, hashed: true };
+    let new = || Share { reader: StripeReader::new(title), unlocated: None, contradicted: None, hashed: true };
     // What no file has a byte of is found once: a repair fails there.
     let reached = title.stripes_reached();
     let is_reached = reached == title.geometry.stripe_count();
@@ -188,6 +194,7 @@ fn read_all(title: &Title, mend: Option<&Mend<'_>>, progress: Progress<'_>) -> R
         damage,
         absent: (!is_reached).then_some(reached),
         unlocated: shares.iter().filter_map(|share| share.unlocated).min(),
+        contradicted: shares.iter().filter_map(|share| share.contradicted).min(),
         etag: if hashed { hash.etag(title.header.title_bytes) } else { None },
     })
 }
@@ -206,6 +213,11 @@ fn report(folder: &Path, opened: &Folder, findings: &Findings) -> Report {
     if let Some(stripe) = findings.unlocated {
         problems.push(format!(
             "from stripe {stripe} on, the columns contradict each other although their checksums fit, and no one column explains it"
+        ));
+    }
+    if let Some(stripe) = findings.contradicted {
+        problems.push(format!(
+            "from stripe {stripe} on, a column is silently wrong: what is there contradicts itself although its checksums fit; with something lost beside it there is no telling which"
         ));
     }
     if let Some(stripe) = findings.absent {
@@ -256,9 +268,31 @@ pub struct Repaired {
 /// durable. `progress` is told how many more bytes of the content are done; they are read up to three times.
 ///
 /// # Errors
-/// [`FileError`]; but for [`FileError::NotRepaired`] and errors while names are given nothing is changed.
+/// [`FileError`]; but for [`FileError::StillDamaged`] and errors while names are given nothing is changed.
 pub fn repair(folder: &Path, ignore_etag: bool, progress: Progress<'_>) -> Result<Repaired, FileError> {
     let held = hold(folder)?;
+    let mut repaired = repair_once(folder, ignore_etag, progress)?;
+    let is_whole = |report: &Report| report.columns.iter().all(|column| *column == ColumnState::Ok);
+    if !is_whole(&repaired.after) {
+        // What was lost hid a column that is silently wrong: now it can be told. If not, the first report stands.
+        if let Ok(again) = repair_once(folder, ignore_etag, progress) {
+            repaired.columns.extend(again.columns);
+            repaired.columns.sort_unstable();
+            repaired.columns.dedup();
+            repaired.after = again.after;
+        }
+    }
+    let after = &repaired.after;
+    let is_good = after.is_ok() || is_whole(after) && ignore_etag;
+    if !is_good {
+        return Err(FileError::StillDamaged { folder: folder.to_owned(), problems: after.faults().join("; ") });
+    }
+    drop(held);
+    Ok(repaired)
+}
+
+/// Writes what can be told to be missing or damaged, and verifies all columns then.
+fn repair_once(folder: &Path, ignore_etag: bool, progress: Progress<'_>) -> Result<Repaired, FileError> {
     let opened = open_folder(folder)?;
     let title = &opened.title;
     title.check_enough()?;
@@ -280,11 +314,6 @@ pub fn repair(folder: &Path, ignore_etag: bool, progress: Progress<'_>) -> Resul
     mend.publish()?;
     sync_folder(folder)?;
     let after = verify(folder, progress)?;
-    let only_etag = after.columns.iter().all(|column| *column == ColumnState::Ok) && ignore_etag;
-    if !after.is_ok() && !only_etag {
-        return Err(FileError::NotRepaired { folder: folder.to_owned(), problems: after.faults().join("; ") });
-    }
-    drop(held);
     Ok(Repaired { before, after, columns })
 }
 

@@ -9,6 +9,7 @@ fn names_lead_to_codes_and_back() {
     for name in Code::names() {
         let code: Code = name.parse().expect("a listed code");
         assert_eq!((code.name(), code.to_string()), (name.as_str(), name.clone()));
+        assert_eq!(Code::size_of(&name), Ok((code.columns(), code.rows())), "{name}");
     }
 }
 

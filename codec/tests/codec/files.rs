@@ -343,6 +343,52 @@ fn a_silently_wrong_column_is_found_and_corrected() {
     }
 }
 
+/// Beside a missing column one that is silently wrong can be noticed, not named; once that one is rebuilt, it can.
+#[test]
+fn what_is_silently_wrong_beside_a_lost_column_is_noticed_and_repaired() {
+    for (name, wrong, row, lost) in [("b-code:6", 2, 2, 5), ("rs:4+2", 5, 0, 0)] {
+        let made = Encoding::of(name, 120_000);
+        let originals: Vec<Vec<u8>> = [wrong, lost].map(|column| fs::read(made.column(column)).unwrap()).into();
+        made.falsify(wrong, 0, row, 0);
+        fs::remove_file(made.column(lost)).unwrap();
+        let report = made.verify();
+        assert_eq!(report.problems.len(), 1, "{name}: {:?}", report.problems);
+        assert!(
+            report.problems[0].starts_with("from stripe 0 on, a column is silently wrong"),
+            "{:?}",
+            report.problems
+        );
+        let repaired = repair(&made.columns(), false, &quiet);
+        match name {
+            "b-code:6" => assert_eq!(repaired.unwrap().columns, [2, 5]),
+            // The lost one was made of the wrong one: the content shows it, and nothing is changed.
+            _ => assert!(repaired.is_ok() || matches!(repaired, Err(FileError::Etag { .. })), "{repaired:?}"),
+        }
+        if made.verify().is_ok() {
+            let found: Vec<Vec<u8>> = [wrong, lost].map(|column| fs::read(made.column(column)).unwrap()).into();
+            assert!(found == originals, "{name}");
+        }
+    }
+    // As much lost as the code tolerates: nothing is left to contradict.
+    let made = Encoding::of("b-code:6", 120_000);
+    for column in [3, 5] {
+        fs::remove_file(made.column(column)).unwrap();
+    }
+    assert_eq!(made.verify().problems, Vec::<String>::new());
+}
+
+/// Who repairs, keeps others from it.
+#[test]
+fn a_folder_in_use_is_refused() {
+    let made = Encoding::of("b-code:4", 50_000);
+    let folder = fs::File::open(made.columns()).unwrap();
+    folder.lock().unwrap();
+    let error = repair(&made.columns(), false, &quiet).unwrap_err();
+    assert!(matches!(error, FileError::InUse { .. }), "{error}");
+    drop(folder);
+    repair(&made.columns(), false, &quiet).unwrap();
+}
+
 #[test]
 fn what_is_silently_wrong_twice_is_refused() {
     let made = Encoding::of("b-code:4", 50_000);

@@ -50,7 +50,11 @@ pub(super) fn run(arguments: EncodeArguments) -> anyhow::Result<()> {
     let title = match title {
         Some(title) => title,
         None if from_stdin => "stdin".to_owned(),
-        None => Path::new(&file).file_name().context("the file has no name")?.to_string_lossy().into_owned(),
+        None => Path::new(&file)
+            .file_name()
+            .with_context(|| format!("{file} is a folder, expected a file"))?
+            .to_string_lossy()
+            .into_owned(),
     };
     title::check(&title)?;
     let media_type = mime_guess::from_path(&title).first_or_octet_stream().to_string();

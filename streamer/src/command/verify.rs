@@ -48,11 +48,15 @@ pub(super) fn run_verify(arguments: &VerifyArguments) -> anyhow::Result<()> {
     }
     let intact = report.intact();
     let needed = rain_codec::Code::named(&report.header.code)?.data_columns();
-    let message = if intact == count {
-        format!("{}: {}", report.header.title, report.problems.join("; "))
-    } else {
-        format!("{}: {intact} columns are intact, expected {count}; {needed} suffice to decode", report.header.title)
-    };
+    let mut parts = Vec::new();
+    if intact < count {
+        parts.push(format!("intact columns: {intact}, expected {count}"));
+    }
+    parts.extend(report.problems.iter().cloned());
+    if report.problems.is_empty() && intact >= needed {
+        parts.push(format!("{needed} suffice to decode"));
+    }
+    let message = format!("{}: {}", report.header.title, parts.join("; "));
     Err(object("damaged", &message, Some((intact as u64, count as u64))).into())
 }
 

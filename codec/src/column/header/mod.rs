@@ -203,10 +203,9 @@ impl ColumnHeader {
         check_length("code", &self.code, CODE_BYTES)?;
         check_length("media type", &self.media_type, MEDIA_TYPE_BYTES)?;
         check_length("title", &self.title, TITLE_NAME_BYTES)?;
-        let code = Code::named(&self.code)?;
+        let (expected_columns, expected_rows) = Code::size_of(&self.code)?;
         let (columns, rows) = (self.columns, self.rows);
-        if (usize::from(columns), usize::from(rows)) != (code.columns(), code.rows()) {
-            let (expected_columns, expected_rows) = (code.columns(), code.rows());
+        if (usize::from(columns), usize::from(rows)) != (expected_columns, expected_rows) {
             return Err(HeaderError::CodeSize {
                 code: self.code.clone(),
                 expected_columns,
