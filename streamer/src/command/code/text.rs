@@ -28,8 +28,12 @@ pub(super) fn draw(code: &Code, figures: &[Figure]) -> String {
             let parts: Vec<String> = columns.clone().map(|_| "─".repeat(width + 2)).collect();
             format!("{:beside$} {left}{}{right}\n", "", parts.join(cross))
         };
-        let numbers: String = columns.clone().map(|column| format!("  {column:>width$} ")).collect();
-        let _ = writeln!(drawn, "{:beside$} {}", "", numbers.trim_end());
+        let _ = write!(drawn, "{:beside$} ", "");
+        for column in columns.clone() {
+            let _ = write!(drawn, "  {column:>width$} ");
+        }
+        drawn.truncate(drawn.trim_end().len());
+        drawn += "\n";
         drawn += &line("┌", "┬", "┐");
         for row in 0..code.rows() {
             let _ = write!(drawn, "{row:>beside$} │");
