@@ -250,8 +250,8 @@ impl Evidence {
         let lost = |permille: u16| f64::from(permille) / 1000.0;
         let round_lost = 1.0 - (1.0 - lost(self.loss.permille())) * (1.0 - lost(self.peer_loss_permille.min(1000)));
         // A timer that is late holds up both what is sent and what is heard.
-        let noise_us = self.smoothed_us + 4 * self.variation_us + 2 * (lag_us + self.peer_lag_us);
-        self.timeout_us = timing.timeout_us(self.peer_period_us, round_lost, noise_us);
+        let (way_us, lag_us) = (self.smoothed_us + 4 * self.variation_us, 2 * (lag_us + self.peer_lag_us));
+        self.timeout_us = timing.timeout_us(self.peer_period_us, round_lost, way_us, lag_us);
     }
 
     /// This end's own timer was late by `late_us`, and between its last two turns stood still for `stood_still_us`.

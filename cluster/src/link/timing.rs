@@ -8,7 +8,7 @@ const ROUNDS_MIN: u32 = 4;
 const ROUNDS_MAX: u32 = 20;
 /// Losses in a row that are rarer than this are an outage: with a hundred pings a second, one a month would be wrong.
 const CHANCE: f64 = 1e-8;
-/// The longest time-out, in periods.
+/// The longest time-out, in periods, but for the round trip.
 const PERIODS_MAX: u64 = 25;
 /// The shortest time-out: below it the scheduler of a busy machine would be what is measured.
 pub(super) const TIMEOUT_MIN_US: u64 = 20_000;
@@ -52,10 +52,12 @@ impl LinkTiming {
     /// T: how old the newest echoed ping may get. Between two echoes the evidence gets as old as one's own period and the
     /// peer's, and by a period older with each round lost: as many in a row are suffered as are not rare. On top comes
     /// what the round trips and the timers of both ends vary by.
-    pub(super) fn timeout_us(&self, peer_period_us: u64, round_lost: f64, noise_us: u64) -> u64 {
+    ///
+    /// `way_us` is what the round trips take and vary by, `lag_us` what the timers do.
+    pub(super) fn timeout_us(&self, peer_period_us: u64, round_lost: f64, way_us: u64, lag_us: u64) -> u64 {
         let longer = self.period_us.max(peer_period_us);
-        let usual = self.period_us + peer_period_us + u64::from(rounds(round_lost)) * longer + noise_us;
-        usual.clamp(self.timeout_min_us, (longer * PERIODS_MAX).max(self.timeout_min_us))
+        let usual = self.period_us + peer_period_us + u64::from(rounds(round_lost)) * longer + lag_us;
+        usual.min(longer * PERIODS_MAX).max(self.timeout_min_us) + way_us
     }
 }
 
@@ -131,12 +133,12 @@ mod tests {
     #[test]
     fn the_timeout_is_six_periods_and_what_varies() {
         let timing = LinkTiming::new(Duration::from_millis(20), 1);
-        assert_eq!(timing.timeout_us(ms(20), 0.0, 0), ms(120));
-        assert_eq!(timing.timeout_us(ms(20), 0.0, ms(7)), ms(127));
-        assert_eq!(timing.timeout_us(ms(40), 0.0, 0), ms(220), "a peer with more links pings less often");
-        assert_eq!(timing.timeout_us(ms(20), 0.0, ms(9000)), ms(500), "25 periods at most");
+        assert_eq!(timing.timeout_us(ms(20), 0.0, 0, 0), ms(120));
+        assert_eq!(timing.timeout_us(ms(20), 0.0, ms(3), ms(4)), ms(127));
+        assert_eq!(timing.timeout_us(ms(40), 0.0, 0, 0), ms(220), "a peer with more links pings less often");
+        assert_eq!(timing.timeout_us(ms(20), 0.0, ms(600), ms(9000)), ms(1100), "25 periods at most, and the way");
         let fast = LinkTiming::new(Duration::from_millis(2), 1);
-        assert_eq!(fast.timeout_us(ms(2), 0.0, 0), ms(20));
+        assert_eq!(fast.timeout_us(ms(2), 0.0, 0, 0), ms(20));
     }
 
     /// By hand: 0.02^4 = 1.6e-7, 0.02^5 = 3.2e-9; 0.19^11 = 1.16e-8, 0.19^12 = 2.2e-9.

@@ -6,7 +6,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Duration;
 
-/// Every ping of a seed may change this: two runs of it must end with the same.
+/// What the nodes tell and the network does, in order: two runs of a seed must end with the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Trace(u64);
 
@@ -348,7 +348,7 @@ impl World {
             self.run_until(self.now + pause)?;
             self.fault();
         }
-        // Dead: with half of the ways cut in one direction only, the rest stays.
+        // Dead: with a quarter of the ways cut in one direction only, the rest stays.
         self.options.weather = [0; 3];
         self.switches.fill((true, 200));
         for way in 0..self.cuts.len() {

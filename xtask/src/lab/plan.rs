@@ -155,9 +155,11 @@ impl Plan {
             println!("{} is left out: switches of a laboratory are not joined", joined["name"]);
         }
         let cables = links.iter().filter(|link| !link["node"].is_null());
-        let cables = cables.map(|link| link["name"].as_str().map(str::to_owned)).collect::<Option<Vec<_>>>();
+        let cables = cables.map(|link| Some(format!("{}-{}", link["node"].as_str()?, link["switch"].as_str()?)));
+        let cables = cables.collect::<Option<Vec<_>>>();
         let (nodes, switches) = (count(&nodes, node_name, NODES_MAX)?, count(&switches, switch_name, SWITCHES_MAX)?);
-        let wired = Self { nodes, switches, cables: cables.context("a link without a name")?, ..self };
+        let wired =
+            Self { nodes, switches, cables: cables.context("a link without `node` and `switch`, or `to`")?, ..self };
         wired.check()?;
         Ok(wired)
     }

@@ -17,11 +17,13 @@ fn end(own: u32, start: u64, now: u64, first: u32) -> Links {
     Links::new(at(now), timing, 9, NodeId(own), start, [plan(1 - own, names, first)])
 }
 
-/// Two ends of a link, millisecond by millisecond, with a delay of 1 ms each way.
+/// Two ends of a link, millisecond by millisecond.
 struct Pair {
     now: u64,
     ends: [Links; 2],
     under_way: Vec<(u64, usize, Ping)>,
+    /// So long a ping is under way.
+    way: u64,
     /// Which directions work: from end 0, from end 1.
     works: [bool; 2],
     /// For so long end 1 does nothing, time and again: its machine is busy.
@@ -41,6 +43,7 @@ impl Pair {
             now: 0,
             ends: [end(0, 1, 0, u32::MAX - 3), end(1, 1, 0, 77)],
             under_way: Vec::new(),
+            way: 1,
             works: [true; 2],
             busy: 0,
             held_up: [0..0, 0..0],
@@ -69,7 +72,7 @@ impl Pair {
                 }
                 while let Some((_, ping)) = end.poll_transmit() {
                     if self.works[index] {
-                        self.under_way.push((self.now + 1, 1 - index, ping));
+                        self.under_way.push((now + self.way, 1 - index, ping));
                     }
                 }
                 while let Some(event) = end.poll_event() {
@@ -271,6 +274,20 @@ fn flapping_links_stay_down_for_longer() {
     let expected = [60, 60, 120, 240, 480, 960, 1280, 1280];
     for (found, expected) in recoveries.iter().zip(expected) {
         assert!((expected - 20..=expected + 45).contains(found), "{recoveries:?}");
+    }
+}
+
+/// A link on which a ping takes long is as good as any, up to where pings are forgotten: 64 periods.
+#[test]
+fn a_long_way_is_no_silence() {
+    for way in [100, 300, 600] {
+        let mut pair = Pair::new();
+        pair.way = way;
+        pair.run(8000);
+        assert!(pair.told.iter().all(|told| matches!(told[..], [.., (_, Up)])), "{way}: {:?}", pair.told);
+        let before = pair.told[0].len();
+        pair.run(4000);
+        assert_eq!(pair.told[0].len(), before, "{way}: {:?}", pair.told);
     }
 }
 
