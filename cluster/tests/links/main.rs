@@ -19,7 +19,7 @@ fn seeds(default: u64) -> u64 {
 fn both_ends_tell_the_same_correctly_within_the_slack_and_are_stable() {
     let began = Instant::now();
     let (mut pings, mut transitions, mut faults, mut node_seconds) = (0, 0, 0, 0);
-    let count = seeds(20);
+    let count = seeds(60);
     for seed in 0..count {
         let mut world = World::new(Options::of(seed));
         if let Err(what) = world.run() {
@@ -39,7 +39,7 @@ fn both_ends_tell_the_same_correctly_within_the_slack_and_are_stable() {
 
 #[test]
 fn a_seed_run_twice_is_the_same_run() {
-    for seed in 0..seeds(20).min(20) {
+    for seed in 0..seeds(60) {
         let traces = [0; 2].map(|_: u8| {
             let mut world = World::new(Options::of(seed));
             world.run().map(|()| (world.trace, world.pings))

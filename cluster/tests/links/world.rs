@@ -126,6 +126,8 @@ pub struct World {
 
 /// Paths are whole after so long without faults: 64 echoes, and all that flapping can ask for.
 const CALM_MS: u64 = 5000;
+/// N of the rules.
+const SLACK: u32 = 2;
 
 impl World {
     pub fn new(options: Options) -> Self {
@@ -238,6 +240,7 @@ impl World {
     fn settle(&mut self, node: usize) -> Result<(), String> {
         while let Some((link, ping)) = self.nodes[node].links.poll_transmit() {
             self.pings += 1;
+            self.trace.note(self.now ^ u64::from(ping.number) << 32);
             let (peer, switch) = self.route(node, link);
             let (passes, delay) = self.switches[switch];
             let [lost, twice, late] = self.options.weather;
@@ -354,11 +357,26 @@ impl World {
         for way in 0..self.cuts.len() {
             self.cuts[way] = self.random.below(4) == 0;
         }
-        self.run_until(self.now + CALM_MS * 1000)?;
+        self.calm_down()?;
         self.check_calm(false)?;
         self.cuts.fill(false);
-        self.run_until(self.now + CALM_MS * 1000)?;
+        self.calm_down()?;
         self.check_calm(true)
+    }
+
+    /// The network has changed, once. Stable: of that no end tells more transitions than the slack, besides one that was
+    /// under way.
+    fn calm_down(&mut self) -> Result<(), String> {
+        for told in &mut self.told {
+            told.lately = 0;
+        }
+        self.run_until(self.now + CALM_MS * 1000)?;
+        match self.told.iter().find(|told| told.lately > SLACK + 1) {
+            Some(told) => {
+                Err(format!("one change of the network, and an end tells {} transitions: {told:?}", told.lately))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Correct: a link is up at both ends if both directions work, and down at both if one does not. Stable: since then it
