@@ -35,7 +35,7 @@ pub(super) const ALL: &[Mutant] = &[
     },
     Mutant {
         file: "codec/src/code/reed_solomon.rs",
-        text: "field.times(coefficient, 1 << bit) >> «row» & 1 == 1",
+        text: "**product >> «row» & 1 == 1",
         instead: "(row ^ 1)",
         first: ("codec", "reed_solomon::two_and_two"),
     },
