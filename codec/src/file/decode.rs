@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, OnceLock};
 
 use super::content_hash::{ContentHash, StripeHasher};
+use super::damage::ColumnDamage;
 use super::encode::PARTS_MAX;
 use super::staging::{hold, open_part, parent_of, part_of, sync_folder, write_behind};
-use super::stripe_reader::{ColumnDamage, StripeReader, Wanted};
+use super::stripe_reader::{StripeReader, Wanted};
 use super::workers::{self, lock};
 use super::{FileError, Progress, Title};
 use crate::integrity::{Locator, Verdict};

@@ -9,6 +9,7 @@
 //! before it is whole and durable.
 
 mod content_hash;
+mod damage;
 mod decode;
 mod encode;
 mod error;

@@ -10,6 +10,7 @@ use std::os::unix::fs::FileExt;
 
 use rustix::fs::Advice;
 
+use super::damage::{ColumnDamage, Place};
 use super::survey::ColumnFile;
 use super::{FileError, Title};
 use crate::code::{Cell, CellKind};
@@ -56,54 +57,6 @@ impl State {
 struct Block {
     state: State,
     crc: u64,
-}
-
-/// Where a block is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place {
-    /// The stripe.
-    pub(super) stripe: u64,
-    /// The row of the cell.
-    pub(super) row: u16,
-    /// The block of the cell.
-    pub(super) block: u32,
-}
-
-/// What is wrong with the blocks of a column.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct ColumnDamage {
-    /// Blocks that are not what their checksums say.
-    pub(super) blocks: u64,
-    /// Of these, blocks that agree with the other columns: their checksums are what is damaged.
-    pub(super) checksums: u64,
-    /// Blocks that could not be read.
-    pub(super) unreadable: u64,
-    /// Stripes in which all blocks are as their checksums say, and the other columns say otherwise.
-    pub(super) silent: u64,
-    /// The first of them.
-    pub(super) first: Option<Place>,
-}
-
-impl ColumnDamage {
-    fn note(&mut self, place: Place) {
-        self.first = Some(self.first.map_or(place, |first| first.min(place)));
-    }
-
-    /// Adds what another thread found.
-    pub(super) fn merge(&mut self, other: &Self) {
-        self.blocks += other.blocks;
-        self.checksums += other.checksums;
-        self.unreadable += other.unreadable;
-        self.silent += other.silent;
-        if let Some(place) = other.first {
-            self.note(place);
-        }
-    }
-
-    /// Whether there is any.
-    pub(super) fn is_none(&self) -> bool {
-        self.first.is_none()
-    }
 }
 
 /// The columns that need not be read for the data while all is good: as many as the code tolerates, those with the least
@@ -360,14 +313,7 @@ impl<'a> StripeReader<'a> {
     ///
     /// Shape: all must be sound.
     pub(super) fn is_consistent(&self) -> bool {
-        (0..self.shape.blocks_per_cell()).all(|block| {
-            let length = self.shape.block_range(block).len();
-            self.equations.iter().all(|equation| {
-                let crcs: Vec<u64> = equation.iter().map(|cell| self.block(*cell, block).crc).collect();
-                let (parity, of) = crcs.split_last().expect("an equation has a parity cell");
-                crc64_of_xor(of, length) == *parity
-            })
-        })
+        (0..self.shape.blocks_per_cell()).all(|block| self.equations_hold(block, |cell| self.block(*cell, block).crc))
     }
 
     /// Whether what was read contradicts itself where something is lost, told by checksums alone: those of lost blocks follow
@@ -375,36 +321,42 @@ impl<'a> StripeReader<'a> {
     ///
     /// Shape: all columns were read. Where as much is lost as the code tolerates nothing can contradict.
     pub(super) fn contradicts_itself(&self) -> bool {
-        let every: Vec<Cell> = self.title.code().cells().collect();
-        self.losses(Wanted::All).into_iter().any(|(blocks, lost)| {
-            if lost.len() >= self.title.code().tolerates() {
-                return false;
-            }
-            let cells: Vec<Cell> = every.iter().copied().filter(|cell| lost.contains(cell.column.into())).collect();
+        let code = self.title.code();
+        self.losses(Wanted::All).into_iter().filter(|(_, lost)| lost.len() < code.tolerates()).any(|(blocks, lost)| {
+            let cells: Vec<Cell> = code.cells().filter(|cell| lost.contains(cell.column.into())).collect();
             let schedule = self.title.codec.recover_schedule(lost, &cells);
             let schedule = schedule.expect("the columns are the code's, and no more than it tolerates");
             blocks.into_iter().any(|block| {
-                let length = self.shape.block_range(block).len();
-                let mut crcs: Vec<u64> = schedule.inputs().iter().map(|cell| self.block(*cell, block).crc).collect();
-                let mut made: HashMap<Cell, u64> = HashMap::new();
-                for (sources, &cell) in schedule.program().steps().zip(schedule.targets()) {
-                    let sources: Vec<u64> = sources.iter().map(|source| crcs[usize::from(*source)]).collect();
-                    let crc = crc64_of_xor(&sources, length);
-                    crcs.push(crc);
-                    made.insert(cell, crc);
-                }
+                let made: HashMap<Cell, u64> =
+                    schedule.targets().iter().copied().zip(self.crcs_made(&schedule, block)).collect();
                 // A sound block of a column that has lost others says what it is.
-                let crc = |cell: &Cell| match self.block(*cell, block) {
+                !self.equations_hold(block, |cell| match self.block(*cell, block) {
                     Block { state: State::Sound, crc } => crc,
                     _ => made[cell],
-                };
-                self.equations.iter().any(|equation| {
-                    let crcs: Vec<u64> = equation.iter().map(crc).collect();
-                    let (parity, of) = crcs.split_last().expect("an equation has a parity cell");
-                    crc64_of_xor(of, length) != *parity
                 })
             })
         })
+    }
+
+    /// Whether every equation holds in a block, by the CRCs of its cells.
+    fn equations_hold(&self, block: u32, crc: impl Fn(&Cell) -> u64) -> bool {
+        let length = self.shape.block_range(block).len();
+        self.equations.iter().all(|equation| {
+            let crcs: Vec<u64> = equation.iter().map(&crc).collect();
+            let (parity, of) = crcs.split_last().expect("an equation has a parity cell");
+            crc64_of_xor(of, length) == *parity
+        })
+    }
+
+    /// The CRCs that a block of a schedule's targets must have, as its inputs are.
+    fn crcs_made(&self, schedule: &Schedule, block: u32) -> Vec<u64> {
+        let length = self.shape.block_range(block).len();
+        let mut crcs: Vec<u64> = schedule.inputs().iter().map(|cell| self.block(*cell, block).crc).collect();
+        for sources in schedule.program().steps() {
+            let sources: Vec<u64> = sources.iter().map(|source| crcs[usize::from(*source)]).collect();
+            crcs.push(crc64_of_xor(&sources, length));
+        }
+        crcs.split_off(schedule.inputs().len())
     }
 
     /// All cells, column by column.
@@ -521,13 +473,8 @@ impl<'a> StripeReader<'a> {
         let inputs: Vec<&[u8]> = schedule.inputs().iter().map(|input| &*cells[place(input)]).collect();
         self.title.codec.run(schedule, &inputs, &mut outputs);
         for block in blocks.clone() {
-            let length = self.shape.block_range(block).len();
-            let mut crcs: Vec<u64> = schedule.inputs().iter().map(|cell| self.block(*cell, block).crc).collect();
-            for (sources, &cell) in schedule.program().steps().zip(schedule.targets()) {
-                let sources: Vec<u64> = sources.iter().map(|source| crcs[usize::from(*source)]).collect();
-                let crc = crc64_of_xor(&sources, length);
+            for (&cell, crc) in schedule.targets().iter().zip(self.crcs_made(schedule, block)) {
                 self.set_recovered(cell, block, crc)?;
-                crcs.push(crc);
             }
         }
         Ok(())

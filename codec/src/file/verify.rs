@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use super::content_hash::{ContentHash, StripeHasher};
+use super::damage::ColumnDamage;
 use super::decode::correct;
 use super::staging::{hold, is_part, open_part, part_of, sync_all, sync_folder, write_behind};
-use super::stripe_reader::{ColumnDamage, StripeReader, Wanted};
+use super::stripe_reader::{StripeReader, Wanted};
 use super::survey::Survey;
 use super::workers;
 use super::{FileError, Progress, Title, column_name};
