@@ -14,7 +14,8 @@
 //! |---|---|
 //! | [`machine`] | what every machine has in common |
 //! | [`version`] | the order of a title's versions, without any clock |
-//! | [`placement`] | which nodes hold a title, and the write and read quorums |
+//! | [`members`] | the set of members, and the write and read quorums of a title's catalog |
+//! | [`placement`] | which stores hold the columns of a version |
 //! | [`manifest`] | what a version of a title is |
 //! | [`message`] | what nodes ask each other about titles |
 //! | [`commit`] | the two phases of PUT and DELETE, their aftermath, and the purge of tombstones |
@@ -25,11 +26,13 @@
 //! | [`topology`] | how nodes and switches are wired, the ways through the switches that live, and the worst that losses do |
 #![forbid(unsafe_code)]
 
+mod bytes;
 pub mod catalog;
 pub mod commit;
 pub mod link;
 pub mod machine;
 pub mod manifest;
+pub mod members;
 pub mod message;
 pub mod path;
 pub mod placement;
@@ -40,8 +43,11 @@ pub mod topology;
 pub mod version;
 
 pub use machine::Machine;
-pub use manifest::{Content, Manifest};
-pub use message::{ColumnStatus, Entry, Reply, Request, TitleState};
-pub use placement::{Placement, Quorum};
+pub use manifest::{Columns, Content, EtagKind, Manifest, ManifestError, Record};
+pub use members::{Members, MembersError, Quorum};
+pub use message::{
+    Base, ColumnStatus, Entry, Memory, Outcome, Refusal, Reply, Request, RequestKind, Sender, Ticket, TitleState,
+};
+pub use placement::{ANY_STORE, Placement, Seat};
 pub use time::Time;
-pub use version::{NodeId, Version};
+pub use version::{Life, NodeId, Version};

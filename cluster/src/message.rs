@@ -1,8 +1,22 @@
 //! What nodes ask each other about titles. Columns themselves travel on the data plane.
 
-use crate::manifest::Manifest;
-use crate::version::Version;
+use crate::manifest::Record;
+use crate::version::{Life, NodeId, Version};
+use core::fmt;
 use serde::{Deserialize, Serialize};
+
+/// Who says something: in every question and every answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Sender {
+    /// The node.
+    pub node: NodeId,
+    /// The life of its ledger: who promised something in another life does not know of it.
+    pub life: Life,
+    /// How many changes its ledger has made durable: one that tells fewer than it once told was rolled back.
+    pub serial: u64,
+    /// The epoch of the members that it knows.
+    pub epoch: u64,
+}
 
 /// How a node holds its column of a version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,39 +38,57 @@ pub enum ColumnStatus {
     Missing,
 }
 
+impl ColumnStatus {
+    /// Whether this column is whole, as far as is known.
+    pub fn is_ok(&self) -> bool {
+        matches!(self, Self::Ok { .. })
+    }
+}
+
 /// A version of a title that a node holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// Which version, and what it is.
-    pub manifest: Manifest,
+    pub record: Record,
     /// Whether the node knows it to be committed, durably.
     pub marked: bool,
     /// The node's column of it.
     pub column: ColumnStatus,
 }
 
+/// When a node was asked about a title, by a count of its own: once it has closed the title it takes no mark and no version
+/// from anybody who asked before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Ticket(pub u64);
+
 /// All that a node knows of one title.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct TitleState {
-    /// The node's store is new and has not yet learnt what it must know: its silence about a version means nothing.
+    /// The node's store is new, or was damaged, and has not yet learnt what it must know of this title: its silence about
+    /// a version means nothing, and its word little.
     pub blank: bool,
+    /// The store that takes columns of this title.
+    pub store: u32,
     /// The versions it holds, oldest first.
     pub entries: Vec<Entry>,
     /// Versions that are being uploaded to it.
     pub uploads: Vec<Version>,
     /// No lower than the counter of any tombstone that it purged.
     pub floor: u64,
+    /// When this was said.
+    pub ticket: Ticket,
 }
 
 impl TitleState {
     /// The newest version the node knows to be committed.
     pub fn newest_marked(&self) -> Option<&Entry> {
-        self.entries.iter().filter(|entry| entry.marked).max_by_key(|entry| entry.manifest.version)
+        self.entries.iter().filter(|entry| entry.marked).max_by_key(|entry| entry.record.version())
     }
 
     /// The highest counter the node has heard of, committed or not, or purged.
     pub fn highest_counter(&self) -> u64 {
-        let versions = self.entries.iter().map(|entry| entry.manifest.version).chain(self.uploads.iter().copied());
+        let versions = self.entries.iter().map(|entry| entry.record.version()).chain(self.uploads.iter().copied());
         versions.map(|version| version.counter).max().unwrap_or(0).max(self.floor)
     }
 }
@@ -65,7 +97,7 @@ impl TitleState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Base {
-    /// Whatever is there.
+    /// Whatever is there, but for a newer version that was made under a condition: this one would come between.
     Any,
     /// Nothing: refuse it if any version is marked, or another is pending.
     Nothing,
@@ -82,20 +114,25 @@ pub enum Request {
         /// The title.
         title: String,
     },
-    /// Make what you hold of this version durable as pending. Answered by [`Reply::Prepared`] or [`Reply::Refused`].
+    /// Make what you hold of this version durable as pending: the manifest, and your column where you have one. Answered
+    /// by [`Reply::Prepared`] or [`Reply::Refused`].
     Prepare {
-        /// The version; its column has been uploaded before (a tombstone has none).
-        manifest: Manifest,
+        /// The version; its column has been uploaded before (a tombstone has none, and a catalog node may have none).
+        record: Record,
         /// What must hold for it to be made durable.
         base: Base,
+        /// Which column was uploaded here, if any.
+        column: Option<u16>,
+        /// When this node was asked about the title.
+        ticket: Ticket,
     },
     /// This version is committed: make that durable. Answered by [`Reply::Marked`] or [`Reply::Absent`].
     Mark {
         /// The version.
-        manifest: Manifest,
-        /// Mark it even where nothing of it is held (a reader's spread); the coordinator's own marks are for pending
-        /// versions only, because a late one must not bring back what has been purged.
-        spread: bool,
+        record: Record,
+        /// Mark it even where nothing of it is held (a reader's spread), unless the title was closed since this ticket; the coordinator's own marks are for pending versions only, because a late one must not bring back what
+        /// has been purged.
+        spread: Option<Ticket>,
     },
     /// The coordinator aborted this version: drop it, pending or half uploaded. Answered by [`Reply::Dropped`].
     Drop {
@@ -111,15 +148,78 @@ pub enum Request {
         /// The version.
         version: Version,
     },
-    /// Forget this tombstone: every placement node has it or nothing. Answered by [`Reply::Dropped`].
+    /// The coordinator of this version is in another life and does not know: take no more marks on the word of the old
+    /// one, durably, and say what you know of the title. Answered by [`Reply::State`].
+    Retire {
+        /// The title.
+        title: String,
+        /// The node.
+        node: NodeId,
+        /// The life that is over.
+        life: Life,
+    },
+    /// From now on take nothing for this title from anybody who asked about it before, and say what you know of it.
+    /// Answered by [`Reply::State`].
+    Close {
+        /// The title.
+        title: String,
+    },
+    /// Forget this tombstone: every member closed the title, and has the tombstone or nothing. Answered by
+    /// [`Reply::Dropped`].
     Purge {
         /// The title.
         title: String,
         /// The tombstone's version.
         version: Version,
     },
-    /// Asked by a blank node: every committed version that you know. Answered by [`Reply::Committed`].
+    /// Asked by a blank node, or one that was away: every committed version that you know, and every pending one.
+    /// Answered by [`Reply::Committed`].
     Committed,
+    /// Asked at a start: what do you remember of me? Answered by [`Reply::Remembered`].
+    Remembered,
+}
+
+/// Which question it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RequestKind {
+    /// [`Request::Lookup`].
+    Lookup,
+    /// [`Request::Prepare`].
+    Prepare,
+    /// [`Request::Mark`].
+    Mark,
+    /// [`Request::Drop`].
+    Drop,
+    /// [`Request::Outcome`].
+    Outcome,
+    /// [`Request::Retire`].
+    Retire,
+    /// [`Request::Close`].
+    Close,
+    /// [`Request::Purge`].
+    Purge,
+    /// [`Request::Committed`].
+    Committed,
+    /// [`Request::Remembered`].
+    Remembered,
+}
+
+impl Request {
+    /// Which question it is.
+    pub fn kind(&self) -> RequestKind {
+        match self {
+            Self::Lookup { .. } => RequestKind::Lookup,
+            Self::Prepare { .. } => RequestKind::Prepare,
+            Self::Mark { .. } => RequestKind::Mark,
+            Self::Drop { .. } => RequestKind::Drop,
+            Self::Outcome { .. } => RequestKind::Outcome,
+            Self::Retire { .. } => RequestKind::Retire,
+            Self::Close { .. } => RequestKind::Close,
+            Self::Purge { .. } => RequestKind::Purge,
+            Self::Committed => RequestKind::Committed,
+            Self::Remembered => RequestKind::Remembered,
+        }
+    }
 }
 
 /// What became of a version, in its coordinator's word.
@@ -132,26 +232,46 @@ pub enum Outcome {
     Aborted,
     /// Still being decided.
     Undecided,
-    /// The coordinator's store began a new life since: it cannot know.
+    /// The coordinator's ledger began a new life since: it cannot know.
     Unknown,
+}
+
+/// Why a version was not made durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Refusal {
+    /// The disk is full.
+    NoSpace,
+    /// The condition of the request does not hold.
+    Condition,
+    /// A newer version was made under a condition meanwhile, or something was purged: this one comes too late.
+    Superseded,
+    /// The column was not uploaded whole, is not what the manifest says, or the disk failed.
+    Column,
+}
+
+/// What a node remembers of another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Memory {
+    /// The last life that was heard of.
+    pub life: Life,
+    /// The most changes that it said to have made durable in that life.
+    pub serial: u64,
+    /// Whether the life in which the question was asked is known to be over.
+    pub retired: bool,
 }
 
 /// The answer to a [`Request`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reply {
-    /// To [`Request::Lookup`].
+    /// To [`Request::Lookup`], [`Request::Retire`] and [`Request::Close`].
     State(TitleState),
-    /// The version is durable as pending.
+    /// The version is durable as pending, in the life that the sender names.
     Prepared,
     /// The version could not be made durable; nothing of it is left.
-    Refused {
-        /// Whether the disk was full.
-        no_space: bool,
-        /// Whether the condition of the request did not hold.
-        condition_failed: bool,
-    },
-    /// The mark is durable, or a newer version's is.
+    Refused(Refusal),
+    /// The mark is durable, or a newer version's is, in the life that the sender names.
     Marked,
     /// Nothing of the version is held here.
     Absent,
@@ -164,8 +284,25 @@ pub enum Reply {
         /// The node's store is blank itself, so that its list means nothing.
         blank: bool,
         /// The newest committed version of every title it knows.
-        manifests: Vec<Manifest>,
+        marked: Vec<Record>,
+        /// Every version of which it does not know yet what became.
+        pending: Vec<Record>,
         /// No lower than the counter of any tombstone that it purged.
         floor: u64,
     },
+    /// To [`Request::Remembered`]; `None` of a node that it never heard of.
+    Remembered(Option<Memory>),
+    /// The sender's life is over: another one of the same node was heard of since.
+    Retired,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::NoSpace => "no space",
+            Self::Condition => "the condition does not hold",
+            Self::Superseded => "a newer version came in between",
+            Self::Column => "the column is not whole",
+        })
+    }
 }

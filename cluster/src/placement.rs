@@ -1,81 +1,98 @@
-//! Which nodes hold a title, and the write and read quorums.
+//! Which stores hold the columns of a version.
 
+use crate::members::Members;
 use crate::version::NodeId;
 
-/// The quorums of a code's columns (DESIGN 4).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Quorum {
-    columns: usize,
-    data_columns: usize,
+/// The store that holds a column. A node is the failure domain of its stores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Seat {
+    /// The node.
+    pub node: NodeId,
+    /// Which of its stores; [`ANY_STORE`] where the node was away when the place was given.
+    pub store: u32,
 }
 
-impl Quorum {
-    /// The quorums of a code with `columns` columns, any `data_columns` of which give the data back.
-    ///
-    /// # Panics
-    /// When `data_columns` is zero or exceeds `columns`.
-    pub fn new(columns: usize, data_columns: usize) -> Self {
-        assert!((1..=columns).contains(&data_columns), "{data_columns} of {columns} columns");
-        Self { columns, data_columns }
-    }
+/// In place of a store's id: whichever the node takes.
+pub const ANY_STORE: u32 = 0;
 
-    /// Columns of the code: n.
-    pub fn columns(self) -> usize {
-        self.columns
-    }
-
-    /// Columns that give the data back: k.
-    pub fn data_columns(self) -> usize {
-        self.data_columns
-    }
-
-    /// W = min(n, max(k + 1, floor(n / 2) + 1)): so many columns and marks are durable before a PUT is acknowledged.
-    /// More than half, so that two conditional PUTs cannot both win; more than k, so that one more loss is survived.
-    pub fn write(self) -> usize {
-        self.columns.min((self.data_columns + 1).max(self.columns / 2 + 1))
-    }
-
-    /// R = n - W + 1: any R nodes include one that marked an acknowledged version.
-    pub fn read(self) -> usize {
-        self.columns - self.write() + 1
-    }
-}
-
-/// The nodes that hold a title, in the order of its columns: node `i` of the placement holds column `i`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Where the columns of a version lie: a record beside the manifest, outside its hash. Moves replace it by one of a
+/// higher generation.
+///
+/// The format allows one node twice in it; [`Placement::choose`] does not do that.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Placement {
-    nodes: Vec<NodeId>,
-    quorum: Quorum,
+    /// 0 as the PUT chose it; 1 more with each move.
+    pub generation: u32,
+    /// By column; empty for a version without columns.
+    pub seats: Vec<Seat>,
 }
 
 impl Placement {
-    /// The first n nodes of the title's rendezvous order (highest random weight).
-    /// Source: Thaler and Ravishankar, "Using name-based mappings to increase hit rates" (IEEE/ACM Transactions on Networking 6(1), 1998).
+    /// The seats of a version without columns.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// Chooses the nodes of a new version's columns: the first n of the title's rendezvous order, in which nodes that
+    /// stay keep their column, and each free column goes to the best of the newcomers.
+    ///
+    /// Shape: `columns` seats; `old` are those of the version before. `store_of` names the store that a node takes
+    /// columns into.
     ///
     /// # Panics
-    /// When the cluster has fewer nodes than the code has columns; the configuration is checked for that.
-    pub fn of(title: &str, cluster: &[NodeId], quorum: Quorum) -> Self {
-        assert!(cluster.len() >= quorum.columns(), "{} nodes for {} columns", cluster.len(), quorum.columns());
-        let mut nodes = cluster.to_vec();
-        nodes.sort_by_key(|node| (core::cmp::Reverse(weight(title, *node)), *node));
-        nodes.truncate(quorum.columns());
-        Self { nodes, quorum }
+    /// When the cluster has fewer members than the code has columns; whoever takes the title checks that.
+    pub fn choose(
+        title: &str,
+        members: &Members,
+        columns: usize,
+        old: Option<&Self>,
+        store_of: impl Fn(NodeId) -> Option<u32>,
+    ) -> Self {
+        let mut chosen = rendezvous(title, members.nodes());
+        assert!(chosen.len() >= columns, "{} members for {columns} columns", chosen.len());
+        chosen.truncate(columns);
+        let mut places: Vec<Option<NodeId>> = vec![None; columns];
+        if let Some(old) = old {
+            for (place, seat) in places.iter_mut().zip(&old.seats) {
+                // A node that holds two columns of the old version keeps the first.
+                if let Some(index) = chosen.iter().position(|node| *node == seat.node) {
+                    *place = Some(chosen.remove(index));
+                }
+            }
+        }
+        let mut newcomers = chosen.into_iter();
+        let seats = places
+            .into_iter()
+            .filter_map(|place| place.or_else(|| newcomers.next()))
+            .map(|node| Seat { node, store: store_of(node).unwrap_or(ANY_STORE) })
+            .collect();
+        Self { generation: 0, seats }
     }
 
     /// The nodes, by column.
-    pub fn nodes(&self) -> &[NodeId] {
-        &self.nodes
+    pub fn nodes(&self) -> impl Iterator<Item = NodeId> {
+        self.seats.iter().map(|seat| seat.node)
     }
 
-    /// The quorums among them.
-    pub fn quorum(&self) -> Quorum {
-        self.quorum
+    /// Which column `node` holds, if any; the first of several.
+    pub fn column_of(&self, node: NodeId) -> Option<u16> {
+        let index = self.seats.iter().position(|seat| seat.node == node)?;
+        u16::try_from(index).ok()
     }
 
-    /// Which column `node` holds, if any.
-    pub fn column_of(&self, node: NodeId) -> Option<usize> {
-        self.nodes.iter().position(|other| *other == node)
+    /// Whether `node` is to hold this column.
+    pub fn seats(&self, node: NodeId, column: u16) -> bool {
+        self.seats.get(usize::from(column)).is_some_and(|seat| seat.node == node)
     }
+}
+
+/// The nodes in the order of their weight for a title, highest first: the ids decide, never names or weights of
+/// configuration.
+/// Source: Thaler and Ravishankar, "Using name-based mappings to increase hit rates" (IEEE/ACM Transactions on Networking 6(1), 1998).
+pub fn rendezvous(title: &str, nodes: &[NodeId]) -> Vec<NodeId> {
+    let mut nodes = nodes.to_vec();
+    nodes.sort_by_cached_key(|node| (core::cmp::Reverse(weight(title, *node)), *node));
+    nodes
 }
 
 /// The weight of a node for a title: FNV-1a over the title, then the node, stirred by the finaliser of `SplitMix64`.
@@ -94,46 +111,55 @@ fn weight(title: &str, node: NodeId) -> u64 {
 mod tests {
     use super::*;
 
+    fn members(ids: impl IntoIterator<Item = u32>) -> Members {
+        Members::new(0, ids.into_iter().map(NodeId).collect(), None).unwrap()
+    }
+
+    fn choose(title: &str, members: &Members, old: Option<&Placement>) -> Placement {
+        Placement::choose(title, members, 4, old, |node| Some(node.0 + 1))
+    }
+
+    /// Removing a node moves its own column and no other: column for column, not as a set.
     #[test]
-    fn quorums_of_the_design() {
-        // (n, k, W, R): two parities give W = n - 1 and R = 2.
-        for (columns, data_columns, write, read) in [
-            (4, 2, 3, 2),
-            (6, 4, 5, 2),
-            (12, 10, 11, 2),
-            (5, 3, 4, 2),
-            (3, 1, 2, 2),
-            (6, 1, 4, 3),
-            (3, 2, 3, 1),
-            (2, 2, 2, 1),
-        ] {
-            let quorum = Quorum::new(columns, data_columns);
-            assert_eq!((quorum.write(), quorum.read()), (write, read), "{columns} columns, {data_columns} of data");
-            assert!(quorum.write() + quorum.read() > columns);
+    fn columns_stay_where_they_are() {
+        let (six, five) = (members(0..6), members(0..5));
+        let mut moved = 0;
+        for index in 0..200 {
+            let title = format!("title {index}");
+            let before = choose(&title, &six, None);
+            let after = choose(&title, &five, Some(&before));
+            for (old, new) in before.seats.iter().zip(&after.seats) {
+                assert!(old == new || old.node == NodeId(5), "{title}: {old:?} moved to {new:?}");
+                moved += usize::from(old != new);
+            }
+            // Of those of the rank order, ranks would have shifted.
+            assert_eq!(after.seats.len(), 4);
+            assert!(after.nodes().all(|node| five.nodes().contains(&node)));
+            let once: std::collections::BTreeSet<_> = after.nodes().collect();
+            assert_eq!(once.len(), 4, "{title}: a node twice");
         }
+        // Four of six nodes hold a title.
+        assert!((100..170).contains(&moved), "{moved} of 800 columns");
     }
 
     #[test]
-    fn a_removed_node_moves_only_its_own_columns() {
-        let quorum = Quorum::new(4, 2);
-        let six: Vec<_> = (0..6).map(NodeId).collect();
-        let five: Vec<_> = (0..5).map(NodeId).collect();
-        for index in 0..200 {
-            let title = format!("title {index}");
-            let before = Placement::of(&title, &six, quorum);
-            let after = Placement::of(&title, &five, quorum);
-            let kept: Vec<_> = before.nodes().iter().filter(|node| node.0 < 5).collect();
-            assert!(kept.iter().all(|node| after.nodes().contains(node)), "{title}");
-        }
+    fn a_node_that_is_twice_in_the_old_placement_keeps_the_first() {
+        let five = members(0..5);
+        let mut old = choose("film", &five, None);
+        let first = old.seats[0];
+        old.seats[2] = first;
+        let new = choose("film", &five, Some(&old));
+        assert_eq!(new.seats[0], first);
+        assert!(new.seats[1..].iter().all(|seat| seat.node != first.node));
+        assert_eq!((new.column_of(first.node), new.seats(first.node, 2)), (Some(0), false));
     }
 
     #[test]
     fn titles_spread_evenly() {
-        let nodes: Vec<_> = (0..6).map(NodeId).collect();
+        let members = members(0..6);
         let mut first = [0_u32; 6];
         for index in 0..6000 {
-            let placement = Placement::of(&format!("t{index}"), &nodes, Quorum::new(4, 2));
-            first[placement.nodes()[0].0 as usize] += 1;
+            first[choose(&format!("t{index}"), &members, None).seats[0].node.0 as usize] += 1;
         }
         assert!(first.iter().all(|count| (850..1150).contains(count)), "{first:?}");
     }

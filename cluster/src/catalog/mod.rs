@@ -1,7 +1,10 @@
-//! Which version a reader gets, and how a blank node learns what it must know.
+//! Which version a reader gets, how a blank node learns what it must know, and how a store finds out that it is an old
+//! copy of itself.
 
+pub mod learn;
+pub mod recall;
 pub mod resolve;
-pub mod sync;
 
+pub use learn::{Learn, Learnt};
+pub use recall::{Recall, Recalled};
 pub use resolve::{Found, Resolution, Resolve};
-pub use sync::{Learnt, Sync};

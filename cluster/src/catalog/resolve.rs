@@ -1,9 +1,9 @@
-//! Version resolution: the newest marked version that R placement nodes know.
+//! Version resolution: the newest marked version that R catalog nodes know.
 
 use crate::machine::Machine;
-use crate::manifest::Manifest;
-use crate::message::{ColumnStatus, Reply, Request, TitleState};
-use crate::placement::{Placement, Quorum};
+use crate::manifest::Record;
+use crate::members::{Members, Quorum};
+use crate::message::{ColumnStatus, Reply, Request, Sender, Ticket, TitleState};
 use crate::round::Round;
 use crate::time::Time;
 use crate::version::{NodeId, Version};
@@ -20,14 +20,21 @@ const SPREAD: Duration = Duration::from_millis(500);
 /// A version to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
-    /// The version and what it is; never a tombstone.
-    pub manifest: Manifest,
-    /// R placement nodes answered, so no newer version was acknowledged before the question.
+    /// The version, what it is, and where its columns lie; never a tombstone.
+    pub record: Record,
+    /// R catalog nodes answered, so no newer version was acknowledged before the question.
     pub confirmed: bool,
-    /// At least W nodes have marked it: every later confirmed reader gets this version or a newer one.
+    /// At least W catalog nodes have marked it: every later confirmed reader gets this version or a newer one.
     pub settled: bool,
-    /// How each placement node that answered holds its column of this version.
+    /// How each node that answered holds its column of this version.
     pub columns: BTreeMap<NodeId, ColumnStatus>,
+}
+
+impl Found {
+    /// Whether a later reader cannot get an older version, and no newer one was acknowledged before this was asked.
+    pub fn is_fresh(&self) -> bool {
+        self.confirmed && self.settled
+    }
 }
 
 /// What a reader gets.
@@ -35,8 +42,13 @@ pub struct Found {
 pub enum Resolution {
     /// This version.
     Found(Found),
-    /// There is no such title; the version is that of the tombstone, where one is left.
-    Absent(Option<Version>),
+    /// There is no such title.
+    Absent {
+        /// The version of the tombstone, where one is left.
+        tombstone: Option<Version>,
+        /// Whether no later reader can see the title as it was before the tombstone.
+        settled: bool,
+    },
     /// Too few nodes answered to say anything.
     TooFew {
         /// Nodes that answered and are not blank.
@@ -53,28 +65,54 @@ enum Phase {
     Done,
 }
 
-/// The answers to a Lookup of every placement node.
-#[derive(Debug, Default)]
+/// The answers to a Lookup of the catalog nodes, and of others.
+#[derive(Debug)]
 pub(crate) struct Answers {
+    catalog: Vec<NodeId>,
+    quorum: Quorum,
     states: BTreeMap<NodeId, TitleState>,
 }
 
 impl Answers {
+    pub(crate) fn new(title: &str, members: &Members) -> Self {
+        Self { catalog: members.catalog_of(title), quorum: members.quorum(), states: BTreeMap::new() }
+    }
+
+    pub(crate) fn catalog(&self) -> &[NodeId] {
+        &self.catalog
+    }
+
     pub(crate) fn insert(&mut self, node: NodeId, state: TitleState) {
         self.states.insert(node, state);
     }
 
-    /// Answers that count towards R: those of nodes that are not blank.
-    pub(crate) fn counted(&self) -> usize {
-        self.states.values().filter(|state| !state.blank).count()
+    fn of_catalog(&self) -> impl Iterator<Item = (NodeId, &TitleState)> {
+        self.catalog.iter().filter_map(|node| Some((*node, self.states.get(node)?)))
     }
 
-    pub(crate) fn newest_marked(&self) -> Option<&Manifest> {
-        self.states
-            .values()
-            .filter_map(TitleState::newest_marked)
-            .map(|entry| &entry.manifest)
-            .max_by_key(|manifest| manifest.version)
+    /// Catalog nodes that answered.
+    pub(crate) fn reached(&self) -> usize {
+        self.of_catalog().count()
+    }
+
+    /// Answers that count towards R: those of catalog nodes that are not blank.
+    pub(crate) fn counted(&self) -> usize {
+        self.of_catalog().filter(|(_, state)| !state.blank).count()
+    }
+
+    pub(crate) fn is_confirmed(&self) -> bool {
+        self.counted() >= self.quorum.read()
+    }
+
+    /// The newest version known to be committed. Once R nodes that are not blank have answered, nobody else is heard: a
+    /// blank node may remember what was purged since.
+    pub(crate) fn newest_marked(&self) -> Option<&Record> {
+        let confirmed = self.is_confirmed();
+        self.of_catalog()
+            .filter(|(_, state)| !(confirmed && state.blank))
+            .filter_map(|(_, state)| state.newest_marked())
+            .map(|entry| &entry.record)
+            .max_by_key(|record| (record.version(), record.placement.generation))
     }
 
     pub(crate) fn highest_counter(&self) -> u64 {
@@ -85,15 +123,28 @@ impl Answers {
         self.states.keys().copied()
     }
 
+    pub(crate) fn has(&self, node: NodeId) -> bool {
+        self.states.contains_key(&node)
+    }
+
+    pub(crate) fn ticket(&self, node: NodeId) -> Ticket {
+        self.states.get(&node).map(|state| state.ticket).unwrap_or_default()
+    }
+
+    pub(crate) fn store(&self, node: NodeId) -> Option<u32> {
+        self.states.get(&node).map(|state| state.store)
+    }
+
+    /// Catalog nodes that have marked a version. The mark of a blank node is durable like any other.
     fn marked(&self, version: Version) -> BTreeSet<NodeId> {
         let has =
-            |state: &TitleState| state.entries.iter().any(|entry| entry.marked && entry.manifest.version == version);
-        self.states.iter().filter(|(_, state)| has(state)).map(|(node, _)| *node).collect()
+            |state: &TitleState| state.entries.iter().any(|entry| entry.marked && entry.record.version() == version);
+        self.of_catalog().filter(|(_, state)| has(state)).map(|(node, _)| node).collect()
     }
 
     fn columns(&self, version: Version) -> BTreeMap<NodeId, ColumnStatus> {
         let column = |state: &TitleState| {
-            let entry = state.entries.iter().find(|entry| entry.manifest.version == version);
+            let entry = state.entries.iter().find(|entry| entry.record.version() == version);
             entry.map_or(ColumnStatus::Missing, |entry| entry.column.clone())
         };
         self.states.iter().map(|(node, state)| (*node, column(state))).collect()
@@ -102,7 +153,7 @@ impl Answers {
 
 /// Finds the version that a reader gets.
 ///
-/// Every placement node is asked. The newest marked version wins once R nodes that are not blank have answered; when
+/// Every catalog node is asked. The newest marked version wins once R nodes that are not blank have answered; when
 /// fewer than W of them have marked it, its marks are spread first, so that a later reader cannot get an older one.
 #[derive(Debug)]
 pub struct Resolve {
@@ -116,15 +167,16 @@ pub struct Resolve {
 }
 
 impl Resolve {
-    /// Begins to ask the placement nodes of `title`.
-    pub fn new(now: Time, title: &str, placement: &Placement) -> Self {
+    /// Begins to ask the catalog nodes of `title`.
+    pub fn new(now: Time, title: &str, members: &Members) -> Self {
+        let answers = Answers::new(title, members);
         let mut round = Round::default();
-        round.ask(placement.nodes().iter().copied(), &Request::Lookup { title: title.to_owned() });
+        round.ask(answers.catalog().iter().copied(), &Request::Lookup { title: title.to_owned() });
         Self {
-            quorum: placement.quorum(),
+            quorum: members.quorum(),
             started: now,
             round,
-            answers: Answers::default(),
+            answers,
             marked: BTreeSet::new(),
             phase: Phase::Asking,
             resolution: None,
@@ -140,7 +192,7 @@ impl Resolve {
         match self.phase {
             Phase::Asking => self.advance_asking(now),
             Phase::Spreading { until } => {
-                if self.marked.len() >= self.quorum.write() || self.round.waiting().is_empty() || now >= until {
+                if self.marked.len() >= self.quorum.write() || self.round.is_over() || now >= until {
                     self.finish();
                 }
             }
@@ -148,52 +200,67 @@ impl Resolve {
         }
     }
 
+    fn patience(&self) -> Time {
+        self.started + if self.answers.is_confirmed() { STRAGGLERS } else { ANSWERS }
+    }
+
     fn advance_asking(&mut self, now: Time) {
-        let confirmed = self.answers.counted() >= self.quorum.read();
         let newest = self.answers.newest_marked().cloned();
-        self.marked = newest.as_ref().map(|manifest| self.answers.marked(manifest.version)).unwrap_or_default();
-        if confirmed && self.marked.len() >= self.quorum.write() {
+        self.marked = newest.as_ref().map(|record| self.answers.marked(record.version())).unwrap_or_default();
+        if self.answers.is_confirmed() && self.marked.len() >= self.quorum.write() {
             return self.finish();
         }
-        let patience = if confirmed { STRAGGLERS } else { ANSWERS };
-        if !self.round.waiting().is_empty() && now < self.started + patience {
+        if !self.round.is_over() && now < self.patience() {
             return;
         }
-        let Some(manifest) = newest else { return self.finish() };
-        let without: Vec<_> = self.answers.nodes().filter(|node| !self.marked.contains(node)).collect();
-        self.round.ask(without, &Request::Mark { manifest, spread: true });
+        let Some(record) = newest else { return self.finish() };
+        let without = self.answers.of_catalog().map(|(node, _)| node).filter(|node| !self.marked.contains(node));
+        let spread = without.map(|node| {
+            let spread = Some(self.answers.ticket(node));
+            (node, Request::Mark { record: record.clone(), spread })
+        });
+        let spread: Vec<_> = spread.collect();
+        self.round.ask_each(spread);
         self.phase = Phase::Spreading { until: now + SPREAD };
         self.advance(now);
     }
 
     fn finish(&mut self) {
-        let confirmed = self.answers.counted() >= self.quorum.read();
+        let confirmed = self.answers.is_confirmed();
+        let settled = self.marked.len() >= self.quorum.write();
         let resolution = match self.answers.newest_marked() {
-            Some(manifest) if manifest.content.is_some() => Resolution::Found(Found {
-                manifest: manifest.clone(),
+            Some(record) if !record.manifest.is_tombstone() => Resolution::Found(Found {
+                record: record.clone(),
                 confirmed,
-                settled: self.marked.len() >= self.quorum.write(),
-                columns: self.answers.columns(manifest.version),
+                settled,
+                columns: self.answers.columns(record.version()),
             }),
             // Without R answers, a newer version may have been acknowledged since the tombstone.
-            Some(tombstone) if confirmed => Resolution::Absent(Some(tombstone.version)),
-            None if confirmed => Resolution::Absent(None),
-            _ => Resolution::TooFew { found: self.answers.counted(), expected: self.quorum.read() },
+            Some(record) if confirmed => Resolution::Absent { tombstone: Some(record.version()), settled },
+            None if confirmed => Resolution::Absent { tombstone: None, settled: true },
+            Some(_) | None => Resolution::TooFew { found: self.answers.counted(), expected: self.quorum.read() },
         };
         self.resolution = Some(resolution);
+        self.round.close();
         self.phase = Phase::Done;
     }
 }
 
 impl Machine for Resolve {
-    fn handle_message(&mut self, now: Time, from: NodeId, reply: Reply) {
+    fn handle_message(&mut self, now: Time, from: Sender, reply: Reply) {
         match (self.phase, reply) {
-            (Phase::Asking, Reply::State(state)) if self.round.answered(from) => {
-                self.answers.insert(from, state);
+            (Phase::Asking, Reply::State(_)) if self.round.awaits(from.node) && now > self.started + ANSWERS => {
+                // All answers that are used come within one span of time: what was said before a tombstone is never
+                // mixed with a ticket from after its purge.
+                self.round.answered(from.node);
             }
-            (Phase::Spreading { .. }, Reply::Marked) if self.round.answered(from) => {
-                self.marked.insert(from);
+            (Phase::Asking, Reply::State(state)) if self.round.answered(from.node) => {
+                self.answers.insert(from.node, state);
             }
+            (Phase::Spreading { .. }, Reply::Marked) if self.round.answered(from.node) => {
+                self.marked.insert(from.node);
+            }
+            (Phase::Spreading { .. }, Reply::Absent) if self.round.answered(from.node) => {}
             _ => return,
         }
         self.advance(now);
@@ -215,8 +282,7 @@ impl Machine for Resolve {
 
     fn poll_timeout(&self) -> Option<Time> {
         match self.phase {
-            Phase::Asking if self.answers.counted() >= self.quorum.read() => Some(self.started + STRAGGLERS),
-            Phase::Asking => Some(self.started + ANSWERS),
+            Phase::Asking => Some(self.patience()),
             Phase::Spreading { until } => Some(until),
             Phase::Done => None,
         }

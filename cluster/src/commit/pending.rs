@@ -1,8 +1,8 @@
 //! What becomes of a pending version whose mark did not come.
 
 use crate::machine::Machine;
-use crate::message::{Outcome, Reply, Request};
-use crate::placement::Placement;
+use crate::members::Members;
+use crate::message::{Outcome, Reply, Request, Sender, TitleState};
 use crate::round::Round;
 use crate::time::Time;
 use crate::version::{NodeId, Version};
@@ -12,11 +12,11 @@ use core::time::Duration;
 const ANSWER: Duration = Duration::from_secs(1);
 
 /// What to do with the pending version.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// It is committed: mark it.
     Mark,
-    /// Its coordinator aborted it: drop it.
+    /// Its coordinator aborted it, or is gone and left no trace of a commit: drop it.
     Drop,
     /// Nobody could tell: ask again later. Never dropped for lack of an answer.
     Later,
@@ -24,18 +24,23 @@ pub enum Verdict {
 
 #[derive(Debug, PartialEq, Eq, Clone, Copy)]
 enum Phase {
+    /// What does the coordinator say?
     Coordinator,
+    /// It does not answer: any mark on another node means that it is committed.
     Peers,
+    /// Its life is over: no catalog node takes its word any more, and none has a mark: nobody can ever have one.
+    Retiring,
     Done,
 }
 
 /// Asks the coordinator of a pending version what became of it; where the coordinator cannot tell, any mark on another
-/// node means that it is committed.
+/// node means that it is committed. Where the coordinator's life is over, every catalog node is made to take no more marks
+/// on its word: when all of them have answered without a mark there will never be one.
 #[derive(Debug)]
 pub struct PendingCheck {
     title: String,
     version: Version,
-    peers: Vec<NodeId>,
+    catalog: Vec<NodeId>,
     round: Round,
     phase: Phase,
     until: Time,
@@ -44,12 +49,12 @@ pub struct PendingCheck {
 
 impl PendingCheck {
     /// Begins to ask about the pending version `version` of `title`, or about an upload of it that has stopped.
-    pub fn new(now: Time, title: &str, version: Version, placement: &Placement) -> Self {
+    pub fn new(now: Time, title: &str, version: Version, members: &Members) -> Self {
         let title = title.to_owned();
         let mut round = Round::default();
         round.ask([version.node], &Request::Outcome { title: title.clone(), version });
-        let peers = placement.nodes().to_vec();
-        Self { title, version, peers, round, phase: Phase::Coordinator, until: now + ANSWER, verdict: None }
+        let catalog = members.catalog_of(&title);
+        Self { title, version, catalog, round, phase: Phase::Coordinator, until: now + ANSWER, verdict: None }
     }
 
     /// The verdict, once.
@@ -59,46 +64,61 @@ impl PendingCheck {
 
     fn give_up(&mut self, now: Time) {
         match self.phase {
-            Phase::Coordinator => self.ask_peers(now),
-            Phase::Peers => self.finish(Verdict::Later),
+            Phase::Coordinator => self.ask_catalog(now, Phase::Peers),
+            Phase::Peers | Phase::Retiring => self.finish(Verdict::Later),
             Phase::Done => {}
         }
     }
 
-    fn ask_peers(&mut self, now: Time) {
-        self.phase = Phase::Peers;
+    fn ask_catalog(&mut self, now: Time, phase: Phase) {
         self.until = now + ANSWER;
-        self.round.ask(self.peers.iter().copied(), &Request::Lookup { title: self.title.clone() });
+        let title = self.title.clone();
+        let Version { node, life, .. } = self.version;
+        let request =
+            if phase == Phase::Retiring { Request::Retire { title, node, life } } else { Request::Lookup { title } };
+        self.phase = phase;
+        self.round.ask(self.catalog.iter().copied(), &request);
     }
 
     fn finish(&mut self, verdict: Verdict) {
         self.phase = Phase::Done;
+        self.round.close();
         self.verdict = Some(verdict);
+    }
+
+    fn take_state(&mut self, state: &TitleState) {
+        let same = |entry: &&crate::message::Entry| entry.record.version() == self.version;
+        if state.entries.iter().filter(same).any(|entry| entry.marked) {
+            return self.finish(Verdict::Mark);
+        }
+        if state.blank && self.phase == Phase::Retiring {
+            // It may have had a mark in an earlier life.
+            return self.finish(Verdict::Later);
+        }
+        if self.round.is_over() {
+            self.finish(if self.phase == Phase::Retiring { Verdict::Drop } else { Verdict::Later });
+        }
     }
 }
 
 impl Machine for PendingCheck {
-    fn handle_message(&mut self, now: Time, from: NodeId, reply: Reply) {
+    fn handle_message(&mut self, now: Time, from: Sender, reply: Reply) {
         match (self.phase, reply) {
-            (Phase::Coordinator, Reply::Outcome(outcome)) if self.round.answered(from) => match outcome {
+            (Phase::Coordinator, Reply::Outcome(outcome)) if self.round.answered(from.node) => match outcome {
                 Outcome::Committed => self.finish(Verdict::Mark),
                 Outcome::Aborted => self.finish(Verdict::Drop),
                 Outcome::Undecided => self.finish(Verdict::Later),
-                Outcome::Unknown => self.ask_peers(now),
+                Outcome::Unknown => self.ask_catalog(now, Phase::Retiring),
             },
-            (Phase::Peers, Reply::State(state)) if self.round.answered(from) => {
-                if state.entries.iter().any(|entry| entry.marked && entry.manifest.version == self.version) {
-                    self.finish(Verdict::Mark);
-                } else if self.round.waiting().is_empty() {
-                    self.finish(Verdict::Later);
-                }
+            (Phase::Peers | Phase::Retiring, Reply::State(state)) if self.round.answered(from.node) => {
+                self.take_state(&state);
             }
             _ => {}
         }
     }
 
     fn handle_failure(&mut self, now: Time, from: NodeId) {
-        if self.round.answered(from) && self.round.waiting().is_empty() {
+        if self.round.answered(from) && (self.round.is_over() || self.phase == Phase::Retiring) {
             self.give_up(now);
         }
     }

@@ -1,8 +1,8 @@
 //! When a tombstone may go.
 
 use crate::machine::Machine;
-use crate::message::{Reply, Request, TitleState};
-use crate::placement::Placement;
+use crate::members::Members;
+use crate::message::{Reply, Request, Sender, TitleState};
 use crate::round::Round;
 use crate::time::Time;
 use crate::version::{NodeId, Version};
@@ -10,7 +10,8 @@ use core::time::Duration;
 
 const ANSWER: Duration = Duration::from_secs(1);
 
-/// Asks every placement node of a deleted title what it still holds.
+/// Asks every member of the cluster what it still holds of a deleted title, and closes the title there: whoever asked
+/// about it earlier can no longer bring anything of it back, however late its message comes.
 ///
 /// The tombstone may go when each of them holds the tombstone alone or nothing at all, marked or pending or in upload:
 /// then there is nothing left that its absence could bring back. A node that misses the order to purge keeps it; what
@@ -27,10 +28,10 @@ pub struct PurgeCheck {
 
 impl PurgeCheck {
     /// Begins to ask about the tombstone `version` of `title`.
-    pub fn new(now: Time, title: &str, version: Version, placement: &Placement) -> Self {
+    pub fn new(now: Time, title: &str, version: Version, members: &Members) -> Self {
         let mut round = Round::default();
-        round.ask(placement.nodes().iter().copied(), &Request::Lookup { title: title.to_owned() });
-        let nodes = placement.nodes().to_vec();
+        round.ask(members.nodes().iter().copied(), &Request::Close { title: title.to_owned() });
+        let nodes = members.nodes().to_vec();
         Self { title: title.to_owned(), version, nodes, round, until: now + ANSWER, may_go: None }
     }
 
@@ -42,22 +43,22 @@ impl PurgeCheck {
     fn is_clear(&self, state: &TitleState) -> bool {
         !state.blank
             && state.uploads.is_empty()
-            && state.entries.iter().all(|entry| entry.marked && entry.manifest.version == self.version)
+            && state.entries.iter().all(|entry| entry.marked && entry.record.version() == self.version)
     }
 }
 
 impl Machine for PurgeCheck {
-    fn handle_message(&mut self, _now: Time, from: NodeId, reply: Reply) {
+    fn handle_message(&mut self, now: Time, from: Sender, reply: Reply) {
         let Reply::State(state) = reply else { return };
-        if self.may_go.is_some() || !self.round.answered(from) {
+        if self.may_go.is_some() || !self.round.answered(from.node) {
             return;
         }
-        if !self.is_clear(&state) {
+        if !self.is_clear(&state) || now >= self.until {
             self.may_go = Some(false);
-        } else if self.round.waiting().is_empty() {
+        } else if self.round.is_over() {
             self.may_go = Some(true);
-            self.round
-                .tell(self.nodes.iter().copied(), &Request::Purge { title: self.title.clone(), version: self.version });
+            let purge = Request::Purge { title: self.title.clone(), version: self.version };
+            self.round.tell(self.nodes.iter().copied(), &purge);
         }
     }
 

@@ -3,14 +3,16 @@
 use crate::catalog::resolve::Answers;
 use crate::commit::Marking;
 use crate::machine::Machine;
-use crate::manifest::Manifest;
-use crate::message::{Base, Reply, Request};
-use crate::placement::Placement;
+use crate::manifest::Record;
+use crate::members::Members;
+use crate::message::{Base, Refusal, Reply, Request, Sender};
+use crate::placement::{Placement, rendezvous};
 use crate::round::Round;
 use crate::time::Time;
-use crate::version::{NodeId, Version};
+use crate::version::{Life, NodeId, Version};
 use core::time::Duration;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 /// Once R and W are satisfied, wait so long for the other nodes before the upload begins.
 const STRAGGLERS: Duration = Duration::from_millis(200);
@@ -25,19 +27,38 @@ const PREPARE: Duration = Duration::from_mins(1);
 /// Tell the client that the outcome is unknown when W marks are not durable after so long.
 const MARKS: Duration = Duration::from_secs(5);
 
+/// How many columns a version has, and how many of them give it back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape {
+    /// Columns of the code: n.
+    pub columns: usize,
+    /// Columns that give the content back: k.
+    pub data_columns: usize,
+}
+
+impl Shape {
+    /// min(n, k + 1): so many columns are durable before a PUT is acknowledged: one more loss is survived, where the code
+    /// survives any.
+    pub fn needed(self) -> usize {
+        self.columns.min(self.data_columns + 1)
+    }
+}
+
 /// Who does what, for whom.
 #[derive(Debug, Clone)]
 pub struct PutRequest {
     /// The title.
     pub title: String,
-    /// Its nodes.
-    pub placement: Placement,
+    /// The members, and among them the catalog nodes.
+    pub members: Arc<Members>,
     /// The coordinator.
     pub coordinator: NodeId,
-    /// The present life of the coordinator's store.
-    pub life: u32,
+    /// The present life of the coordinator's ledger.
+    pub life: Life,
     /// A fresh random number.
     pub random: u32,
+    /// The shape of the code; `None` for a DELETE.
+    pub shape: Option<Shape>,
 }
 
 /// What must hold of the newest version for the PUT or DELETE to be made.
@@ -47,7 +68,7 @@ pub enum Condition {
     #[default]
     None,
     /// The version that was the newest when the upload began must still be; no other may be pending. Since W is more
-    /// than half of n, at most one of several such PUTs succeeds.
+    /// than half of C, at most one of several such PUTs succeeds.
     Unchanged,
 }
 
@@ -56,26 +77,30 @@ pub enum Condition {
 pub struct Begin {
     /// The version to write.
     pub version: Version,
-    /// The placement nodes that are reachable, at least W.
-    pub participants: Vec<NodeId>,
+    /// Where its columns go.
+    pub placement: Placement,
+    /// The nodes of the placement that can be reached, with their columns.
+    pub uploads: Vec<(NodeId, u16)>,
     /// The newest committed version, or its tombstone.
-    pub current: Option<Manifest>,
+    pub current: Option<Record>,
 }
 
 /// Why nothing was stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Abort {
-    /// Fewer than W placement nodes took part, or fewer than R told what they know.
+    /// Too few nodes took part, or fewer than R catalog nodes told what they know.
     TooFewNodes {
         /// Nodes that did.
         found: usize,
         /// Nodes that must.
         expected: usize,
     },
-    /// Fewer than W nodes had room.
+    /// Too few nodes had room.
     NoSpace,
-    /// Another version came in between.
+    /// Another version came in between, and the condition does not hold any more, or cannot be told to hold.
     ConditionFailed,
+    /// A newer version was made under a condition while this one was on its way: it can no longer come before it.
+    Superseded,
     /// The driver gave up: the body broke off, or the decision could not be written.
     Driver,
 }
@@ -86,11 +111,13 @@ pub enum PutEvent {
     /// Upload the columns, then call [`Put::prepare`], or [`Put::abort`].
     Begin(Begin),
     /// Make the decision durable: this version, prepared by these nodes. Then call [`Put::decided`].
-    Decide(Manifest, Vec<NodeId>),
+    Decide(Record, Vec<NodeId>),
     /// W marks are durable: tell the client.
     Acknowledged {
-        /// Columns that are durable: c. The version survives the loss of c - k of them.
+        /// Columns that are durable: c.
         columns: usize,
+        /// So many nodes may go, whichever they are: min(c - k, marks - 1, C - R).
+        tolerates: usize,
     },
     /// The version is committed, but W marks are not durable yet: tell the client that it may or may not be seen.
     Unconfirmed,
@@ -100,12 +127,19 @@ pub enum PutEvent {
     Aborted(Abort),
 }
 
+/// What a node promised in the first phase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Promise {
+    life: Life,
+    has_column: bool,
+}
+
 #[derive(Debug)]
 enum Phase {
     Asking,
     Uploading,
-    Preparing { since: Time, retry: Time, request: Request, manifest: Manifest },
-    Deciding { manifest: Manifest },
+    Preparing { since: Time, retry: Time, record: Record },
+    Deciding { record: Record },
     Marking { since: Time, told: bool, marking: Marking },
     Done,
 }
@@ -117,53 +151,68 @@ pub struct Put {
     started: Time,
     round: Round,
     answers: Answers,
-    version: Option<Version>,
-    participants: Vec<NodeId>,
-    current: Option<Manifest>,
-    prepared: BTreeSet<NodeId>,
-    full: usize,
-    conflicts: usize,
+    begin: Option<Begin>,
+    /// Which column each node was asked to keep.
+    columns: BTreeMap<NodeId, u16>,
+    prepared: BTreeMap<NodeId, Promise>,
+    refusals: Vec<Refusal>,
     phase: Phase,
     events: VecDeque<PutEvent>,
 }
 
 impl Put {
-    /// Begins to ask the placement nodes what they know.
+    /// Begins to ask the catalog nodes what they know, and the nodes that are to hold columns whether they are there.
     pub fn new(now: Time, request: PutRequest) -> Self {
+        let answers = Answers::new(&request.title, &request.members);
+        let columns = request.shape.map_or(0, |shape| shape.columns);
+        let mut asked = rendezvous(&request.title, request.members.nodes());
+        asked.truncate(columns.max(answers.catalog().len()));
         let mut round = Round::default();
-        round.ask(request.placement.nodes().iter().copied(), &Request::Lookup { title: request.title.clone() });
+        round.ask(asked, &Request::Lookup { title: request.title.clone() });
         Self {
             request,
             started: now,
             round,
-            answers: Answers::default(),
-            version: None,
-            participants: Vec::new(),
-            current: None,
-            prepared: BTreeSet::new(),
-            full: 0,
-            conflicts: 0,
+            answers,
+            begin: None,
+            columns: BTreeMap::new(),
+            prepared: BTreeMap::new(),
+            refusals: Vec::new(),
             phase: Phase::Asking,
             events: VecDeque::new(),
         }
     }
 
-    /// The columns are with `participants` (those of [`Begin`] that took the whole upload): make them durable.
+    /// The columns are with `uploaded` (those of [`Begin`] that took the whole upload): make the version durable there and
+    /// in the catalog.
     ///
     /// # Panics
-    /// Unless the last event was [`PutEvent::Begin`] and `manifest` is of its version.
-    pub fn prepare(&mut self, now: Time, manifest: Manifest, participants: Vec<NodeId>, condition: Condition) {
+    /// Unless the last event was [`PutEvent::Begin`] and `record` is of its version.
+    pub fn prepare(&mut self, now: Time, record: Record, uploaded: &[NodeId], condition: Condition) {
         assert!(matches!(self.phase, Phase::Uploading), "prepare before Begin");
-        assert_eq!(Some(manifest.version), self.version, "another version");
+        let begin = self.begin.as_ref().expect("uploading is after Begin");
+        assert_eq!(record.version(), begin.version, "another version");
         let base = match condition {
             Condition::None => Base::Any,
             Condition::Unchanged => {
-                self.current.as_ref().map_or(Base::Nothing, |current| Base::Version(current.version))
+                begin.current.as_ref().map_or(Base::Nothing, |current| Base::Version(current.version()))
             }
         };
-        let request = Request::Prepare { manifest: manifest.clone(), base };
-        self.round.ask(participants, &request);
-        self.phase = Phase::Preparing { since: now, retry: now + PREPARE_RETRY, request, manifest };
+        self.columns = begin.uploads.iter().copied().filter(|(node, _)| uploaded.contains(node)).collect();
+        // Whoever holds a column of what is replaced should hear of it, too; and every catalog node that is there.
+        let participants = self.answers.nodes().filter(|node| {
+            self.columns.contains_key(node)
+                || self.answers.catalog().contains(node)
+                || begin.current.as_ref().is_some_and(|current| current.placement.column_of(*node).is_some())
+        });
+        let requests: Vec<_> = participants
+            .map(|node| {
+                let (record, column) = (record.clone(), self.columns.get(&node).copied());
+                (node, Request::Prepare { record, base, column, ticket: self.answers.ticket(node) })
+            })
+            .collect();
+        self.round.ask_each(requests);
+        self.phase = Phase::Preparing { since: now, retry: now + PREPARE_RETRY, record };
         self.advance(now);
     }
 
@@ -179,10 +228,10 @@ impl Put {
     /// # Panics
     /// Unless the last event was [`PutEvent::Decide`].
     pub fn decided(&mut self, now: Time) {
-        let Phase::Deciding { manifest } = core::mem::replace(&mut self.phase, Phase::Done) else {
+        let Phase::Deciding { record } = core::mem::replace(&mut self.phase, Phase::Done) else {
             panic!("decided before Decide");
         };
-        let marking = Marking::new(now, manifest, self.prepared.iter().copied());
+        let marking = Marking::new(now, record, self.prepared.keys().copied());
         self.phase = Phase::Marking { since: now, told: false, marking };
     }
 
@@ -191,12 +240,49 @@ impl Put {
         self.events.pop_front()
     }
 
-    fn write(&self) -> usize {
-        self.request.placement.quorum().write()
+    /// The version that is being written, once it is chosen.
+    pub fn version(&self) -> Option<Version> {
+        self.begin.as_ref().map(|begin| begin.version)
     }
 
-    fn may_begin(&self) -> bool {
-        self.answers.counted() >= self.request.placement.quorum().read() && self.answers.nodes().count() >= self.write()
+    fn write(&self) -> usize {
+        self.request.members.quorum().write()
+    }
+
+    fn needed_columns(&self) -> usize {
+        self.request.shape.map_or(0, Shape::needed)
+    }
+
+    /// What is missing to begin: nodes found, and expected.
+    fn missing_to_begin(&self) -> Option<(usize, usize)> {
+        let (reached, write) = (self.answers.reached(), self.write());
+        let columns = self.reached_columns().len();
+        if reached < write {
+            Some((reached, write))
+        } else if columns < self.needed_columns() {
+            Some((columns, self.needed_columns()))
+        } else if !self.answers.is_confirmed() {
+            // Enough nodes are there, and too many of them blank.
+            Some((self.answers.counted(), self.request.members.quorum().read()))
+        } else {
+            None
+        }
+    }
+
+    fn placement(&self) -> Placement {
+        let Some(shape) = self.request.shape else { return Placement::none() };
+        let old = self.answers.newest_marked().map(|record| &*record.placement);
+        let store_of = |node| self.answers.store(node);
+        Placement::choose(&self.request.title, &self.request.members, shape.columns, old, store_of)
+    }
+
+    fn reached_columns(&self) -> Vec<(NodeId, u16)> {
+        let placement = self.placement();
+        (0..)
+            .zip(placement.nodes())
+            .filter(|(_, node)| self.answers.has(*node))
+            .map(|(column, node)| (node, column))
+            .collect()
     }
 
     fn advance(&mut self, now: Time) {
@@ -209,61 +295,87 @@ impl Put {
     }
 
     fn advance_asking(&mut self, now: Time) {
-        let patience = if self.may_begin() { STRAGGLERS } else { ANSWERS };
-        if !self.round.waiting().is_empty() && now < self.started + patience {
+        let missing = self.missing_to_begin();
+        let patience = if missing.is_none() { STRAGGLERS } else { ANSWERS };
+        if !self.round.is_over() && now < self.started + patience {
             return;
         }
-        if !self.may_begin() {
-            let (reached, counted) = (self.answers.nodes().count(), self.answers.counted());
-            let read = self.request.placement.quorum().read();
-            // Enough nodes may be there, and too many of them blank.
-            let (found, expected) = if reached < self.write() { (reached, self.write()) } else { (counted, read) };
+        if let Some((found, expected)) = missing {
             return self.finish_aborted(Abort::TooFewNodes { found, expected });
         }
-        let version = Version {
-            // No honest node ever heard of the highest number there is; of one that lies, it must not break this one.
-            counter: self.answers.highest_counter().saturating_add(1),
-            node: self.request.coordinator,
-            life: self.request.life,
-            random: self.request.random,
+        let begin = Begin {
+            version: Version {
+                counter: self.answers.highest_counter().saturating_add(1),
+                node: self.request.coordinator,
+                life: self.request.life,
+                random: self.request.random,
+            },
+            placement: self.placement(),
+            uploads: self.reached_columns(),
+            current: self.answers.newest_marked().cloned(),
         };
-        self.version = Some(version);
-        self.participants = self.answers.nodes().collect();
-        self.current = self.answers.newest_marked().cloned();
+        self.round.close();
         self.phase = Phase::Uploading;
-        self.events.push_back(PutEvent::Begin(Begin {
-            version,
-            participants: self.participants.clone(),
-            current: self.current.clone(),
-        }));
+        self.begin = Some(begin.clone());
+        self.events.push_back(PutEvent::Begin(begin));
+    }
+
+    fn prepared_catalog(&self) -> usize {
+        self.answers.catalog().iter().filter(|node| self.prepared.contains_key(node)).count()
+    }
+
+    fn prepared_columns(&self) -> usize {
+        self.prepared.values().filter(|promise| promise.has_column).count()
     }
 
     fn advance_preparing(&mut self, now: Time) {
-        let Phase::Preparing { since, manifest, .. } = &self.phase else { return };
-        let enough = self.prepared.len() >= self.write();
+        let Phase::Preparing { since, record, .. } = &self.phase else { return };
+        let (catalog, columns) = (self.prepared_catalog(), self.prepared_columns());
+        let enough = catalog >= self.write() && columns >= self.needed_columns();
         let patience = if enough { PREPARE_STRAGGLERS } else { PREPARE };
-        if !self.round.waiting().is_empty() && now < *since + patience {
+        // Once enough have refused, the others cannot make up for it.
+        let hopeless = !self.refusals.is_empty() && self.is_hopeless();
+        if !self.round.is_over() && !hopeless && now < *since + patience {
             return;
         }
+        let refused = |refusal| self.refusals.contains(&refusal);
         if enough {
-            let manifest = manifest.clone();
-            self.events.push_back(PutEvent::Decide(manifest.clone(), self.prepared.iter().copied().collect()));
-            self.phase = Phase::Deciding { manifest };
-        } else if self.conflicts > 0 {
+            let record = record.clone();
+            self.events.push_back(PutEvent::Decide(record.clone(), self.prepared.keys().copied().collect()));
+            self.round.close();
+            self.phase = Phase::Deciding { record };
+        } else if refused(Refusal::Condition) {
             self.finish_aborted(Abort::ConditionFailed);
-        } else if self.full > 0 {
+        } else if refused(Refusal::Superseded) {
+            self.finish_aborted(Abort::Superseded);
+        } else if refused(Refusal::NoSpace) {
             self.finish_aborted(Abort::NoSpace);
+        } else if catalog < self.write() {
+            self.finish_aborted(Abort::TooFewNodes { found: catalog, expected: self.write() });
         } else {
-            self.finish_aborted(Abort::TooFewNodes { found: self.prepared.len(), expected: self.write() });
+            self.finish_aborted(Abort::TooFewNodes { found: columns, expected: self.needed_columns() });
         }
     }
 
+    /// Whether those that have not answered yet are too few to make it enough.
+    fn is_hopeless(&self) -> bool {
+        let awaited = |node: &&NodeId| self.round.awaits(**node);
+        let catalog = self.answers.catalog().iter().filter(awaited).count();
+        let columns = self.columns.keys().filter(awaited).count();
+        self.prepared_catalog() + catalog < self.write() || self.prepared_columns() + columns < self.needed_columns()
+    }
+
     fn advance_marking(&mut self, now: Time) {
-        let (write, prepared) = (self.write(), self.prepared.len());
+        let columns = self.prepared_columns();
+        let (write, needed, quorum) = (self.write(), self.needed_columns(), self.request.members.quorum());
+        let catalog = self.answers.catalog();
         let Phase::Marking { since, told, marking } = &mut self.phase else { return };
-        if !*told && marking.marked().len() >= write {
+        let marks = marking.marked().filter(|node| catalog.contains(node)).count();
+        if !*told && marks >= write && columns >= needed {
             *told = true;
-            self.events.push_back(PutEvent::Acknowledged { columns: prepared });
+            let of_columns = self.request.shape.map_or(usize::MAX, |shape| columns.saturating_sub(shape.data_columns));
+            let tolerates = of_columns.min(marks - 1).min(quorum.catalog() - quorum.read());
+            self.events.push_back(PutEvent::Acknowledged { columns, tolerates });
         } else if !*told && (now >= *since + MARKS || marking.is_settled()) {
             *told = true;
             self.events.push_back(PutEvent::Unconfirmed);
@@ -276,10 +388,10 @@ impl Put {
 
     /// Drops what may lie at any participant, also at those that did not answer: they may have prepared unheard.
     fn finish_aborted(&mut self, reason: Abort) {
-        if let Some(version) = self.version {
+        self.round.close();
+        if let Some(Begin { version, .. }) = self.begin {
             let drop = Request::Drop { title: self.request.title.clone(), version };
-            self.round.ask([], &drop);
-            self.round.tell(self.participants.iter().copied(), &drop);
+            self.round.tell(self.answers.nodes(), &drop);
         }
         self.phase = Phase::Done;
         self.events.push_back(PutEvent::Aborted(reason));
@@ -287,15 +399,21 @@ impl Put {
 }
 
 impl Machine for Put {
-    fn handle_message(&mut self, now: Time, from: NodeId, reply: Reply) {
+    fn handle_message(&mut self, now: Time, from: Sender, reply: Reply) {
         match (&mut self.phase, reply) {
-            (Phase::Asking, Reply::State(state)) if self.round.answered(from) => self.answers.insert(from, state),
-            (Phase::Preparing { .. }, Reply::Prepared) if self.round.answered(from) => {
-                self.prepared.insert(from);
+            (Phase::Asking, Reply::State(_)) if self.round.awaits(from.node) && now > self.started + ANSWERS => {
+                // As in a resolution: all answers that are used come within one span of time.
+                self.round.answered(from.node);
             }
-            (Phase::Preparing { .. }, Reply::Refused { no_space, condition_failed }) if self.round.answered(from) => {
-                self.full += usize::from(no_space);
-                self.conflicts += usize::from(condition_failed);
+            (Phase::Asking, Reply::State(state)) if self.round.answered(from.node) => {
+                self.answers.insert(from.node, state);
+            }
+            (Phase::Preparing { .. }, Reply::Prepared) if self.round.answered(from.node) => {
+                let promise = Promise { life: from.life, has_column: self.columns.contains_key(&from.node) };
+                self.prepared.insert(from.node, promise);
+            }
+            (Phase::Preparing { .. }, Reply::Refused(refusal)) if self.round.answered(from.node) => {
+                self.refusals.push(refusal);
             }
             (Phase::Marking { marking, .. }, reply) => marking.handle_message(now, from, reply),
             _ => return,
@@ -310,12 +428,23 @@ impl Machine for Put {
         }
     }
 
+    fn handle_life(&mut self, now: Time, node: NodeId, life: Life) {
+        if self.prepared.get(&node).is_some_and(|promise| promise.life != life) {
+            // Its column and its promise went with its disk.
+            self.prepared.remove(&node);
+        }
+        if let Phase::Marking { marking, .. } = &mut self.phase {
+            marking.handle_life(now, node, life);
+        }
+        self.advance(now);
+    }
+
     fn handle_timeout(&mut self, now: Time) {
-        if let Phase::Preparing { retry, request, .. } = &mut self.phase
+        if let Phase::Preparing { retry, .. } = &mut self.phase
             && now >= *retry
         {
             *retry = now + PREPARE_RETRY;
-            self.round.repeat(request);
+            self.round.repeat();
         } else if let Phase::Marking { marking, .. } = &mut self.phase {
             marking.handle_timeout(now);
         }
@@ -328,10 +457,12 @@ impl Machine for Put {
 
     fn poll_timeout(&self) -> Option<Time> {
         match &self.phase {
-            Phase::Asking if self.may_begin() => Some(self.started + STRAGGLERS),
+            Phase::Asking if self.missing_to_begin().is_none() => Some(self.started + STRAGGLERS),
             Phase::Asking => Some(self.started + ANSWERS),
             Phase::Preparing { since, retry, .. } => {
-                let patience = if self.prepared.len() >= self.write() { PREPARE_STRAGGLERS } else { PREPARE };
+                let enough =
+                    self.prepared_catalog() >= self.write() && self.prepared_columns() >= self.needed_columns();
+                let patience = if enough { PREPARE_STRAGGLERS } else { PREPARE };
                 Some((*retry).min(*since + patience))
             }
             Phase::Marking { since, told: false, marking } => {
@@ -347,16 +478,19 @@ impl Machine for Put {
 mod tests {
     use super::*;
     use crate::message::TitleState;
-    use crate::placement::Quorum;
 
-    /// One that lies about its floor gets a version that is no higher, and stops nobody.
+    /// One that lies about its floor gets a version that is out of bounds, which its record's check refuses: it stops
+    /// its own PUTs and nobody else's.
     #[test]
     fn the_highest_counter_there_is_does_not_overflow() {
-        let placement = Placement::of("film", &[NodeId(0)], Quorum::new(1, 1));
-        let request = PutRequest { title: "film".to_owned(), placement, coordinator: NodeId(0), life: 1, random: 2 };
+        let members = Arc::new(Members::new(0, vec![NodeId(0)], None).unwrap());
+        let shape = Some(Shape { columns: 1, data_columns: 1 });
+        let title = "film".to_owned();
+        let request = PutRequest { title, members, coordinator: NodeId(0), life: Life(1), random: 2, shape };
         let mut put = Put::new(Time::default(), request);
         let state = TitleState { floor: u64::MAX, ..TitleState::default() };
-        put.handle_message(Time::default(), NodeId(0), Reply::State(state));
+        let from = Sender { node: NodeId(0), life: Life(1), serial: 0, epoch: 0 };
+        put.handle_message(Time::default(), from, Reply::State(state));
         let Some(PutEvent::Begin(begin)) = put.poll_event() else { panic!("one node is enough here") };
         assert_eq!(begin.version.counter, u64::MAX);
     }

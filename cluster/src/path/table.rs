@@ -3,6 +3,7 @@
 use crate::time::Time;
 use crate::version::NodeId;
 use core::time::Duration;
+use std::collections::BTreeMap;
 
 /// After a path came up it gets its whole share only after so long.
 const WARM_UP: Duration = Duration::from_secs(1);
@@ -57,23 +58,24 @@ pub struct PathStatus {
 /// The paths to all nodes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PathTable {
-    peers: Vec<Vec<PathStatus>>,
+    peers: BTreeMap<NodeId, Vec<PathStatus>>,
 }
 
 impl PathTable {
     /// Nothing is known yet; `paths` says how many lead to each node.
-    pub fn new(paths: impl IntoIterator<Item = usize>) -> Self {
-        Self { peers: paths.into_iter().map(|count| vec![PathStatus::default(); count]).collect() }
+    pub fn new(paths: impl IntoIterator<Item = (NodeId, usize)>) -> Self {
+        let peers = paths.into_iter().map(|(node, count)| (node, vec![PathStatus::default(); count]));
+        Self { peers: peers.collect() }
     }
 
-    /// The paths to a node.
+    /// The paths to a node; none to one that is not known.
     pub fn paths(&self, to: NodeId) -> &[PathStatus] {
-        &self.peers[to.0 as usize]
+        self.peers.get(&to).map_or(&[], Vec::as_slice)
     }
 
     /// Notes the state of a path.
     pub fn set_state(&mut self, now: Time, to: NodeId, path: usize, state: PathState) {
-        let status = &mut self.peers[to.0 as usize][path];
+        let Some(status) = self.status_mut(to, path) else { return };
         if status.state != state {
             if state == PathState::Down {
                 (status.downs, status.down_at) = (status.downs + 1, Some(now));
@@ -84,7 +86,13 @@ impl PathTable {
 
     /// Notes what was measured of a path.
     pub fn set_measured(&mut self, to: NodeId, path: usize, measured: PathMeasure) {
-        self.peers[to.0 as usize][path].measured = measured;
+        if let Some(status) = self.status_mut(to, path) {
+            status.measured = measured;
+        }
+    }
+
+    fn status_mut(&mut self, to: NodeId, path: usize) -> Option<&mut PathStatus> {
+        self.peers.get_mut(&to)?.get_mut(path)
     }
 
     /// `Some(true)` when a path to the node is up, `Some(false)` when all are down, `None` while that is not known.
@@ -98,7 +106,7 @@ impl PathTable {
 
     /// Whether any path is down.
     pub fn any_down(&self) -> bool {
-        self.peers.iter().flatten().any(|path| path.state == PathState::Down)
+        self.peers.values().flatten().any(|path| path.state == PathState::Down)
     }
 }
 
@@ -230,7 +238,7 @@ mod tests {
 
     #[test]
     fn a_node_is_down_when_all_its_paths_are() {
-        let mut table = PathTable::new([0, 2]);
+        let mut table = PathTable::new([(NodeId(0), 0), (NodeId(1), 2)]);
         let node = NodeId(1);
         assert_eq!(table.is_up(node), None);
         table.set_state(second(1), node, 0, Down);

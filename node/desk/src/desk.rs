@@ -1,0 +1,303 @@
+//! The tasks under way, and whose turn it is.
+
+use crate::house::House;
+use crate::learn::{CatchingUp, Learning};
+use crate::order::{Event, Order, Overdue, Told};
+use crate::restore::Restoring;
+use crate::running::{Checking, Context, Out, Purging, Reading, Recalling, Resuming, Running};
+use crate::vet::Codes;
+use crate::write::Writing;
+use rain_cluster::catalog::{Recall, Resolve};
+use rain_cluster::commit::{Put, PutRequest, Shape};
+use rain_cluster::{Life, Members, NodeId, Record, Reply, RequestKind, Sender, Time};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+/// A task of this desk. Never given twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TaskId(u64);
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Task {
+    /// Write a title, or delete it.
+    Write {
+        /// The title.
+        title: String,
+        /// The shape of its code; `None` deletes.
+        shape: Option<Shape>,
+        /// A fresh random number.
+        random: u32,
+    },
+    /// Find the version that a reader gets.
+    Read {
+        /// The title.
+        title: String,
+    },
+    /// Ask the others whether this store is an old copy, and be silent until that is known.
+    Recall,
+    /// Learn what a blank store must know.
+    Learn,
+    /// Learn what was committed while this node was away.
+    CatchUp,
+    /// Look after the house, for ever.
+    House,
+    /// Send the marks of a decision from before a restart.
+    Resume {
+        /// What was committed.
+        record: Record,
+        /// Who prepared it.
+        prepared: Vec<NodeId>,
+    },
+    /// Find out what became of a pending version.
+    Check(Overdue),
+    /// Send a tombstone away.
+    Purge(Record),
+    /// Restore this node's column of a version.
+    Restore(Record, u16),
+}
+
+/// Whose desk it is.
+#[derive(Debug)]
+pub struct DeskPlan {
+    /// This node, in the present life of its ledger.
+    pub me: Sender,
+    /// The members of the cluster.
+    pub members: Arc<Members>,
+    /// The codes, shared by all desks.
+    pub codes: Arc<Codes>,
+}
+
+#[derive(Debug)]
+struct Slot {
+    task: Box<dyn Running>,
+    /// Who is being asked what: a machine that repeats a question does not make two of it.
+    asked: Vec<(NodeId, RequestKind)>,
+    timer: Option<Time>,
+}
+
+/// The desk of a node, or of one shard of its titles.
+///
+/// Cost: a step takes time in proportion to what it is told, and to the logarithm of the tasks under way.
+#[derive(Debug)]
+pub struct Desk {
+    me: Sender,
+    members: Arc<Members>,
+    codes: Arc<Codes>,
+    slots: BTreeMap<TaskId, Slot>,
+    timers: BTreeSet<(Time, TaskId)>,
+    orders: VecDeque<(TaskId, Order)>,
+    events: VecDeque<(TaskId, Event)>,
+    lives: BTreeMap<NodeId, Life>,
+    next: u64,
+}
+
+impl Desk {
+    /// A desk with nothing on it.
+    pub fn new(plan: DeskPlan) -> Self {
+        Self {
+            me: plan.me,
+            members: plan.members,
+            codes: plan.codes,
+            slots: BTreeMap::new(),
+            timers: BTreeSet::new(),
+            orders: VecDeque::new(),
+            events: VecDeque::new(),
+            lives: BTreeMap::new(),
+            next: 0,
+        }
+    }
+
+    /// Begins a task.
+    pub fn begin(&mut self, now: Time, task: Task) -> TaskId {
+        let mut slot = Slot { task: self.running(now, task), asked: Vec::new(), timer: None };
+        self.next += 1;
+        let id = TaskId(self.next);
+        let mut out = Out::default();
+        slot.task.start(&mut self.context(now, &mut out));
+        self.put_back(now, id, slot, out);
+        id
+    }
+
+    fn running(&self, now: Time, task: Task) -> Box<dyn Running> {
+        match task {
+            Task::Write { title, shape, random } => {
+                let request = PutRequest {
+                    title: title.clone(),
+                    members: Arc::clone(&self.members),
+                    coordinator: self.me.node,
+                    life: self.me.life,
+                    random,
+                    shape,
+                };
+                Box::new(Writing::new(title, Put::new(now, request)))
+            }
+            Task::Read { title } => Box::new(Reading::new(Resolve::new(now, &title, &self.members))),
+            Task::Recall => Box::new(Recalling::new(Recall::new(now, &self.members, self.me))),
+            Task::Learn => Box::new(Learning::new()),
+            Task::CatchUp => Box::new(CatchingUp::new()),
+            Task::House => Box::new(House::new(now)),
+            Task::Resume { record, prepared } => Box::new(Resuming::new(now, record, prepared)),
+            Task::Check(overdue) => Box::new(Checking::new(now, overdue, &self.members)),
+            Task::Purge(tombstone) => Box::new(Purging::new(now, tombstone, &self.members)),
+            Task::Restore(record, column) => Box::new(Restoring::new(record, column)),
+        }
+    }
+
+    fn context<'a>(&'a self, now: Time, out: &'a mut Out) -> Context<'a> {
+        Context { now, me: self.me, members: &self.members, codes: &self.codes, out }
+    }
+
+    /// Takes what became of an order of a task, or what the driver has to say about it. Of a task that is over: nothing.
+    pub fn handle(&mut self, now: Time, id: TaskId, told: Told) {
+        let told = self.vetted(id, told);
+        if let Told::Answer(from, ..) = &told {
+            self.heard(now, from.node, from.life);
+        }
+        let Some(mut slot) = self.take(id) else { return };
+        if let Told::Answer(Sender { node, .. }, kind, _) | Told::Failed(node, kind) = &told {
+            slot.asked.retain(|asked| *asked != (*node, *kind));
+        }
+        let mut out = Out::default();
+        if matches!(told, Told::Answer(_, _, Reply::Retired)) && !self.is_under_way(&Task::Recall) {
+            out.begun.push(Task::Recall);
+        }
+        slot.task.handle(&mut self.context(now, &mut out), told);
+        self.put_back(now, id, slot, out);
+    }
+
+    /// What cannot be is taken for silence, and told.
+    fn vetted(&mut self, id: TaskId, told: Told) -> Told {
+        let Told::Answer(from, kind, reply) = told else { return told };
+        match self.codes.vet_reply(&reply) {
+            Ok(()) => Told::Answer(from, kind, reply),
+            Err(unfit) => {
+                self.events.push_back((id, Event::Unfit { node: from.node, why: unfit.to_string() }));
+                Told::Failed(from.node, kind)
+            }
+        }
+    }
+
+    /// Notes in which life a node is: heard of in any question or answer.
+    pub fn heard(&mut self, now: Time, node: NodeId, life: Life) {
+        let before = self.lives.insert(node, life);
+        if before.is_none_or(|before| before == life) {
+            return;
+        }
+        let ids: Vec<_> = self.slots.keys().copied().collect();
+        for id in ids {
+            self.with(now, id, |task, with| task.handle_life(with, node, life));
+        }
+    }
+
+    /// Takes the news that a node can be reached again: it may know what was missed.
+    pub fn handle_return(&mut self, now: Time) {
+        if !self.is_under_way(&Task::CatchUp) {
+            self.begin(now, Task::CatchUp);
+        }
+    }
+
+    /// Looks at the time; too early changes nothing.
+    pub fn handle_timeout(&mut self, now: Time) {
+        while let Some((at, id)) = self.timers.first().copied() {
+            if at > now {
+                break;
+            }
+            self.with(now, id, |task, with| task.handle_timeout(with));
+        }
+    }
+
+    /// The next thing to be done, and for which task.
+    pub fn poll_order(&mut self) -> Option<(TaskId, Order)> {
+        self.orders.pop_front()
+    }
+
+    /// The next thing to be told, and of which task.
+    pub fn poll_event(&mut self) -> Option<(TaskId, Event)> {
+        self.events.pop_front()
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is due at the latest.
+    pub fn poll_timeout(&self) -> Option<Time> {
+        self.timers.first().map(|(at, _)| *at)
+    }
+
+    /// Whether a task is over.
+    pub fn is_over(&self, id: TaskId) -> bool {
+        !self.slots.contains_key(&id)
+    }
+
+    /// Tasks under way.
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    fn is_under_way(&self, what: &Task) -> bool {
+        self.slots.values().any(|slot| slot.task.concerns(what))
+    }
+
+    fn with(&mut self, now: Time, id: TaskId, work: impl FnOnce(&mut dyn Running, &mut Context<'_>)) {
+        let Some(mut slot) = self.take(id) else { return };
+        let mut out = Out::default();
+        work(&mut *slot.task, &mut self.context(now, &mut out));
+        self.put_back(now, id, slot, out);
+    }
+
+    fn take(&mut self, id: TaskId) -> Option<Slot> {
+        let slot = self.slots.remove(&id)?;
+        if let Some(at) = slot.timer {
+            self.timers.remove(&(at, id));
+        }
+        Some(slot)
+    }
+
+    /// Hands on what a task wants, and sets its timer.
+    fn put_back(&mut self, now: Time, id: TaskId, mut slot: Slot, out: Out) {
+        for order in out.orders {
+            if let Order::Ask(to, request) = &order {
+                let asked = (*to, request.kind());
+                if slot.asked.contains(&asked) {
+                    continue;
+                }
+                slot.asked.push(asked);
+            }
+            self.orders.push_back((id, order));
+        }
+        self.events.extend(out.events.into_iter().map(|event| (id, event)));
+        if !slot.task.is_over() {
+            // A timer that is due already rings at the next look, not within this one.
+            slot.timer = slot.task.timeout().map(|at| at.max(now + core::time::Duration::from_micros(1)));
+            if let Some(at) = slot.timer {
+                self.timers.insert((at, id));
+            }
+            self.slots.insert(id, slot);
+        }
+        for task in out.begun {
+            let once =
+                matches!(task, Task::Check(_) | Task::Purge(_) | Task::Restore(..) | Task::CatchUp | Task::Learn);
+            if !(once && self.is_under_way(&task)) {
+                self.begin(now, task);
+            }
+        }
+        if let Some(life) = out.reborn {
+            self.be_reborn(now, life);
+        }
+    }
+
+    /// The store begins a new life: what is not decided is given up, and everything must be learnt.
+    fn be_reborn(&mut self, now: Time, life: Life) {
+        (self.me.life, self.me.serial) = (life, 0);
+        let ids: Vec<_> = self.slots.keys().copied().collect();
+        for id in ids {
+            self.with(now, id, |task, with| task.handle_rebirth(with));
+        }
+        if !self.is_under_way(&Task::Learn) {
+            self.begin(now, Task::Learn);
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! What a node looks after by itself: columns that it lacks, pending versions whose marks did not come, versions and
+//! tombstones that may go, what it missed while it was away.
+
+use crate::desk::Task;
+use crate::order::{Decision, StoreOrder, StoreTold, Told};
+use crate::running::{Context, Running};
+use core::time::Duration;
+use rain_cluster::Time;
+use std::collections::VecDeque;
+
+/// Pending versions are resolved within 5 s of the coordinator's return.
+const PENDING: Duration = Duration::from_secs(1);
+/// How often the node looks for columns that it lacks.
+const LACKING: Duration = Duration::from_secs(2);
+/// How often it asks all others what is committed; besides, whenever one of them comes back.
+const CATCH_UP: Duration = Duration::from_secs(10);
+/// How often it removes what may go.
+const SWEEP: Duration = Duration::from_secs(10);
+/// So many things of one kind are begun at a look; the rest has its turn at the next.
+const AT_ONCE: usize = 64;
+
+/// Something that is done again and again.
+#[derive(Debug, Clone, Copy)]
+struct Chore {
+    order: fn() -> Option<StoreOrder>,
+    every: Duration,
+    due: Time,
+}
+
+/// The house of a node. There is one, whatever the number of shards.
+#[derive(Debug)]
+pub(crate) struct House {
+    chores: Vec<Chore>,
+    /// What the store was asked, and has not answered.
+    asked: VecDeque<StoreOrder>,
+    caught_up: Option<Time>,
+}
+
+impl House {
+    pub(crate) fn new(now: Time) -> Self {
+        let chore = |order, every| Chore { order, every, due: now + every };
+        let chores = vec![
+            chore(|| Some(StoreOrder::Overdue), PENDING),
+            chore(|| Some(StoreOrder::Lacking), LACKING),
+            chore(|| Some(StoreOrder::Sweep), SWEEP),
+            chore(|| Some(StoreOrder::OldTombstones), SWEEP),
+            chore(|| None, CATCH_UP),
+        ];
+        Self { chores, asked: VecDeque::new(), caught_up: None }
+    }
+
+    fn ask(&mut self, with: &mut Context<'_>, order: StoreOrder) {
+        self.asked.push_back(order.clone());
+        with.store(order);
+    }
+
+    fn answered(&mut self, with: &mut Context<'_>, asked: StoreOrder, told: StoreTold) {
+        let begun = &mut with.out.begun;
+        match (asked, told) {
+            (StoreOrder::Decisions, StoreTold::Decisions(decisions)) => {
+                begun.extend(
+                    decisions.into_iter().map(|Decision { record, prepared }| Task::Resume { record, prepared }),
+                );
+            }
+            (StoreOrder::Overdue, StoreTold::Overdue(overdue)) => {
+                begun.extend(overdue.into_iter().take(AT_ONCE).map(Task::Check));
+            }
+            (StoreOrder::OldTombstones, StoreTold::Records(tombstones)) => {
+                begun.extend(tombstones.into_iter().take(AT_ONCE).map(Task::Purge));
+            }
+            (StoreOrder::Lacking, StoreTold::Records(lacking)) => {
+                let me = with.me.node;
+                let restore = |record: rain_cluster::Record| {
+                    let column = record.placement.column_of(me)?;
+                    Some(Task::Restore(record, column))
+                };
+                begun.extend(lacking.into_iter().filter_map(restore));
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Running for House {
+    fn start(&mut self, with: &mut Context<'_>) {
+        self.ask(with, StoreOrder::Decisions);
+        with.out.begun.push(Task::CatchUp);
+        self.caught_up = Some(with.now);
+    }
+
+    fn handle(&mut self, with: &mut Context<'_>, told: Told) {
+        if let Told::Stored(told) = told
+            && let Some(asked) = self.asked.pop_front()
+        {
+            self.answered(with, asked, told);
+        }
+    }
+
+    fn handle_timeout(&mut self, with: &mut Context<'_>) {
+        for index in 0..self.chores.len() {
+            let Chore { order, every, due } = self.chores[index];
+            if with.now < due {
+                continue;
+            }
+            self.chores[index].due = with.now + every;
+            match order() {
+                Some(order) => self.ask(with, order),
+                None => with.out.begun.push(Task::CatchUp),
+            }
+        }
+    }
+
+    fn timeout(&self) -> Option<Time> {
+        self.chores.iter().map(|chore| chore.due).min()
+    }
+
+    fn is_over(&self) -> bool {
+        false
+    }
+}

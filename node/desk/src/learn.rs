@@ -1,0 +1,201 @@
+//! Learning what the others know: a blank store all it must know, any store what it missed while it was away.
+
+use crate::desk::Task;
+use crate::order::{Order, StoreOrder, StoreTold, Told};
+use crate::running::{Context, Running, drive};
+use core::time::Duration;
+use rain_cluster::catalog::{Learn, Learnt};
+use rain_cluster::{Life, Machine, NodeId, Record, Reply, Request, Ticket, Time};
+use std::collections::{BTreeSet, VecDeque};
+
+/// What could not be written down is asked for again after so long.
+const AGAIN: Duration = Duration::from_secs(1);
+/// So many versions are marked at once: with one sync, and without holding up others for long.
+const BATCH: usize = 512;
+
+/// The store's orders of a task, one after the other.
+#[derive(Debug, Default)]
+struct Orders {
+    queue: VecDeque<StoreOrder>,
+    under_way: bool,
+}
+
+impl Orders {
+    fn push_marks(&mut self, records: Vec<Record>, ticket: Ticket) {
+        let mut records = records.into_iter().peekable();
+        while records.peek().is_some() {
+            let records = records.by_ref().take(BATCH).collect();
+            self.queue.push_back(StoreOrder::MarkAll { records, ticket });
+        }
+    }
+
+    fn advance(&mut self, with: &mut Context<'_>) {
+        if !self.under_way
+            && let Some(order) = self.queue.pop_front()
+        {
+            self.under_way = true;
+            with.store(order);
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        !self.under_way && self.queue.is_empty()
+    }
+}
+
+/// A blank store learns what it must know, before its silence counts.
+#[derive(Debug)]
+pub(crate) struct Learning {
+    learn: Option<(Learn, Ticket)>,
+    orders: Orders,
+    /// It is over once the last order is.
+    last: bool,
+    again: Option<Time>,
+    over: bool,
+}
+
+impl Learning {
+    pub(crate) fn new() -> Self {
+        Self { learn: None, orders: Orders::default(), last: false, again: None, over: false }
+    }
+
+    fn advance(&mut self, with: &mut Context<'_>) {
+        if let Some((learn, ticket)) = &mut self.learn {
+            with.transmit(learn);
+            while let Some(learnt) = learn.poll_event() {
+                match learnt {
+                    Learnt::Marked(records) => {
+                        let mine = records.into_iter().filter(|record| with.concerns_me(record)).collect();
+                        self.orders.push_marks(mine, *ticket);
+                    }
+                    Learnt::Pending(records) => {
+                        let mine: Vec<_> = records.into_iter().filter(|record| with.concerns_me(record)).collect();
+                        if !mine.is_empty() {
+                            self.orders.queue.push_back(StoreOrder::Inherit(mine));
+                        }
+                    }
+                    Learnt::Floor(floor) => self.orders.queue.push_back(StoreOrder::RaiseFloor(floor)),
+                    Learnt::Enough => {
+                        self.orders.queue.push_back(StoreOrder::SetLearnt);
+                        self.last = true;
+                        break;
+                    }
+                }
+            }
+        }
+        if self.last {
+            self.learn = None;
+            self.over = self.orders.is_idle();
+        }
+        self.orders.advance(with);
+    }
+
+    fn begin_again(&mut self, at: Time) {
+        *self = Self { again: Some(at), ..Self::new() };
+    }
+}
+
+impl Running for Learning {
+    fn start(&mut self, with: &mut Context<'_>) {
+        with.store(StoreOrder::Ticket);
+    }
+
+    fn handle(&mut self, with: &mut Context<'_>, told: Told) {
+        match told {
+            Told::Stored(StoreTold::Ticket(ticket)) => {
+                self.learn = Some((Learn::new(with.now, with.members, with.me.node), ticket));
+            }
+            // What was not written down is learnt once more, all of it.
+            Told::Stored(StoreTold::Failed(_)) => self.begin_again(with.now + AGAIN),
+            Told::Stored(_) => self.orders.under_way = false,
+            told => {
+                if let Some((learn, _)) = &mut self.learn {
+                    drive(learn, with.now, told);
+                }
+            }
+        }
+        self.advance(with);
+    }
+
+    fn handle_timeout(&mut self, with: &mut Context<'_>) {
+        if self.again.is_some_and(|again| with.now >= again) {
+            self.again = None;
+            with.store(StoreOrder::Ticket);
+        }
+        if let Some((learn, _)) = &mut self.learn {
+            learn.handle_timeout(with.now);
+        }
+        self.advance(with);
+    }
+
+    fn handle_life(&mut self, _with: &mut Context<'_>, _node: NodeId, _life: Life) {}
+
+    fn timeout(&self) -> Option<Time> {
+        self.again.or_else(|| self.learn.as_ref().and_then(|(learn, _)| learn.poll_timeout()))
+    }
+
+    fn is_over(&self) -> bool {
+        self.over
+    }
+
+    fn concerns(&self, what: &Task) -> bool {
+        matches!(what, Task::Learn)
+    }
+}
+
+/// A node that was away asks the others, one after the other, what was committed meanwhile.
+#[derive(Debug)]
+pub(crate) struct CatchingUp {
+    ticket: Option<Ticket>,
+    waiting: BTreeSet<NodeId>,
+    orders: Orders,
+}
+
+impl CatchingUp {
+    pub(crate) fn new() -> Self {
+        Self { ticket: None, waiting: BTreeSet::new(), orders: Orders::default() }
+    }
+}
+
+impl Running for CatchingUp {
+    fn start(&mut self, with: &mut Context<'_>) {
+        with.store(StoreOrder::Ticket);
+    }
+
+    fn handle(&mut self, with: &mut Context<'_>, told: Told) {
+        match told {
+            Told::Stored(StoreTold::Ticket(ticket)) => {
+                self.ticket = Some(ticket);
+                self.waiting = with.members.others(with.me.node).collect();
+                for node in &self.waiting {
+                    with.out.orders.push_back(Order::Ask(*node, Request::Committed));
+                }
+            }
+            Told::Stored(_) => self.orders.under_way = false,
+            Told::Answer(from, _, Reply::Committed { blank, marked, .. }) if self.waiting.remove(&from.node) => {
+                if let (false, Some(ticket)) = (blank, self.ticket) {
+                    let mine = marked.into_iter().filter(|record| with.concerns_me(record)).collect();
+                    self.orders.push_marks(mine, ticket);
+                }
+            }
+            Told::Answer(from, ..) => drop(self.waiting.remove(&from.node)),
+            Told::Failed(node, _) => drop(self.waiting.remove(&node)),
+            Told::Restored(_) | Told::Granted | Told::Uploaded { .. } | Told::GiveUp => {}
+        }
+        self.orders.advance(with);
+    }
+
+    fn handle_timeout(&mut self, _with: &mut Context<'_>) {}
+
+    fn timeout(&self) -> Option<Time> {
+        None
+    }
+
+    fn is_over(&self) -> bool {
+        self.ticket.is_some() && self.waiting.is_empty() && self.orders.is_idle()
+    }
+
+    fn concerns(&self, what: &Task) -> bool {
+        matches!(what, Task::CatchUp)
+    }
+}
