@@ -122,7 +122,8 @@ pub struct Seal {
 impl Seal {
     /// Prepares the seals of one column file.
     pub fn new(title: &str, version: TitleVersion, column: u16) -> Self {
-        let words = [version.counter, u64::from(version.node), version.random, u64::from(column)];
+        let TitleVersion { counter, node, life, random } = version;
+        let words = [counter, node.into(), u64::from(life) << 32 | u64::from(random), column.into()];
         Self { column: words.into_iter().fold(crc64(title.as_bytes()), |sum, word| mix(mix(sum) ^ word)) }
     }
 
@@ -212,7 +213,7 @@ mod tests {
 
     #[test]
     fn a_seal_holds_in_one_place_only() {
-        let version = TitleVersion { counter: 5, node: 2, random: 99 };
+        let version = TitleVersion { counter: 5, node: 2, life: 7, random: 99 };
         let block = noise(512, 3);
         let seal = Seal::new("film", version, 1);
         let stored = seal.seal(7, 2, 3, &block);
@@ -226,6 +227,7 @@ mod tests {
             Seal::new("film", version, 2),
             Seal::new("film", TitleVersion { counter: 6, ..version }, 1),
             Seal::new("film", TitleVersion { node: 3, ..version }, 1),
+            Seal::new("film", TitleVersion { life: 6, ..version }, 1),
             Seal::new("film", TitleVersion { random: 98, ..version }, 1),
         ];
         for other in others {
@@ -238,7 +240,7 @@ mod tests {
 
     #[test]
     fn tags_differ_from_place_to_place() {
-        let seal = Seal::new("", TitleVersion { counter: 0, node: 0, random: 0 }, 0);
+        let seal = Seal::new("", TitleVersion { counter: 0, node: 0, life: 0, random: 0 }, 0);
         let tags: HashSet<u64> = (0..20)
             .flat_map(|stripe| (0..20).flat_map(move |row| (0..20).map(move |block| seal.tag(stripe, row, block))))
             .collect();

@@ -2,24 +2,29 @@
 
 use std::sync::Arc;
 
-use super::{CHECKSUM_BYTES, Geometry, Seal, StripeShape, TitleVersion};
+use super::builder::length;
+use super::{ColumnBuilder, ColumnTree, Geometry, Seal, StripeShape, TitleVersion, default_group_bytes};
 use crate::code::{Cell, CellKind};
 use crate::stripe::StripeCodec;
 
-/// Encodes the stripes of one title, one after the other or only some of them.
+/// Encodes the stripes of one title, one after the other or only some of them, and hashes each column meanwhile.
 ///
-/// Shape: one record per column, in buffers that every stripe uses again.
+/// Shape: one record per column, in buffers that every stripe uses again. Encoders of some stripes each become one by
+/// [`StripeEncoder::join`].
+/// Cost: 32 bytes of memory for each group of each column's hash tree.
 #[derive(Debug)]
 pub struct StripeEncoder {
     codec: Arc<StripeCodec>,
     cell_bytes: u32,
     block_bytes: u32,
-    seals: Vec<Seal>,
+    hashes: bool,
+    builders: Vec<ColumnBuilder>,
     records: Vec<Vec<u8>>,
 }
 
 impl StripeEncoder {
-    /// Prepares for a title, whose column files have these sizes and this version.
+    /// Prepares for a title, whose column files have these sizes, this version, and hash trees with groups of the default
+    /// size.
     ///
     /// # Panics
     /// When the sizes are none that [`Geometry::new`] takes.
@@ -28,9 +33,16 @@ impl StripeEncoder {
         let largest =
             Geometry::new(code, cell_bytes, block_bytes, u64::from(cell_bytes) * code.data_cell_count() as u64)
                 .stripe(0);
-        let seals = (0..code.columns()).map(|column| Seal::new(title, version, Cell::new(column, 0).column)).collect();
+        let seal = |column: usize| Seal::new(title, version, Cell::new(column, 0).column);
+        let group_bytes = default_group_bytes(cell_bytes);
+        let builders = (0..code.columns()).map(|column| ColumnBuilder::new(seal(column), group_bytes)).collect();
         let records = (0..code.columns()).map(|_| Vec::with_capacity(length(largest.record_bytes()))).collect();
-        Self { codec, cell_bytes, block_bytes, seals, records }
+        Self { codec, cell_bytes, block_bytes, hashes: true, builders, records }
+    }
+
+    /// Leaves the hashing out: for whoever wants records and no trees.
+    pub fn without_hashing(self) -> Self {
+        Self { hashes: false, ..self }
     }
 
     /// Counts the bytes of a full stripe's data.
@@ -45,7 +57,7 @@ impl StripeEncoder {
     /// Cost: the data are copied once, into the cells; then parity and checksums. Allocates only lists of cells.
     ///
     /// # Panics
-    /// When `data` are empty or more than a full stripe's.
+    /// When `data` are empty or more than a full stripe's, or the stripe lies beyond the longest title.
     pub fn encode_stripe(&mut self, stripe_index: u64, data: &[u8]) -> &[Vec<u8>] {
         let copied = self.encode_stripe_with(stripe_index, data.len(), |cells| {
             let mut rest = data;
@@ -72,7 +84,7 @@ impl StripeEncoder {
     /// Those of `fill`; the records are then not to be used.
     ///
     /// # Panics
-    /// When `data_bytes` are none or more than a full stripe's.
+    /// When `data_bytes` are none or more than a full stripe's, or the stripe lies beyond the longest title.
     pub fn encode_stripe_with<E>(
         &mut self,
         stripe_index: u64,
@@ -81,16 +93,41 @@ impl StripeEncoder {
     ) -> Result<&[Vec<u8>], E> {
         let most = self.stripe_data_bytes();
         assert!((1..=most).contains(&data_bytes), "{data_bytes} bytes for a stripe of 1 to {most}");
-        // A title of these bytes alone has one stripe, of the shape wanted.
-        let shape = Geometry::new(self.codec.code(), self.cell_bytes, self.block_bytes, data_bytes as u64).stripe(0);
+        // A title that ends with them has a last stripe of the shape wanted.
+        let title_bytes = stripe_index.checked_mul(most as u64).and_then(|before| before.checked_add(data_bytes as u64));
+        let title_bytes = title_bytes.expect("a stripe of a title that is no longer than titles are");
+        let shape =
+            Geometry::new(self.codec.code(), self.cell_bytes, self.block_bytes, title_bytes).stripe(stripe_index);
         for record in &mut self.records {
             record.resize(length(shape.record_bytes()), 0);
         }
         self.fill_cells(&shape, data_bytes, fill)?;
-        for (record, seal) in self.records.iter_mut().zip(&self.seals) {
-            seal_record(&shape, *seal, stripe_index, record);
+        for (record, builder) in self.records.iter_mut().zip(&mut self.builders) {
+            if self.hashes {
+                builder.complete(&shape, record);
+            } else {
+                builder.seal(&shape, record);
+            }
         }
         Ok(&self.records)
+    }
+
+    /// Adds the stripes of another encoder of the same title.
+    ///
+    /// # Panics
+    /// When its cells have another size.
+    pub fn join(&mut self, other: Self) {
+        for (builder, other) in self.builders.iter_mut().zip(other.builders) {
+            builder.join(other);
+        }
+    }
+
+    /// Makes the hash trees of the columns, which must be whole; none without hashing.
+    ///
+    /// # Panics
+    /// When a stripe before the last was left out, or one was encoded twice.
+    pub fn finish(self) -> Vec<ColumnTree> {
+        if self.hashes { self.builders.into_iter().map(ColumnBuilder::finish).collect() } else { Vec::new() }
     }
 
     fn fill_cells<E>(
@@ -124,21 +161,4 @@ impl StripeEncoder {
         self.codec.encode(&data_cells, &mut parity_cells);
         Ok(())
     }
-}
-
-/// Puts the checksum of every block behind the cells.
-pub(crate) fn seal_record(shape: &StripeShape, seal: Seal, stripe_index: u64, record: &mut [u8]) {
-    let (cells, checksums) = record.split_at_mut(length(shape.cell_offset(shape.rows)));
-    let mut slots = checksums.chunks_exact_mut(CHECKSUM_BYTES);
-    for (row, cell) in (0..shape.rows).zip(cells.chunks_exact(shape.cell_bytes as usize)) {
-        for (block, slot) in (0..shape.blocks_per_cell()).zip(&mut slots) {
-            let checksum = seal.seal(stripe_index, row, block, &cell[shape.block_range(block)]);
-            slot.copy_from_slice(&checksum.to_le_bytes());
-        }
-    }
-}
-
-/// A length in memory, of something that is in memory.
-fn length(bytes: u64) -> usize {
-    usize::try_from(bytes).expect("a record fits the memory that holds it")
 }

@@ -3,9 +3,10 @@
 
 use core::ops::Range;
 
+use super::tree::is_group;
 use super::{
     BLOCK_BYTES_MAX, BLOCK_BYTES_MIN, CELL_BYTES_GRAIN, CELL_BYTES_MAX, CELL_BYTES_MIN, CHECKSUM_BYTES, ColumnHeader,
-    HEADER_BYTES, STRIPE_DATA_BYTES, TITLE_BYTES_MAX,
+    HEADER_BYTES, STRIPE_DATA_BYTES, TITLE_BYTES_MAX, TreeShape, default_group_bytes,
 };
 use crate::code::Code;
 
@@ -30,6 +31,11 @@ pub(super) fn block_bytes_fit(block_bytes: u32) -> bool {
     block_bytes.is_power_of_two() && (BLOCK_BYTES_MIN..=BLOCK_BYTES_MAX).contains(&block_bytes)
 }
 
+/// Tells whether the groups of a hash tree may have this size.
+pub(super) fn group_bytes_fit(group_bytes: u32, cell_bytes: u32) -> bool {
+    is_group(group_bytes) && group_bytes <= cell_bytes
+}
+
 /// The stripes of a title, and the layout of the column files that hold them.
 ///
 /// Shape: every column file of a title has the same layout. All stripes but the last are full; a title of no bytes has
@@ -40,6 +46,7 @@ pub struct Geometry {
     data_cells: u32,
     cell_bytes: u32,
     block_bytes: u32,
+    group_bytes: u32,
     title_bytes: u64,
 }
 
@@ -61,6 +68,8 @@ pub struct StripeShape {
     pub block_bytes: u32,
     /// Where its record begins in a column file.
     pub record_offset: u64,
+    /// Where its cells begin among all cell bytes of a column, as its hash tree counts them.
+    pub column_offset: u64,
     /// Cells of a column.
     pub rows: u16,
     /// Data cells of the stripe.
@@ -68,7 +77,7 @@ pub struct StripeShape {
 }
 
 impl Geometry {
-    /// Lays out a title of `title_bytes`.
+    /// Lays out a title of `title_bytes`, with groups of the default size in the hash trees.
     ///
     /// # Panics
     /// When `cell_bytes` is no power of two from 4096 to 16 MiB, `block_bytes` none from 512 to 16 MiB, or
@@ -83,8 +92,18 @@ impl Geometry {
             data_cells: u32::try_from(code.data_cell_count()).expect(fit),
             cell_bytes,
             block_bytes,
+            group_bytes: default_group_bytes(cell_bytes),
             title_bytes,
         }
+    }
+
+    /// The same with other groups in the hash trees.
+    ///
+    /// # Panics
+    /// When `group_bytes` is no power of two from 1024 to the bytes of a cell.
+    pub fn with_group_bytes(self, group_bytes: u32) -> Self {
+        assert!(group_bytes_fit(group_bytes, self.cell_bytes), "groups of {group_bytes} bytes");
+        Self { group_bytes, ..self }
     }
 
     /// Lays out the title that a header describes.
@@ -93,7 +112,7 @@ impl Geometry {
     /// When the header holds sizes that [`ColumnHeader::validate`] refuses, or is of another code.
     pub fn of(header: &ColumnHeader, code: &Code) -> Self {
         assert_eq!(header.code, code.name(), "code of a header");
-        Self::new(code, header.cell_bytes, header.block_bytes, header.title_bytes)
+        Self::new(code, header.cell_bytes, header.block_bytes, header.title_bytes).with_group_bytes(header.group_bytes)
     }
 
     /// Counts the stripes.
@@ -114,6 +133,7 @@ impl Geometry {
             cell_bytes: self.cell_bytes,
             block_bytes: self.block_bytes,
             record_offset: 0,
+            column_offset: 0,
             rows: self.rows,
             data_cells: self.data_cells,
         };
@@ -124,19 +144,32 @@ impl Geometry {
             // A full stripe comes out at the full size, for that is a multiple of the grain.
             cell_bytes: u32::try_from(cell_bytes).unwrap_or(self.cell_bytes).min(self.cell_bytes),
             record_offset: HEADER_BYTES as u64 + index * full.record_bytes(),
+            column_offset: index * full.cell_offset(self.rows),
             ..full
         }
     }
 
-    /// Computes the length of each column file.
+    /// Computes the length of each column file: header, records and hash tree.
     pub fn file_bytes(&self) -> u64 {
-        match self.stripe_count().checked_sub(1) {
+        self.tree_offset() + self.tree().section_bytes()
+    }
+
+    /// Finds the hash tree in a column file, behind the last record.
+    pub fn tree_offset(&self) -> u64 {
+        match self.last() {
             None => HEADER_BYTES as u64,
-            Some(last) => {
-                let last = self.stripe(last);
-                last.record_offset + last.record_bytes()
-            }
+            Some(last) => last.record_offset + last.record_bytes(),
         }
+    }
+
+    /// Describes the hash tree of each column.
+    pub fn tree(&self) -> TreeShape {
+        let column_bytes = self.last().map_or(0, |last| last.column_offset + last.cell_offset(last.rows));
+        TreeShape::new(column_bytes, self.group_bytes)
+    }
+
+    fn last(&self) -> Option<StripeShape> {
+        Some(self.stripe(self.stripe_count().checked_sub(1)?))
     }
 
     /// Finds the stripe that holds a byte of the title. A byte past the end has the stripe that it would have in a
@@ -175,6 +208,12 @@ impl StripeShape {
         let start = block * self.block_bytes;
         let end = self.cell_bytes.min(start.saturating_add(self.block_bytes));
         start as usize..end as usize
+    }
+
+    /// Finds bytes of a cell among all cell bytes of a column, as its hash tree counts them.
+    pub fn column_range(&self, row: u16, bytes: Range<usize>) -> Range<u64> {
+        let cell = self.column_offset + self.cell_offset(row);
+        cell + bytes.start as u64..cell + bytes.end as u64
     }
 
     /// Finds the checksum of a block in the record.
@@ -219,7 +258,14 @@ mod tests {
             assert_eq!(last.record_offset, HEADER_BYTES as u64 + 2 * full_record);
             let blocks = u64::from(cell_bytes.div_ceil(1024));
             assert_eq!(last.record_bytes(), 2 * u64::from(cell_bytes) + 2 * blocks * 8);
-            assert_eq!(geometry.file_bytes(), last.record_offset + last.record_bytes());
+            assert_eq!(last.column_offset, 2 * 2 * 4096);
+            assert_eq!(geometry.tree_offset(), last.record_offset + last.record_bytes());
+            // Groups of 4096 bytes: two of each full stripe, and those of the last.
+            let groups = 4 + (2 * u64::from(cell_bytes)).div_ceil(4096);
+            assert_eq!(geometry.file_bytes(), geometry.tree_offset() + (2 * groups - 1) * 32 + 8);
+            let small = geometry.with_group_bytes(1024);
+            assert_eq!(small.tree().group_count(), 16 + (2 * u64::from(cell_bytes)).div_ceil(1024));
+            assert_eq!(small.tree_offset(), geometry.tree_offset());
         }
     }
 
@@ -241,6 +287,7 @@ mod tests {
         assert_eq!((shape.cell_offset(0), shape.cell_offset(2)), (0, 2304));
         assert_eq!((shape.checksum_offset(0, 0), shape.checksum_offset(1, 1)), (3456, 3456 + 24));
         assert_eq!(shape.record_bytes(), 3456 + 6 * 8);
+        assert_eq!(shape.column_range(2, shape.block_range(1)), 3328..3456);
     }
 
     #[test]

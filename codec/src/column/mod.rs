@@ -1,33 +1,40 @@
-//! Column files, format version 1: what one node stores of a title.
+//! Column files, format version 2: what one node stores of a title.
 //!
-//! A file is a [`ColumnHeader`], then one record per stripe. A record is the column's cells, row after row, then a
-//! checksum of every block of every cell, row after row. All numbers are little-endian.
+//! A file is a [`ColumnHeader`], then one record per stripe, then the [`ColumnTree`] of all cells, whose root the header
+//! has. A record is the column's cells, row after row, then a checksum of every block of every cell, row after row. All
+//! numbers are little-endian.
 //!
 //! ```text
-//! | header, HEADER_BYTES | record of stripe 0 | record of stripe 1 | ... | last record, its cells smaller |
+//! | header, HEADER_BYTES | record of stripe 0 | record of stripe 1 | ... | last record, its cells smaller | hash tree |
 //!
 //! record: | cell of row 0 | cell of row 1 | ... | checksums of row 0, 8 bytes per block | checksums of row 1 | ... |
 //! ```
 
+mod builder;
 mod checksum;
 mod encoder;
 mod geometry;
 mod header;
+mod tree;
 
+pub use builder::ColumnBuilder;
 pub use checksum::{Crc64, Seal, crc64, crc64_of_xor};
 pub use encoder::StripeEncoder;
-pub(crate) use encoder::seal_record;
 pub use geometry::{Geometry, StripeShape, default_cell_bytes};
-pub use header::{ColumnHeader, HeaderError, TitleVersion};
+pub use header::{ColumnHeader, ColumnLayout, EtagKind, HeaderError, StoreTag, TitleVersion};
+pub use tree::{
+    ColumnHasher, ColumnTree, DEFAULT_GROUP_BYTES, GROUP_BYTES_MIN, HASH_BYTES, ProofError, TreeError, TreeShape,
+    default_group_bytes, verify_groups,
+};
 
 /// Bytes of the header at the head of every column file.
 ///
-/// The fields end at 512; the rest is room for later ones. With more, the column of a title of a few bytes would need
-/// a second block of most file systems.
-pub const HEADER_BYTES: usize = 1024;
+/// A title's name may have 1024 of them; the fields end at 1346, and the rest is room for later ones. With more, the
+/// column of a title of a few bytes would need a second block of most file systems.
+pub const HEADER_BYTES: usize = 2048;
 
-/// The format that is written, and the newest that is read.
-pub const FORMAT_VERSION: u32 = 1;
+/// The format that is written and read. Format 1 was of before the first release.
+pub const FORMAT_VERSION: u32 = 2;
 
 /// Bytes of one block's checksum in a record.
 pub const CHECKSUM_BYTES: usize = 8;

@@ -18,6 +18,8 @@ pub(super) struct ColumnDamage {
     pub(super) blocks: u64,
     /// Of these, blocks that agree with the other columns: their checksums are what is damaged.
     pub(super) checksums: u64,
+    /// Blocks that are as their checksums say, and are not those of which the column's root was made.
+    pub(super) refuted: u64,
     /// Blocks that could not be read.
     pub(super) unreadable: u64,
     /// Stripes in which all blocks are as their checksums say, and the other columns say otherwise.
@@ -36,6 +38,7 @@ impl ColumnDamage {
     pub(super) fn merge(&mut self, other: &Self) {
         self.blocks += other.blocks;
         self.checksums += other.checksums;
+        self.refuted += other.refuted;
         self.unreadable += other.unreadable;
         self.silent += other.silent;
         if let Some(place) = other.first {

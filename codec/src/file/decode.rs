@@ -11,6 +11,7 @@ use super::damage::ColumnDamage;
 use super::encode::PARTS_MAX;
 use super::staging::{hold, open_part, parent_of, part_of, sync_folder, write_behind};
 use super::stripe_reader::{StripeReader, Wanted};
+use super::trees::Trees;
 use super::workers::{self, lock};
 use super::{FileError, Progress, Title};
 use crate::integrity::{Locator, Verdict};
@@ -104,11 +105,12 @@ fn decode_to(title: &Title, output: &Output, ignore_etag: bool, progress: Progre
     let header = &title.header;
     let mut warnings = title.problems();
     let mut reason = String::new();
-    if pass.etag != Some(header.etag) && title.columns.iter().all(Option::is_some) && output.can_repeat() {
-        // Every block is as its checksum says, but not all is well: the columns tell which one is wrong.
+    if pass.etag != Some(header.etag) && output.can_repeat() {
+        // Every block is as its checksum says, but not all is well: the roots tell which one is wrong, or the columns.
         pass = self::pass(title, output, true, &|_| ())?;
         reason = match (pass.silent, pass.unlocated) {
-            (0, 0) => "; the columns agree with each other".to_owned(),
+            (0, 0) if pass.is_agreed => "; the columns agree with each other".to_owned(),
+            (0, 0) => String::new(),
             (_, 0) => "; a column is silently wrong, and what corrects it does not lead to that etag".to_owned(),
             _ => format!("; {} stripes are silently wrong in more than one column", pass.unlocated),
         };
@@ -151,12 +153,16 @@ struct Share<'a> {
     is_agreed: bool,
 }
 
-/// Decodes all stripes. A careful pass reads all columns and corrects what is silently wrong.
+/// Decodes all stripes. A careful pass reads all columns, holds them against their roots and each other, and corrects
+/// what is silently wrong.
 fn pass(title: &Title, output: &Output, careful: bool, progress: Progress<'_>) -> Result<Pass, FileError> {
     let hash = ContentHash::default();
     let locator = OnceLock::new();
-    let new =
-        || Share { reader: StripeReader::new(title), scratch: Vec::new(), silent: 0, unlocated: 0, is_agreed: careful };
+    let trees = if careful { Trees::read(title) } else { Trees::none(title) };
+    let new = || {
+        let reader = StripeReader::new(title, &trees);
+        Share { reader, scratch: Vec::new(), silent: 0, unlocated: 0, is_agreed: careful }
+    };
     let decode = |share: &mut Share<'_>, index: u64| {
         let reader = &mut share.reader;
         reader.begin(index);

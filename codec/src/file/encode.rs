@@ -13,7 +13,10 @@ use super::stripe_reader::in_memory;
 use super::workers::{self, lock};
 use super::{FileError, Progress};
 use crate::code::{Cell, Code};
-use crate::column::{ColumnHeader, Geometry, StripeEncoder, TitleVersion};
+use crate::column::{
+    ColumnHeader, ColumnLayout, ColumnTree, EtagKind, Geometry, HASH_BYTES, StoreTag, StripeEncoder, TitleVersion,
+    default_group_bytes,
+};
 use crate::stripe::StripeCodec;
 
 /// The most memory that the columns of one stripe take, for each thread.
@@ -52,7 +55,7 @@ pub struct EncodeOptions {
     pub cell_bytes: u32,
     /// Bytes of a block: a power of two from 512 to 16 MiB.
     pub block_bytes: u32,
-    /// Name of the title, at most 255 bytes.
+    /// Name of the title, at most 1024 bytes.
     pub title: String,
     /// Its version; a run that goes on takes that of the first.
     pub version: TitleVersion,
@@ -108,15 +111,16 @@ pub fn encode(
     }
     let writer = ColumnWriter::new(staging.folder(), options.code.columns(), earlier.is_some())?;
     let job = Job { options, header: &header, writer: &writer, hash: ContentHash::default(), progress };
-    let title_bytes = match source {
+    let (title_bytes, trees) = match source {
         Source::File { file, path } => job.encode_file(&file, &path, note.as_ref())?,
         Source::Stream(stream) => job.encode_stream(stream)?,
     };
     header.etag = job.hash.etag(title_bytes).expect("all stripes were hashed");
     header.title_bytes = title_bytes;
     let reused_bytes = writer.reused.load(Ordering::Relaxed);
-    let names = writer.finish(&header, &options.code)?;
+    let names = writer.finish(&header, &options.code, &trees)?;
     staging.publish(&names)?;
+    header.root = trees.first().expect("a code has columns").root();
     Ok(Encoded { header, reused_bytes })
 }
 
@@ -149,12 +153,17 @@ fn first_header(options: &EncodeOptions, source: &Source) -> Result<ColumnHeader
         cell_bytes: options.cell_bytes,
         interleave_bytes: 0,
         block_bytes: options.block_bytes,
+        layout: ColumnLayout::Striped,
+        group_bytes: default_group_bytes(options.cell_bytes),
         title: options.title.clone(),
         version: options.version,
         title_bytes,
+        etag_kind: EtagKind::Content,
         etag: [0; 16],
         modified_ms,
         media_type: options.media_type.clone(),
+        store: StoreTag::default(),
+        root: [0; HASH_BYTES],
     })
 }
 
@@ -173,7 +182,12 @@ impl Job<'_> {
         StripeEncoder::new(Arc::clone(codec), *cell_bytes, *block_bytes, title, *version)
     }
 
-    fn encode_file(&self, file: &File, path: &Path, note: Option<&Note>) -> Result<u64, FileError> {
+    fn encode_file(
+        &self,
+        file: &File,
+        path: &Path,
+        note: Option<&Note>,
+    ) -> Result<(u64, Vec<ColumnTree>), FileError> {
         let code = &self.options.code;
         let codec = Arc::new(StripeCodec::new(Arc::clone(code)));
         let geometry = Geometry::of(self.header, code);
@@ -203,17 +217,17 @@ impl Job<'_> {
             Ok(())
         };
         let new = || (self.new_encoder(&codec), Vec::new());
-        workers::run(new, workers::each(geometry.stripe_count()), encode, || ())?;
+        let shares = workers::run(new, workers::each(geometry.stripe_count()), encode, || ())?;
         let metadata = file.metadata().map_err(FileError::io("looking at the file", path))?;
         let modified = metadata.modified().map_err(FileError::io("looking at the file", path))?;
         let expected = self.header.title_bytes;
         if metadata.len() != expected || note.is_some_and(|note| note.modified_ns != nanoseconds(modified)) {
             return Err(FileError::InputChanged { path: path.to_owned(), found: metadata.len(), expected });
         }
-        Ok(expected)
+        Ok((expected, trees(shares.into_iter().map(|(encoder, _)| encoder))))
     }
 
-    fn encode_stream(&self, stream: Box<dyn Read + Send>) -> Result<u64, FileError> {
+    fn encode_stream(&self, stream: Box<dyn Read + Send>) -> Result<(u64, Vec<ColumnTree>), FileError> {
         let code = &self.options.code;
         let codec = Arc::new(StripeCodec::new(Arc::clone(code)));
         let full = code.data_cell_count() * self.options.cell_bytes as usize;
@@ -238,9 +252,19 @@ impl Job<'_> {
             (self.progress)(data.len() as u64);
             Ok(())
         };
-        workers::run(|| (self.new_encoder(&codec), Vec::new(), Vec::new()), next, encode, || ())?;
-        Ok(lock(&input).bytes)
+        let shares = workers::run(|| (self.new_encoder(&codec), Vec::new(), Vec::new()), next, encode, || ())?;
+        let bytes = lock(&input).bytes;
+        Ok((bytes, trees(shares.into_iter().map(|(encoder, ..)| encoder))))
     }
+}
+
+/// The hash trees of columns of which each encoder has hashed some stripes.
+fn trees(encoders: impl Iterator<Item = StripeEncoder>) -> Vec<ColumnTree> {
+    let joined = encoders.reduce(|mut joined, other| {
+        joined.join(other);
+        joined
+    });
+    joined.expect("a pool has threads").finish()
 }
 
 /// A stream, of which each thread takes the next stripe.
@@ -324,17 +348,28 @@ impl ColumnWriter {
         Ok(())
     }
 
-    /// Writes the headers and makes the files durable. Returns their names.
-    fn finish(self, header: &ColumnHeader, code: &Code) -> Result<Vec<String>, FileError> {
-        let bytes = Geometry::of(header, code).file_bytes();
-        for (column, (path, file)) in (0..).zip(&self.files) {
-            let header = ColumnHeader { column, ..header.clone() }.to_bytes();
-            file.write_all_at(&header, 0).map_err(FileError::io("writing", path))?;
-            file.set_len(bytes).map_err(FileError::io("writing", path))?;
+    /// Writes the headers and hash trees and makes the files durable. Returns their names.
+    fn finish(self, header: &ColumnHeader, code: &Code, trees: &[ColumnTree]) -> Result<Vec<String>, FileError> {
+        let geometry = Geometry::of(header, code);
+        for ((column, (path, file)), tree) in (0..).zip(&self.files).zip(trees) {
+            let header = ColumnHeader { column, root: tree.root(), ..header.clone() };
+            write_ends(file, &geometry, &header, tree).map_err(FileError::io("writing", path))?;
         }
         sync_all(self.files.iter().map(|(path, file)| (path.as_path(), file)))?;
         Ok((0..self.files.len()).map(super::column_name).collect())
     }
+}
+
+/// Writes what a column file has before and behind its records, and nothing behind that.
+pub(super) fn write_ends(
+    file: &File,
+    geometry: &Geometry,
+    header: &ColumnHeader,
+    tree: &ColumnTree,
+) -> io::Result<()> {
+    file.write_all_at(&header.to_bytes(), 0)?;
+    file.write_all_at(&tree.to_bytes(), geometry.tree_offset())?;
+    file.set_len(geometry.file_bytes())
 }
 
 /// Whether a file has these bytes at a place. What cannot be read is not there.

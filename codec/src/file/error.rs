@@ -154,6 +154,21 @@ pub enum FileError {
         /// What is known of the cause, beginning with a separator; or nothing.
         reason: String,
     },
+    /// A column was made of the others, and is not the one whose root the header of its file has.
+    #[error(
+        "{}: the rebuilt column {column} has the root {}, expected {} as the header there says; nothing was changed",
+        path.display(), blake3::Hash::from_bytes(*.found), blake3::Hash::from_bytes(*.expected)
+    )]
+    Root {
+        /// The file.
+        path: PathBuf,
+        /// The column.
+        column: usize,
+        /// Root of what was made.
+        found: [u8; 32],
+        /// Root in the header.
+        expected: [u8; 32],
+    },
     /// It cannot be told what would have to be repaired.
     #[error("{}: nothing was changed: {problems}", folder.display())]
     NotRepaired {
@@ -199,6 +214,7 @@ impl FileError {
             Self::Unrecoverable { .. } => "unrecoverable",
             Self::Recovered { .. } => "recovered-wrong",
             Self::Etag { .. } => "wrong-etag",
+            Self::Root { .. } => "wrong-root",
             Self::NotRepaired { .. } => "not-repaired",
             Self::StillDamaged { .. } => "still-damaged",
         }
@@ -224,6 +240,7 @@ impl FileError {
             | Self::SeveralVersions { .. }
             | Self::Recovered { .. }
             | Self::Etag { .. }
+            | Self::Root { .. }
             | Self::NotRepaired { .. }
             | Self::StillDamaged { .. } => None,
         }

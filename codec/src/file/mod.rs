@@ -17,6 +17,7 @@ mod staging;
 mod stripe_reader;
 mod survey;
 mod title;
+mod trees;
 mod verify;
 mod workers;
 

@@ -270,7 +270,7 @@ fn check_empty(target: &Path, staging: &Path, resumed: bool) -> Result<(), FileE
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::column::TitleVersion;
+    use crate::column::{ColumnLayout, EtagKind, HASH_BYTES, StoreTag, TitleVersion};
 
     #[test]
     fn a_note_says_what_it_was_told_or_nothing() {
@@ -282,12 +282,17 @@ mod tests {
             cell_bytes: 4096,
             interleave_bytes: 0,
             block_bytes: 512,
+            layout: ColumnLayout::Striped,
+            group_bytes: 1024,
             title: "film".into(),
-            version: TitleVersion { counter: 1, node: 0, random: 7 },
+            version: TitleVersion { counter: 1, node: 0, life: 0, random: 7 },
             title_bytes: 123,
+            etag_kind: EtagKind::Content,
             etag: [0; 16],
             modified_ms: 5,
             media_type: String::new(),
+            store: StoreTag::default(),
+            root: [0; HASH_BYTES],
         };
         let note = Note { modified_ns: 5_000_001, header };
         let bytes = note.to_bytes();

@@ -12,6 +12,7 @@ use rustix::fs::Advice;
 
 use super::damage::{ColumnDamage, Place};
 use super::survey::ColumnFile;
+use super::trees::Trees;
 use super::{FileError, Title};
 use crate::code::{Cell, CellKind};
 use crate::column::{CHECKSUM_BYTES, StripeShape, crc64, crc64_of_xor};
@@ -42,13 +43,15 @@ enum State {
     Unreadable,
     /// Not what its checksum says.
     Wrong,
+    /// What its checksum says, and not what the column's root was made of.
+    Refuted,
     /// As its checksum says, or recovered.
     Sound,
 }
 
 impl State {
     fn is_lost(self) -> bool {
-        matches!(self, Self::Missing | Self::Spared | Self::Unreadable | Self::Wrong)
+        matches!(self, Self::Missing | Self::Spared | Self::Unreadable | Self::Wrong | Self::Refuted)
     }
 }
 
@@ -89,6 +92,7 @@ pub(super) enum Wanted {
 /// Shape: the record of each column as the file has it, cells and checksums.
 pub(super) struct StripeReader<'a> {
     title: &'a Title,
+    trees: &'a Trees,
     /// Columns that are not read as long as the others are good.
     spared: ErasurePattern,
     equations: Vec<Vec<Cell>>,
@@ -99,11 +103,12 @@ pub(super) struct StripeReader<'a> {
 }
 
 impl<'a> StripeReader<'a> {
-    /// Prepares for a title that has stripes.
-    pub(super) fn new(title: &'a Title) -> Self {
+    /// Prepares for a title that has stripes. What is read of whole columns is held against their trees.
+    pub(super) fn new(title: &'a Title, trees: &'a Trees) -> Self {
         let columns = title.columns.len();
         Self {
             title,
+            trees,
             spared: spared(title),
             equations: equations(title.code()),
             shape: title.geometry.stripe(0),
@@ -166,10 +171,42 @@ impl<'a> StripeReader<'a> {
         }
     }
 
-    /// Reads all cells of all columns.
+    /// Reads all cells of all columns, and holds them against the columns' hash trees.
     pub(super) fn read_all(&mut self) {
         for column in 0..self.records.len() {
             self.read_rows(column, 0..self.shape.rows);
+            self.check_hashes(column);
+        }
+    }
+
+    /// Refutes the blocks of groups that have another hash although all checksums in them fit.
+    fn check_hashes(&mut self, column: usize) {
+        let (shape, trees) = (self.shape, self.trees);
+        let Some(tree) = trees.get(column) else { return };
+        let first = shape.column_offset / u64::from(tree.shape().group_bytes());
+        let cells = &self.records[column][..in_memory(shape.cell_offset(shape.rows))];
+        let wrong: Vec<u64> = tree.wrong_groups(first, cells).collect();
+        for group in wrong {
+            let of_group = tree.shape().bytes_of(group..group + 1);
+            let blocks = (0..shape.rows).flat_map(|row| (0..shape.blocks_per_cell()).map(move |block| (row, block)));
+            let overlaps = |(row, block): &(u16, u32)| {
+                let own = shape.column_range(*row, shape.block_range(*block));
+                own.start < of_group.end && of_group.start < own.end
+            };
+            let blocks: Vec<(u16, u32)> = blocks.filter(overlaps).collect();
+            let cell = |row: u16| Cell::new(column, usize::from(row));
+            // One that is damaged explains the hash.
+            if blocks.iter().any(|(row, block)| matches!(self.block(cell(*row), *block).state, State::Wrong | State::Unreadable))
+            {
+                continue;
+            }
+            for (row, block) in blocks {
+                if self.block(cell(row), block).state == State::Sound {
+                    self.block_mut(cell(row), block).state = State::Refuted;
+                    self.damage[column].refuted += 1;
+                    self.damage[column].note(Place { stripe: shape.index, row, block });
+                }
+            }
         }
     }
 

@@ -33,10 +33,10 @@ pub struct Survey {
 /// What was found of a version of a title.
 #[derive(Debug)]
 pub struct SurveyedTitle {
-    /// The header of its column 0, whether or not that was found.
+    /// What the headers have in common ([`ColumnHeader::common`]).
     pub header: ColumnHeader,
-    /// The files, each with the column that its header names.
-    pub files: Vec<(u16, PathBuf)>,
+    /// The files, each with its own header.
+    pub files: Vec<(ColumnHeader, PathBuf)>,
 }
 
 /// An open column file.
@@ -48,6 +48,8 @@ pub(super) struct ColumnFile {
     pub(super) bytes: u64,
     /// The device it is on, by the system's number.
     pub(super) device: u64,
+    /// Its header, where that is sound.
+    pub(super) header: Option<ColumnHeader>,
     /// What is wrong with the file as a whole. Its blocks may be good.
     pub(super) problem: Option<String>,
 }
@@ -77,13 +79,17 @@ impl Survey {
         for path in files {
             match read_header(&path) {
                 Ok(Ok(header)) => {
-                    let column = header.column;
-                    let header = ColumnHeader { column: 0, ..header };
-                    let key = (header.title.clone(), header.version, header.to_bytes().to_vec());
-                    let title = titles.entry(key).or_insert_with(|| SurveyedTitle { header, files: Vec::new() });
-                    title.files.push((column, path));
+                    let common = header.common();
+                    let key = (common.title.clone(), common.version, common.to_bytes().to_vec());
+                    let new = || SurveyedTitle { header: common, files: Vec::new() };
+                    titles.entry(key).or_insert_with(new).files.push((header, path));
                 }
-                Ok(Err(error @ HeaderError::NewerFormat { .. })) => survey.unused.push((path, error.to_string())),
+                Ok(Err(
+                    error @ (HeaderError::NewerFormat { .. }
+                    | HeaderError::UnreleasedFormat { .. }
+                    | HeaderError::Layout { .. }
+                    | HeaderError::EtagKind { .. }),
+                )) => survey.unused.push((path, error.to_string())),
                 Ok(Err(error)) => survey.headless.push((path, error)),
                 Err(error) => survey.unused.push((path, error.to_string())),
             }
@@ -183,7 +189,7 @@ impl Survey {
 impl SurveyedTitle {
     /// Whether there are as many columns as it takes.
     fn is_enough(&self) -> bool {
-        let mut columns: Vec<u16> = self.files.iter().map(|(column, _)| *column).collect();
+        let mut columns: Vec<u16> = self.files.iter().map(|(header, _)| header.column).collect();
         columns.sort_unstable();
         columns.dedup();
         Code::named(&self.header.code).is_ok_and(|code| columns.len() >= code.data_columns())
@@ -209,11 +215,12 @@ fn difference(found: &ColumnHeader, expected: &ColumnHeader) -> String {
     } else {
         let sizes = |header: &ColumnHeader| {
             format!(
-                "{}, {} bytes, cells of {}, blocks of {}, etag {}",
+                "{}, {} bytes, cells of {}, blocks of {}, groups of {}, etag {}",
                 header.code,
                 header.title_bytes,
                 header.cell_bytes,
                 header.block_bytes,
+                header.group_bytes,
                 super::error::hex(&header.etag)
             )
         };
@@ -253,12 +260,12 @@ fn open_title(found: SurveyedTitle, headless: Vec<(PathBuf, HeaderError)>, unuse
     let seals = (0..header.columns).map(|column| Seal::new(&header.title, header.version, column)).collect();
     let codec = Arc::new(StripeCodec::new(code));
     let mut title = Title { header, geometry, codec, columns, seals, unused };
-    for (column, path) in files {
-        title.take(usize::from(column), path, None);
+    for (header, path) in files {
+        title.take(usize::from(header.column), path, Ok(header));
     }
     for (path, error) in headless {
         match identify(&path, &title) {
-            Some(column) => title.take(column, path, Some(error.to_string())),
+            Some(column) => title.take(column, path, Err(error.to_string())),
             None => title.unused.push((path, error.to_string())),
         }
     }
@@ -266,7 +273,7 @@ fn open_title(found: SurveyedTitle, headless: Vec<(PathBuf, HeaderError)>, unuse
 }
 
 impl Title {
-    fn take(&mut self, column: usize, path: PathBuf, problem: Option<String>) {
+    fn take(&mut self, column: usize, path: PathBuf, header: Result<ColumnHeader, String>) {
         let opened = File::open(&path).and_then(|file| Ok((file.metadata()?, file)));
         let (metadata, file) = match opened {
             Ok(opened) => opened,
@@ -275,7 +282,11 @@ impl Title {
         let (found, device) = (metadata.len(), metadata.dev());
         let expected = self.geometry.file_bytes();
         let length = (found != expected).then(|| format!("the file has {found} bytes, expected {expected}"));
-        let mut file = ColumnFile { path, file, bytes: found, device, problem: problem.or(length) };
+        let (header, problem) = match header {
+            Ok(header) => (Some(header), length),
+            Err(problem) => (None, Some(problem)),
+        };
+        let mut file = ColumnFile { path, file, bytes: found, device, header, problem };
         if let Some(taken) = &mut self.columns[column] {
             if taken.problem.is_some() && file.problem.is_none() {
                 std::mem::swap(taken, &mut file);

@@ -24,7 +24,7 @@ pub struct Title {
 }
 
 impl Title {
-    /// What the headers say; `column` is 0.
+    /// What the headers have in common ([`ColumnHeader::common`]).
     pub fn header(&self) -> &ColumnHeader {
         &self.header
     }

@@ -9,18 +9,20 @@ use std::sync::OnceLock;
 use super::content_hash::{ContentHash, StripeHasher};
 use super::damage::ColumnDamage;
 use super::decode::correct;
+use super::encode::write_ends;
 use super::staging::{hold, is_part, open_part, part_of, sync_all, sync_folder, write_behind};
 use super::stripe_reader::{StripeReader, Wanted};
-use super::survey::Survey;
+use super::survey::{ColumnFile, Survey};
+use super::trees::Trees;
 use super::workers;
 use super::{FileError, Progress, Title, column_name};
-use crate::column::{ColumnHeader, Geometry, Seal};
+use crate::column::{ColumnBuilder, ColumnHeader, ColumnTree};
 use crate::integrity::Locator;
 
 /// How a column of a folder is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ColumnState {
-    /// There, and every block as its checksum says.
+    /// There, and every block as its checksum and the column's root say.
     Ok,
     /// Not there.
     Missing,
@@ -31,7 +33,7 @@ pub enum ColumnState {
 /// How the columns of a folder are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
-    /// The header of column 0.
+    /// What the headers have in common ([`ColumnHeader::common`]).
     pub header: ColumnHeader,
     /// How each column is, by index.
     pub columns: Vec<ColumnState>,
@@ -66,10 +68,11 @@ impl Report {
 
 /// Says what is wrong with the blocks of a column.
 pub(super) fn describe(damage: &ColumnDamage) -> String {
-    let ColumnDamage { blocks, checksums, unreadable, silent, first } = damage;
+    let ColumnDamage { blocks, checksums, refuted, unreadable, silent, first } = damage;
     let counted = [
         (blocks - checksums, "damaged blocks"),
         (*checksums, "damaged checksums of blocks that agree with the other columns"),
+        (*refuted, "blocks whose checksums fit, and of which the column's root was not made"),
         (*unreadable, "unreadable blocks"),
         (*silent, "stripes silently wrong: their checksums fit, the other columns say otherwise"),
     ];
@@ -128,11 +131,16 @@ struct Share<'a> {
     /// The first stripe in which something is lost and the rest contradicts itself.
     contradicted: Option<u64>,
     hashed: bool,
+    /// Of the columns that are written anew.
+    builders: Vec<ColumnBuilder>,
 }
 
 /// What came of reading all columns.
 struct Findings {
     damage: Vec<ColumnDamage>,
+    trees: Trees,
+    /// Of the columns that were written anew.
+    made: Vec<ColumnTree>,
     unlocated: Option<u64>,
     contradicted: Option<u64>,
     /// The first stripe of which no file has a byte, where there is one.
@@ -141,10 +149,11 @@ struct Findings {
     etag: Option<[u8; 16]>,
 }
 
-/// Reads all stripes of all columns, and checks every block and the columns against each other. `mend` recovers what is
+/// Reads all stripes of all columns, and checks every block, the columns' roots, and the columns against each other. `mend` recovers what is
 /// lost and is told of each stripe that is whole then; without it what is lost stays so.
 fn read_all(title: &Title, mend: Option<&Mend<'_>>, progress: Progress<'_>) -> Result<Findings, FileError> {
     let hash = ContentHash::default();
+    let trees = Trees::read(title);
     let locator = OnceLock::new();
     let read = |share: &mut Share<'_>, index: u64| {
         let reader = &mut share.reader;
@@ -173,12 +182,16 @@ fn read_all(title: &Title, mend: Option<&Mend<'_>>, progress: Progress<'_>) -> R
             share.hashed = false;
         }
         if let Some(mend) = mend {
-            mend.write(reader)?;
+            mend.write(reader, &mut share.builders)?;
         }
         progress(shape.data_bytes);
         Ok(())
     };
-    let new = || Share { reader: StripeReader::new(title), unlocated: None, contradicted: None, hashed: true };
+    let builders = mend.map(Mend::builders).unwrap_or_default();
+    let new = || {
+        let reader = StripeReader::new(title, &trees);
+        Share { reader, unlocated: None, contradicted: None, hashed: true, builders: builders.clone() }
+    };
     // What no file has a byte of is found once: a repair fails there.
     let reached = title.stripes_reached();
     let is_reached = reached == title.geometry.stripe_count();
@@ -191,18 +204,30 @@ fn read_all(title: &Title, mend: Option<&Mend<'_>>, progress: Progress<'_>) -> R
         }
     }
     let hashed = is_reached && shares.iter().all(|share| share.hashed);
+    let unlocated = shares.iter().filter_map(|share| share.unlocated).min();
+    let contradicted = shares.iter().filter_map(|share| share.contradicted).min();
+    let mut joined = builders;
+    for share in shares {
+        joined.iter_mut().zip(share.builders).for_each(|(joined, builder)| joined.join(builder));
+    }
     Ok(Findings {
         damage,
+        trees,
+        made: joined.into_iter().map(ColumnBuilder::finish).collect(),
         absent: (!is_reached).then_some(reached),
-        unlocated: shares.iter().filter_map(|share| share.unlocated).min(),
-        contradicted: shares.iter().filter_map(|share| share.contradicted).min(),
+        unlocated,
+        contradicted,
         etag: if hashed { hash.etag(title.header.title_bytes) } else { None },
     })
 }
 
 fn report(folder: &Path, opened: &Folder, findings: &Findings) -> Report {
     let title = &opened.title;
-    let mut columns: Vec<ColumnState> = (0..title.columns.len()).map(|column| named(folder, title, column)).collect();
+    let of_column = |column: usize| match (named(folder, title, column), findings.trees.problem(column)) {
+        (ColumnState::Ok, Some(problem)) => ColumnState::Damaged(problem.to_owned()),
+        (state, _) => state,
+    };
+    let mut columns: Vec<ColumnState> = (0..title.columns.len()).map(of_column).collect();
     for (state, damage) in columns.iter_mut().zip(&findings.damage).filter(|(_, damage)| !damage.is_none()) {
         let blocks = describe(damage);
         *state = match state {
@@ -238,7 +263,7 @@ fn report(folder: &Path, opened: &Folder, findings: &Findings) -> Report {
 }
 
 /// Looks at every column of a folder that [`encode`](super::encode) made: whether it is there under its name, every block
-/// is as its checksum says, the columns agree with each other, and the content has the hash that the headers say.
+/// is as its checksum and the root in its header say, the columns agree with each other, and the content has the hash that the headers say.
 /// `progress` is told how many more bytes of the content are looked at.
 ///
 /// # Errors
@@ -265,7 +290,8 @@ pub struct Repaired {
 /// Writes the columns of a folder that are missing or damaged anew, under their names, and verifies all of them then.
 ///
 /// A file that has the name of a column and holds something else is replaced. A column that is silently wrong is
-/// corrected when the content then has the hash that the headers say. Files are replaced once all that replaces them is
+/// corrected when the content then has the hash that the headers say. A column whose header is sound comes out with the
+/// root that it says. Files are replaced once all that replaces them is
 /// durable. `progress` is told how many more bytes of the content are done; they are read up to three times.
 ///
 /// # Errors
@@ -312,7 +338,8 @@ fn repair_once(folder: &Path, ignore_etag: bool, progress: Progress<'_>) -> Resu
     let mend = Mend::new(folder, title, &columns)?;
     let mended = read_all(title, Some(&mend), progress)?;
     check_etag(title, &mended, ignore_etag)?;
-    mend.publish()?;
+    mend.check_roots(&mended.made)?;
+    mend.publish(&mended.made)?;
     sync_folder(folder)?;
     let after = verify(folder, progress)?;
     Ok(Repaired { before, after, columns })
@@ -374,32 +401,48 @@ impl<'a> Mend<'a> {
         Ok(Self { title, files: columns.iter().map(open).collect::<Result<_, FileError>>()? })
     }
 
+    /// What makes the records and hash trees of the columns.
+    fn builders(&self) -> Vec<ColumnBuilder> {
+        let Title { seals, header, .. } = self.title;
+        self.files.iter().map(|file| ColumnBuilder::new(seals[file.column], header.group_bytes)).collect()
+    }
+
     /// Writes the records of a stripe that is whole.
-    fn write(&self, reader: &mut StripeReader<'_>) -> Result<(), FileError> {
+    fn write(&self, reader: &mut StripeReader<'_>, builders: &mut [ColumnBuilder]) -> Result<(), FileError> {
         let shape = *reader.shape();
-        for MendedFile { column, part, file, .. } in &self.files {
+        for (MendedFile { column, part, file, .. }, builder) in self.files.iter().zip(builders) {
             let record = reader.record_mut(*column);
-            crate::column::seal_record(&shape, self.seal(*column), shape.index, record);
+            builder.complete(&shape, record);
             file.write_all_at(record, shape.record_offset).map_err(FileError::io("writing", part))?;
             write_behind(file, shape.index, shape.record_offset, record.len() as u64);
         }
         Ok(())
     }
 
-    fn seal(&self, column: usize) -> Seal {
-        self.title.seals[column]
+    /// The header of a column's file as it was found, where it is sound.
+    fn earlier(&self, column: usize) -> Option<&ColumnHeader> {
+        self.title.columns[column].as_ref().and_then(|file: &ColumnFile| file.header.as_ref())
+    }
+
+    /// Checks that each column came out with the root that its header says, where that has survived.
+    fn check_roots(&self, trees: &[ColumnTree]) -> Result<(), FileError> {
+        for (file, tree) in self.files.iter().zip(trees) {
+            let (column, found) = (file.column, tree.root());
+            if let Some(earlier) = self.earlier(column).filter(|earlier| earlier.root != found) {
+                let path = self.title.path(column).unwrap_or(&file.path).to_owned();
+                return Err(FileError::Root { path, column, found, expected: earlier.root });
+            }
+        }
+        Ok(())
     }
 
     /// Makes all of them durable, then gives them their names.
-    fn publish(&self) -> Result<(), FileError> {
-        let bytes = Geometry::of(&self.title.header, self.title.code()).file_bytes();
-        for (MendedFile { part, file, .. }, column) in self.files.iter().zip(self.numbers()) {
-            let header = ColumnHeader { column, ..self.title.header.clone() }.to_bytes();
-            let write = || {
-                file.write_all_at(&header, 0)?;
-                file.set_len(bytes)
-            };
-            write().map_err(FileError::io("writing", part))?;
+    fn publish(&self, trees: &[ColumnTree]) -> Result<(), FileError> {
+        let Title { header, geometry, .. } = self.title;
+        for ((MendedFile { column, part, file, .. }, number), tree) in self.files.iter().zip(self.numbers()).zip(trees) {
+            let store = self.earlier(*column).map(|earlier| earlier.store).unwrap_or_default();
+            let header = ColumnHeader { column: number, store, root: tree.root(), ..header.clone() };
+            write_ends(file, geometry, &header, tree).map_err(FileError::io("writing", part))?;
         }
         sync_all(self.files.iter().map(|file| (file.part.as_path(), &file.file)))?;
         for MendedFile { path, part, .. } in &self.files {

@@ -25,6 +25,12 @@ pub trait Disk: Send + Sync + core::fmt::Debug {
     /// Those of the file system.
     fn open(&self, path: &str) -> io::Result<Self::File>;
 
+    /// Opens a file for reading and writing; its bytes stay.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    fn edit(&self, path: &str) -> io::Result<Self::File>;
+
     /// Length of the file in bytes.
     ///
     /// # Errors
@@ -133,6 +139,10 @@ impl Disk for SystemDisk {
 
     fn open(&self, path: &str) -> io::Result<File> {
         File::open(self.root.join(path))
+    }
+
+    fn edit(&self, path: &str) -> io::Result<File> {
+        OpenOptions::new().read(true).write(true).open(self.root.join(path))
     }
 
     fn len(&self, file: &File) -> io::Result<u64> {

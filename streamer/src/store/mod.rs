@@ -8,6 +8,7 @@
 mod column;
 mod disk;
 mod index;
+pub mod ledger;
 mod marks;
 mod names;
 mod record;

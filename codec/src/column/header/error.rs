@@ -22,12 +22,36 @@ pub enum HeaderError {
         found: [u8; 8],
     },
     /// Written by a later program.
-    #[error("column file of format {found}; this program reads formats 1 to {supported}")]
+    #[error("column file of format {found}; this program reads format {supported}")]
     NewerFormat {
         /// Format of the file.
         found: u32,
         /// Newest format that can be read.
         supported: u32,
+    },
+    /// Written before the first release.
+    #[error("column file of format {found}, expected {expected}; format {found} was of before the first release")]
+    UnreleasedFormat {
+        /// Format of the file.
+        found: u32,
+        /// The format that is read.
+        expected: u32,
+    },
+    /// An order of cells that later programs know.
+    #[error("layout {found}{} is not known to this release, expected {expected} (striped)", layout_name(*.found))]
+    Layout {
+        /// The number of the layout.
+        found: u16,
+        /// The number of the only one that is known.
+        expected: u16,
+    },
+    /// An entity tag of something that later programs know.
+    #[error("an etag of kind {found}{} is not known to this release, expected {expected} (of the content)", etag_name(*.found))]
+    EtagKind {
+        /// The number of the kind.
+        found: u8,
+        /// The number of the only one that is known.
+        expected: u8,
     },
     /// Damaged.
     #[error("header checksum {stored:#018x} expected, {computed:#018x} found")]
@@ -118,4 +142,14 @@ pub enum HeaderError {
         /// The longest allowed.
         max: u64,
     },
+}
+
+/// The name of a layout that is reserved.
+fn layout_name(number: u16) -> &'static str {
+    if number == 1 { " (column by column)" } else { "" }
+}
+
+/// The name of a kind of etag that is reserved.
+fn etag_name(number: u8) -> &'static str {
+    if number == 1 { " (list)" } else { "" }
 }

@@ -15,11 +15,10 @@ impl Writer {
         self.at += field.len();
     }
 
-    /// Puts a text of at most `max` bytes, which is at most 255.
-    pub(super) fn put_text(&mut self, text: &str, max: usize) {
-        let field_end = self.at + 1 + max;
-        let [length, ..] = text.len().to_le_bytes();
-        self.put(&[length]);
+    /// Puts a text of at most `max` bytes, whose length takes `N`.
+    pub(super) fn put_text<const N: usize>(&mut self, text: &str, max: usize) {
+        let field_end = self.at + N + max;
+        self.put(&text.len().to_le_bytes()[..N]);
         self.put(text.as_bytes());
         self.at = field_end;
     }
@@ -48,9 +47,15 @@ impl Reader<'_> {
         }
     }
 
-    pub(super) fn text(&mut self, field: &'static str, max: usize) -> Result<String, HeaderError> {
-        let [length] = self.take();
-        let length = usize::from(length);
+    /// Takes a text of at most `max` bytes, whose length takes `N`.
+    pub(super) fn text<const N: usize>(
+        &mut self,
+        field: &'static str,
+        max: usize,
+    ) -> Result<String, HeaderError> {
+        let mut length = [0; size_of::<usize>()];
+        length[..N].copy_from_slice(&self.take::<N>());
+        let length = usize::from_le_bytes(length);
         if length > max {
             return Err(HeaderError::TooLong { field, found: length, max });
         }

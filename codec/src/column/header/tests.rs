@@ -13,11 +13,21 @@ fn header() -> ColumnHeader {
         interleave_bytes: 0,
         block_bytes: 16384,
         title: "Der Himmel über Berlin.mp4".into(),
-        version: TitleVersion { counter: 0x0102_0304_0506_0708, node: 0x1112_1314, random: u64::MAX },
+        layout: ColumnLayout::Striped,
+        group_bytes: 8192,
+        version: TitleVersion {
+            counter: 0x0102_0304_0506_0708,
+            node: 0x1112_1314,
+            life: 0x2122_2324,
+            random: 0x3132_3334,
+        },
         title_bytes: 123_456_789,
+        etag_kind: EtagKind::Content,
         etag: *b"0123456789abcdef",
         modified_ms: 946_684_800_000,
         media_type: "video/mp4".into(),
+        store: StoreTag { node: 0x4142_4344, store: 0x5152_5354 },
+        root: *b"the root of all the cells' bytes",
     }
 }
 
@@ -38,7 +48,7 @@ fn refusal(at: usize, bytes: &[u8]) -> HeaderError {
 #[test]
 fn written_and_read_again() {
     let mut longest = header();
-    longest.title = "t".repeat(255);
+    longest.title = "ä".repeat(512);
     longest.media_type = "m".repeat(127);
     let mut shortest = header();
     shortest.title.clear();
@@ -54,17 +64,22 @@ fn written_and_read_again() {
 #[test]
 fn fields_lie_where_the_diagram_says() {
     let bytes = header().to_bytes();
-    assert_eq!(&bytes[..24], b"RAINCOL\0\x01\0\0\0\0\x04\0\0\x06\0\x03\0\x05\0\0\0");
+    assert_eq!(&bytes[..24], b"RAINCOL\0\x02\0\0\0\0\x08\0\0\x06\0\x03\0\x05\0\0\0");
+    assert_eq!(&bytes[36..40], &8192_u32.to_le_bytes());
     assert_eq!(&bytes[40..48], &123_456_789_u64.to_le_bytes());
     assert_eq!(&bytes[48..60], &[8, 7, 6, 5, 4, 3, 2, 1, 0x14, 0x13, 0x12, 0x11]);
-    assert_eq!(&bytes[80..105], b"0123456789abcdef\x08b-code:6");
-    assert_eq!(&bytes[128..138], b"\x09video/mp4");
-    assert_eq!(&bytes[256..261], b"\x1bDer ");
+    assert_eq!(&bytes[60..68], &[0x24, 0x23, 0x22, 0x21, 0x34, 0x33, 0x32, 0x31]);
+    assert_eq!(&bytes[68..77], &[0x44, 0x43, 0x42, 0x41, 0x54, 0x53, 0x52, 0x51, 0]);
+    assert_eq!(&bytes[80..96], b"0123456789abcdef");
+    assert_eq!(&bytes[96..104], &946_684_800_000_u64.to_le_bytes());
+    assert_eq!(&bytes[128..169], b"the root of all the cells' bytes\x08b-code:6");
+    assert_eq!(&bytes[192..202], b"\x09video/mp4");
+    assert_eq!(&bytes[320..326], b"\x1b\0Der ");
 }
 
 #[test]
 fn too_short() {
-    for found in [0, 8, HEADER_BYTES - 1] {
+    for found in [0, 8, 11, 12, HEADER_BYTES - 1] {
         let error = HeaderError::TooShort { expected: HEADER_BYTES, found };
         assert_eq!(ColumnHeader::parse(&header().to_bytes()[..found]), Err(error));
     }
@@ -78,8 +93,38 @@ fn wrong_magic() {
 #[test]
 fn newer_format_is_told_from_damage() {
     let mut bytes = header().to_bytes();
-    bytes[8] = 2;
-    assert_eq!(ColumnHeader::parse(&bytes), Err(HeaderError::NewerFormat { found: 2, supported: 1 }));
+    bytes[8] = 3;
+    assert_eq!(ColumnHeader::parse(&bytes), Err(HeaderError::NewerFormat { found: 3, supported: 2 }));
+}
+
+#[test]
+fn the_format_of_before_the_first_release_is_refused_by_name() {
+    let mut bytes = header().to_bytes();
+    bytes[8] = 1;
+    let error = HeaderError::UnreleasedFormat { found: 1, expected: 2 };
+    assert_eq!(error.to_string(), "column file of format 1, expected 2; format 1 was of before the first release");
+    // However short it is, and whatever its checksum says.
+    for length in [12, 1024, HEADER_BYTES] {
+        assert_eq!(ColumnHeader::parse(&bytes[..length]), Err(error.clone()));
+    }
+}
+
+#[test]
+fn what_later_releases_may_know_is_refused_by_name() {
+    let layout = HeaderError::Layout { found: 1, expected: 0 };
+    assert_eq!(
+        layout.to_string(),
+        "layout 1 (column by column) is not known to this release, expected 0 (striped)"
+    );
+    assert_eq!(refusal(22, &[1, 0]), layout);
+    assert_eq!(refusal(22, &[0, 2]), HeaderError::Layout { found: 512, expected: 0 });
+    let kind = HeaderError::EtagKind { found: 1, expected: 0 };
+    assert_eq!(
+        kind.to_string(),
+        "an etag of kind 1 (list) is not known to this release, expected 0 (of the content)"
+    );
+    assert_eq!(refusal(76, &[1]), kind);
+    assert_eq!(refusal(76, &[200]), HeaderError::EtagKind { found: 200, expected: 0 });
 }
 
 #[test]
@@ -103,27 +148,29 @@ fn every_single_bit_is_under_the_checksum() {
 #[test]
 fn fixed_numbers() {
     let fixed = |field, expected, found| HeaderError::Fixed { field, expected, found };
-    assert_eq!(refusal(8, &[0; 4]), fixed("format version", 1, 0));
-    assert_eq!(refusal(12, &[0, 8, 0, 0]), fixed("header length", 1024, 2048));
+    assert_eq!(refusal(8, &[0; 4]), fixed("format version", 2, 0));
+    assert_eq!(refusal(12, &[0, 4, 0, 0]), fixed("header length", 2048, 1024));
     assert_eq!(refusal(28, &[64, 0, 0, 0]), fixed("interleave_bytes", 0, 64));
 }
 
 #[test]
 fn bytes_that_must_be_zero() {
-    for offset in [22, 36, 39, 60, 96 + 9, 127, 255, 511, 512, HEADER_BYTES - CHECKSUM_BYTES - 1] {
+    for offset in [77, 79, 104, 127, 160 + 9, 191, 319, 1345, 1346, HEADER_BYTES - CHECKSUM_BYTES - 1] {
         assert_eq!(refusal(offset, &[7]), HeaderError::NotZero { offset, found: 7 });
     }
 }
 
 #[test]
 fn texts() {
-    assert_eq!(refusal(96, &[32]), HeaderError::TooLong { field: "code", found: 32, max: 31 });
-    assert_eq!(refusal(128, &[128]), HeaderError::TooLong { field: "media type", found: 128, max: 127 });
-    assert_eq!(refusal(257, &[b'D', 0xff]), HeaderError::NotUtf8 { field: "title", valid_bytes: 1 });
-    assert!(matches!(refusal(97, b"c"), HeaderError::Code(CodeError::Family { .. })));
+    assert_eq!(refusal(160, &[32]), HeaderError::TooLong { field: "code", found: 32, max: 31 });
+    assert_eq!(refusal(192, &[128]), HeaderError::TooLong { field: "media type", found: 128, max: 127 });
+    assert_eq!(refusal(322, &[b'D', 0xff]), HeaderError::NotUtf8 { field: "title", valid_bytes: 1 });
+    assert!(matches!(refusal(161, b"c"), HeaderError::Code(CodeError::Family { .. })));
     let mut long = header();
-    long.title = "t".repeat(256);
-    assert_eq!(long.validate(), Err(HeaderError::TooLong { field: "title", found: 256, max: 255 }));
+    long.title = "t".repeat(1025);
+    let error = HeaderError::TooLong { field: "title", found: 1025, max: 1024 };
+    assert_eq!(long.validate(), Err(error.clone()));
+    assert_eq!(refusal(320, &[1, 4]), error);
 }
 
 #[test]
@@ -144,6 +191,10 @@ fn sizes_of_cells_blocks_and_title() {
     for found in [0_u32, 256, 1000, 32 << 20] {
         let error = HeaderError::Size { field: "block_bytes", found, min: 512, max: 16 << 20 };
         assert_eq!(refusal(32, &found.to_le_bytes()), error);
+    }
+    for found in [0_u32, 512, 1025, 131_072] {
+        let error = HeaderError::Size { field: "group_bytes", found, min: 1024, max: 65536 };
+        assert_eq!(refusal(36, &found.to_le_bytes()), error);
     }
     let found = (1_u64 << 60) + 1;
     assert_eq!(refusal(40, &found.to_le_bytes()), HeaderError::TitleBytes { found, max: 1 << 60 });
