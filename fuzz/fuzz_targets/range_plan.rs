@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use rain_codec::{Cell, Code, ErasurePattern, Geometry, StripeCodec};
-use rain_streamer::fetch::{Gather, Piece, pieces};
+use rain_fetch::{Gather, Piece, pieces};
 
 /// Codes with more rows are left out: one case would take seconds.
 const CODES: [&str; 8] = ["b-code:4", "b-code:5", "b-code:6", "b-code:13", "x-code:5", "x-code:7", "rs:4+2", "rs:6+3"];

@@ -12,8 +12,7 @@ use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use rain_codec::column::{CHECKSUM_BYTES, HEADER_BYTES};
 use rain_codec::{Cell, Code, ErasurePattern, Geometry, Seal, StripeCodec, StripeEncoder, TitleVersion};
-use rain_streamer::column_read::ColumnRead;
-use rain_streamer::fetch::{Arrival, Arrivals, Gather, Piece, Rope, assemble, pieces};
+use rain_fetch::{Arrival, Arrivals, ColumnRead, Gather, Piece, Rope, assemble, pieces};
 
 const CODES: [&str; 7] = ["b-code:4", "b-code:5", "b-code:8", "x-code:5", "x-code:7", "rs:4+2", "rs:3+3"];
 const TITLE: &str = "film";

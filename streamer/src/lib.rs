@@ -1,11 +1,9 @@
 //! The world of RAIN: disks, sockets, players, people. The program `rain` is a thin front of this crate.
 #![forbid(unsafe_code)]
 
-pub mod column_read;
 pub mod command;
 pub mod config;
 pub mod demo;
-pub mod fetch;
 pub mod http;
 pub mod node;
 pub mod peer;

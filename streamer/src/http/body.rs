@@ -63,7 +63,7 @@ impl Future for Fetch {
 pub(crate) struct TitleBody {
     delivery: Arc<Delivery>,
     /// Pieces that are not fetched yet.
-    pieces: VecDeque<crate::fetch::Piece>,
+    pieces: VecDeque<rain_fetch::Piece>,
     fetches: FuturesOrdered<Fetch>,
     /// Bytes of the fetches under way.
     under_way: u64,

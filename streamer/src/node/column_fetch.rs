@@ -2,7 +2,6 @@
 //! byte at which it stopped.
 
 use super::Node;
-use crate::fetch::{Damage, Rope};
 use crate::peer::paths::Outstanding;
 use crate::peer::{PeerError, TurnRequest};
 use crate::store::ColumnError;
@@ -16,6 +15,7 @@ use http_body_util::BodyExt;
 use hyper::Method;
 use hyper::body::Incoming;
 use rain_cluster::NodeId;
+use rain_fetch::{Damage, Rope};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -170,12 +170,12 @@ impl Node {
     }
 
     /// Uses the pace of a node.
-    pub(super) fn pace<T>(&self, node: NodeId, use_it: impl FnOnce(&mut crate::fetch::Pace) -> T) -> T {
+    pub(super) fn pace<T>(&self, node: NodeId, use_it: impl FnOnce(&mut rain_fetch::Pace) -> T) -> T {
         use_it(&mut self.paces[node.0 as usize].lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Uses the budget for hedges.
-    pub(super) fn hedges<T>(&self, use_it: impl FnOnce(&mut crate::fetch::HedgeBudget) -> T) -> T {
+    pub(super) fn hedges<T>(&self, use_it: impl FnOnce(&mut rain_fetch::HedgeBudget) -> T) -> T {
         let hedges: &Mutex<_> = &self.hedges;
         use_it(&mut hedges.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -20,9 +20,7 @@ pub use titles::{ColumnReport, ColumnState, TitleReport};
 pub(crate) use titles::{Look, etag_text};
 pub use write::{Precondition, WriteError, Written};
 
-use crate::column_read::ColumnRead;
 use crate::config::Config;
-use crate::fetch::{HedgeBudget, Pace};
 use crate::peer::Peers;
 use crate::peer::auth::Verifier;
 use crate::store::{ColumnError, OpenError, Store, SystemDisk, UploadError};
@@ -30,6 +28,7 @@ use bytes::Bytes;
 use core::time::Duration;
 use rain_cluster::{NodeId, Placement, Reply, Request, Time, Version};
 use rain_codec::{Code, CodeError, StripeCodec};
+use rain_fetch::{ColumnRead, HedgeBudget, Pace};
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -3,8 +3,6 @@
 use super::column_fetch::{ColumnAsk, Failure, PROGRESS, Progress};
 use super::drive::Drive;
 use super::{Node, ReadLog};
-use crate::column_read::ColumnRead;
-use crate::fetch::{Arrival, Arrivals, Gather, Piece, Plan, Rope, TooFewColumns, assemble, pieces, recover};
 use crate::peer::PeerError;
 use crate::store::title_version;
 use crate::title;
@@ -18,6 +16,7 @@ use rain_cluster::catalog::{Resolution, Resolve};
 use rain_cluster::{ColumnStatus, Content, Manifest, NodeId, Placement, Version};
 use rain_codec::column::{CHECKSUM_BYTES, Geometry, Seal, StripeShape};
 use rain_codec::{Cell, CodeError, ErasurePattern, StripeCodec};
+use rain_fetch::{Arrival, Arrivals, ColumnRead, Gather, Piece, Plan, Rope, TooFewColumns, assemble, pieces, recover};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::task::block_in_place;

@@ -4,13 +4,13 @@
 use super::Node;
 use super::ReadError;
 use super::read::{Delivery, RETURN};
-use crate::fetch::Piece;
 use crate::store::title_version;
 use core::time::Duration;
 use futures_util::future::join_all;
 use rain_cluster::{ColumnStatus, Manifest, NodeId, Placement, Reply, Request};
 use rain_codec::column::{CHECKSUM_BYTES, Seal, StripeShape};
 use rain_codec::{Cell, ErasurePattern};
+use rain_fetch::Piece;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};

@@ -4,9 +4,9 @@
 //! whoever sends them.
 
 use super::paths::Paths;
-use crate::fetch::Window;
 use core::time::Duration;
 use rain_cluster::NodeId;
+use rain_fetch::Window;
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -2,7 +2,6 @@
 
 use super::PEER_BODY_BYTES_MAX;
 use super::auth::{AUTH_HEADER, AuthError, SESSION_HEADER};
-use crate::column_read::ColumnRead;
 use crate::node::{Look, Node};
 use crate::store::{ColumnError, UploadError};
 use crate::title;
@@ -16,6 +15,7 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rain_cluster::Version;
+use rain_fetch::ColumnRead;
 use serde::Serialize;
 use std::convert::Infallible;
 use std::io;

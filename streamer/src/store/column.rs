@@ -2,12 +2,12 @@
 
 use super::names::{FileKind, FileName, TitleHash};
 use super::{Disk, Store, lock, title_version};
-use crate::column_read::ColumnRead;
 use rain_cluster::{Content, Manifest, NodeId, Time, Version};
 use rain_codec::Code;
 use rain_codec::column::{
     CHECKSUM_BYTES, ColumnHeader, Geometry, HEADER_BYTES, HeaderError, Seal, StripeShape, TitleVersion,
 };
+use rain_fetch::ColumnRead;
 use std::io;
 
 /// The disk could not do it, on every Linux.

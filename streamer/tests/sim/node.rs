@@ -11,7 +11,7 @@ use rain_codec::column::{Geometry, StripeEncoder};
 use rain_codec::schedule::ErasurePattern;
 use rain_codec::stripe::StripeCodec;
 use rain_codec::{Cell, Code};
-use rain_streamer::column_read::ColumnRead;
+use rain_fetch::ColumnRead;
 use rain_streamer::store::{DecideError, Decision, OpenError, Overdue, Store, title_version};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;

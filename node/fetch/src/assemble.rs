@@ -1,7 +1,6 @@
 //! From the columns of a piece to the bytes of the title.
 
-use super::{Piece, Plan, Rope};
-use crate::column_read::ColumnRead;
+use super::{ColumnRead, Piece, Plan, Rope};
 use bytes::Bytes;
 use core::ops::Range;
 use rain_codec::column::{CHECKSUM_BYTES, Crc64, Geometry, Seal, StripeShape, crc64, crc64_of_xor};

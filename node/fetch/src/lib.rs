@@ -4,9 +4,11 @@
 //! is well, else whatever the codec needs to recover those of the columns that are lost. Answers are verified block by
 //! block against their seals before anything is delivered; a decoded block against the checksum that follows from those
 //! of its sources.
+#![forbid(unsafe_code)]
 
 mod assemble;
 mod budget;
+mod column_read;
 mod gather;
 mod pace;
 mod piece;
@@ -16,6 +18,7 @@ mod window;
 
 pub use assemble::{Arrival, Arrivals, Damage, assemble, recover};
 pub use budget::HedgeBudget;
+pub use column_read::ColumnRead;
 pub use gather::{Alternative, Gather};
 pub use pace::Pace;
 pub use piece::{Piece, pieces};
