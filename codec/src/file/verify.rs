@@ -441,7 +441,8 @@ impl<'a> Mend<'a> {
     /// Makes all of them durable, then gives them their names.
     fn publish(&self, trees: &[ColumnTree]) -> Result<(), FileError> {
         let Title { header, geometry, .. } = self.title;
-        for ((MendedFile { column, part, file, .. }, number), tree) in self.files.iter().zip(self.numbers()).zip(trees) {
+        for ((MendedFile { column, part, file, .. }, number), tree) in self.files.iter().zip(self.numbers()).zip(trees)
+        {
             let store = self.earlier(*column).map(|earlier| earlier.store).unwrap_or_default();
             let header = ColumnHeader { column: number, store, root: tree.root(), ..header.clone() };
             write_ends(file, geometry, &header, tree).map_err(FileError::io("writing", part))?;

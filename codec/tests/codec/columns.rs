@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::families::small;
 use rain_codec::column::{
-    ColumnBuilder, ColumnHasher, ColumnLayout, ColumnTree, DEFAULT_BLOCK_BYTES, EtagKind, HEADER_BYTES, StoreTag, crc64,
-    crc64_of_xor, default_cell_bytes, default_group_bytes, verify_groups,
+    ColumnBuilder, ColumnHasher, ColumnLayout, ColumnTree, DEFAULT_BLOCK_BYTES, EtagKind, HEADER_BYTES, StoreTag,
+    crc64, crc64_of_xor, default_cell_bytes, default_group_bytes, verify_groups,
 };
 use rain_codec::{Cell, CellKind, Code, ColumnHeader, Geometry, Seal, StripeCodec, StripeEncoder, TitleVersion};
 
@@ -65,8 +65,7 @@ pub(super) fn column_files(codec: &Arc<StripeCodec>, header: &ColumnHeader, cont
         }
     }
     for ((column, file), tree) in (0..).zip(&mut files).zip(encoder.finish()) {
-        file[..HEADER_BYTES]
-            .copy_from_slice(&ColumnHeader { column, root: tree.root(), ..header.clone() }.to_bytes());
+        file[..HEADER_BYTES].copy_from_slice(&ColumnHeader { column, root: tree.root(), ..header.clone() }.to_bytes());
         file.extend(tree.to_bytes());
     }
     files

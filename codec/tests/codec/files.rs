@@ -370,9 +370,12 @@ fn a_silently_wrong_column_is_found_and_corrected() {
 /// Checksums that fit wrong bytes: the column's root tells, where the other columns could not.
 #[test]
 fn a_column_that_is_not_what_its_root_says_is_named_and_repaired() {
-    for (name, wrong, lost) in
-        [("b-code:4", vec![1], vec![]), ("b-code:4", vec![0, 2], vec![]), ("b-code:6", vec![2], vec![5]), ("rs:3+1", vec![0], vec![])]
-    {
+    for (name, wrong, lost) in [
+        ("b-code:4", vec![1], vec![]),
+        ("b-code:4", vec![0, 2], vec![]),
+        ("b-code:6", vec![2], vec![5]),
+        ("rs:3+1", vec![0], vec![]),
+    ] {
         let made = Encoding::of(name, 120_000);
         let columns = Code::named(name).unwrap().columns();
         let originals: Vec<Vec<u8>> = (0..columns).map(|column| fs::read(made.column(column)).unwrap()).collect();
@@ -387,7 +390,8 @@ fn a_column_that_is_not_what_its_root_says_is_named_and_repaired() {
         for &column in &wrong {
             let ColumnState::Damaged(reason) = &report.columns[column] else { panic!("{name} {column}") };
             // All blocks under the hash; which of them is wrong cannot be told by it.
-            let told = "blocks whose checksums fit, and of which the column's root was not made: 8; the first in stripe 1";
+            let told =
+                "blocks whose checksums fit, and of which the column's root was not made: 8; the first in stripe 1";
             assert!(reason.starts_with(told), "{name} {column}: {reason}");
         }
         made.decoded();

@@ -97,8 +97,7 @@ pub(super) fn inspect<D: Disk>(disk: &D, name: FileName, column: u16) -> Result<
     })
 }
 
-fn version_of(TitleVersion { counter, node, random }: TitleVersion) -> Version {
-    let [life, random] = [random >> 32, random & u64::from(u32::MAX)].map(|half| u32::try_from(half).expect("a half"));
+fn version_of(TitleVersion { counter, node, life, random }: TitleVersion) -> Version {
     Version { counter, node: NodeId(node), life, random }
 }
 
@@ -109,12 +108,15 @@ fn read_header<D: Disk>(
     column: u16,
 ) -> Result<(ColumnHeader, Geometry), ColumnError> {
     let found = disk.len(file)?;
-    if found < HEADER_BYTES as u64 {
-        return Err(ColumnError::Length { found, expected: HEADER_BYTES as u64 });
-    }
     let mut bytes = [0; HEADER_BYTES];
-    disk.read_at(file, 0, &mut bytes)?;
-    let header = ColumnHeader::parse(&bytes)?;
+    let bytes = &mut bytes[..usize::try_from(found).map_or(HEADER_BYTES, |found| found.min(HEADER_BYTES))];
+    disk.read_at(file, 0, bytes)?;
+    let header = match ColumnHeader::parse(bytes) {
+        Err(HeaderError::TooShort { .. }) => {
+            return Err(ColumnError::Length { found, expected: HEADER_BYTES as u64 });
+        }
+        parsed => parsed?,
+    };
     let same = TitleHash::of(&header.title) == name.title
         && header.version == title_version(name.version)
         && header.column == column;

@@ -466,8 +466,8 @@ fn remove_if_there<D: Disk>(disk: &D, path: &str) -> io::Result<()> {
 
 /// A version as column headers write it.
 pub fn title_version(version: Version) -> TitleVersion {
-    let random = (u64::from(version.life) << 32) | u64::from(version.random);
-    TitleVersion { counter: version.counter, node: version.node.0, random }
+    let Version { counter, node, life, random } = version;
+    TitleVersion { counter, node: node.0, life, random }
 }
 
 #[cfg(test)]

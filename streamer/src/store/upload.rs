@@ -5,7 +5,9 @@ use super::names::{FileKind, FileName, TitleHash};
 use super::{Disk, Store, lock, title_version, unfinished};
 use rain_cluster::{Manifest, Time, Version};
 use rain_codec::Code;
-use rain_codec::column::{ColumnHeader, Geometry, HEADER_BYTES};
+use rain_codec::column::{
+    ColumnHeader, ColumnLayout, ColumnTree, EtagKind, Geometry, HASH_BYTES, HEADER_BYTES, StoreTag, default_group_bytes,
+};
 use std::io;
 use std::sync::Arc;
 
@@ -71,7 +73,7 @@ impl<D: Disk> Store<D> {
         Ok(())
     }
 
-    /// Appends records to an upload: `offset` counts from the start of the first record, after the header.
+    /// Appends records to an upload, and behind the last one the column's hash tree: `offset` counts from the start of the first record, after the header.
     ///
     /// # Errors
     /// [`UploadError`]; after an error of the disk nothing of the upload is left.
@@ -114,11 +116,16 @@ impl<D: Disk> Store<D> {
             upload.finishing = true;
             (Arc::clone(&upload.file), upload.column, upload.bytes)
         };
-        let (header, expected) = header_of(manifest, column).map_err(io::Error::other)?;
+        let (mut header, geometry) = header_of(manifest, column).map_err(io::Error::other)?;
+        let expected = geometry.file_bytes();
         if bytes != expected {
             return Err(io::Error::other(format!("{bytes} bytes uploaded, expected {expected}")));
         }
-        self.disk.write_at(&file, 0, &header)?;
+        let shape = geometry.tree();
+        let mut tree = vec![0; usize::try_from(shape.section_bytes()).map_err(io::Error::other)?];
+        self.disk.read_at(&file, geometry.tree_offset(), &mut tree)?;
+        header.root = ColumnTree::parse(shape, &tree).map_err(io::Error::other)?.root();
+        self.disk.write_at(&file, 0, &header.to_bytes())?;
         self.disk.sync(&file)?;
         Ok(Some(column))
     }
@@ -138,8 +145,8 @@ impl<D: Disk> Store<D> {
     }
 }
 
-/// The header of a column of `manifest`, and the length of the whole file.
-fn header_of(manifest: &Manifest, column: u16) -> Result<([u8; HEADER_BYTES], u64), String> {
+/// The header of a column of `manifest`, but for its root, and the layout of the file.
+fn header_of(manifest: &Manifest, column: u16) -> Result<(ColumnHeader, Geometry), String> {
     let content = manifest.content.as_ref().ok_or("a tombstone has no columns")?;
     let code = Code::named(&content.code).map_err(|error| error.to_string())?;
     let header = ColumnHeader {
@@ -150,13 +157,18 @@ fn header_of(manifest: &Manifest, column: u16) -> Result<([u8; HEADER_BYTES], u6
         cell_bytes: content.cell_bytes,
         interleave_bytes: 0,
         block_bytes: content.block_bytes,
+        layout: ColumnLayout::Striped,
+        group_bytes: default_group_bytes(content.cell_bytes),
         title: manifest.title.clone(),
         version: title_version(manifest.version),
         title_bytes: content.bytes,
+        etag_kind: EtagKind::Content,
         etag: content.etag,
         modified_ms: content.modified_ms,
         media_type: content.media_type.clone(),
+        store: StoreTag::default(),
+        root: [0; HASH_BYTES],
     };
     let geometry = Geometry::of(&header, &code);
-    Ok((header.to_bytes(), geometry.file_bytes()))
+    Ok((header, geometry))
 }

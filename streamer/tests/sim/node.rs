@@ -419,5 +419,8 @@ fn encode(codec: &Arc<StripeCodec>, manifest: &Manifest, bytes: &[u8]) -> Vec<Ar
             column.extend_from_slice(record);
         }
     }
+    for (column, tree) in columns.iter_mut().zip(encoder.finish()) {
+        column.extend(tree.to_bytes());
+    }
     columns.into_iter().map(Arc::new).collect()
 }
