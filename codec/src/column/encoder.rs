@@ -41,6 +41,7 @@ impl StripeEncoder {
     }
 
     /// Leaves the hashing out: for whoever wants records and no trees.
+    #[must_use]
     pub fn without_hashing(self) -> Self {
         Self { hashes: false, ..self }
     }

@@ -83,7 +83,7 @@ fn cells_of(geometry: &Geometry, file: &[u8]) -> Vec<u8> {
 
 /// The hash tree of a column file.
 fn tree_of(geometry: &Geometry, file: &[u8]) -> ColumnTree {
-    ColumnTree::parse(geometry.tree(), &file[in_memory(geometry.tree_offset())..]).unwrap()
+    ColumnTree::parse(geometry.tree(), &file[in_memory(geometry.tree_offset())..]).expect("a hash tree")
 }
 
 /// Reads column files back with nothing but the layout: all blocks under their seals, all cells what the oracle says.
@@ -122,7 +122,7 @@ fn check_files(code: &Code, header: &ColumnHeader, content: &[u8], files: &[Vec<
     for file in files {
         assert_eq!(file.len() as u64, geometry.file_bytes());
         let root = *blake3::hash(&cells_of(&geometry, file)).as_bytes();
-        assert_eq!(ColumnHeader::parse(file).unwrap().root, root, "{code}");
+        assert_eq!(ColumnHeader::parse(file).expect("a header").root, root, "{code}");
         assert_eq!(tree_of(&geometry, file).root(), root, "{code}");
     }
 }
