@@ -64,7 +64,19 @@ fn measure(folder: &Path) -> io::Result<()> {
             files[thread].write_all_at(&[7; WRITE_BYTES], count * WRITE_BYTES as u64)?;
             files[thread].sync_data()
         })?;
-        println!("round {round}: ledger, 1 thread {one:.0}/s, {THREADS} threads {many:.0}/s; {THREADS} files {own:.0}/s");
+        let renamed = rate(THREADS, |thread, count| {
+            let name = folder.join(format!("record-{round}-{thread}-{count}"));
+            let unfinished = name.with_extension("tmp");
+            let file = File::create(&unfinished)?;
+            file.write_all_at(&payload, 0)?;
+            file.sync_all()?;
+            fs::rename(&unfinished, &name)?;
+            File::open(folder)?.sync_all()
+        })?;
+        println!(
+            "round {round}: ledger, 1 thread {one:.0}/s, {THREADS} threads {many:.0}/s; {THREADS} threads with a file each \
+             {own:.0}/s, with a file for each record {renamed:.0}/s"
+        );
     }
     let titles = folder.join("titles");
     ledger(&titles)?.append_all((0..TITLES).map(|_| (1, payload)))?;

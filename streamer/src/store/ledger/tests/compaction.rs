@@ -121,6 +121,27 @@ fn a_compaction_waits_for_those_who_hold() {
     assert_eq!(records, [(2, 1, b"held".to_vec())]);
 }
 
+/// Else those who come to hold could keep a compaction from its turn.
+#[test]
+fn who_comes_to_hold_waits_for_a_compaction_that_waits() {
+    let disk = MemoryDisk::default();
+    let ledger = filled(&disk);
+    thread::scope(|scope| {
+        let ledger = &ledger;
+        let hold = ledger.hold();
+        let compaction = scope.spawn(|| compact(ledger));
+        wait_until(|| lock(&ledger.queue).compacting);
+        let later = scope.spawn(|| {
+            let _hold = ledger.hold();
+            ledger.serial()
+        });
+        // Time to do it wrong.
+        (0..1000).for_each(|_| thread::yield_now());
+        drop(hold);
+        assert_eq!((compaction.join().unwrap(), later.join().unwrap()), (true, 6));
+    });
+}
+
 #[test]
 fn compaction_under_load_loses_nothing() {
     const THREADS: u16 = 8;
