@@ -25,7 +25,8 @@ pub(super) struct Ledger {
     pub(super) won: u64,
     pub(super) failed: u64,
     pub(super) switches: u64,
-    pub(super) pieces: u64,
+    /// Pieces that were delivered.
+    pub(super) delivered: usize,
     /// Over which paths a row of a column was asked for, by fetch.
     asked: BTreeMap<(usize, u16, u16), BTreeSet<usize>>,
     late: BTreeMap<(usize, usize), Time>,
@@ -51,13 +52,13 @@ impl Ledger {
             FetchEvent::HedgeWon => self.won += 1,
             FetchEvent::Failed { .. } => self.failed += 1,
             FetchEvent::PathSwitch => self.switches += 1,
-            FetchEvent::Ready(_) => self.pieces += 1,
-            FetchEvent::TooFew(_) | FetchEvent::Late { .. } => {}
+            FetchEvent::Ready(_) | FetchEvent::TooFew(_) | FetchEvent::Late { .. } => {}
         }
     }
 
     /// A delivered piece: so much of what was sent for it was of use.
     pub(super) fn earn(&mut self, useful: u64, sent: u64) {
+        self.delivered += 1;
         self.useful += useful;
         self.sent += sent;
     }

@@ -7,6 +7,7 @@ mod peers;
 mod random;
 mod scenarios;
 mod title;
+mod wire;
 mod world;
 
 use crate::safeguard::Safeguard;
@@ -50,7 +51,9 @@ fn options(seed: u64) -> (Options, &'static Title) {
         .collect();
     if calm {
         // Pauses that nobody takes for lateness.
-        peers.iter_mut().for_each(|peer| (peer.stalls, peer.stall) = (random.pick(&[0, 10]), ms(15)));
+        for peer in &mut peers {
+            (peer.stalls, peer.stall) = (random.pick(&[0, 10]), ms(15));
+        }
     }
     let mut lost = ErasurePattern::none();
     for column in 0..code.columns() {
@@ -94,7 +97,7 @@ fn pieces_come_whatever_the_peers_do() {
         let second = run(seed, None).unwrap_or_else(|what| panic!("{what}"));
         assert!(first.trace == second.trace, "seed {seed} is not the same twice");
         let ledger = &first.ledger;
-        pieces += ledger.pieces;
+        pieces += ledger.delivered;
         (useful, extra) = (useful + ledger.useful, extra + ledger.extra);
         (hedges, won) = (hedges + ledger.hedges, won + ledger.won);
         (failed, switches) = (failed + ledger.failed, switches + ledger.switches);

@@ -12,12 +12,13 @@ use rain_codec::ErasurePattern;
 type Scenario = fn(Option<Safeguard>) -> Result<(), String>;
 
 /// All of them, by name.
-pub(super) const ALL: [(&str, Scenario); 8] = [
+pub(super) const ALL: [(&str, Scenario); 9] = [
     ("a silent column is done without early", a_silent_column_is_done_without_early),
     ("a silent column holds nobody up", a_silent_column_holds_nobody_up),
     ("the second path saves the last column", the_second_path_saves_the_last_column),
     ("a path that goes down is replaced", a_path_that_goes_down_is_replaced),
     ("who let readers down is asked last", who_let_readers_down_is_asked_last),
+    ("doubtful nodes are the last resort", doubtful_nodes_are_the_last_resort),
     ("columns return in time", columns_return_in_time),
     ("stalls of 25 ms are no death", stalls_are_no_death),
     ("slow nodes do not cost more than is promised", slow_nodes_do_not_cost_more),
@@ -51,6 +52,16 @@ fn options() -> Options {
 fn run(options: Options, missing: Option<Safeguard>) -> Result<World, String> {
     let mut world = World::new(options, title(0), missing);
     world.run()?;
+    Ok(world)
+}
+
+/// Runs a stream of which every piece must come.
+fn run_whole(options: Options, missing: Option<Safeguard>) -> Result<World, String> {
+    let pieces: usize = options.streams.iter().map(Vec::len).sum();
+    let world = run(options, missing)?;
+    if world.ledger.delivered != pieces {
+        return Err(format!("{} pieces of {pieces}", world.ledger.delivered));
+    }
     Ok(world)
 }
 
@@ -90,7 +101,7 @@ fn the_second_path_saves_the_last_column(missing: Option<Safeguard>) -> Result<(
     options.lost = ErasurePattern::of(&[0, 1]);
     options.peers[2].paths[0].cut(at(2), at(1_000_000), ms(2_000_000));
     options.within = Some(ms(60) + SLACK);
-    run(options, missing).map(|_| ())
+    run_whole(options, missing).map(|_| ())
 }
 
 /// The same, but the path counts as down soon, and no hedge is allowed.
@@ -100,7 +111,7 @@ fn a_path_that_goes_down_is_replaced(missing: Option<Safeguard>) -> Result<(), S
     options.spent = 2 * ALLOWANCE;
     options.peers[2].paths[0].cut(at(2), at(1_000_000), ms(40));
     options.within = Some(ms(40) + SLACK);
-    run(options, missing).map(|_| ())
+    run_whole(options, missing).map(|_| ())
 }
 
 /// A node that hangs costs the first piece 500 ms, and the next ones nothing.
@@ -108,11 +119,23 @@ fn who_let_readers_down_is_asked_last(missing: Option<Safeguard>) -> Result<(), 
     let mut options = options();
     options.peers[1].troubles.push(silent_from(at(0)));
     options.spent = 2 * ALLOWANCE;
-    let world = run(options, missing)?;
+    let world = run_whole(options, missing)?;
     if world.ended > at(700) {
         return Err(format!("the stream took {:?}", world.ended));
     }
     Ok(())
+}
+
+/// Two nodes hang for half a second, and one of the others dies soon after: those that hung are asked after all.
+fn doubtful_nodes_are_the_last_resort(missing: Option<Safeguard>) -> Result<(), String> {
+    let mut options = options();
+    options.spent = 2 * ALLOWANCE;
+    options.peers.iter_mut().for_each(|peer| peer.rate = 1000);
+    for node in [0, 1] {
+        options.peers[node].troubles.push(Trouble { from: at(0), until: at(510), breaks: false });
+    }
+    options.peers[2].troubles.push(Trouble { from: at(600), until: at(1_000_000), breaks: true });
+    run_whole(options, missing).map(|_| ())
 }
 
 /// Three of four nodes are gone, and one of them returns within the patience of the stream.
@@ -122,12 +145,7 @@ fn columns_return_in_time(missing: Option<Safeguard>) -> Result<(), String> {
     for (node, until) in [(0, 1_000_000), (1, 4000), (2, 1_000_000)] {
         options.peers[node].troubles.push(Trouble { from: at(1), until: at(until), breaks: node == 0 });
     }
-    let pieces: usize = options.streams.iter().map(Vec::len).sum();
-    let world = run(options, missing)?;
-    if world.ledger.pieces != pieces as u64 {
-        return Err(format!("{} pieces of {pieces}", world.ledger.pieces));
-    }
-    Ok(())
+    run_whole(options, missing).map(|_| ())
 }
 
 /// Nobody fails who pauses so long now and then.

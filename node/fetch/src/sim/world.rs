@@ -3,17 +3,16 @@
 use super::ledger::Ledger;
 use super::peers::{Lie, Peer, ms};
 use super::random::Random;
-use super::title::{TITLE, Title, VERSION};
+use super::title::Title;
 use crate::safeguard::{Missing, Safeguard};
 use crate::{
-    Arrival, Arrivals, ColumnRead, Commons, FetchEvent, FetchOrder, FetchTold, Piece, PieceAsk, PieceFetch, Plan,
-    RequestId, Rope, Turn, assemble,
+    Arrivals, ColumnRead, Commons, FetchEvent, FetchOrder, FetchTold, Piece, PieceAsk, PieceFetch, Plan, RequestId,
+    Rope, Turn, assemble,
 };
 use bytes::Bytes;
 use core::fmt::Write;
 use core::time::Duration;
 use rain_cluster::{NodeId, Time};
-use rain_codec::column::Seal;
 use rain_codec::{Cell, ErasurePattern};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -46,43 +45,45 @@ pub(super) struct Options {
 
 /// Bytes on their way over a path.
 #[derive(Debug, Clone)]
-struct Attempt {
-    answer: Bytes,
-    position: usize,
+pub(super) struct Attempt {
+    pub(super) answer: Bytes,
+    pub(super) position: usize,
 }
 
 /// A request, as the driver sees it.
 #[derive(Debug)]
-struct Transfer {
-    node: usize,
-    column: u16,
-    read: ColumnRead,
-    expected: usize,
-    rope: Rope,
-    ask: VecDeque<(usize, Vec<usize>)>,
-    attempts: BTreeMap<usize, Attempt>,
+pub(super) struct Transfer {
+    pub(super) node: usize,
+    pub(super) column: u16,
+    pub(super) read: ColumnRead,
+    pub(super) expected: usize,
+    pub(super) rope: Rope,
+    pub(super) ask: VecDeque<(usize, Vec<usize>)>,
+    pub(super) attempts: BTreeMap<usize, Attempt>,
     /// Bytes that peers sent.
-    sent: u64,
+    pub(super) sent: u64,
 }
 
 /// A piece that is being fetched.
 #[derive(Debug)]
-struct Fetch {
-    stream: usize,
-    piece: Piece,
-    began: Time,
-    machine: PieceFetch,
-    transfers: BTreeMap<RequestId, Transfer>,
-    arrivals: Arrivals,
+pub(super) struct Fetch {
+    pub(super) stream: usize,
+    pub(super) piece: Piece,
+    pub(super) began: Time,
+    /// What counted as lost then.
+    pub(super) lost: ErasurePattern,
+    pub(super) machine: PieceFetch,
+    pub(super) transfers: BTreeMap<RequestId, Transfer>,
+    pub(super) arrivals: Arrivals,
     /// Whether it is spoilt once by a decoder.
-    spoilt: bool,
+    pub(super) spoilt: bool,
     /// Bytes that peers sent, and those of requests that a peer's fault ended.
-    sent: u64,
-    by_column: BTreeMap<(u16, u16), u64>,
+    pub(super) sent: u64,
+    pub(super) by_column: BTreeMap<(u16, u16), u64>,
 }
 
-#[derive(Debug, Clone)]
-enum Happening {
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Happening {
     Turn(usize, RequestId),
     Frame(usize, RequestId, usize),
     Refused(usize, RequestId),
@@ -95,25 +96,28 @@ enum Happening {
 
 pub(super) struct World {
     pub(super) options: Options,
-    title: &'static Title,
-    random: Random,
-    now: Time,
+    pub(super) title: &'static Title,
+    pub(super) random: Random,
+    pub(super) now: Time,
     /// When the last piece ended.
     pub(super) ended: Time,
-    queue: BTreeMap<(Time, u64), Happening>,
-    number: u64,
-    commons: Vec<Commons>,
-    fetches: BTreeMap<usize, Fetch>,
-    timers: BTreeMap<usize, Time>,
-    left: Vec<VecDeque<Piece>>,
+    pub(super) queue: BTreeMap<(Time, u64), Happening>,
+    pub(super) number: u64,
+    pub(super) commons: Vec<Commons>,
+    pub(super) fetches: BTreeMap<usize, Fetch>,
+    pub(super) timers: BTreeMap<usize, Time>,
+    pub(super) left: Vec<VecDeque<Piece>>,
     pub(super) ledger: Ledger,
-    missing: Missing,
+    pub(super) missing: Missing,
     /// Columns that are known to be lost, as one delivery knows it.
-    lost: ErasurePattern,
+    pub(super) lost: ErasurePattern,
     pub(super) trace: String,
 }
 
-type Checked = Result<(), String>;
+/// What may be on its way over a path that nobody reads any more.
+pub(super) const UNREAD: u64 = crate::column_fetch::UNREAD_BYTES_MAX as u64;
+
+pub(super) type Checked = Result<(), String>;
 
 impl World {
     pub(super) fn new(options: Options, title: &'static Title, missing: Option<Safeguard>) -> Self {
@@ -168,7 +172,7 @@ impl World {
         self.ledger.close(&left)
     }
 
-    fn happen(&mut self, when: Time, what: Happening) {
+    pub(super) fn happen(&mut self, when: Time, what: Happening) {
         self.number += 1;
         self.queue.insert((when.max(self.now), self.number), what);
     }
@@ -217,6 +221,7 @@ impl World {
                 stream,
                 piece,
                 began: now,
+                lost: self.lost,
                 machine,
                 transfers: BTreeMap::new(),
                 arrivals: Arrivals::default(),
@@ -235,7 +240,7 @@ impl World {
         Ok(())
     }
 
-    fn tell(&mut self, id: usize, told: &FetchTold) -> Checked {
+    pub(super) fn tell(&mut self, id: usize, told: &FetchTold) -> Checked {
         if let Some(fetch) = self.fetches.get_mut(&id) {
             let commons = &mut self.commons[fetch.stream % self.options.shards];
             fetch.machine.handle(self.now, told, commons);
@@ -263,11 +268,13 @@ impl World {
         while let Some(event) = fetch.machine.poll_event() {
             self.ledger.note(&event);
         }
+        // What is on its way then is nobody's fault but the viewer's.
+        self.ledger.note_fault(6 * UNREAD);
         self.left[fetch.stream].clear();
     }
 
     /// Carries out orders, takes events, sets the timer.
-    fn settle(&mut self, id: usize) -> Checked {
+    pub(super) fn settle(&mut self, id: usize) -> Checked {
         loop {
             let Some(fetch) = self.fetches.get_mut(&id) else { return Ok(()) };
             if let Some(order) = fetch.machine.poll_order() {
@@ -337,7 +344,10 @@ impl World {
             }
             FetchOrder::Verify { request, .. } => self.verify(id, request)?,
             FetchOrder::Cancel { request } => {
-                self.fetches.get_mut(&id).unwrap().transfers.remove(&request);
+                if let Some(gone) = self.fetches.get_mut(&id).unwrap().transfers.remove(&request) {
+                    // Its rows may be asked for again, when the column counts as there again.
+                    self.ledger.forget(id, gone.column);
+                }
             }
             FetchOrder::Look => self.happen(self.now + ms(5), Happening::Looked(id)),
         }
@@ -354,136 +364,6 @@ impl World {
         lost.fold(self.options.lost, |lost, (column, _)| lost.with(column))
     }
 
-    /// A request gets its turn.
-    fn grant(&mut self, id: usize, request: RequestId) -> Checked {
-        let Some(fetch) = self.fetches.get_mut(&id) else { return Ok(()) };
-        let Some(transfer) = fetch.transfers.get_mut(&request) else { return Ok(()) };
-        let Some((from, without)) = transfer.ask.pop_front() else { return Ok(()) };
-        let (node, column) = (transfer.node, transfer.column);
-        let peer = &self.options.peers[node];
-        let usable = |path: &usize| !peer.paths[*path].is_down(self.now) && !without.contains(path);
-        let path = (0..peer.paths.len()).filter(usable).min_by_key(|path| self.ledger.lateness(self.now, node, *path));
-        let Some(path) = path else { return self.tell(id, &FetchTold::NoPath { request }) };
-        self.ledger.check_path(id, column, transfer.read.rows.clone(), path)?;
-        let mut answer = self.title.answer(column, &transfer.read).to_vec();
-        match peer.lie {
-            Some(Lie::Damage) => answer[transfer.expected / 2] ^= 1,
-            Some(Lie::Long) => answer.extend([7; 64]),
-            Some(Lie::Short) => answer.truncate(answer.len() / 2),
-            Some(Lie::Refusal) | None => {}
-        }
-        let first = self.now + peer.latency * 2;
-        if peer.lie == Some(Lie::Refusal) {
-            self.happen(first, Happening::Refused(id, request));
-        } else {
-            transfer.attempts.insert(path, Attempt { answer: answer.into(), position: from });
-            self.happen(first, Happening::Frame(id, request, path));
-        }
-        self.tell(id, &FetchTold::Began { request, path })
-    }
-
-    /// The next frame over a path, if its time has come.
-    fn frame(&mut self, id: usize, request: RequestId, path: usize) -> Checked {
-        let Some(fetch) = self.fetches.get_mut(&id) else { return Ok(()) };
-        let Some(transfer) = fetch.transfers.get_mut(&request) else { return Ok(()) };
-        let (node, column) = (transfer.node, transfer.column);
-        let Some(attempt) = transfer.attempts.get_mut(&path) else { return Ok(()) };
-        let peer = &self.options.peers[node];
-        match peer.trouble(self.now) {
-            Some(trouble) if trouble.breaks => return self.broken(id, request, path),
-            Some(_) => {
-                if let Some(change) = peer.next_change(path, self.now) {
-                    self.happen(change + peer.latency, Happening::Frame(id, request, path));
-                }
-                return Ok(());
-            }
-            None if peer.paths[path].is_cut(self.now) => {
-                if let Some(change) = peer.next_change(path, self.now) {
-                    self.happen(change + ms(30), Happening::Frame(id, request, path));
-                }
-                return Ok(());
-            }
-            None => {}
-        }
-        let left = attempt.answer.len().saturating_sub(attempt.position);
-        if left == 0 {
-            return self.broken(id, request, path);
-        }
-        let length = left.min(usize::try_from(self.random.pick(&[1, 2, 4, 16])).unwrap() << 12);
-        let part = attempt.answer.slice(attempt.position..attempt.position + length);
-        attempt.position += length;
-        transfer.sent += length as u64;
-        fetch.sent += length as u64;
-        *fetch.by_column.entry((column, transfer.read.rows.start)).or_default() += length as u64;
-        let mut pause = Duration::from_micros(1 + length as u64 * 1000 / peer.rate);
-        if self.random.one_in(peer.stalls) {
-            pause += peer.stall;
-        }
-        let commons = &mut self.commons[fetch.stream % self.options.shards];
-        let new = fetch.machine.handle_bytes(self.now, request, path, length, commons);
-        if new.end > length {
-            return Err(format!("{new:?} of {length} bytes are new"));
-        }
-        transfer.rope.push(part.slice(new));
-        self.happen(self.now + pause, Happening::Frame(id, request, path));
-        self.settle(id)
-    }
-
-    fn broken(&mut self, id: usize, request: RequestId, path: usize) -> Checked {
-        let transfer = self.fetches.get_mut(&id).and_then(|fetch| fetch.transfers.get_mut(&request));
-        if transfer.is_some_and(|transfer| transfer.attempts.remove(&path).is_some()) {
-            self.ledger.note_fault(crate::column_fetch::UNREAD_BYTES_MAX as u64);
-            self.tell(id, &FetchTold::Broken { request, path })?;
-        }
-        Ok(())
-    }
-
-    fn path_down(&mut self, node: usize, path: usize) -> Checked {
-        let mut broken = Vec::new();
-        for (id, fetch) in &self.fetches {
-            let on_it = fetch.transfers.iter().filter(|(_, transfer)| transfer.node == node);
-            broken.extend(on_it.map(|(request, _)| (*id, *request)));
-        }
-        broken.into_iter().try_for_each(|(id, request)| self.broken(id, request, path))
-    }
-
-    fn read_own(&mut self, id: usize, request: RequestId) -> Checked {
-        let Some(transfer) = self.fetches.get_mut(&id).and_then(|fetch| fetch.transfers.get_mut(&request)) else {
-            return Ok(());
-        };
-        let peer = &self.options.peers[transfer.node];
-        match peer.trouble(self.now) {
-            Some(trouble) if trouble.breaks => return self.tell(id, &FetchTold::Refused { request }),
-            Some(trouble) => {
-                let until = trouble.until;
-                self.happen(until, Happening::Own(id, request));
-                return Ok(());
-            }
-            None => {}
-        }
-        transfer.rope = Rope::from(self.title.answer(transfer.column, &transfer.read));
-        self.verify(id, request)
-    }
-
-    fn verify(&mut self, id: usize, request: RequestId) -> Checked {
-        let fetch = self.fetches.get_mut(&id).unwrap();
-        let Some(transfer) = fetch.transfers.remove(&request) else { return Err("verify what is not there".into()) };
-        let lie = self.options.peers[transfer.node].lie;
-        let seal = Seal::new(TITLE, VERSION, transfer.column);
-        match Arrival::verified(transfer.read, transfer.rope, seal, &self.title.geometry) {
-            Ok(arrival) => {
-                fetch.arrivals.push(transfer.column, arrival);
-                self.tell(id, &FetchTold::Verified { request })
-            }
-            Err(damage) if lie.is_some() => {
-                self.ledger.note_fault(0);
-                let _ = writeln!(self.trace, "  {damage}");
-                self.tell(id, &FetchTold::Damaged { request })
-            }
-            Err(damage) => Err(format!("a sound column comes damaged: {damage}")),
-        }
-    }
-
     fn take(&mut self, id: usize, event: FetchEvent) -> Checked {
         self.ledger.note(&event);
         match event {
@@ -493,7 +373,7 @@ impl World {
                 let fetch = self.fetches.get_mut(&id).unwrap();
                 fetch.arrivals.remove(column);
                 let lost: u64 = fetch.by_column.iter().filter(|((of, _), _)| *of == column).map(|(_, sent)| sent).sum();
-                self.ledger.note_fault(lost + crate::column_fetch::UNREAD_BYTES_MAX as u64);
+                self.ledger.note_fault(lost + UNREAD);
                 self.ledger.forget(id, column);
                 let shard = fetch.stream % self.options.shards;
                 if why.is_loss() {
@@ -545,20 +425,20 @@ impl World {
     fn too_few(&mut self, id: usize) -> Checked {
         let fetch = &self.fetches[&id];
         let until = fetch.began + self.options.patience;
-        let steady = |from: Time| {
-            let lost = self.options.lost;
+        let steady = |from: Time, lost: ErasurePattern| {
             let peers = self.options.peers.iter().enumerate();
             peers.filter(|(column, peer)| !lost.contains(*column) && peer.is_steady(from, self.now)).count()
         };
         let needed = self.title.codec.code().data_columns();
-        let lately = if self.options.patience > ms(4000) { until - ms(4000) } else { fetch.began };
-        if steady(fetch.began) >= needed || steady(lately) >= needed {
+        // Within so long a hope that fails is given up, and the nodes are asked again.
+        let lately = if self.options.patience > ms(4000) { until - ms(4000) } else { Time::default() };
+        if steady(fetch.began, fetch.lost) >= needed || steady(lately, self.options.lost) >= needed {
             return Err(format!(
                 "given up, though enough columns are there: {:?} after {:?}",
                 fetch.piece, fetch.began
             ));
         }
-        self.ledger.note_fault(fetch.sent + 6 * crate::column_fetch::UNREAD_BYTES_MAX as u64);
+        self.ledger.note_fault(fetch.sent + 6 * UNREAD);
         let stream = fetch.stream;
         self.left[stream].clear();
         self.end(id)
@@ -576,8 +456,8 @@ impl World {
 
 /// An event, without the inside of a plan.
 fn short(event: &FetchEvent) -> String {
-    match event {
-        FetchEvent::Ready(plan) => format!("Ready, decoded: {}", plan.recovery().is_some()),
-        other => format!("{other:?}"),
+    if let FetchEvent::Ready(plan) = event {
+        return format!("Ready, decoded: {}", plan.recovery().is_some());
     }
+    format!("{event:?}")
 }
