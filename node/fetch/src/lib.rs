@@ -39,5 +39,5 @@ pub use piece::{Piece, pieces};
 pub use piece_fetch::{PieceAsk, PieceFetch};
 pub use plan::{Plan, TooFewColumns};
 pub use rope::Rope;
-pub use turns::{Lane, Ports, Ticket, Turns};
+pub use turns::{Destination, Ports, Ticket, Turns};
 pub use window::Window;

@@ -6,7 +6,7 @@
 use super::paths::Paths;
 use core::time::Duration;
 use rain_cluster::NodeId;
-use rain_fetch::{Lane, Ports, Ticket, Turns, Window};
+use rain_fetch::{Destination, Ports, Ticket, Turns, Window};
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
@@ -82,7 +82,7 @@ impl Queue {
     fn join(&mut self, request: Request<'_>) -> (Ticket, oneshot::Receiver<Option<usize>>) {
         let Request { to, without, bytes, urgent } = request;
         let (granted, told) = oneshot::channel();
-        (self.turns.join(Lane { to, without: without.to_vec() }, bytes, urgent, granted), told)
+        (self.turns.join(Destination { to, without: without.to_vec() }, bytes, urgent, granted), told)
     }
 
     /// Lets requests go ahead for which there is room.
@@ -107,9 +107,9 @@ struct Choice<'a> {
 }
 
 impl Ports for Choice<'_> {
-    fn choose(&self, lane: &Lane) -> Option<(usize, usize)> {
-        let path = self.paths.choose_in(self.ports, lane.to, &lane.without)?;
-        Some((path, self.paths.port_of(lane.to, path)))
+    fn choose(&self, destination: &Destination) -> Option<(usize, usize)> {
+        let path = self.paths.choose_in(self.ports, destination.to, &destination.without)?;
+        Some((path, self.paths.port_of(destination.to, path)))
     }
 
     fn has_room(&self, port: usize, bytes: u64) -> bool {
@@ -145,8 +145,9 @@ struct Waiter<'a> {
 impl Drop for Waiter<'_> {
     fn drop(&mut self) {
         let mut queue = self.paths.queue();
-        queue.turns.leave(&self.ticket);
-        queue.advance(self.paths);
+        if queue.turns.leave(&self.ticket) {
+            queue.advance(self.paths);
+        }
         // It was told a path, and did not hear it.
         let unheard = self.told.try_recv().ok().flatten();
         drop(queue);

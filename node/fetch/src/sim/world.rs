@@ -257,6 +257,9 @@ impl World {
         if let Some(fetch) = self.fetches.get_mut(&id) {
             let commons = &mut self.commons[fetch.stream % self.options.shards];
             fetch.machine.handle_timeout(self.now, commons);
+            if fetch.machine.poll_timeout().is_some_and(|due| due <= self.now) {
+                return Err("what was due is due at once again".into());
+            }
             self.settle(id)?;
         }
         Ok(())
