@@ -6,7 +6,8 @@ use crate::column_read::ColumnRead;
 use rain_cluster::{Content, Manifest, NodeId, Time, Version};
 use rain_codec::Code;
 use rain_codec::column::{
-    CHECKSUM_BYTES, ColumnHeader, Geometry, HEADER_BYTES, HeaderError, Seal, StripeShape, TitleVersion,
+    CHECKSUM_BYTES, ColumnHeader, ColumnTree, Geometry, HASH_BYTES, HEADER_BYTES, HeaderError, Seal, StripeShape,
+    TitleVersion, TreeError,
 };
 use std::io;
 
@@ -51,6 +52,15 @@ pub enum ColumnError {
         /// The block of the cell.
         block: u32,
     },
+    /// The hash tree behind the records is none.
+    #[error("{0}")]
+    Tree(#[from] TreeError),
+    /// The hash tree does not lead to the header's root, or not from these cells.
+    #[error("stripe {stripe}: the cells are not those of which the column's root was made")]
+    Root {
+        /// The first stripe that has others.
+        stripe: u64,
+    },
     /// The column has no such blocks.
     #[error("the column has no such stripes, rows or blocks")]
     OutOfRange,
@@ -64,6 +74,7 @@ pub struct ColumnReader<F> {
     index: u16,
     rows: u16,
     seal: Seal,
+    root: [u8; HASH_BYTES],
 }
 
 impl<F> ColumnReader<F> {
@@ -153,7 +164,7 @@ impl<D: Disk> Store<D> {
         let opened = self.disk.open(&name.path()).map_err(ColumnError::from).and_then(|file| {
             let (header, geometry) = read_header(&self.disk, &file, name, column)?;
             let seal = Seal::new(title, header.version, column);
-            Ok(ColumnReader { file, geometry, index: column, rows: header.rows, seal })
+            Ok(ColumnReader { file, geometry, index: column, rows: header.rows, seal, root: header.root })
         });
         opened.inspect_err(|error| self.note_if_damage(title, version, error))
     }
@@ -206,23 +217,33 @@ impl<D: Disk> Store<D> {
         Ok(())
     }
 
-    /// Reads the node's whole column and checks every block.
+    /// Reads the node's whole column and checks every block, and all cells against the root.
     ///
     /// # Errors
     /// The first [`ColumnError`] met; damage is remembered.
     pub fn verify_column(&self, now: Time, title: &str, version: Version) -> Result<(), ColumnError> {
         let column = self.open_column(now, title, version)?;
+        let tree = self.read_tree(&column).inspect_err(|error| self.note_if_damage(title, version, error))?;
         let mut record = Vec::new();
         for index in 0..column.geometry.stripe_count() {
-            let checked = self.verify_stripe(&column, index, &mut record);
+            let checked = self.verify_stripe(&column, &tree, index, &mut record);
             checked.inspect_err(|error| self.note_if_damage(title, version, error))?;
         }
         Ok(())
     }
 
+    fn read_tree(&self, column: &ColumnReader<D::File>) -> Result<ColumnTree, ColumnError> {
+        let shape = column.geometry.tree();
+        let mut bytes = vec![0; usize::try_from(shape.section_bytes()).map_err(io::Error::other)?];
+        self.disk.read_at(&column.file, column.geometry.tree_offset(), &mut bytes)?;
+        let tree = ColumnTree::parse(shape, &bytes)?;
+        if tree.root() == column.root { Ok(tree) } else { Err(ColumnError::Root { stripe: 0 }) }
+    }
+
     fn verify_stripe(
         &self,
         column: &ColumnReader<D::File>,
+        tree: &ColumnTree,
         index: u64,
         record: &mut Vec<u8>,
     ) -> Result<(), ColumnError> {
@@ -240,7 +261,12 @@ impl<D: Disk> Store<D> {
                 }
             }
         }
-        Ok(())
+        let cells = usize::try_from(stripe.cell_offset(stripe.rows)).map_err(io::Error::other)?;
+        let first = stripe.column_offset / u64::from(tree.shape().group_bytes());
+        match tree.wrong_groups(first, &record[..cells]).next() {
+            Some(_) => Err(ColumnError::Root { stripe: index }),
+            None => Ok(()),
+        }
     }
 
     /// Remembers an error that will be there at the next read too; not, say, that too many files were open.
@@ -254,6 +280,8 @@ impl<D: Disk> Store<D> {
             ColumnError::Header(_)
             | ColumnError::Foreign { .. }
             | ColumnError::Length { .. }
+            | ColumnError::Tree(_)
+            | ColumnError::Root { .. }
             | ColumnError::Block { .. } => true,
         };
         if lasts {
