@@ -171,7 +171,11 @@ impl Node {
 
     /// Uses the pace of a node.
     pub(super) fn pace<T>(&self, node: NodeId, use_it: impl FnOnce(&mut rain_fetch::Pace) -> T) -> T {
-        use_it(&mut self.paces[node.0 as usize].lock().unwrap_or_else(PoisonError::into_inner))
+        match self.paces.get(&node) {
+            Some(pace) => use_it(&mut pace.lock().unwrap_or_else(PoisonError::into_inner)),
+            // Of a node that is no member nothing is known.
+            None => use_it(&mut rain_fetch::Pace::default()),
+        }
     }
 
     /// Uses the budget for hedges.

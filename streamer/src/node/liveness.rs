@@ -4,6 +4,7 @@ use super::Node;
 use crate::peer::Paths;
 use core::time::Duration;
 use rain_cluster::NodeId;
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
@@ -13,32 +14,36 @@ const SUSPICION: Duration = Duration::from_secs(2);
 /// Which nodes let readers down, and since when this node runs.
 #[derive(Debug)]
 pub struct Liveness {
-    suspected: Mutex<Vec<Option<Instant>>>,
+    /// When each node did so last; `None` of one that never did.
+    suspected: Mutex<BTreeMap<NodeId, Option<Instant>>>,
     started: Instant,
 }
 
 impl Liveness {
     /// Nobody is suspected.
-    pub fn new(nodes: usize) -> Self {
-        Self { suspected: Mutex::new(vec![None; nodes]), started: Instant::now() }
+    pub fn new(nodes: impl IntoIterator<Item = NodeId>) -> Self {
+        let suspected = nodes.into_iter().map(|node| (node, None)).collect();
+        Self { suspected: Mutex::new(suspected), started: Instant::now() }
     }
 
     /// Notes that a column of this node did not come in time.
     pub fn suspect(&self, node: NodeId) {
         let mut suspected = self.suspected.lock().unwrap_or_else(PoisonError::into_inner);
-        suspected[node.0 as usize] = Some(Instant::now());
+        if let Some(since) = suspected.get_mut(&node) {
+            *since = Some(Instant::now());
+        }
     }
 
     /// Whether columns of this node had better be taken elsewhere for now.
     pub fn is_suspected(&self, node: NodeId) -> bool {
         let suspected = self.suspected.lock().unwrap_or_else(PoisonError::into_inner);
-        suspected[node.0 as usize].is_some_and(|since| since.elapsed() < SUSPICION)
+        suspected.get(&node).copied().flatten().is_some_and(|since| since.elapsed() < SUSPICION)
     }
 
     /// Whether any node is suspected.
     pub fn any_suspected(&self) -> bool {
         let suspected = self.suspected.lock().unwrap_or_else(PoisonError::into_inner);
-        suspected.iter().flatten().any(|since| since.elapsed() < SUSPICION)
+        suspected.values().flatten().any(|since| since.elapsed() < SUSPICION)
     }
 
     /// Whether every peer was reached, or tried for 2 s.

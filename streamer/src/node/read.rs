@@ -1,7 +1,6 @@
 //! Reading a title: which version, and its bytes from whatever columns can be had.
 
 use super::column_fetch::{ColumnAsk, Failure, PROGRESS, Progress};
-use super::drive::Drive;
 use super::{Node, ReadLog};
 use crate::peer::PeerError;
 use crate::store::title_version;
@@ -12,10 +11,11 @@ use core::pin::pin;
 use core::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use rain_cluster::catalog::{Resolution, Resolve};
-use rain_cluster::{ColumnStatus, Content, Manifest, NodeId, Placement, Version};
-use rain_codec::column::{CHECKSUM_BYTES, Geometry, Seal, StripeShape};
+use rain_cluster::manifest::content_kind_name;
+use rain_cluster::{ColumnStatus, Columns, Content, Manifest, NodeId, Record, Version};
+use rain_codec::column::{CHECKSUM_BYTES, Geometry, HEADER_BYTES, Seal, StripeShape};
 use rain_codec::{Cell, CodeError, ErasurePattern, StripeCodec};
+use rain_desk::{Event, Found, Resolution, Task};
 use rain_fetch::{Arrival, Arrivals, ColumnRead, Gather, Piece, Plan, Rope, TooFewColumns, assemble, pieces, recover};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -37,9 +37,12 @@ const RETRY: Duration = Duration::from_millis(200);
 pub enum ReadError {
     /// There is no such title.
     #[error("there is no such title")]
-    Absent,
-    /// Too few placement nodes answered to say which version is the newest.
-    #[error("{found} placement nodes answered, expected {expected}")]
+    Absent {
+        /// Whether no later reader can see the title as it was before.
+        fresh: bool,
+    },
+    /// Too few catalog nodes answered to say which version is the newest.
+    #[error("{found} catalog nodes answered, expected {expected}")]
     TooFewNodes {
         /// Nodes that answered.
         found: usize,
@@ -59,6 +62,17 @@ pub enum ReadError {
     /// The title was encoded by another program.
     #[error("the title's code: {0}")]
     Code(#[from] CodeError),
+    /// The title was stored by a later release, in a way that this one does not know.
+    #[error("version {version}: a content of the kind `{kind}`, expected `columns`, the one that this release reads")]
+    Kind {
+        /// The version.
+        version: Version,
+        /// The kind of its content.
+        kind: String,
+    },
+    /// The node ends.
+    #[error("the node is about to end")]
+    Ending,
 }
 
 /// A version of a title, ready to be delivered.
@@ -66,11 +80,12 @@ pub enum ReadError {
 pub struct Delivery {
     node: Arc<Node>,
     /// The version.
-    pub manifest: Manifest,
-    /// Whether R placement nodes confirmed that it is the newest.
-    pub confirmed: bool,
-    content: Content,
-    placement: Placement,
+    pub manifest: Arc<Manifest>,
+    /// Whether it is the newest, and no later reader can get an older one.
+    pub fresh: bool,
+    content: Columns,
+    /// Who holds which column.
+    nodes: Vec<NodeId>,
     codec: Arc<StripeCodec>,
     geometry: Geometry,
     /// Columns that are missing, damaged, or failed in this delivery.
@@ -85,21 +100,30 @@ impl Node {
     ///
     /// Cancel safety: nothing is left behind but marks that may have spread.
     pub async fn open_title(self: &Arc<Self>, title: &str) -> Result<Delivery, ReadError> {
-        let placement = self.placement(title);
-        let mut drive = Drive::new(self, Resolve::new(self.now(), title, &placement));
-        let found = match drive.next(Resolve::poll_event).await {
-            Resolution::Found(found) => found,
-            Resolution::Absent(_) => return Err(ReadError::Absent),
-            Resolution::TooFew { found, expected } => return Err(ReadError::TooFewNodes { found, expected }),
-        };
+        let found = self.find(title).await?;
         let mut lost = ErasurePattern::none();
-        for (column, node) in placement.nodes().iter().enumerate() {
+        for (column, node) in found.record.placement.nodes().enumerate() {
             // A node that did not answer may yet have its column: that is tried, if others are not enough.
-            if !matches!(found.columns.get(node), None | Some(ColumnStatus::Ok { .. })) {
+            if !matches!(found.columns.get(&node), None | Some(ColumnStatus::Ok { .. })) {
                 lost = lost.with(column);
             }
         }
-        Delivery::of(self, found.manifest, found.confirmed, lost)
+        Delivery::of(self, &found.record, found.is_fresh(), lost)
+    }
+
+    /// Finds out which version of a title a reader gets.
+    ///
+    /// Cancel safety: dropping it leaves the question to be finished; marks may spread.
+    pub(super) async fn find(self: &Arc<Self>, title: &str) -> Result<Found, ReadError> {
+        let mut task = self.begin_task(title, Task::Read { title: title.to_owned() });
+        match task.next().await {
+            Some(Event::Resolved(Resolution::Found(found))) => Ok(found),
+            Some(Event::Resolved(Resolution::Absent { settled, .. })) => Err(ReadError::Absent { fresh: settled }),
+            Some(Event::Resolved(Resolution::TooFew { found, expected })) => {
+                Err(ReadError::TooFewNodes { found, expected })
+            }
+            _ => Err(ReadError::Ending),
+        }
     }
 }
 
@@ -147,35 +171,39 @@ impl Drop for Hedge<'_> {
 }
 
 impl Delivery {
-    /// Prepares to deliver a version of which the columns `lost` are not to be had.
+    /// Prepares to deliver a version of which the columns `lost` are not to be had. `fresh` as in [`Found::is_fresh`].
     ///
     /// # Errors
-    /// [`ReadError::Absent`] of a tombstone, [`ReadError::Code`].
+    /// [`ReadError::Absent`] of a tombstone, [`ReadError::Kind`], [`ReadError::Code`].
     pub(super) fn of(
         node: &Arc<Node>,
-        manifest: Manifest,
-        confirmed: bool,
+        record: &Record,
+        fresh: bool,
         lost: ErasurePattern,
     ) -> Result<Self, ReadError> {
-        let content = manifest.content.clone().ok_or(ReadError::Absent)?;
+        let content = content_of(record, fresh)?.clone();
         let codec = node.codec(&content.code)?;
         let geometry = Geometry::new(codec.code(), content.cell_bytes, content.block_bytes, content.bytes);
-        let placement = node.placement(&manifest.title);
         Ok(Self {
             node: Arc::clone(node),
-            manifest,
-            confirmed,
+            manifest: Arc::clone(&record.manifest),
+            fresh,
             content,
-            placement,
+            nodes: record.placement.nodes().collect(),
             codec,
             geometry,
             lost: Mutex::new(lost),
         })
     }
 
-    /// The stripes of the version.
-    pub(super) fn stripes(&self) -> impl Iterator<Item = StripeShape> {
-        (0..self.geometry.stripe_count()).map(|index| self.geometry.stripe(index))
+    /// A stripe of the version.
+    pub(super) fn stripe(&self, index: u64) -> StripeShape {
+        self.geometry.stripe(index)
+    }
+
+    /// Bytes of the records of each of its columns.
+    pub(super) fn record_bytes(&self) -> u64 {
+        self.geometry.tree_offset() - HEADER_BYTES as u64
     }
 
     /// Where it is counted what the node's viewers read.
@@ -184,7 +212,7 @@ impl Delivery {
     }
 
     /// What the version holds.
-    pub fn content(&self) -> &Content {
+    pub fn content(&self) -> &Columns {
         &self.content
     }
 
@@ -244,8 +272,8 @@ impl Delivery {
     /// Asks the placement nodes anew which columns of this version they hold.
     async fn look_again(&self) {
         let mut lost = ErasurePattern::none();
-        let Manifest { title, version, .. } = &self.manifest;
-        let ask = self.placement.nodes().iter().map(|node| self.node.column_status(*node, title, *version));
+        let Manifest { title, version, .. } = &*self.manifest;
+        let ask = self.nodes.iter().map(|node| self.node.column_status(*node, title, *version));
         for (column, status) in futures_util::future::join_all(ask).await.into_iter().enumerate() {
             if !matches!(status, Some(ColumnStatus::Ok { .. })) {
                 lost = lost.with(column);
@@ -370,7 +398,7 @@ impl Delivery {
     }
 
     fn node_of(&self, column: u16) -> NodeId {
-        self.placement.nodes()[usize::from(column)]
+        self.nodes[usize::from(column)]
     }
 
     /// Closes the books on a piece: what was of use, and what was not.
@@ -394,7 +422,7 @@ impl Delivery {
     fn first_gather(&self, wanted: &[Cell]) -> Result<Gather, TooFewColumns> {
         let lost = self.lost();
         let mut avoided = lost;
-        for (column, node) in self.placement.nodes().iter().enumerate() {
+        for (column, node) in self.nodes.iter().enumerate() {
             if *node != self.node.config.id && self.node.is_doubtful(*node) {
                 avoided = avoided.with(column);
             }
@@ -438,7 +466,7 @@ impl Delivery {
         let node = self.node_of(column);
         let (title, version) = (self.manifest.title.clone(), self.manifest.version);
         let name = self.node.name_of(node);
-        metrics::counter!("rain_column_failures_total", "node" => name.to_owned()).increment(1);
+        metrics::counter!("rain_column_failures_total", "node" => name.clone()).increment(1);
         match failure {
             Failure::Peer(PeerError::Refused { message, .. }) => {
                 tracing::warn!(title, column, node = name, message, "a column was refused");
@@ -465,6 +493,20 @@ impl Delivery {
                 tracing::info!(title, column, node = name, found, expected, "a column of another length");
                 self.node.liveness.suspect(node);
             }
+        }
+    }
+}
+
+/// The columns of a version. `fresh` as in [`Found::is_fresh`].
+///
+/// # Errors
+/// [`ReadError::Absent`] of a tombstone, [`ReadError::Kind`].
+pub(super) fn content_of(record: &Record, fresh: bool) -> Result<&Columns, ReadError> {
+    match &record.manifest.content {
+        Content::Columns(columns) => Ok(columns),
+        Content::None => Err(ReadError::Absent { fresh }),
+        Content::Unknown { kind, .. } => {
+            Err(ReadError::Kind { version: record.version(), kind: content_kind_name(*kind) })
         }
     }
 }
