@@ -211,6 +211,8 @@ async fn columns(node: &Arc<Node>, segments: [&str; 3], query: &str) -> Result<R
         | ColumnError::Foreign { .. }
         | ColumnError::Length { .. }
         | ColumnError::Block { .. }
+        | ColumnError::Root
+        | ColumnError::Tree
         | ColumnError::OutOfRange => Refusal(StatusCode::CONFLICT, error.to_string()),
     })?;
     if from > bytes.len() {
