@@ -26,7 +26,7 @@ const CELLS_MAX: usize = 48;
 const CELL_BYTES: u32 = 4096;
 const CONTENT_BYTES_MAX: u32 = 70_000;
 const DAMAGE_MAX: usize = 6;
-const VERSION: TitleVersion = TitleVersion { counter: 5, node: 2, random: 99 };
+const VERSION: TitleVersion = TitleVersion { counter: 5, node: 2, life: 7, random: 99 };
 
 static CODES: LazyLock<Vec<Arc<Code>>> = LazyLock::new(|| rain_fuzz::codes(CELLS_MAX).collect());
 

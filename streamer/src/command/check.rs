@@ -1,22 +1,23 @@
 //! `rain config check`.
 
 use super::print;
-use crate::config::{Config, Minted};
+use crate::config::{Config, ConfigError, Minted};
 use crate::node::mint_id;
 use anyhow::{Context, bail};
 use std::fmt::Write as _;
 use std::path::Path;
 
 pub(super) fn run(file: &Path) -> anyhow::Result<()> {
-    let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
-    let (config, minted) = Config::complete(file, &text, mint_id)?;
-    if !minted.is_empty() {
-        print(&advice(&config, &minted))?;
-        let whose: Vec<_> = minted.iter().map(|minted| minted.name.as_str()).collect();
-        bail!("{}: no `id` of {}; all else is well", file.display(), whose.join(", "));
+    match Config::read(file) {
+        Ok(config) => print(&format!("{}: {}", file.display(), summary(&config))),
+        Err(ConfigError::NoId { of, .. }) => {
+            let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
+            let (config, minted) = Config::complete(file, &text, mint_id)?;
+            print(&advice(&config, &minted))?;
+            bail!("{}: no `id` of {}; all else is well", file.display(), of.join(", "))
+        }
+        Err(error) => Err(error.into()),
     }
-    let config = Config::read(file)?;
-    print(&format!("{}: {}", file.display(), summary(&config)))
 }
 
 fn summary(config: &Config) -> String {

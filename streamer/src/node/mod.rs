@@ -237,3 +237,50 @@ pub(crate) fn random_u64() -> u64 {
     getrandom::fill(&mut bytes).expect("the system gives random numbers");
     u64::from_le_bytes(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    /// The `use` lines of a source, each in one line and without spaces.
+    fn uses(text: &str) -> Vec<String> {
+        let statements = text.split(';').map(|statement| {
+            let begin = statement.rfind("\nuse ").or_else(|| statement.rfind("\n    use "));
+            begin.map(|begin| statement[begin..].split_whitespace().collect::<String>())
+        });
+        statements.flatten().collect()
+    }
+
+    /// Machines are the desk's affair, and fetching that of those who read.
+    #[test]
+    fn the_driver_names_no_machine() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/node");
+        let mut seen = 0;
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            let text = fs::read_to_string(&path).unwrap();
+            let found = uses(&text);
+            seen += found.len();
+            for line in &found {
+                for machines in ["commit", "catalog"] {
+                    let named = line.starts_with(&format!("userain_cluster::{machines}"))
+                        || (line.starts_with("userain_cluster::{") && line.contains(&format!("{machines}::")));
+                    assert!(!named, "{name}: {line}");
+                }
+                let reads = matches!(name.as_str(), "read.rs" | "column_fetch.rs");
+                if let (false, Some(items)) = (reads, line.strip_prefix("userain_fetch::")) {
+                    let items = items.trim_matches(['{', '}']).split(',').filter(|item| !item.is_empty());
+                    for item in items {
+                        let shared = ["ColumnRead", "HedgeBudget", "Pace", "Piece"];
+                        assert!(shared.contains(&item), "{name}: {item} of rain_fetch");
+                    }
+                }
+            }
+            let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+            assert!(!code.contains("rain_cluster::commit") && !code.contains("rain_cluster::catalog"), "{name}");
+        }
+        assert!(seen > 40, "{seen} lines: it finds them no more");
+    }
+}

@@ -1,7 +1,8 @@
 //! Column files that are not what they were: every read is still right, and the damage is named (DESIGN 4 and 6).
 
 use crate::harness::{Cluster, Connection, REFUSAL, assert_same, get, put, rain, random_bytes, run, wait_until};
-use rain_codec::column::{CHECKSUM_BYTES, HEADER_BYTES, crc64};
+use rain_codec::Code;
+use rain_codec::column::{CHECKSUM_BYTES, ColumnHeader, Geometry, HEADER_BYTES, crc64};
 use serde_json::Value;
 use std::fs;
 use std::io;
@@ -117,6 +118,13 @@ fn change(file: &Path, change: impl FnOnce(&mut Vec<u8>)) {
     fs::write(file, bytes).expect("a column file");
 }
 
+/// Where the hash tree of a column file begins, behind its last checksum.
+fn tree_offset(bytes: &[u8]) -> usize {
+    let header = ColumnHeader::parse(bytes).expect("a column file");
+    let code = Code::named(&header.code).expect("its code");
+    usize::try_from(Geometry::of(&header, &code).tree_offset()).expect("a small file")
+}
+
 #[test]
 fn a_flipped_bit_in_a_column_is_never_served() {
     let (mut cluster, content) = stored(2_600_000);
@@ -144,7 +152,7 @@ fn a_flipped_bit_in_a_checksum_is_found() {
     let (mut cluster, content) = stored(100_000);
     Harm { nodes: &[0], hidden: true, reason: "checksum" }.is_named_and_made_good(&mut cluster, &content, |files| {
         change(&files[0], |bytes| {
-            let at = bytes.len() - CHECKSUM_BYTES;
+            let at = tree_offset(bytes) - CHECKSUM_BYTES;
             bytes[at] ^= 1;
         });
     });
@@ -210,11 +218,22 @@ fn columns_that_changed_places_are_done_without() {
 }
 
 #[test]
+fn a_flipped_bit_in_a_hash_tree_is_found() {
+    let (mut cluster, content) = stored(2_600_000);
+    Harm { nodes: &[2], hidden: true, reason: "hash tree" }.is_named_and_made_good(&mut cluster, &content, |files| {
+        change(&files[0], |bytes| {
+            let at = tree_offset(bytes);
+            bytes[at] ^= 1;
+        });
+    });
+}
+
+#[test]
 fn a_column_of_a_later_format_is_done_without() {
     let (mut cluster, content) = stored(2_600_000);
-    Harm { nodes: &[1], hidden: false, reason: "format 2" }.is_named_and_made_good(&mut cluster, &content, |files| {
+    Harm { nodes: &[1], hidden: false, reason: "format 3" }.is_named_and_made_good(&mut cluster, &content, |files| {
         change(&files[0], |bytes| {
-            bytes[8..12].copy_from_slice(&2_u32.to_le_bytes());
+            bytes[8..12].copy_from_slice(&3_u32.to_le_bytes());
             let end = HEADER_BYTES - CHECKSUM_BYTES;
             let checksum = crc64(&bytes[..end]);
             bytes[end..HEADER_BYTES].copy_from_slice(&checksum.to_le_bytes());

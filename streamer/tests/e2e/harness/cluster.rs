@@ -139,7 +139,8 @@ impl Cluster {
         &self.folder
     }
 
-    fn launch(&mut self, node: usize) {
+    /// Starts a node, if it does not run.
+    pub(crate) fn launch(&mut self, node: usize) {
         if self.nodes[node].process.is_none() {
             let mut command = rain();
             command.arg("node").arg("--config").arg(self.config(node));
@@ -193,14 +194,11 @@ impl Cluster {
         status
     }
 
-    /// The files that a node holds of a title, pending, decided or unfinished ones too.
+    /// The files that a node holds of a title, pending or unfinished ones too.
     pub(crate) fn files_of(&self, node: usize, title: &str) -> Vec<PathBuf> {
-        let (data, hash) = (self.data(node), title_hash(title));
-        let of_folder = |folder: &str| {
-            let folder = data.join(folder);
-            names_in(&folder).into_iter().filter(|name| name.starts_with(&hash)).map(move |name| folder.join(name))
-        };
-        of_folder("titles").chain(of_folder("decisions")).collect()
+        let (folder, hash) = (self.data(node).join("titles"), title_hash(title));
+        let names = names_in(&folder).into_iter().filter(|name| name.starts_with(&hash));
+        names.map(|name| folder.join(name)).collect()
     }
 
     /// All files of a title on all nodes.
