@@ -61,7 +61,7 @@ pub(super) fn run(arguments: EncodeArguments) -> anyhow::Result<()> {
     let options = EncodeOptions {
         cell_bytes: cell_bytes.unwrap_or_else(|| default_cell_bytes(&code)),
         block_bytes: DEFAULT_BLOCK_BYTES,
-        version: version()?,
+        version: TitleVersion { counter: 1, node: 0, life: random()?, random: random()? },
         media_type,
         modified_ms: now_ms(),
         title: title.clone(),
@@ -105,14 +105,10 @@ fn open(path: &str) -> anyhow::Result<(Source, Option<u64>)> {
     Ok((Source::File { file, path: PathBuf::from(path) }, Some(metadata.len())))
 }
 
-/// The version of what no node coordinated.
-fn version() -> anyhow::Result<TitleVersion> {
-    let [mut life, mut random] = [[0; 4]; 2];
-    for word in [&mut life, &mut random] {
-        getrandom::fill(word).map_err(|error| anyhow::anyhow!("no random number: {error}"))?;
-    }
-    let [life, random] = [life, random].map(u32::from_le_bytes);
-    Ok(TitleVersion { counter: 1, node: 0, life, random })
+fn random() -> anyhow::Result<u32> {
+    let mut bytes = [0; 4];
+    getrandom::fill(&mut bytes).map_err(|error| anyhow::anyhow!("no random number: {error}"))?;
+    Ok(u32::from_le_bytes(bytes))
 }
 
 fn now_ms() -> u64 {

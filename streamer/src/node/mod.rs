@@ -1,8 +1,8 @@
 //! One node of the cluster: its store, its peers, and the driver of its desks.
 
 mod ask;
-mod column_fetch;
 mod desks;
+mod fetching;
 mod links;
 mod liveness;
 mod read;
@@ -32,7 +32,7 @@ use desks::Desks;
 use rain_cluster::{Life, NodeId, Time, Version};
 use rain_codec::{CodeError, StripeCodec};
 use rain_desk::{Codes, DeskPlan};
-use rain_fetch::{ColumnRead, HedgeBudget, Pace};
+use rain_fetch::{ColumnRead, Commons};
 use rebuild::{Rate, Restoring};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -65,10 +65,8 @@ pub struct Node {
     /// What rebuilding may take.
     rebuild_rate: Rate,
     restoring: Mutex<Option<Restoring>>,
-    /// What hedges may cost.
-    hedges: Mutex<HedgeBudget>,
-    /// How soon each node usually answers.
-    paces: BTreeMap<NodeId, Mutex<Pace>>,
+    /// What all fetches know of the nodes, and what hedges may cost.
+    commons: Mutex<Commons>,
     started: Instant,
     codecs: Mutex<BTreeMap<String, Arc<StripeCodec>>>,
 }
@@ -101,10 +99,9 @@ impl Node {
         Ok(Arc::new(Self {
             peers: Peers::new(&config, incarnation, sender),
             verifier: Verifier::new(config.key, session),
-            liveness: Liveness::new(config.members.iter().map(|member| member.id)),
+            liveness: Liveness::default(),
             incarnation,
-            hedges: Mutex::default(),
-            paces: config.members.iter().map(|member| (member.id, Mutex::default())).collect(),
+            commons: Mutex::new(Commons::new(config.cluster.nodes().iter().copied(), 1)),
             reads: Arc::new(ReadLog::new(&config)),
             codes,
             desks,
@@ -269,11 +266,11 @@ mod tests {
                         || (line.starts_with("userain_cluster::{") && line.contains(&format!("{machines}::")));
                     assert!(!named, "{name}: {line}");
                 }
-                let reads = matches!(name.as_str(), "read.rs" | "column_fetch.rs");
+                let reads = matches!(name.as_str(), "read.rs" | "fetching.rs");
                 if let (false, Some(items)) = (reads, line.strip_prefix("userain_fetch::")) {
                     let items = items.trim_matches(['{', '}']).split(',').filter(|item| !item.is_empty());
                     for item in items {
-                        let shared = ["ColumnRead", "HedgeBudget", "Pace", "Piece"];
+                        let shared = ["ColumnRead", "Commons", "Piece"];
                         assert!(shared.contains(&item), "{name}: {item} of rain_fetch");
                     }
                 }

@@ -210,9 +210,9 @@ async fn columns(node: &Arc<Node>, segments: [&str; 3], query: &str) -> Result<R
         ColumnError::Header(_)
         | ColumnError::Foreign { .. }
         | ColumnError::Length { .. }
-        | ColumnError::Block { .. }
-        | ColumnError::Root
         | ColumnError::Tree
+        | ColumnError::Root
+        | ColumnError::Block { .. }
         | ColumnError::OutOfRange => Refusal(StatusCode::CONFLICT, error.to_string()),
     })?;
     if from > bytes.len() {
