@@ -79,13 +79,15 @@ impl Nodes {
 
     fn write_config(&self, node: u16, count: u16) -> io::Result<PathBuf> {
         let name = |node: u16| char::from(b'A' + u8::try_from(node).unwrap_or(u8::MAX));
+        let id = |node: u16| format!("bec0{node:04x}");
         let address = |node: u16, switch: u16| format!("127.{switch}.{}.3:{}", node + 1, self.port);
         let data = self.folder.path().join(name(node).to_string());
         std::fs::create_dir(&data)?;
         let (port, data) = (self.port + node, data.display());
         let mut text = format!(
-            "node = \"{}\"\ndata = [\"{data}\"]\ncode = \"b-code:{count}\"\nlisten = \"127.0.0.1:{port}\"\n",
-            name(node)
+            "node = \"{}\"\nid = \"{}\"\ndata = [\"{data}\"]\ncode = \"b-code:{count}\"\nlisten = \"127.0.0.1:{port}\"\n",
+            name(node),
+            id(node)
         );
         // Writing to a string cannot fail, here and below.
         for switch in 1..=SWITCHES {
@@ -93,8 +95,11 @@ impl Nodes {
         }
         for peer in (0..count).filter(|peer| *peer != node) {
             let (name, port) = (name(peer), self.port + peer);
-            let _ =
-                write!(text, "[[peers]]\nname = \"{name}\"\nhttp = \"http://127.0.0.1:{port}\"\n[peers.addresses]\n");
+            let _ = write!(
+                text,
+                "[[peers]]\nname = \"{name}\"\nid = \"{}\"\nhttp = \"http://127.0.0.1:{port}\"\n[peers.addresses]\n",
+                id(peer)
+            );
             for switch in 1..=SWITCHES {
                 let _ = writeln!(text, "s{switch} = \"{}\"", address(peer, switch));
             }

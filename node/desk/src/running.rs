@@ -361,4 +361,8 @@ impl Running for Recalling {
     fn is_over(&self) -> bool {
         self.over
     }
+
+    fn concerns(&self, what: &Task) -> bool {
+        matches!(what, Task::Recall)
+    }
 }
