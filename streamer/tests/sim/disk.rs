@@ -1,6 +1,8 @@
-//! A disk that forgets: at a crash, what was not synced is lost, torn, or kept in part and out of order.
+//! A disk that forgets: at a crash, what was not synced is lost, torn, or kept in part and out of order. It fails, fills
+//! up and rots besides, and an old copy of it can be put in its place.
 
 use crate::random::Random;
+use crate::safeguard::Safeguard;
 use rain_streamer::store::Disk;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -10,44 +12,94 @@ use std::sync::{Arc, Mutex, MutexGuard};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     Column,
-    Mark,
-    Decision,
+    Ledger,
     Identity,
     Other,
 }
 
 impl Kind {
     fn of(path: &str) -> Self {
-        let path = path.strip_suffix(".tmp").unwrap_or(path);
-        match path.rsplit('.').next() {
-            Some("rain") => Self::Column,
-            Some("mark") => Self::Mark,
-            Some("decision") => Self::Decision,
-            _ if path == "identity" => Self::Identity,
+        let path = path.strip_suffix(UNFINISHED).unwrap_or(path);
+        match path {
+            "ledger" => Self::Ledger,
+            "identity" => Self::Identity,
+            _ if path.ends_with(".rain") => Self::Column,
             _ => Self::Other,
         }
     }
 }
 
-/// One safeguard taken away.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Missing {
-    Sync(Kind),
-    /// Of the folder, after a rename to such a file.
-    FolderSync(Kind),
-    Rename(Kind),
-    /// Marks are acknowledged but not made.
-    Mark,
-    /// A purged tombstone's counter is forgotten.
-    Floor,
-    /// Marks that readers spread are acknowledged but not made.
-    Spread,
+const UNFINISHED: &str = ".tmp";
+/// What a disk writes as one.
+const SECTOR: usize = 64;
+
+/// A write that is not durable yet: what was there before it.
+#[derive(Debug, Clone)]
+struct Undo {
+    offset: usize,
+    before: Vec<u8>,
+    /// Length of the file before.
+    length: usize,
 }
 
 #[derive(Debug, Default, Clone)]
 struct File {
     seen: Vec<u8>,
-    durable: Vec<u8>,
+    undo: Vec<Undo>,
+    /// Written before a sync that failed: no later sync makes it durable, as Linux does it.
+    doomed: Vec<(usize, Vec<u8>)>,
+    /// Bits of it were flipped since it was written.
+    rotten: bool,
+}
+
+impl File {
+    fn write(&mut self, offset: usize, bytes: &[u8]) {
+        let end = offset + bytes.len();
+        let before = self.seen.get(offset..).unwrap_or_default();
+        let before = before[..before.len().min(bytes.len())].to_vec();
+        self.undo.push(Undo { offset, before, length: self.seen.len() });
+        if self.seen.len() < end {
+            self.seen.resize(end, 0);
+        }
+        self.seen[offset..end].copy_from_slice(bytes);
+        let doomed = std::mem::take(&mut self.doomed);
+        for (at, old) in doomed {
+            // What is written once more is not doomed any more.
+            if at < offset {
+                self.doomed.push((at, old[..old.len().min(offset - at)].to_vec()));
+            }
+            if at + old.len() > end {
+                let skip = end.saturating_sub(at).min(old.len());
+                self.doomed.push((at + skip, old[skip..].to_vec()));
+            }
+        }
+    }
+
+    fn doom(&mut self) {
+        for Undo { offset, before, length: _ } in std::mem::take(&mut self.undo) {
+            self.doomed.push((offset, before));
+        }
+    }
+
+    fn is_dirty(&self) -> bool {
+        !self.undo.is_empty() || !self.doomed.is_empty()
+    }
+
+    /// What is sure to be there after a loss of power.
+    fn durable(&self) -> Vec<u8> {
+        let mut bytes = self.seen.clone();
+        for Undo { offset, before, length } in self.undo.iter().rev() {
+            bytes.truncate(*length);
+            bytes[*offset..*offset + before.len()].copy_from_slice(before);
+        }
+        for (offset, before) in &self.doomed {
+            let end = (offset + before.len()).min(bytes.len());
+            if *offset < end {
+                bytes[*offset..end].copy_from_slice(&before[..end - offset]);
+            }
+        }
+        bytes
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -83,7 +135,7 @@ fn folder_of(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct State {
     random: Random,
     files: Vec<File>,
@@ -96,7 +148,7 @@ struct State {
     crashed: bool,
     eio_one_in: usize,
     full_one_in: usize,
-    missing: Option<Missing>,
+    missing: Option<Safeguard>,
     operations: u64,
 }
 
@@ -104,8 +156,12 @@ struct State {
 #[derive(Debug, Clone)]
 pub struct SimDisk(Arc<Mutex<State>>);
 
+/// What was on a disk at some time.
+#[derive(Debug, Clone)]
+pub struct Image(State);
+
 impl SimDisk {
-    pub fn new(seed: u64, missing: Option<Missing>) -> Self {
+    pub fn new(seed: u64, missing: Option<Safeguard>) -> Self {
         Self(Arc::new(Mutex::new(State {
             random: Random::new(seed),
             files: Vec::new(),
@@ -121,6 +177,18 @@ impl SimDisk {
             missing,
             operations: 0,
         })))
+    }
+
+    /// The disk that an image gives when it is put back.
+    pub fn of_image(seed: u64, image: &Image) -> Self {
+        Self(Arc::new(Mutex::new(State { random: Random::new(seed), operations: 0, ..image.0.clone() })))
+    }
+
+    /// What a loss of power at this moment might leave.
+    pub fn image(&self) -> Image {
+        let mut state = self.state().clone();
+        state.lose_power();
+        Image(state)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -153,67 +221,98 @@ impl SimDisk {
 
     /// Names of the files that are under way.
     pub fn unfinished(&self) -> Vec<String> {
-        self.state().names.keys().filter(|name| name.strip_suffix(".tmp").is_some()).cloned().collect()
+        self.state().names.keys().filter(|name| name.ends_with(UNFINISHED)).cloned().collect()
+    }
+
+    /// Names of all files.
+    pub fn names(&self) -> Vec<String> {
+        self.state().names.keys().cloned().collect()
+    }
+
+    /// The process dies and the system lives: what was written is there, and may still be lost with the power.
+    pub fn lose_process(&self) {
+        let mut state = self.state();
+        state.crash_in = None;
+        state.crashed = false;
     }
 
     /// Power is gone: only what was synced is sure to be there afterwards.
     pub fn lose_power(&self) {
+        self.state().lose_power();
+    }
+
+    /// Flips a bit in a file of this kind that is at rest. False when there is none.
+    pub fn rot(&self, kind: Kind, random: &mut Random) -> bool {
         let mut state = self.state();
-        let changes = std::mem::take(&mut state.changes);
-        let mode = state.random.below(4);
-        let cut = state.random.below(changes.len() + 1);
-        let mut names = std::mem::take(&mut state.durable);
+        let state = &mut *state;
+        let at_rest: Vec<usize> = state
+            .names
+            .iter()
+            .filter(|(name, file)| {
+                Kind::of(name) == kind && !name.ends_with(UNFINISHED) && !state.files[**file].is_dirty()
+            })
+            .map(|(_, file)| *file)
+            .filter(|file| !state.files[*file].seen.is_empty())
+            .collect();
+        if at_rest.is_empty() {
+            return false;
+        }
+        let file = &mut state.files[random.pick(&at_rest)];
+        let at = random.below(file.seen.len());
+        file.seen[at] ^= 1 << random.below(8);
+        file.rotten = true;
+        true
+    }
+
+    /// Whether a file has flipped bits, of this kind, or of any.
+    pub fn is_rotten(&self, kind: Option<Kind>) -> bool {
+        let state = self.state();
+        state
+            .names
+            .iter()
+            .any(|(name, file)| kind.is_none_or(|kind| Kind::of(name) == kind) && state.files[*file].rotten)
+    }
+}
+
+impl State {
+    fn lose_power(&mut self) {
+        let changes = std::mem::take(&mut self.changes);
+        let mode = self.random.below(4);
+        let cut = self.random.below(changes.len() + 1);
+        let mut names = std::mem::take(&mut self.durable);
         for (index, change) in changes.iter().enumerate() {
             let kept = match mode {
                 0 => false,
                 1 => true,
                 2 => index < cut,
-                _ => state.random.one_in(2),
+                _ => self.random.one_in(2),
             };
             if kept {
                 change.apply(&mut names);
             }
         }
-        let folders = state.durable_folders.clone();
-        state.folders = folders;
-        names.retain(|path, _| folder_of(path).is_empty() || state.durable_folders.contains(folder_of(path)));
-        state.durable.clone_from(&names);
-        state.names = names;
-        for index in 0..state.files.len() {
-            let File { seen, durable } = state.files[index].clone();
-            if seen != durable {
-                let survivor = survivor(&mut state.random, &seen, &durable);
-                state.files[index] = File { seen: survivor.clone(), durable: survivor };
+        self.folders.clone_from(&self.durable_folders);
+        names.retain(|path, _| folder_of(path).is_empty() || self.durable_folders.contains(folder_of(path)));
+        self.durable.clone_from(&names);
+        self.names = names;
+        for file in &mut self.files {
+            if file.is_dirty() {
+                let durable = file.durable();
+                let seen = survivor(&mut self.random, &file.seen, &durable);
+                *file = File { seen, undo: Vec::new(), doomed: Vec::new(), rotten: file.rotten };
             }
         }
-        state.crash_in = None;
-        state.crashed = false;
-    }
-}
-
-/// What is left of a file whose last writes were not synced.
-fn survivor(random: &mut Random, seen: &[u8], durable: &[u8]) -> Vec<u8> {
-    match random.below(4) {
-        0 => durable.to_vec(),
-        1 => seen.to_vec(),
-        2 => seen[..random.below(seen.len() + 1)].to_vec(),
-        _ => {
-            // The length is there, but only some of the sectors.
-            let mut torn = seen.to_vec();
-            for (index, sector) in torn.chunks_mut(64).enumerate() {
-                if random.one_in(2) {
-                    let old = durable.get(index * 64..).unwrap_or_default();
-                    for (at, byte) in sector.iter_mut().enumerate() {
-                        *byte = old.get(at).copied().unwrap_or(0);
-                    }
-                }
+        // What has no name is gone.
+        let named: BTreeSet<usize> = self.names.values().copied().collect();
+        for (index, file) in self.files.iter_mut().enumerate() {
+            if !named.contains(&index) {
+                *file = File::default();
             }
-            torn
         }
+        self.crash_in = None;
+        self.crashed = false;
     }
-}
 
-impl State {
     /// Every operation passes here: it may be the one in which power goes, or fail.
     fn operate(&mut self) -> io::Result<()> {
         self.operations += 1;
@@ -236,6 +335,35 @@ impl State {
 
     fn file(&self, path: &str) -> io::Result<usize> {
         self.names.get(path).copied().ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
+    }
+}
+
+/// What is left of a file whose last writes were not synced.
+fn survivor(random: &mut Random, seen: &[u8], durable: &[u8]) -> Vec<u8> {
+    match random.below(4) {
+        0 => durable.to_vec(),
+        1 => seen.to_vec(),
+        2 => {
+            // Only the beginning of what came after.
+            let mut cut = seen[..random.below(seen.len() + 1)].to_vec();
+            if cut.len() < durable.len() {
+                cut.extend_from_slice(&durable[cut.len()..]);
+            }
+            cut
+        }
+        _ => {
+            // The length is there, but only some of the sectors.
+            let mut torn = seen.to_vec();
+            for (index, sector) in torn.chunks_mut(SECTOR).enumerate() {
+                if random.one_in(2) {
+                    let old = durable.get(index * SECTOR..).unwrap_or_default();
+                    for (at, byte) in sector.iter_mut().enumerate() {
+                        *byte = old.get(at).copied().unwrap_or(0);
+                    }
+                }
+            }
+            torn
+        }
     }
 }
 
@@ -280,19 +408,14 @@ impl Disk for SimDisk {
 
     fn write_at(&self, file: &Handle, offset: u64, bytes: &[u8]) -> io::Result<()> {
         let mut state = self.state();
-        let failed = state.operate();
+        let mut failed = state.operate();
         let full = state.full_one_in;
         if failed.is_ok() && state.random.one_in(full) {
-            return Err(io::Error::from(io::ErrorKind::StorageFull));
+            failed = Err(io::Error::from(io::ErrorKind::StorageFull));
         }
         // A write that fails may have written some of its bytes.
         let written = if failed.is_ok() { bytes.len() } else { state.random.below(bytes.len() + 1) };
-        let offset = usize::try_from(offset).unwrap();
-        let seen = &mut state.files[file.file].seen;
-        if seen.len() < offset + written {
-            seen.resize(offset + written, 0);
-        }
-        seen[offset..offset + written].copy_from_slice(&bytes[..written]);
+        state.files[file.file].write(usize::try_from(offset).unwrap(), &bytes[..written]);
         failed
     }
 
@@ -307,10 +430,14 @@ impl Disk for SimDisk {
 
     fn sync(&self, file: &Handle) -> io::Result<()> {
         let mut state = self.state();
-        state.operate()?;
-        if state.missing != Some(Missing::Sync(file.kind)) {
-            let file = &mut state.files[file.file];
-            file.durable.clone_from(&file.seen);
+        if let Err(error) = state.operate() {
+            if state.random.one_in(2) {
+                state.files[file.file].doom();
+            }
+            return Err(error);
+        }
+        if state.missing != Some(Safeguard::Sync(file.kind)) {
+            state.files[file.file].undo.clear();
         }
         Ok(())
     }
@@ -319,7 +446,7 @@ impl Disk for SimDisk {
         let mut state = self.state();
         state.operate()?;
         let file = state.file(from)?;
-        if state.missing == Some(Missing::Rename(Kind::of(to))) {
+        if state.missing == Some(Safeguard::Rename(Kind::of(to))) {
             return Ok(());
         }
         state.names.remove(from);
@@ -350,7 +477,7 @@ impl Disk for SimDisk {
         let (here, elsewhere): (Vec<_>, Vec<_>) =
             std::mem::take(&mut state.changes).into_iter().partition(|change| change.folder() == path);
         let guards = match here.last() {
-            Some(Change::Rename(_, to, _)) => Some(Missing::FolderSync(Kind::of(to))),
+            Some(Change::Rename(_, to, _)) => Some(Safeguard::FolderSync(Kind::of(to))),
             _ => None,
         };
         if guards.is_some() && guards == state.missing {
