@@ -248,6 +248,8 @@ pub enum Refusal {
     Superseded,
     /// The column was not uploaded whole, is not what the manifest says, or the disk failed.
     Column,
+    /// The store is blank: it does not know what it promised in an earlier life.
+    Blank,
 }
 
 /// What a node remembers of another one.
@@ -303,6 +305,7 @@ impl fmt::Display for Refusal {
             Self::Condition => "the condition does not hold",
             Self::Superseded => "a newer version came in between",
             Self::Column => "the column is not whole",
+            Self::Blank => "the store is blank",
         })
     }
 }

@@ -81,6 +81,14 @@ pub struct Version {
     pub random: u32,
 }
 
+impl Version {
+    /// Not above any.
+    pub const LOWEST: Self = Self { counter: 0, node: NodeId(0), life: Life(0), random: 0 };
+    /// Not below any.
+    pub const HIGHEST: Self =
+        Self { counter: u64::MAX, node: NodeId(u32::MAX), life: Life(u32::MAX), random: u32::MAX };
+}
+
 impl fmt::Display for Version {
     /// `counter-node-life-random`, the last three as eight hexadecimal digits each.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

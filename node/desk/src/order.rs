@@ -87,7 +87,7 @@ pub enum StoreOrder {
         /// The version.
         version: Version,
     },
-    /// Begin to restore a column. Done, or failed.
+    /// Begin to restore a column. Done, failed, or already there.
     BeginColumn {
         /// The version.
         record: Record,
@@ -112,6 +112,8 @@ pub enum StoreTold {
     Failed(String),
     /// It may or may not be found after a restart.
     Uncertain(String),
+    /// It was so before.
+    Already,
     /// The decisions.
     Decisions(Vec<Decision>),
     /// The ticket.

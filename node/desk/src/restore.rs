@@ -177,7 +177,9 @@ impl Running for Restoring {
                 self.next(with);
             }
             (Step::Beginning | Step::Finishing, Told::Stored(StoreTold::Failed(why))) => self.end(with, Some(why)),
-            (Step::Finishing, Told::Stored(_)) => self.end(with, None),
+            (Step::Beginning, Told::Stored(StoreTold::Already)) | (Step::Finishing, Told::Stored(_)) => {
+                self.end(with, None);
+            }
             (Step::Waiting, Told::Granted) => {
                 self.step = Step::Restoring;
                 let (record, column, stripe) = (self.record.clone(), self.column, self.stripe);

@@ -1,12 +1,13 @@
 //! Reading the store's column files: what is read was checked against the file's own header first.
 
-use super::names::{FileKind, FileName, TitleHash};
+use super::index::Key;
+use super::names::{FileName, TitleHash};
 use super::{Disk, Store, lock, title_version};
-use rain_cluster::{Content, Manifest, NodeId, Time, Version};
-use rain_codec::Code;
+use rain_cluster::{Record, Time, Version};
 use rain_codec::column::{
-    CHECKSUM_BYTES, ColumnHeader, Geometry, HEADER_BYTES, HeaderError, Seal, StripeShape, TitleVersion,
+    CHECKSUM_BYTES, ColumnHasher, ColumnHeader, Geometry, HEADER_BYTES, HeaderError, Seal, StripeShape, TitleVersion,
 };
+use rain_desk::Codes;
 use rain_fetch::ColumnRead;
 use std::io;
 
@@ -51,6 +52,12 @@ pub enum ColumnError {
         /// The block of the cell.
         block: u32,
     },
+    /// The cells are not those that the manifest names, though each block is what its checksum says.
+    #[error("the column's root is not that of the manifest")]
+    Root,
+    /// The cells are right, the hash tree behind them is not.
+    #[error("the hash tree does not match")]
+    Tree,
     /// The column has no such blocks.
     #[error("the column has no such stripes, rows or blocks")]
     OutOfRange,
@@ -64,6 +71,7 @@ pub struct ColumnReader<F> {
     index: u16,
     rows: u16,
     seal: Seal,
+    root: [u8; 32],
 }
 
 impl<F> ColumnReader<F> {
@@ -78,57 +86,92 @@ impl<F> ColumnReader<F> {
     }
 }
 
-/// What the column file `name` says it is, checked against its name and length.
-pub(super) fn inspect<D: Disk>(disk: &D, name: FileName, column: u16) -> Result<Manifest, ColumnError> {
-    let file = disk.open(&name.path())?;
-    let (header, _) = read_header(disk, &file, name, column)?;
-    Ok(Manifest {
-        title: header.title,
-        version: version_of(header.version),
-        content: Some(Content {
-            bytes: header.title_bytes,
-            etag: header.etag,
-            code: header.code,
-            cell_bytes: header.cell_bytes,
-            block_bytes: header.block_bytes,
-            modified_ms: header.modified_ms,
-            media_type: header.media_type,
-        }),
-    })
-}
-
-fn version_of(TitleVersion { counter, node, random }: TitleVersion) -> Version {
-    let [life, random] = [random >> 32, random & u64::from(u32::MAX)].map(|half| u32::try_from(half).expect("a half"));
-    Version { counter, node: NodeId(node), life, random }
-}
-
-fn read_header<D: Disk>(
+/// Opens a column file and compares its header with what it must say.
+fn open_file<D: Disk>(
     disk: &D,
-    file: &D::File,
+    codes: &Codes,
     name: FileName,
-    column: u16,
-) -> Result<(ColumnHeader, Geometry), ColumnError> {
-    let found = disk.len(file)?;
+    record: &Record,
+) -> Result<ColumnReader<D::File>, ColumnError> {
+    let file = disk.open(&name.path())?;
+    let found = disk.len(&file)?;
     if found < HEADER_BYTES as u64 {
         return Err(ColumnError::Length { found, expected: HEADER_BYTES as u64 });
     }
     let mut bytes = [0; HEADER_BYTES];
-    disk.read_at(file, 0, &mut bytes)?;
+    disk.read_at(&file, 0, &mut bytes)?;
     let header = ColumnHeader::parse(&bytes)?;
-    let same = TitleHash::of(&header.title) == name.title
-        && header.version == title_version(name.version)
-        && header.column == column;
+    let columns = record.manifest.columns().ok_or(ColumnError::Missing)?;
+    let same = header.title == record.title()
+        && header.version == title_version(record.version())
+        && header.column == name.column
+        && header.code == columns.code
+        && (header.cell_bytes, header.block_bytes, header.group_bytes, header.title_bytes)
+            == (columns.cell_bytes, columns.block_bytes, columns.group_bytes, columns.bytes);
     if !same {
-        let version = version_of(header.version);
+        let TitleVersion { counter, node, life, random } = header.version;
         return Err(ColumnError::Foreign {
-            found: format!("column {} of version {version} of `{}`", header.column, header.title),
-            expected: format!("column {column} of version {}", name.version),
+            found: format!(
+                "column {} of version {counter}-{node:08x}-{life:08x}-{random:08x} of `{}`, code {}",
+                header.column, header.title, header.code
+            ),
+            expected: format!("column {} of version {}, code {}", name.column, record.version(), columns.code),
         });
     }
-    let code = Code::named(&header.code).map_err(|error| ColumnError::Disk(io::Error::other(error.to_string())))?;
-    let geometry = Geometry::of(&header, &code);
+    let geometry = codes.geometry(columns).map_err(|error| ColumnError::Disk(io::Error::other(error.to_string())))?;
     let expected = geometry.file_bytes();
-    if found == expected { Ok((header, geometry)) } else { Err(ColumnError::Length { found, expected }) }
+    if found != expected {
+        return Err(ColumnError::Length { found, expected });
+    }
+    let root = *columns.roots.get(usize::from(name.column)).ok_or(ColumnError::Missing)?;
+    if header.root != root {
+        return Err(ColumnError::Root);
+    }
+    let seal = Seal::new(record.title(), header.version, name.column);
+    Ok(ColumnReader { file, geometry, index: name.column, rows: header.rows, seal, root })
+}
+
+/// Reads a column whole and checks every block of it, and all of them against the root that the manifest names.
+///
+/// # Errors
+/// The first [`ColumnError`] met.
+pub(super) fn prove<D: Disk>(disk: &D, codes: &Codes, name: FileName, record: &Record) -> Result<(), ColumnError> {
+    let column = open_file(disk, codes, name, record)?;
+    let mut hasher = ColumnHasher::new(column.geometry.tree().group_bytes());
+    let mut bytes = Vec::new();
+    for index in 0..column.geometry.stripe_count() {
+        let stripe = column.geometry.stripe(index);
+        bytes.resize(usize::try_from(stripe.record_bytes()).map_err(io::Error::other)?, 0);
+        disk.read_at(&column.file, stripe.record_offset, &mut bytes)?;
+        column.check_record(&stripe, &bytes)?;
+        hasher.update(&bytes[..usize::try_from(stripe.cell_offset(stripe.rows)).map_err(io::Error::other)?]);
+    }
+    let tree = hasher.finish();
+    if tree.root() != column.root {
+        return Err(ColumnError::Root);
+    }
+    let mut section = vec![0; usize::try_from(tree.shape().section_bytes()).map_err(io::Error::other)?];
+    disk.read_at(&column.file, column.geometry.tree_offset(), &mut section)?;
+    if section == tree.to_bytes() { Ok(()) } else { Err(ColumnError::Tree) }
+}
+
+impl<F> ColumnReader<F> {
+    /// Checks every block of a stripe's record.
+    fn check_record(&self, stripe: &StripeShape, record: &[u8]) -> Result<(), ColumnError> {
+        for row in 0..self.rows {
+            for block in 0..stripe.blocks_per_cell() {
+                let cell = usize::try_from(stripe.cell_offset(row)).map_err(io::Error::other)?;
+                let range = stripe.block_range(block);
+                let at = usize::try_from(stripe.checksum_offset(row, block)).map_err(io::Error::other)?;
+                let stored = u64::from_le_bytes(record[at..at + CHECKSUM_BYTES].try_into().expect("eight bytes"));
+                let bytes = &record[cell + range.start..cell + range.end];
+                if !self.seal.check(stripe.index, row, block, bytes, stored) {
+                    return Err(ColumnError::Block { stripe: stripe.index, row, block });
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 impl<D: Disk> Store<D> {
@@ -138,22 +181,18 @@ impl<D: Disk> Store<D> {
     /// [`ColumnError`]; damage is remembered and shown from then on.
     pub fn open_column(&self, now: Time, title: &str, version: Version) -> Result<ColumnReader<D::File>, ColumnError> {
         let key = (TitleHash::of(title), version);
-        let column = {
-            let mut index = lock(&self.index);
-            if index.held(key).is_none() {
-                return Err(ColumnError::Missing);
-            }
-            let held = index.held_mut(key, now);
-            held.read = Some(now);
-            held.column.as_ref().ok_or(ColumnError::Missing)?.column
-        };
-        let name = FileName { title: key.0, version, kind: FileKind::Column(column) };
-        let opened = self.disk.open(&name.path()).map_err(ColumnError::from).and_then(|file| {
-            let (header, geometry) = read_header(&self.disk, &file, name, column)?;
-            let seal = Seal::new(title, header.version, column);
-            Ok(ColumnReader { file, geometry, index: column, rows: header.rows, seal })
-        });
+        let (record, name) = self.column_of(now, key)?;
+        let opened = open_file(&*self.disk, &self.codes, name, &record);
         opened.inspect_err(|error| self.note_if_damage(title, version, error))
+    }
+
+    /// What is held of a version, and its column file.
+    fn column_of(&self, now: Time, key: Key) -> Result<(Record, FileName), ColumnError> {
+        let mut index = lock(&self.index);
+        let held = index.held_mut(key).ok_or(ColumnError::Missing)?;
+        held.read = Some(now);
+        let column = held.column.as_ref().ok_or(ColumnError::Missing)?.column;
+        Ok((held.record.clone(), FileName { title: key.0, version: key.1, column }))
     }
 
     /// Reads blocks of a column, laid out as [`ColumnRead`] says. Nothing is verified: the reader does that.
@@ -204,41 +243,14 @@ impl<D: Disk> Store<D> {
         Ok(())
     }
 
-    /// Reads the node's whole column and checks every block.
+    /// Reads the node's whole column and checks every block, the root and the hash tree.
     ///
     /// # Errors
     /// The first [`ColumnError`] met; damage is remembered.
     pub fn verify_column(&self, now: Time, title: &str, version: Version) -> Result<(), ColumnError> {
-        let column = self.open_column(now, title, version)?;
-        let mut record = Vec::new();
-        for index in 0..column.geometry.stripe_count() {
-            let checked = self.verify_stripe(&column, index, &mut record);
-            checked.inspect_err(|error| self.note_if_damage(title, version, error))?;
-        }
-        Ok(())
-    }
-
-    fn verify_stripe(
-        &self,
-        column: &ColumnReader<D::File>,
-        index: u64,
-        record: &mut Vec<u8>,
-    ) -> Result<(), ColumnError> {
-        let stripe = column.geometry.stripe(index);
-        record.resize(usize::try_from(stripe.record_bytes()).map_err(io::Error::other)?, 0);
-        self.disk.read_at(&column.file, stripe.record_offset, record)?;
-        for row in 0..column.rows {
-            for block in 0..stripe.blocks_per_cell() {
-                let cell = usize::try_from(stripe.cell_offset(row)).map_err(io::Error::other)?;
-                let range = stripe.block_range(block);
-                let at = usize::try_from(stripe.checksum_offset(row, block)).map_err(io::Error::other)?;
-                let stored = u64::from_le_bytes(record[at..at + CHECKSUM_BYTES].try_into().expect("eight bytes"));
-                if !column.seal.check(index, row, block, &record[cell + range.start..cell + range.end], stored) {
-                    return Err(ColumnError::Block { stripe: index, row, block });
-                }
-            }
-        }
-        Ok(())
+        let (record, name) = self.column_of(now, (TitleHash::of(title), version))?;
+        let proven = prove(&*self.disk, &self.codes, name, &record);
+        proven.inspect_err(|error| self.note_if_damage(title, version, error))
     }
 
     /// Remembers an error that will be there at the next read too; not, say, that too many files were open.
@@ -252,6 +264,8 @@ impl<D: Disk> Store<D> {
             ColumnError::Header(_)
             | ColumnError::Foreign { .. }
             | ColumnError::Length { .. }
+            | ColumnError::Root
+            | ColumnError::Tree
             | ColumnError::Block { .. } => true,
         };
         if lasts {
@@ -262,12 +276,8 @@ impl<D: Disk> Store<D> {
     /// Remembers that the node's column of a version is not to be trusted.
     pub fn note_damage(&self, title: &str, version: Version, reason: &str) {
         let key = (TitleHash::of(title), version);
-        let mut index = lock(&self.index);
-        if index.held(key).is_some() {
-            let held = index.held_mut(key, Time::default());
-            if let Some(column) = &mut held.column {
-                column.damage.get_or_insert_with(|| reason.to_owned());
-            }
+        if let Some(column) = lock(&self.index).held_mut(key).and_then(|held| held.column.as_mut()) {
+            column.damage.get_or_insert_with(|| reason.to_owned());
         }
     }
 }

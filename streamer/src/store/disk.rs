@@ -106,8 +106,8 @@ pub enum FolderError {
 #[derive(Debug)]
 pub struct SystemDisk {
     root: PathBuf,
-    /// Locked; the kernel lets go of it when the process ends, however it ends.
-    _lock: File,
+    /// Locked; the kernel lets go of it when the process ends, however it ends. `None` where it is only looked at.
+    _lock: Option<File>,
 }
 
 impl SystemDisk {
@@ -123,10 +123,15 @@ impl SystemDisk {
         let lock =
             OpenOptions::new().create(true).truncate(false).write(true).open(root.join("lock")).map_err(unusable)?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { root: root.to_owned(), _lock: lock }),
+            Ok(()) => Ok(Self { root: root.to_owned(), _lock: Some(lock) }),
             Err(TryLockError::WouldBlock) => Err(FolderError::InUse(root.to_owned())),
             Err(TryLockError::Error(error)) => Err(unusable(error)),
         }
+    }
+
+    /// Looks at the data folder `root` of a node that does not run, to read it.
+    pub(super) fn look(root: &Path) -> Self {
+        Self { root: root.to_owned(), _lock: None }
     }
 }
 

@@ -1,16 +1,24 @@
-//! What the store's disk holds, in memory.
+//! What the store holds, in memory: all of it durable, but for uploads and what is being coordinated.
 
+use super::change::{Change, Standing};
 use super::names::TitleHash;
-use super::{Decision, Overdue, PENDING_PATIENCE, SUPERSEDED_LINGER, TOMBSTONE_AGE, UPLOAD_LINGER};
-use crate::store::disk::Disk;
-use rain_cluster::message::Base;
-use rain_cluster::{ColumnStatus, Entry, Manifest, Time, TitleState, Version};
+use super::upload::Upload;
+use super::{Disk, PENDING_PATIENCE, SUPERSEDED_LINGER, TOMBSTONE_AGE, UPLOAD_LINGER};
+use rain_cluster::{Base, ColumnStatus, Entry, Life, NodeId, Record, Refusal, Ticket, Time, TitleState, Version};
+use rain_desk::{Decision, Overdue};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
+/// A version of a title.
 pub(super) type Key = (TitleHash, Version);
 
-/// A column file under its final name.
+pub(super) fn key_of(record: &Record) -> Key {
+    (TitleHash::of(record.title()), record.version())
+}
+
+/// So many closed titles are remembered one by one; then all are taken for closed.
+const CLOSED_MAX: usize = 1 << 16;
+
+/// A column file in use.
 #[derive(Debug, Clone)]
 pub(super) struct HeldColumn {
     pub(super) column: u16,
@@ -21,9 +29,8 @@ pub(super) struct HeldColumn {
 /// What is held of one version.
 #[derive(Debug, Clone)]
 pub(super) struct Held {
-    /// Unknown only of a pending column whose header is damaged.
-    pub(super) manifest: Option<Manifest>,
-    pub(super) marked: bool,
+    pub(super) record: Record,
+    pub(super) standing: Standing,
     pub(super) column: Option<HeldColumn>,
     pub(super) since: Time,
     pub(super) superseded: Option<Time>,
@@ -31,12 +38,16 @@ pub(super) struct Held {
 }
 
 impl Held {
-    fn new(now: Time) -> Self {
-        Self { manifest: None, marked: false, column: None, since: now, superseded: None, read: None }
+    pub(super) fn is_tombstone(&self) -> bool {
+        self.record.manifest.is_tombstone()
     }
 
-    pub(super) fn is_tombstone(&self) -> bool {
-        self.manifest.as_ref().is_some_and(|manifest| manifest.content.is_none())
+    pub(super) fn is_marked(&self) -> bool {
+        self.standing == Standing::Marked
+    }
+
+    fn is_open(&self) -> bool {
+        matches!(self.standing, Standing::Pending | Standing::Inherited)
     }
 
     /// Whether there is a column that is sound as far as is known.
@@ -55,19 +66,49 @@ impl Held {
     }
 }
 
-/// A column on its way in.
-#[derive(Debug)]
-pub(super) struct Upload<F> {
-    pub(super) title: String,
-    pub(super) file: Arc<F>,
-    pub(super) column: u16,
-    /// Bytes so far, header included.
-    pub(super) bytes: u64,
-    pub(super) touched: Time,
-    /// It is being made durable: nobody else may touch it.
-    pub(super) finishing: bool,
-    /// The node rebuilds its own column: no coordinator knows of it.
-    pub(super) rebuilding: bool,
+/// What is remembered of another node.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Remembered {
+    pub(super) life: Life,
+    pub(super) serial: u64,
+    /// What of it is durable here, or soon will be.
+    pub(super) noted: u64,
+}
+
+/// When titles were closed: by a count of this node's own.
+#[derive(Debug, Default)]
+pub(super) struct Closed {
+    clock: u64,
+    titles: BTreeMap<TitleHash, u64>,
+    /// What was asked before is too late for all titles.
+    all: u64,
+}
+
+impl Closed {
+    /// Begins to count above everything that an earlier start counted.
+    pub(super) fn begin(&mut self, incarnation: u64) {
+        self.clock = incarnation << 20;
+        self.all = self.clock;
+        self.titles.clear();
+    }
+
+    pub(super) fn ticket(&self) -> Ticket {
+        Ticket(self.clock)
+    }
+
+    pub(super) fn close(&mut self, title: TitleHash) {
+        self.clock += 1;
+        if self.titles.len() >= CLOSED_MAX {
+            self.titles.clear();
+            self.all = self.clock;
+        }
+        self.titles.insert(title, self.clock);
+    }
+
+    /// Whether the title was closed since the ticket was given.
+    pub(super) fn is_late(&self, title: TitleHash, ticket: Ticket) -> bool {
+        ticket.0 < self.all || self.titles.get(&title).is_some_and(|closed| ticket.0 < *closed)
+    }
 }
 
 /// Everything that the store holds.
@@ -78,8 +119,17 @@ pub(super) struct Index<D: Disk> {
     pub(super) decisions: BTreeMap<Key, Decision>,
     /// Versions that this node coordinates and has not decided.
     pub(super) active: BTreeSet<Key>,
-    /// Versions whose decision has done its work, but could not be removed from the disk yet.
-    pub(super) stale_decisions: BTreeSet<Key>,
+    /// Column files that no version uses, and since when they are known.
+    pub(super) unclaimed: BTreeMap<Key, (u16, Time)>,
+    pub(super) retired: BTreeSet<(NodeId, Life)>,
+    pub(super) remembered: BTreeMap<NodeId, Remembered>,
+    pub(super) learnt: Option<Life>,
+    /// No lower than the counter of any tombstone that was purged: what is written later must be above it, because
+    /// another node may still have the tombstone.
+    pub(super) floor: u64,
+    pub(super) incarnation: u64,
+    pub(super) closed: Closed,
+    unknown: Vec<(u16, Vec<u8>)>,
 }
 
 impl<D: Disk> Index<D> {
@@ -89,7 +139,110 @@ impl<D: Disk> Index<D> {
             uploads: BTreeMap::new(),
             decisions: BTreeMap::new(),
             active: BTreeSet::new(),
-            stale_decisions: BTreeSet::new(),
+            unclaimed: BTreeMap::new(),
+            retired: BTreeSet::new(),
+            remembered: BTreeMap::new(),
+            learnt: None,
+            floor: 0,
+            incarnation: 0,
+            closed: Closed::default(),
+            unknown: Vec::new(),
+        }
+    }
+
+    /// Takes a durable change into account: at a start in the order of the ledger, later as it becomes durable.
+    pub(super) fn apply(&mut self, now: Time, change: Change) {
+        match change {
+            Change::Version { standing, column, record } => {
+                let title = TitleHash::of(record.title());
+                let held = Held {
+                    standing,
+                    column: column.map(|column| HeldColumn { column, damage: None }),
+                    since: now,
+                    superseded: None,
+                    read: None,
+                    record,
+                };
+                self.titles.entry(title).or_default().insert(held.record.version(), held);
+                self.supersede(title, now);
+            }
+            Change::Marked(key) => {
+                if let Some(held) = self.held_mut(key) {
+                    (held.standing, held.since) = (Standing::Marked, now);
+                }
+                self.supersede(key.0, now);
+            }
+            Change::Column(key, column) => {
+                if let Some(held) = self.held_mut(key) {
+                    held.column = column.map(|column| HeldColumn { column, damage: None });
+                }
+            }
+            Change::Removed(key) => self.remove(key),
+            Change::Decision(decision) => {
+                let key = key_of(&decision.record);
+                self.active.remove(&key);
+                self.decisions.insert(key, decision);
+            }
+            Change::Settled(key) => drop(self.decisions.remove(&key)),
+            Change::Learnt(life) => {
+                self.learnt = Some(life);
+                self.forget_hearsay(now);
+            }
+            Change::Floor(floor) => self.floor = self.floor.max(floor),
+            Change::Retired(node, life) => drop(self.retired.insert((node, life))),
+            Change::Remembered(node, life, serial) => {
+                self.remembered.insert(node, Remembered { life, serial, noted: serial });
+            }
+            Change::Incarnation(incarnation) => self.incarnation = self.incarnation.max(incarnation),
+            Change::Unknown(kind, payload) => self.unknown.push((kind, payload)),
+        }
+    }
+
+    /// All of it, as changes: what a ledger begins with after a compaction.
+    pub(super) fn snapshot(&self) -> Vec<Change> {
+        let versions = self.titles.values().flat_map(BTreeMap::values).map(|held| Change::Version {
+            standing: held.standing,
+            column: held.column.as_ref().map(|column| column.column),
+            record: held.record.clone(),
+        });
+        let mut changes = vec![Change::Incarnation(self.incarnation), Change::Floor(self.floor)];
+        // The hearsay of an earlier life must not be forgotten by the word that this life has learnt: it comes behind it.
+        changes.extend(self.learnt.map(Change::Learnt));
+        changes.extend(versions);
+        changes.extend(self.decisions.values().cloned().map(Change::Decision));
+        changes.extend(self.retired.iter().map(|(node, life)| Change::Retired(*node, *life)));
+        let remembered = self.remembered.iter();
+        changes.extend(remembered.map(|(node, memory)| Change::Remembered(*node, memory.life, memory.serial)));
+        changes.extend(self.unknown.iter().map(|(kind, payload)| Change::Unknown(*kind, payload.clone())));
+        changes
+    }
+
+    /// A new life: what is known is hearsay, and must be learnt. Columns stay, for versions that are learnt again.
+    pub(super) fn be_reborn(&mut self, now: Time) {
+        self.learnt = None;
+        self.decisions.clear();
+        self.active.clear();
+        for held in self.titles.values_mut().flat_map(BTreeMap::values_mut).filter(|held| held.is_marked()) {
+            held.standing = Standing::Hearsay;
+        }
+        let open = self.all().filter(|(_, held)| held.is_open()).map(|(key, _)| key).collect();
+        self.leave(open, now);
+    }
+
+    fn forget_hearsay(&mut self, now: Time) {
+        let hearsay = |held: &Held| held.standing == Standing::Hearsay;
+        let keys = self.all().filter(|(_, held)| hearsay(held)).map(|(key, _)| key).collect();
+        self.leave(keys, now);
+    }
+
+    /// Forgets versions, and keeps their columns in case that one of them is learnt again.
+    fn leave(&mut self, keys: Vec<Key>, now: Time) {
+        for key in keys {
+            let column = self.held(key).and_then(|held| held.column.as_ref()).map(|column| column.column);
+            if let Some(column) = column {
+                self.unclaimed.insert(key, (column, now));
+            }
+            self.remove(key);
         }
     }
 
@@ -97,11 +250,11 @@ impl<D: Disk> Index<D> {
         self.titles.get(&key.0)?.get(&key.1)
     }
 
-    pub(super) fn held_mut(&mut self, key: Key, now: Time) -> &mut Held {
-        self.titles.entry(key.0).or_default().entry(key.1).or_insert_with(|| Held::new(now))
+    pub(super) fn held_mut(&mut self, key: Key) -> Option<&mut Held> {
+        self.titles.get_mut(&key.0)?.get_mut(&key.1)
     }
 
-    pub(super) fn remove(&mut self, key: Key) {
+    fn remove(&mut self, key: Key) {
         if let Some(versions) = self.titles.get_mut(&key.0) {
             versions.remove(&key.1);
             if versions.is_empty() {
@@ -110,76 +263,100 @@ impl<D: Disk> Index<D> {
         }
     }
 
-    pub(super) fn newest_marked(&self, title: TitleHash) -> Option<Version> {
-        let versions = self.titles.get(&title)?;
-        versions.iter().rev().find(|(_, held)| held.marked).map(|(version, _)| *version)
+    fn versions(&self, title: TitleHash) -> impl DoubleEndedIterator<Item = (&Version, &Held)> {
+        self.titles.get(&title).into_iter().flatten()
     }
 
-    /// Whether a conditional version may be prepared: `base` is the newest marked version, and nothing else is pending.
-    pub(super) fn satisfies(&self, key: Key, base: Base) -> bool {
+    pub(super) fn newest_marked(&self, title: TitleHash) -> Option<Version> {
+        self.versions(title).rev().find(|(_, held)| held.is_marked()).map(|(version, _)| *version)
+    }
+
+    /// Whether a version may be prepared.
+    ///
+    /// One with a condition: its base is the newest marked version, and nothing else above it is pending. One without:
+    /// there is no newer one that was made under a condition, for it would come between that one and its base.
+    pub(super) fn may_prepare(&self, key: Key, base: Base, ticket: Ticket) -> Result<(), Refusal> {
         let base = match base {
-            Base::Any => return true,
+            Base::Any => {
+                let between = |(version, held): (&Version, &Held)| {
+                    *version > key.1 && held.record.manifest.conditional && held.standing != Standing::Hearsay
+                };
+                let late = self.closed.is_late(key.0, ticket) || self.versions(key.0).any(between);
+                return if late { Err(Refusal::Superseded) } else { Ok(()) };
+            }
             Base::Nothing => None,
             Base::Version(version) => Some(version),
         };
-        let pending = self.titles.get(&key.0).is_some_and(|versions| {
-            versions.iter().any(|(version, held)| !held.marked && *version != key.1 && Some(*version) > base)
-        });
-        self.newest_marked(key.0) == base && !pending
+        let other = |(version, held): (&Version, &Held)| held.is_open() && *version != key.1 && Some(*version) > base;
+        let holds = self.newest_marked(key.0) == base && !self.versions(key.0).any(other);
+        if holds && !self.closed.is_late(key.0, ticket) { Ok(()) } else { Err(Refusal::Condition) }
     }
 
     /// Notes the time from which versions older than the newest marked one may go.
-    pub(super) fn supersede(&mut self, title: TitleHash, now: Time) {
+    fn supersede(&mut self, title: TitleHash, now: Time) {
         let Some(newest) = self.newest_marked(title) else { return };
-        for (_, held) in self.titles.get_mut(&title).into_iter().flatten().take_while(|(version, _)| **version < newest)
-        {
-            if held.marked {
+        let versions = self.titles.get_mut(&title).into_iter().flatten();
+        for (_, held) in versions.take_while(|(version, _)| **version < newest) {
+            if !held.is_open() {
                 held.superseded.get_or_insert(now);
             }
         }
     }
 
-    /// All titles, deleted ones included.
-    pub(super) fn hashes(&self) -> Vec<TitleHash> {
-        self.titles.keys().copied().collect()
+    /// The node must say nothing of this title: it may have promised more than it knows.
+    fn is_unsure_of(&self, title: TitleHash) -> bool {
+        self.versions(title).any(|(_, held)| held.standing == Standing::Inherited)
     }
 
     pub(super) fn state(&self, title: TitleHash) -> TitleState {
-        let entry = |held: &Held| {
-            let manifest = held.manifest.clone()?;
-            let decided = self.decisions.contains_key(&(title, manifest.version));
-            Some(Entry { marked: held.marked || decided, column: held.status(), manifest })
-        };
-        let mut entries: Vec<_> =
-            self.titles.get(&title).into_iter().flatten().filter_map(|(_, held)| entry(held)).collect();
+        let decisions = self.decisions.range((title, Version::LOWEST)..=(title, Version::HIGHEST));
+        let mut entries: Vec<_> = self
+            .versions(title)
+            .map(|(version, held)| Entry {
+                record: held.record.clone(),
+                marked: !held.is_open() || self.decisions.contains_key(&(title, *version)),
+                column: held.status(),
+            })
+            .collect();
         // A decision of a version that this node does not hold is a mark all the same.
-        for (_, decision) in self.decisions.iter().filter(|((hash, _), _)| *hash == title) {
-            if !entries.iter().any(|entry| entry.manifest.version == decision.manifest.version) {
-                let manifest = decision.manifest.clone();
-                entries.push(Entry { manifest, marked: true, column: ColumnStatus::Missing });
+        for (key, decision) in decisions {
+            if self.held(*key).is_none() {
+                entries.push(Entry { record: decision.record.clone(), marked: true, column: ColumnStatus::Missing });
             }
         }
-        let uploads = self.uploads.keys().filter(|(hash, _)| *hash == title).map(|(_, version)| *version).collect();
-        TitleState { entries, uploads, ..TitleState::default() }
+        let uploads = self.uploads.range((title, Version::LOWEST)..=(title, Version::HIGHEST));
+        TitleState {
+            blank: self.is_unsure_of(title),
+            entries,
+            uploads: uploads.filter(|(_, upload)| !upload.restores).map(|((_, version), _)| *version).collect(),
+            floor: self.floor,
+            ticket: self.closed.ticket(),
+            ..TitleState::default()
+        }
     }
 
     fn newest(&self) -> impl Iterator<Item = &Held> {
-        self.titles.values().filter_map(|versions| versions.values().rev().find(|held| held.marked))
+        self.titles.values().filter_map(|versions| versions.values().rev().find(|held| held.is_marked()))
     }
 
     pub(super) fn titles(&self) -> Vec<String> {
-        let mut titles: Vec<_> = self
-            .newest()
-            .filter_map(|held| held.manifest.as_ref())
-            .filter(|manifest| manifest.content.is_some())
-            .map(|manifest| manifest.title.clone())
-            .collect();
+        let newest = self.newest().filter(|held| !held.is_tombstone());
+        let mut titles: Vec<_> = newest.map(|held| held.record.title().to_owned()).collect();
         titles.sort_unstable();
         titles
     }
 
-    pub(super) fn committed(&self) -> Vec<Manifest> {
-        self.newest().filter_map(|held| held.manifest.clone()).collect()
+    /// The newest committed version of every title, and all of which it is not known what became.
+    pub(super) fn committed(&self) -> [Vec<Record>; 2] {
+        let mut marked: BTreeMap<TitleHash, &Record> =
+            self.newest().map(|held| (TitleHash::of(held.record.title()), &held.record)).collect();
+        for ((title, version), decision) in &self.decisions {
+            if marked.get(title).is_none_or(|newest| newest.version() < *version) {
+                marked.insert(*title, &decision.record);
+            }
+        }
+        let open = self.all().filter(|(key, held)| held.is_open() && !self.decisions.contains_key(key));
+        [marked.into_values().cloned().collect(), open.map(|(_, held)| held.record.clone()).collect()]
     }
 
     fn all(&self) -> impl Iterator<Item = (Key, &Held)> {
@@ -188,22 +365,30 @@ impl<D: Disk> Index<D> {
             .flat_map(|(title, versions)| versions.iter().map(|(version, held)| ((*title, *version), held)))
     }
 
+    /// Versions held.
+    pub(super) fn len(&self) -> usize {
+        self.titles.values().map(BTreeMap::len).sum()
+    }
+
+    /// Column files in use, by version.
+    pub(super) fn columns(&self) -> impl Iterator<Item = (Key, u16)> {
+        self.all().filter_map(|(key, held)| Some((key, held.column.as_ref()?.column)))
+    }
+
     pub(super) fn overdue(&self, now: Time) -> Vec<Overdue> {
-        let pending = self
-            .all()
-            .filter(|(_, held)| !held.marked && now.since(held.since) >= PENDING_PATIENCE)
-            .filter_map(|(_, held)| held.manifest.clone())
-            .map(|manifest| Overdue {
-                title: manifest.title.clone(),
-                version: manifest.version,
-                manifest: Some(manifest),
-            });
+        let pending = self.all().filter(|(_, held)| held.is_open() && now.since(held.since) >= PENDING_PATIENCE).map(
+            |(_, held)| Overdue {
+                title: held.record.title().to_owned(),
+                version: held.record.version(),
+                record: Some(held.record.clone()),
+            },
+        );
         let uploads = self
             .uploads
             .iter()
-            .filter(|(_, upload)| !upload.finishing && !upload.rebuilding)
+            .filter(|(_, upload)| !upload.finishing && !upload.restores)
             .filter(|(_, upload)| now.since(upload.touched) >= PENDING_PATIENCE)
-            .map(|((_, version), upload)| Overdue { title: upload.title.clone(), version: *version, manifest: None });
+            .map(|((_, version), upload)| Overdue { title: upload.title.clone(), version: *version, record: None });
         pending.chain(uploads).collect()
     }
 
@@ -213,17 +398,24 @@ impl<D: Disk> Index<D> {
         abandoned.map(|(key, _)| *key).collect()
     }
 
-    pub(super) fn lacking(&self) -> Vec<Manifest> {
+    /// Column files that nobody has wanted for long.
+    pub(super) fn abandoned_columns(&self, now: Time) -> Vec<(Key, u16)> {
+        let abandoned = self.unclaimed.iter().filter(|(_, (_, since))| now.since(*since) >= UPLOAD_LINGER);
+        abandoned.map(|(key, (column, _))| (*key, *column)).collect()
+    }
+
+    /// The newest versions of which `node` is to have a column, and has none that is sound.
+    pub(super) fn lacking(&self, node: NodeId) -> Vec<Record> {
         self.newest()
-            .filter(|held| !held.is_tombstone() && !held.has_column())
-            .filter_map(|held| held.manifest.clone())
+            .filter(|held| !held.has_column() && held.record.placement.column_of(node).is_some())
+            .map(|held| held.record.clone())
             .collect()
     }
 
-    pub(super) fn old_tombstones(&self, now: Time) -> Vec<Manifest> {
+    pub(super) fn old_tombstones(&self, now: Time) -> Vec<Record> {
         self.newest()
             .filter(|held| held.is_tombstone() && now.since(held.since) >= TOMBSTONE_AGE)
-            .filter_map(|held| held.manifest.clone())
+            .map(|held| held.record.clone())
             .collect()
     }
 

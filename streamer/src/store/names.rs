@@ -3,9 +3,8 @@
 //! | path | what |
 //! |---|---|
 //! | `identity` | whose folder this is |
-//! | `titles/HASH.VERSION.COLUMN.rain` | a column, pending or committed |
-//! | `titles/HASH.VERSION.mark` | the version is committed; that of a DELETE is all there is of it |
-//! | `decisions/HASH.VERSION.decision` | this node coordinated the version and decided to commit |
+//! | `ledger` | what the store has promised: versions, pending or committed, and decisions (docs/ledger.md) |
+//! | `titles/HASH.VERSION.COLUMN.rain` | a column, in use once the ledger says so |
 //!
 //! HASH is the first 128 bits of the BLAKE3 of the title, in hexadecimal. A file under way has `.tmp` behind its name.
 
@@ -13,7 +12,6 @@ use core::fmt;
 use rain_cluster::Version;
 
 pub(crate) const TITLES: &str = "titles";
-pub(crate) const DECISIONS: &str = "decisions";
 pub(crate) const IDENTITY: &str = "identity";
 pub(crate) const UNFINISHED: &str = ".tmp";
 
@@ -33,6 +31,14 @@ impl TitleHash {
         usize::from(self.0[0]) % count
     }
 
+    pub(crate) fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    pub(crate) fn bytes(self) -> [u8; 16] {
+        self.0
+    }
+
     fn parse(text: &str) -> Option<Self> {
         let valid = text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
         valid.then(|| u128::from_str_radix(text, 16).ok().map(|number| Self(number.to_be_bytes()))).flatten()
@@ -45,20 +51,12 @@ impl fmt::Display for TitleHash {
     }
 }
 
-/// What a file of a store is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum FileKind {
-    Column(u16),
-    Mark,
-    Decision,
-}
-
-/// A file of a store.
+/// A column file of a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FileName {
     pub(crate) title: TitleHash,
     pub(crate) version: Version,
-    pub(crate) kind: FileKind,
+    pub(crate) column: u16,
 }
 
 impl FileName {
@@ -66,50 +64,36 @@ impl FileName {
         let mut parts = name.split('.');
         let title = TitleHash::parse(parts.next()?)?;
         let version = parts.next()?.parse().ok()?;
-        let kind = match (parts.next()?, parts.next()) {
-            ("mark", None) => FileKind::Mark,
-            ("decision", None) => FileKind::Decision,
-            (column, Some("rain")) if column.len() == 3 => FileKind::Column(column.parse().ok()?),
-            _ => return None,
-        };
-        parts.next().is_none().then_some(Self { title, version, kind })
-    }
-
-    pub(crate) fn folder(&self) -> &'static str {
-        match self.kind {
-            FileKind::Decision => DECISIONS,
-            FileKind::Column(_) | FileKind::Mark => TITLES,
-        }
+        let column = parts.next().filter(|column| column.len() >= 3)?.parse().ok()?;
+        let file = Self { title, version, column };
+        // One spelling per file.
+        (parts.next() == Some("rain") && file.to_string() == name).then_some(file)
     }
 
     pub(crate) fn path(&self) -> String {
-        format!("{}/{self}", self.folder())
+        format!("{TITLES}/{self}")
     }
 }
 
 impl fmt::Display for FileName {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}.{}.", self.title, self.version)?;
-        match self.kind {
-            FileKind::Column(column) => write!(formatter, "{column:03}.rain"),
-            FileKind::Mark => formatter.write_str("mark"),
-            FileKind::Decision => formatter.write_str("decision"),
-        }
+        write!(formatter, "{}.{}.{:03}.rain", self.title, self.version, self.column)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rain_cluster::NodeId;
+    use rain_cluster::{Life, NodeId};
 
     #[test]
     fn names_and_back() {
-        let version = Version { counter: 3, node: NodeId(1), life: 0xabc, random: 0xdef };
-        for kind in [FileKind::Column(7), FileKind::Mark, FileKind::Decision] {
-            let name = FileName { title: TitleHash::of("a title"), version, kind };
+        let version = Version { counter: 3, node: NodeId(1), life: Life(0xabc), random: 0xdef };
+        for column in [0, 7, 254, 1023] {
+            let name = FileName { title: TitleHash::of("a title"), version, column };
             assert_eq!(FileName::parse(&name.to_string()), Some(name));
             assert_eq!(FileName::parse(&format!("{name}.tmp")), None);
+            assert_eq!(FileName::parse(&name.to_string().replace(".rain", ".mark")), None);
         }
         assert_eq!(FileName::parse("lock"), None);
     }

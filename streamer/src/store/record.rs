@@ -1,6 +1,6 @@
-//! Small durable records: marks, decisions, the identity of a store.
+//! Small durable records: the identity of a store.
 //!
-//! Layout, little-endian: magic `RAINREC\0`, format version u32 = 1, payload length u32, payload (JSON), CRC-64/NVME of
+//! Layout, little-endian: magic `RAINREC\0`, format version u32 = 2, payload length u32, payload (JSON), CRC-64/NVME of
 //! all before it. See `docs/stripe-format.md`.
 
 use rain_codec::column::crc64;
@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 const MAGIC: &[u8; 8] = b"RAINREC\0";
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 const FRAME_BYTES: usize = 24;
 
 /// Why bytes are not a record.
@@ -25,9 +25,9 @@ pub enum RecordError {
     /// Not a record at all.
     #[error("not a RAIN record")]
     Magic,
-    /// Written by a newer version of the program.
-    #[error("format {found}, expected at most {FORMAT}")]
-    NewerFormat {
+    /// Written by another version of the program; format 1 was never released.
+    #[error("format {found}, expected {FORMAT}")]
+    Format {
         /// The format found.
         found: u32,
     },
@@ -66,8 +66,8 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, RecordError>
         return Err(RecordError::Magic);
     }
     let word = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
-    if word(8) > FORMAT {
-        return Err(RecordError::NewerFormat { found: word(8) });
+    if word(8) != FORMAT {
+        return Err(RecordError::Format { found: word(8) });
     }
     let expected = word(12) as usize + FRAME_BYTES;
     if bytes.len() != expected {
@@ -101,9 +101,11 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_format_is_named() {
-        let mut record = to_bytes(&1_u8);
-        record[8] = 2;
-        assert_eq!(parse::<u8>(&record), Err(RecordError::NewerFormat { found: 2 }));
+    fn other_formats_are_named() {
+        for format in [1, 3] {
+            let mut record = to_bytes(&1_u8);
+            record[8] = format;
+            assert_eq!(parse::<u8>(&record), Err(RecordError::Format { found: format.into() }));
+        }
     }
 }

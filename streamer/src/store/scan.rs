@@ -1,14 +1,34 @@
 //! Opening a store: what a start finds in the data folder.
 
+use super::change::Change;
+use super::group::GroupSync;
 use super::index::{HeldColumn, Index};
-use super::names::{DECISIONS, FileKind, FileName, IDENTITY, TITLES, UNFINISHED};
+use super::ledger::{Ledger, LedgerError};
+use super::names::{FileName, IDENTITY, TITLES, UNFINISHED};
 use super::record::{self, RecordError};
-use super::{Decision, Disk, Identity, Store, column};
+use super::{Disk, Identity, Store, VERSION_BYTES, lock, publish};
 use core::array;
-use rain_cluster::{Manifest, NodeId, Time};
-use serde::de::DeserializeOwned;
+use rain_cluster::{Life, Members, NodeId, Time};
+use rain_desk::Codes;
+use std::collections::BTreeMap;
 use std::io;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, Mutex};
+
+/// Whose store is opened.
+#[derive(Debug, Clone)]
+pub struct StorePlan {
+    /// The node.
+    pub node: NodeId,
+    /// The members of its cluster.
+    pub members: Arc<Members>,
+    /// The codes, shared with the desks.
+    pub codes: Arc<Codes>,
+    /// The id of a store that is made now: random.
+    pub fresh_store: u32,
+    /// The life of a store that is made now, and from which later lives follow: random.
+    pub fresh_life: Life,
+}
 
 /// Why a store cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -21,7 +41,7 @@ pub enum OpenError {
         /// What the disk said.
         error: io::Error,
     },
-    /// A record that nothing can replace is damaged.
+    /// A record that nothing can replace is damaged, or of another format.
     #[error("{path}: {error}")]
     Record {
         /// The record's file.
@@ -29,6 +49,12 @@ pub enum OpenError {
         /// What is wrong with it.
         error: RecordError,
     },
+    /// The ledger cannot be read.
+    #[error("{0}")]
+    Ledger(#[from] LedgerError),
+    /// There is a ledger, and nothing says whose.
+    #[error("the data folder has a ledger and no identity: expected both, or none")]
+    NoIdentity,
     /// The folder is another node's.
     #[error("the data folder belongs to node {found}, expected node {expected}")]
     OtherNode {
@@ -37,13 +63,21 @@ pub enum OpenError {
         /// This node.
         expected: NodeId,
     },
-    /// The folder was filled by a cluster of another code or other nodes.
-    #[error("the data folder is of a cluster with {found}, expected {expected}")]
-    OtherLayout {
-        /// Its code and nodes.
+    /// The folder was filled by a cluster of other members.
+    #[error("the data folder is of a cluster of the nodes {found}, expected {expected}")]
+    OtherMembers {
+        /// Its members.
         found: String,
         /// Those of the configuration.
         expected: String,
+    },
+    /// The folder was filled by a cluster with another number of catalog nodes.
+    #[error("the data folder is of a cluster with {found} catalog nodes, expected {expected}")]
+    OtherCatalog {
+        /// Its number.
+        found: usize,
+        /// That of the configuration.
+        expected: usize,
     },
 }
 
@@ -52,107 +86,146 @@ fn disk_error(what: impl Into<String>) -> impl FnOnce(io::Error) -> OpenError {
     move |error| OpenError::Disk { what, error }
 }
 
-impl<D: Disk> Store<D> {
-    /// Opens the store of `node` in a cluster of this `layout` (code and nodes: on these depends what lies where), making
-    /// it where there is none. `life` names the life of a store made now; it must be
-    /// random. What was under way at a crash is removed; columns that are not to be trusted are kept as damaged.
-    ///
-    /// # Errors
-    /// [`OpenError`].
-    pub fn open(disk: D, node: NodeId, layout: &str, life: u32, now: Time) -> Result<Self, OpenError> {
-        for folder in [TITLES, DECISIONS] {
-            disk.create_folder(folder).map_err(disk_error(format!("making the folder {folder}")))?;
-        }
-        let found = read_record::<Identity, D>(&disk, IDENTITY);
-        let identity = match found {
-            Ok(identity) => identity,
-            Err(OpenError::Disk { error, .. }) if error.kind() == io::ErrorKind::NotFound => {
-                Identity { node, life, blank: true, floor: 0, layout: layout.to_owned(), incarnation: 0 }
-            }
-            Err(error) => return Err(error),
-        };
-        if identity.node != node {
-            return Err(OpenError::OtherNode { found: identity.node, expected: node });
-        }
-        if identity.layout != layout {
-            return Err(OpenError::OtherLayout { found: identity.layout, expected: layout.to_owned() });
-        }
-        let store = Self {
-            disk,
-            identity: Mutex::new(identity.clone()),
-            index: Mutex::new(Index::new()),
-            title_locks: array::from_fn(|_| Mutex::new(())),
-        };
-        // Writing the identity makes the new folders durable too: they are in the folder that it syncs.
-        if identity.blank {
-            store.publish("", IDENTITY, &record::to_bytes(&identity)).map_err(disk_error("writing the identity"))?;
-        }
-        store.scan_folder(TITLES, now)?;
-        store.scan_folder(DECISIONS, now)?;
-        Ok(store)
-    }
+fn list(nodes: &[NodeId]) -> String {
+    nodes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
 
-    fn scan_folder(&self, folder: &str, now: Time) -> Result<(), OpenError> {
-        let mut names = self.disk.list(folder).map_err(disk_error(format!("listing the folder {folder}")))?;
-        names.sort_unstable();
-        for name in names {
-            if name.ends_with(UNFINISHED) {
-                let path = format!("{folder}/{name}");
-                self.disk.remove(&path).map_err(disk_error(format!("removing {path}")))?;
-            } else if let Some(file) = FileName::parse(&name) {
-                self.scan_file(file, now)?;
-            }
+impl Identity {
+    fn check(&self, plan: &StorePlan) -> Result<(), OpenError> {
+        if self.node != plan.node {
+            return Err(OpenError::OtherNode { found: self.node, expected: plan.node });
         }
-        let titles = super::lock(&self.index).hashes();
-        for title in titles {
-            super::lock(&self.index).supersede(title, now);
+        let expected = plan.members.nodes();
+        if self.members != expected {
+            return Err(OpenError::OtherMembers { found: list(&self.members), expected: list(expected) });
         }
-        Ok(())
-    }
-
-    fn scan_file(&self, file: FileName, now: Time) -> Result<(), OpenError> {
-        let key = (file.title, file.version);
-        let path = file.path();
-        match file.kind {
-            FileKind::Column(column) => {
-                let inspected = column::inspect(&self.disk, file, column);
-                let mut index = super::lock(&self.index);
-                let held = index.held_mut(key, now);
-                let damage = match inspected {
-                    Ok(manifest) => {
-                        held.manifest = Some(manifest);
-                        None
-                    }
-                    Err(error) => Some(error.to_string()),
-                };
-                held.column = Some(HeldColumn { column, damage });
-            }
-            FileKind::Mark => {
-                // It got its name when its bytes were durable: a damaged one still says that the version is committed.
-                let manifest = read_record::<Manifest, D>(&self.disk, &path);
-                let mut index = super::lock(&self.index);
-                let held = index.held_mut(key, now);
-                held.manifest = manifest.ok().or(held.manifest.take());
-                held.marked = true;
-            }
-            FileKind::Decision => {
-                // A decision that cannot be read must not be taken for none: that would be an abort.
-                let decision = read_record::<Decision, D>(&self.disk, &path)?;
-                super::lock(&self.index).decisions.insert(key, decision);
-            }
+        let expected = plan.members.quorum().catalog();
+        if self.catalog != expected {
+            return Err(OpenError::OtherCatalog { found: self.catalog, expected });
         }
         Ok(())
     }
 }
 
-fn read_record<T: DeserializeOwned, D: Disk>(disk: &D, path: &str) -> Result<T, OpenError> {
+impl<D: Disk> Store<D> {
+    /// Opens the store of a node, making it where there is none. What was under way at a crash is removed. A ledger that
+    /// was damaged or lost begins a new life, blank: it may have forgotten what it promised.
+    ///
+    /// Cost: one pass over the ledger and one listing of the columns; none of these is opened.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open(disk: D, plan: StorePlan, now: Time) -> Result<Self, OpenError> {
+        disk.create_folder(TITLES).map_err(disk_error(format!("making the folder {TITLES}")))?;
+        let disk = Arc::new(disk);
+        let (identity, made) = match read_identity(&*disk) {
+            Ok(identity) => {
+                identity.check(&plan)?;
+                (identity, false)
+            }
+            Err(OpenError::Disk { error, .. }) if error.kind() == io::ErrorKind::NotFound => {
+                if disk.open("ledger").is_ok() {
+                    return Err(OpenError::NoIdentity);
+                }
+                let identity = Identity {
+                    node: plan.node,
+                    store: plan.fresh_store.max(1),
+                    life: plan.fresh_life,
+                    members: plan.members.nodes().to_vec(),
+                    catalog: plan.members.quorum().catalog(),
+                };
+                // This makes the new folder durable too: it is in the folder that is synced.
+                publish(&*disk, IDENTITY, &record::to_bytes(&identity)).map_err(disk_error("writing the identity"))?;
+                (identity, true)
+            }
+            Err(error) => return Err(error),
+        };
+        let mut index = Index::new();
+        let mut unfit = None;
+        let (ledger, found) = Ledger::open(Arc::clone(&disk), |record| {
+            match Change::parse(record.kind, record.payload).map(|change| vetted(&plan.codes, change)) {
+                Some(Ok(change)) => index.apply(now, change),
+                Some(Err(why)) => drop(unfit.get_or_insert(why)),
+                None => drop(unfit.get_or_insert(format!("record {} is no change", record.sequence))),
+            }
+        })?;
+        let store = Self {
+            disk,
+            members: plan.members,
+            codes: plan.codes,
+            identity: Mutex::new(identity),
+            compacted: AtomicU64::new(index.len() as u64 * VERSION_BYTES),
+            index: Mutex::new(index),
+            ledger,
+            titles: GroupSync::default(),
+            title_locks: array::from_fn(|_| Mutex::new(())),
+            sure: AtomicBool::new(false),
+            fresh: Mutex::new(plan.fresh_life),
+        };
+        store.claim_columns(now)?;
+        let lost = found.created && !made;
+        if found.damaged.is_some() || unfit.is_some() || lost {
+            let damage = found.damaged.map(|damage| format!("{damage:?}"));
+            let why = damage.or(unfit).unwrap_or_else(|| "it is not there".to_owned());
+            tracing::error!(%why, "the ledger is damaged: the store begins a new life, and learns from the others");
+            store.be_reborn(now).map_err(disk_error("beginning a new life"))?;
+        }
+        Ok(store)
+    }
+
+    /// Compares the column files with what the ledger says of them.
+    fn claim_columns(&self, now: Time) -> Result<(), OpenError> {
+        let mut there = BTreeMap::new();
+        for name in self.disk.list(TITLES).map_err(disk_error(format!("listing the folder {TITLES}")))? {
+            if name.ends_with(UNFINISHED) {
+                let path = format!("{TITLES}/{name}");
+                self.disk.remove(&path).map_err(disk_error(format!("removing {path}")))?;
+            } else if let Some(file) = FileName::parse(&name) {
+                there.insert((file.title, file.version), file.column);
+            }
+        }
+        let mut index = lock(&self.index);
+        let used: Vec<_> = index.columns().collect();
+        for (key, column) in used {
+            if there.get(&key) == Some(&column) {
+                there.remove(&key);
+            } else if let Some(held) = index.held_mut(key) {
+                let damage = Some("the file is not there".to_owned());
+                held.column = Some(HeldColumn { column, damage });
+            }
+        }
+        index.unclaimed = there.into_iter().map(|(key, column)| (key, (column, now))).collect();
+        Ok(())
+    }
+}
+
+/// Manifests are vetted at this door as at every other.
+fn vetted(codes: &Codes, change: Change) -> Result<Change, String> {
+    let vetted = match &change {
+        Change::Version { record, .. } => codes.vet(record),
+        Change::Decision(decision) => codes.vet(&decision.record),
+        Change::Marked(_)
+        | Change::Column(..)
+        | Change::Removed(_)
+        | Change::Settled(_)
+        | Change::Learnt(_)
+        | Change::Floor(_)
+        | Change::Retired(..)
+        | Change::Remembered(..)
+        | Change::Incarnation(_)
+        | Change::Unknown(..) => Ok(()),
+    };
+    vetted.map(|()| change).map_err(|unfit| unfit.to_string())
+}
+
+fn read_identity<D: Disk>(disk: &D) -> Result<Identity, OpenError> {
     let read = || {
-        let file = disk.open(path)?;
+        let file = disk.open(IDENTITY)?;
         let length = usize::try_from(disk.len(&file)?).map_err(io::Error::other)?;
-        let mut bytes = vec![0; length];
+        let mut bytes = vec![0; length.min(1 << 20)];
         disk.read_at(&file, 0, &mut bytes)?;
         Ok(bytes)
     };
-    let bytes = read().map_err(disk_error(format!("reading {path}")))?;
-    record::parse(&bytes).map_err(|error| OpenError::Record { path: path.to_owned(), error })
+    let bytes = read().map_err(disk_error(format!("reading {IDENTITY}")))?;
+    record::parse(&bytes).map_err(|error| OpenError::Record { path: IDENTITY.to_owned(), error })
 }

@@ -1,13 +1,32 @@
-//! Columns on their way in: uploads of a coordinator, and the node's own rebuilds.
+//! Columns on their way in: uploads of a coordinator, and the node's own, restored from others. Their cells are hashed as
+//! they come; a column counts once its hash is the root that the manifest names.
 
-use super::index::{Held, Upload};
-use super::names::{FileKind, FileName, TitleHash};
-use super::{Disk, Store, lock, title_version, unfinished};
-use rain_cluster::{Manifest, Time, Version};
-use rain_codec::Code;
-use rain_codec::column::{ColumnHeader, Geometry, HEADER_BYTES};
+use super::index::{Held, Key};
+use super::names::{FileName, TitleHash};
+use super::{Disk, Store, header_of, lock, unfinished};
+use rain_cluster::{Record, Time, Version};
+use rain_codec::column::{ColumnHasher, ColumnTree, Geometry, HEADER_BYTES, StripeShape};
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+
+/// A column that is to come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UploadPlan {
+    /// The title.
+    pub title: String,
+    /// The version.
+    pub version: Version,
+    /// Which column of the code.
+    pub column: u16,
+    /// The code's name.
+    pub code: String,
+    /// Bytes of a cell of every stripe but the last.
+    pub cell_bytes: u32,
+    /// Bytes under one checksum.
+    pub block_bytes: u32,
+    /// Bytes under one leaf of the hash tree.
+    pub group_bytes: u32,
+}
 
 /// Why an upload cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -28,50 +47,116 @@ pub enum UploadError {
     },
 }
 
+/// A column on its way in.
+#[derive(Debug)]
+pub(super) struct Upload<F> {
+    pub(super) title: String,
+    pub(super) column: u16,
+    pub(super) touched: Time,
+    /// It is being made durable: nobody else may touch it.
+    pub(super) finishing: bool,
+    /// The node restores its own column: no coordinator knows of it.
+    pub(super) restores: bool,
+    content: Arc<Mutex<Incoming<F>>>,
+}
+
+/// What has come so far.
+#[derive(Debug)]
+struct Incoming<F> {
+    file: F,
+    /// A full stripe: all records but the last have its shape.
+    full: StripeShape,
+    group_bytes: u32,
+    hasher: ColumnHasher,
+    /// Bytes of records so far.
+    bytes: u64,
+    /// The start of a record of which the rest has not come, or of a last one that is shorter.
+    rest: Vec<u8>,
+    /// The disk failed: nothing more is taken.
+    failed: bool,
+}
+
+impl<F> Incoming<F> {
+    /// Hashes the cells of every full record that is there.
+    fn take(&mut self, mut bytes: &[u8]) {
+        let record_bytes = length(self.full.record_bytes());
+        if !self.rest.is_empty() {
+            let missing = record_bytes - self.rest.len();
+            let (first, others) = bytes.split_at(missing.min(bytes.len()));
+            self.rest.extend_from_slice(first);
+            bytes = others;
+            if self.rest.len() < record_bytes {
+                return;
+            }
+            let record = core::mem::take(&mut self.rest);
+            self.hash(&record);
+        }
+        let mut records = bytes.chunks_exact(record_bytes);
+        for record in &mut records {
+            self.hash(record);
+        }
+        self.rest.extend_from_slice(records.remainder());
+    }
+
+    fn hash(&mut self, record: &[u8]) {
+        self.hasher.update(&record[..length(self.full.cell_offset(self.full.rows))]);
+    }
+}
+
+fn length(bytes: u64) -> usize {
+    usize::try_from(bytes).expect("a record fits into memory")
+}
+
 impl<D: Disk> Store<D> {
-    /// Begins the upload of a column of `version`; an upload of it under way begins anew.
+    /// Begins the upload of a column of a version; an upload of it under way begins anew.
     ///
     /// # Errors
-    /// Those of the disk; [`io::ErrorKind::AlreadyExists`] when a sound column of the version is held already.
-    pub fn begin_upload(&self, now: Time, title: &str, version: Version, column: u16) -> io::Result<()> {
-        self.open_upload(now, title, version, column, false)
+    /// Those of the disk; [`io::ErrorKind::AlreadyExists`] when a sound column of the version is held already,
+    /// [`io::ErrorKind::InvalidInput`] when there is no such code, or the sizes are not its.
+    pub fn begin_upload(&self, now: Time, plan: UploadPlan) -> io::Result<()> {
+        self.open_upload(now, plan, false)
     }
 
-    /// Begins to rebuild the node's own column of `version`, to be appended to and prepared as an upload is.
-    ///
-    /// # Errors
-    /// Those of [`begin_upload`](Self::begin_upload).
-    pub fn begin_rebuild(&self, now: Time, title: &str, version: Version, column: u16) -> io::Result<()> {
-        self.open_upload(now, title, version, column, true)
-    }
-
-    fn open_upload(&self, now: Time, title: &str, version: Version, column: u16, rebuilding: bool) -> io::Result<()> {
-        let name = FileName { title: TitleHash::of(title), version, kind: FileKind::Column(column) };
-        if lock(&self.index).held((name.title, version)).is_some_and(Held::has_column) {
-            return Err(io::Error::from(io::ErrorKind::AlreadyExists));
+    pub(super) fn open_upload(&self, now: Time, plan: UploadPlan, restores: bool) -> io::Result<()> {
+        let UploadPlan { title, version, column, code, cell_bytes, block_bytes, group_bytes } = plan;
+        let invalid = |why: String| io::Error::new(io::ErrorKind::InvalidInput, why);
+        let code = self.codes.named(&code).map_err(|error| invalid(error.to_string()))?;
+        if usize::from(column) >= code.columns() {
+            return Err(invalid(format!("column {column}, expected less than {}", code.columns())));
         }
-        if lock(&self.index)
-            .uploads
-            .get(&(name.title, version))
-            .is_some_and(|upload| upload.finishing || upload.rebuilding)
+        let fits = |bytes: u32, least: u32, most: u32| bytes.is_power_of_two() && (least..=most).contains(&bytes);
+        if !(fits(cell_bytes, 4096, 16 << 20)
+            && fits(block_bytes, 512, 16 << 20)
+            && fits(group_bytes, 1024, cell_bytes))
         {
-            return Err(io::Error::from(io::ErrorKind::ResourceBusy));
+            return Err(invalid(format!(
+                "cells, blocks and groups of {cell_bytes}, {block_bytes} and {group_bytes} bytes"
+            )));
         }
-        let file = Arc::new(self.disk.create(&unfinished(&name.path()))?);
-        let upload = Upload {
-            title: title.to_owned(),
-            file,
-            column,
-            bytes: HEADER_BYTES as u64,
-            touched: now,
-            finishing: false,
-            rebuilding,
-        };
-        lock(&self.index).uploads.insert((name.title, version), upload);
+        let full_bytes = u64::from(cell_bytes) * code.data_cell_count() as u64;
+        let full = Geometry::new(&code, cell_bytes, block_bytes, full_bytes).stripe(0);
+        let name = FileName { title: TitleHash::of(&title), version, column };
+        let key = (name.title, version);
+        {
+            let index = lock(&self.index);
+            if index.held(key).is_some_and(Held::has_column) {
+                return Err(io::Error::from(io::ErrorKind::AlreadyExists));
+            }
+            if index.uploads.get(&key).is_some_and(|upload| upload.finishing || upload.restores) {
+                return Err(io::Error::from(io::ErrorKind::ResourceBusy));
+            }
+        }
+        let file = self.disk.create(&unfinished(&name.path()))?;
+        let hasher = ColumnHasher::new(group_bytes);
+        let incoming = Incoming { file, full, group_bytes, hasher, bytes: 0, rest: Vec::new(), failed: false };
+        let content = Arc::new(Mutex::new(incoming));
+        let upload = Upload { title, column, touched: now, finishing: false, restores, content };
+        lock(&self.index).uploads.insert(key, upload);
         Ok(())
     }
 
-    /// Appends records to an upload: `offset` counts from the start of the first record, after the header.
+    /// Appends records to an upload: `offset` counts from the start of the first record, after the header. What came
+    /// before is skipped.
     ///
     /// # Errors
     /// [`UploadError`]; after an error of the disk nothing of the upload is left.
@@ -84,79 +169,127 @@ impl<D: Disk> Store<D> {
         records: &[u8],
     ) -> Result<(), UploadError> {
         let key = (TitleHash::of(title), version);
-        let (file, expected) = {
+        let content = {
             let index = lock(&self.index);
-            let upload = index.uploads.get(&key).ok_or(UploadError::Unknown(version))?;
-            (Arc::clone(&upload.file), upload.bytes - HEADER_BYTES as u64)
+            let upload = index.uploads.get(&key).filter(|upload| !upload.finishing);
+            Arc::clone(&upload.ok_or(UploadError::Unknown(version))?.content)
         };
-        if offset > expected {
-            return Err(UploadError::Offset { found: offset, expected });
-        }
-        if let Err(error) = self.disk.write_at(&file, HEADER_BYTES as u64 + offset, records) {
+        let appended = {
+            let mut incoming = lock(&content);
+            if offset > incoming.bytes {
+                return Err(UploadError::Offset { found: offset, expected: incoming.bytes });
+            }
+            let known = usize::try_from(incoming.bytes - offset).unwrap_or(usize::MAX).min(records.len());
+            let fresh = &records[known..];
+            let at = HEADER_BYTES as u64 + incoming.bytes;
+            let written = if incoming.failed {
+                Err(io::Error::other("the upload failed before"))
+            } else {
+                self.disk.write_at(&incoming.file, at, fresh)
+            };
+            match written {
+                Ok(()) => {
+                    incoming.bytes += fresh.len() as u64;
+                    incoming.take(fresh);
+                }
+                Err(_) => incoming.failed = true,
+            }
+            written
+        };
+        if let Err(error) = appended {
             self.forget_upload(key);
             return Err(error.into());
         }
         if let Some(upload) = lock(&self.index).uploads.get_mut(&key) {
-            upload.bytes = upload.bytes.max(HEADER_BYTES as u64 + offset + records.len() as u64);
             upload.touched = now;
         }
         Ok(())
     }
 
-    /// Writes the header of an uploaded column and makes the file durable under its unfinished name.
-    pub(super) fn finish_upload(&self, key: (TitleHash, Version), manifest: &Manifest) -> io::Result<Option<u16>> {
-        let (file, column, bytes) = {
+    /// Proves an uploaded column, writes its header and its tree, and makes the file durable under its unfinished name.
+    pub(super) fn finish_upload(&self, record: &Record, column: u16) -> io::Result<()> {
+        let key = (TitleHash::of(record.title()), record.version());
+        let content = {
             let mut index = lock(&self.index);
-            let upload = index.uploads.get_mut(&key).ok_or_else(|| io::Error::other("no upload"))?;
+            let upload = index.uploads.get_mut(&key).filter(|upload| upload.column == column);
+            let upload = upload.ok_or_else(|| io::Error::other("no such upload"))?;
             if upload.finishing {
                 return Err(io::Error::from(io::ErrorKind::ResourceBusy));
             }
             upload.finishing = true;
-            (Arc::clone(&upload.file), upload.column, upload.bytes)
+            Arc::clone(&upload.content)
         };
-        let (header, expected) = header_of(manifest, column).map_err(io::Error::other)?;
-        if bytes != expected {
-            return Err(io::Error::other(format!("{bytes} bytes uploaded, expected {expected}")));
+        let mut incoming = lock(&content);
+        let columns = record.manifest.columns().ok_or_else(|| io::Error::other("a version without columns"))?;
+        let geometry = self.codes.geometry(columns).map_err(io::Error::other)?;
+        let expected = geometry.tree_offset() - HEADER_BYTES as u64;
+        if incoming.bytes != expected || incoming.failed {
+            return Err(io::Error::other(format!("{} bytes uploaded, expected {expected}", incoming.bytes)));
         }
-        self.disk.write_at(&file, 0, &header)?;
-        self.disk.sync(&file)?;
-        Ok(Some(column))
+        let tree = incoming.finish_hash(&geometry)?;
+        if columns.roots.get(usize::from(column)) != Some(&tree.root()) {
+            let (found, expected) = (hex(&tree.root()), columns.roots.get(usize::from(column)).map(|root| hex(root)));
+            let expected = expected.unwrap_or_default();
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("column {column} has the root {found}, expected {expected}"),
+            ));
+        }
+        let header = header_of(record, column, self.tag(), tree.root()).map_err(io::Error::other)?;
+        self.disk.write_at(&incoming.file, geometry.tree_offset(), &tree.to_bytes())?;
+        self.disk.write_at(&incoming.file, 0, &header)?;
+        self.disk.sync(&incoming.file)
     }
 
-    /// Drops an upload whose version was decided without it, or a rebuild that cannot go on. A column that was made durable meanwhile stays.
-    pub fn drop_upload(&self, title: &str, version: Version) {
-        self.forget_upload((TitleHash::of(title), version));
-    }
-
-    pub(super) fn forget_upload(&self, key: (TitleHash, Version)) {
+    /// Drops an upload whose version was decided without it, or a column that cannot be restored. One that was made
+    /// durable meanwhile stays.
+    pub(super) fn forget_upload(&self, key: Key) {
         let upload = lock(&self.index).uploads.remove(&key);
         if let Some(upload) = upload {
-            let name = FileName { title: key.0, version: key.1, kind: FileKind::Column(upload.column) };
+            let name = FileName { title: key.0, version: key.1, column: upload.column };
             // What stays behind has an unfinished name and goes at the next start.
             let _ = self.disk.remove(&unfinished(&name.path()));
         }
     }
+
+    /// The plan of the upload by which this node restores its column.
+    pub(super) fn restore_plan(record: &Record, column: u16) -> Option<UploadPlan> {
+        let columns = record.manifest.columns()?;
+        Some(UploadPlan {
+            title: record.title().to_owned(),
+            version: record.version(),
+            column,
+            code: columns.code.clone(),
+            cell_bytes: columns.cell_bytes,
+            block_bytes: columns.block_bytes,
+            group_bytes: columns.group_bytes,
+        })
+    }
 }
 
-/// The header of a column of `manifest`, and the length of the whole file.
-fn header_of(manifest: &Manifest, column: u16) -> Result<([u8; HEADER_BYTES], u64), String> {
-    let content = manifest.content.as_ref().ok_or("a tombstone has no columns")?;
-    let code = Code::named(&content.code).map_err(|error| error.to_string())?;
-    let header = ColumnHeader {
-        code: content.code.clone(),
-        columns: u16::try_from(code.columns()).map_err(|error| error.to_string())?,
-        rows: u16::try_from(code.rows()).map_err(|error| error.to_string())?,
-        column,
-        cell_bytes: content.cell_bytes,
-        interleave_bytes: 0,
-        block_bytes: content.block_bytes,
-        title: manifest.title.clone(),
-        version: title_version(manifest.version),
-        title_bytes: content.bytes,
-        etag: content.etag,
-        modified_ms: content.modified_ms,
-        media_type: content.media_type.clone(),
-    };
-    let geometry = Geometry::of(&header, &code);
-    Ok((header.to_bytes(), geometry.file_bytes()))
+impl<F> Incoming<F> {
+    /// The tree of the whole column: what is left over is the last record, if it is shorter.
+    fn finish_hash(&mut self, geometry: &Geometry) -> io::Result<ColumnTree> {
+        let mut hasher = core::mem::replace(&mut self.hasher, ColumnHasher::new(self.group_bytes));
+        if !self.rest.is_empty() {
+            let last = geometry.stripe(geometry.stripe_count().saturating_sub(1));
+            if self.rest.len() as u64 != last.record_bytes() {
+                let found = self.rest.len();
+                return Err(io::Error::other(format!(
+                    "a last record of {found} bytes, expected {}",
+                    last.record_bytes()
+                )));
+            }
+            hasher.update(&self.rest[..length(last.cell_offset(last.rows))]);
+        }
+        Ok(hasher.finish())
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use core::fmt::Write;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }

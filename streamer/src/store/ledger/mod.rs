@@ -115,6 +115,15 @@ fn check_payload(payload: &[u8]) -> Result<(), LedgerError> {
     Ok(())
 }
 
+/// Shows each record of the ledger of a data folder, in order, and changes nothing.
+///
+/// # Errors
+/// [`LedgerError::Disk`], [`LedgerError::Format`]. Some records may have been shown.
+pub(super) fn show<D: Disk>(disk: &D, visit: impl FnMut(Record<'_>)) -> Result<(), LedgerError> {
+    let file = disk.open(PATH)?;
+    scan::scan(disk, &file, visit).map(drop)
+}
+
 /// The ledger of one store.
 ///
 /// Its methods block. It has no thread of its own: of those that wait, one writes for all.

@@ -1,0 +1,162 @@
+//! What the store does for the node's desk.
+
+use super::change::{Change, Standing};
+use super::index::{Held, key_of};
+use super::names::{FileName, TitleHash};
+use super::{Disk, Store, column, lock, remove_if_there};
+use rain_cluster::{Record, Time};
+use rain_desk::{Decision, StoreOrder, StoreTold};
+use std::io;
+use std::sync::atomic::Ordering;
+
+fn told(result: io::Result<()>) -> StoreTold {
+    match result {
+        Ok(()) => StoreTold::Done,
+        Err(error) => StoreTold::Failed(error.to_string()),
+    }
+}
+
+impl<D: Disk> Store<D> {
+    /// Carries out an order.
+    pub fn carry_out(&self, now: Time, order: StoreOrder) -> StoreTold {
+        match order {
+            StoreOrder::Begin { title, version } => {
+                lock(&self.index).active.insert((TitleHash::of(&title), version));
+                StoreTold::Done
+            }
+            StoreOrder::Abort { title, version } => {
+                lock(&self.index).active.remove(&(TitleHash::of(&title), version));
+                StoreTold::Done
+            }
+            StoreOrder::Decide(decision) => self.decide(now, decision),
+            StoreOrder::Settle { title, version } => {
+                let key = (TitleHash::of(&title), version);
+                // One that a crash brings back is marked once more, which changes nothing.
+                self.note_lazily(&Change::Settled(key));
+                lock(&self.index).apply(now, Change::Settled(key));
+                StoreTold::Done
+            }
+            StoreOrder::Decisions => StoreTold::Decisions(lock(&self.index).decisions.values().cloned().collect()),
+            StoreOrder::Ticket => StoreTold::Ticket(lock(&self.index).closed.ticket()),
+            StoreOrder::MarkAll { records, ticket } => told(self.mark_all(now, &records, ticket)),
+            StoreOrder::Inherit(records) => told(self.inherit(now, &records)),
+            StoreOrder::RaiseFloor(floor) => {
+                let higher = lock(&self.index).floor < floor;
+                if higher { told(self.change(now, [Change::Floor(floor)])) } else { StoreTold::Already }
+            }
+            StoreOrder::SetLearnt => told(self.change(now, [Change::Learnt(self.me().life)])),
+            StoreOrder::SetSure => {
+                self.sure.store(true, Ordering::Release);
+                StoreTold::Done
+            }
+            StoreOrder::NewLife => match self.be_reborn(now) {
+                Ok(life) => StoreTold::Reborn(life),
+                Err(error) => StoreTold::Failed(error.to_string()),
+            },
+            StoreOrder::Sweep => told(self.sweep(now)),
+            StoreOrder::Overdue => StoreTold::Overdue(lock(&self.index).overdue(now)),
+            StoreOrder::OldTombstones => StoreTold::Records(lock(&self.index).old_tombstones(now)),
+            StoreOrder::Lacking => StoreTold::Records(lock(&self.index).lacking(self.me().node)),
+            StoreOrder::DropUpload { title, version } => {
+                self.forget_upload((TitleHash::of(&title), version));
+                StoreTold::Done
+            }
+            StoreOrder::BeginColumn { record, column } => self.begin_column(now, &record, column),
+            StoreOrder::FinishColumn { record, column } => {
+                let finished = self.finish_column(now, &record, column);
+                if finished.is_err() {
+                    self.forget_upload(key_of(&record));
+                }
+                told(finished)
+            }
+        }
+    }
+
+    /// Makes a decision to commit durable: from then on the version is committed, whatever happens.
+    fn decide(&self, now: Time, decision: Decision) -> StoreTold {
+        if decision.record.version().life != self.me().life {
+            return StoreTold::Failed("the store has begun a new life since".to_owned());
+        }
+        let Err(error) = self.change(now, [Change::Decision(decision)]) else { return StoreTold::Done };
+        // It may lie on the disk all the same, unless what lies there now is known.
+        match self.ledger.flush() {
+            Ok(_) => StoreTold::Failed(error.to_string()),
+            Err(_) => StoreTold::Uncertain(error.to_string()),
+        }
+    }
+
+    /// Removes versions that were superseded and are no longer read, uploads that were abandoned, and columns that no
+    /// version uses; writes the ledger anew when that is worth it.
+    fn sweep(&self, now: Time) -> io::Result<()> {
+        let abandoned = lock(&self.index).abandoned_uploads(now);
+        for key in abandoned {
+            self.forget_upload(key);
+        }
+        let lingered = lock(&self.index).lingered(now);
+        // One that the disk does not let go of holds up no other.
+        let removed: Vec<io::Result<()>> = lingered.chunks(64).map(|keys| self.remove_versions(now, keys)).collect();
+        if !self.is_silent() {
+            // A blank store may yet learn of the versions of these.
+            let columns = lock(&self.index).abandoned_columns(now);
+            for (key, column) in columns {
+                let name = FileName { title: key.0, version: key.1, column };
+                remove_if_there(&*self.disk, &name.path())?;
+                lock(&self.index).unclaimed.remove(&key);
+            }
+        }
+        self.note_memories();
+        self.compact_if_worth_it()?;
+        removed.into_iter().collect()
+    }
+
+    /// Notes how far the serials of the peers have grown.
+    fn note_memories(&self) {
+        let mut grown = Vec::new();
+        for (node, memory) in lock(&self.index).remembered.iter_mut().filter(|(_, memory)| memory.serial > memory.noted)
+        {
+            memory.noted = memory.serial;
+            grown.push(Change::Remembered(*node, memory.life, memory.serial));
+        }
+        grown.iter().for_each(|change| self.note_lazily(change));
+    }
+
+    /// Begins to restore a column; where a file of it is left that is proven to be it, takes that into use.
+    fn begin_column(&self, now: Time, record: &Record, column: u16) -> StoreTold {
+        let key = key_of(record);
+        let unclaimed = lock(&self.index).unclaimed.get(&key).is_some_and(|(left, _)| *left == column);
+        if unclaimed {
+            let name = FileName { title: key.0, version: key.1, column };
+            if column::prove(&*self.disk, &self.codes, name, record).is_ok() {
+                let taken = self.change(now, [Change::Column(key, Some(column))]);
+                if taken.is_ok() {
+                    lock(&self.index).unclaimed.remove(&key);
+                    return StoreTold::Already;
+                }
+            }
+        }
+        let Some(plan) = Self::restore_plan(record, column) else {
+            return StoreTold::Failed("a version without columns".to_owned());
+        };
+        match self.open_upload(now, plan, true) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => StoreTold::Already,
+            opened => told(opened),
+        }
+    }
+
+    /// Takes a restored column into use, once it is proven and durable.
+    fn finish_column(&self, now: Time, record: &Record, column: u16) -> io::Result<()> {
+        let key = key_of(record);
+        self.finish_upload(record, column)?;
+        let _title = self.lock_title(key.0);
+        let wanted = |held: &Held| held.standing != Standing::Hearsay;
+        if !lock(&self.index).held(key).is_some_and(wanted) {
+            return Err(io::Error::other("the version is not held any more"));
+        }
+        self.publish_column(&FileName { title: key.0, version: key.1, column })?;
+        self.change(now, [Change::Column(key, Some(column))])?;
+        let mut index = lock(&self.index);
+        index.uploads.remove(&key);
+        index.unclaimed.remove(&key);
+        Ok(())
+    }
+}

@@ -1,0 +1,289 @@
+//! What the store answers to nodes.
+
+use super::change::{Change, Standing};
+use super::index::{Held, HeldColumn, Key, key_of};
+use super::names::{FileName, TitleHash};
+use super::{Disk, Store, TITLE_LOCKS, lock, remove_if_there};
+use rain_cluster::{
+    Base, Life, Memory, NodeId, Outcome, Record, Refusal, Reply, Request, Sender, Ticket, Time, Version,
+};
+use std::collections::BTreeSet;
+use std::io;
+
+/// A version to be prepared.
+struct Preparation<'a> {
+    record: &'a Record,
+    base: Base,
+    column: Option<u16>,
+    ticket: Ticket,
+}
+
+impl<D: Disk> Store<D> {
+    /// Answers a request of another node, or of this one. The request was vetted, and its sender admitted.
+    ///
+    /// # Errors
+    /// Those of the disk: the asking node must take them for silence. No promise was made.
+    pub fn answer(&self, now: Time, from: Sender, request: &Request) -> io::Result<Reply> {
+        match request {
+            Request::Lookup { title } => Ok(Reply::State(self.lookup(title))),
+            Request::Prepare { record, base, column, ticket } => {
+                Ok(self.prepare(now, &Preparation { record, base: *base, column: *column, ticket: *ticket }))
+            }
+            Request::Mark { record, spread } => self.mark(now, from, record, *spread),
+            Request::Drop { title, version } => self.drop_version(now, title, *version),
+            Request::Outcome { title, version } => Ok(Reply::Outcome(self.outcome(title, *version))),
+            Request::Retire { title, node, life } => self.retire(now, title, *node, *life),
+            Request::Close { title } => {
+                lock(&self.index).closed.close(TitleHash::of(title));
+                Ok(Reply::State(self.lookup(title)))
+            }
+            Request::Purge { title, version } => self.purge(now, title, *version),
+            Request::Committed => {
+                let blank = self.is_silent();
+                let index = lock(&self.index);
+                let [marked, pending] = index.committed();
+                Ok(Reply::Committed { blank, marked, pending, floor: index.floor })
+            }
+            Request::Remembered => Ok(Reply::Remembered(self.remembered(from))),
+        }
+    }
+
+    fn remembered(&self, from: Sender) -> Option<Memory> {
+        let index = lock(&self.index);
+        let retired = index.retired.contains(&(from.node, from.life));
+        let memory = index.remembered.get(&from.node)?;
+        Some(Memory { life: memory.life, serial: memory.serial, retired })
+    }
+
+    /// Makes a version durable as pending: its column, if one was uploaded here, and what it is.
+    fn prepare(&self, now: Time, preparation: &Preparation<'_>) -> Reply {
+        let Preparation { record, base, column, ticket } = *preparation;
+        let key = key_of(record);
+        if self.is_silent() {
+            // In an earlier life it may have prepared something that this one must not come before.
+            self.forget_upload(key);
+            return Reply::Refused(Refusal::Blank);
+        }
+        let holds_enough = |held: &Held| held.standing != Standing::Hearsay && (column.is_none() || held.has_column());
+        if lock(&self.index).held(key).is_some_and(holds_enough) {
+            return Reply::Prepared;
+        }
+        if let Some(column) = column
+            && let Err(error) = self.finish_upload(record, column)
+        {
+            // The same request came before and is at it: what it makes of the upload is not touched.
+            if error.kind() != io::ErrorKind::ResourceBusy {
+                self.forget_upload(key);
+            }
+            return refused(&error);
+        }
+        let _title = self.lock_title(key.0);
+        let may = {
+            let index = lock(&self.index);
+            if index.held(key).is_some_and(holds_enough) {
+                return Reply::Prepared;
+            }
+            if index.retired.contains(&(key.1.node, key.1.life)) {
+                Err(Refusal::Superseded)
+            } else {
+                index.may_prepare(key, base, ticket)
+            }
+        };
+        let prepared = may.and_then(|()| self.keep_pending(now, record, column));
+        match prepared {
+            Ok(()) => Reply::Prepared,
+            Err(refusal) => {
+                self.forget_upload(key);
+                Reply::Refused(refusal)
+            }
+        }
+    }
+
+    fn keep_pending(&self, now: Time, record: &Record, column: Option<u16>) -> Result<(), Refusal> {
+        let key = key_of(record);
+        let name = column.map(|column| FileName { title: key.0, version: key.1, column });
+        let publish = || {
+            if let Some(name) = &name {
+                self.publish_column(name)?;
+            }
+            self.change(now, [Change::Version { standing: Standing::Pending, column, record: record.clone() }])
+        };
+        let published = publish();
+        if let Err(error) = published {
+            if let Some(name) = &name {
+                // Whatever is left of it is used by no version, and was never promised.
+                let _ = self.disk.remove(&name.path());
+            }
+            return Err(refusal_of(&error));
+        }
+        lock(&self.index).uploads.remove(&key);
+        Ok(())
+    }
+
+    /// Makes it durable that a version is committed.
+    fn mark(&self, now: Time, from: Sender, record: &Record, spread: Option<Ticket>) -> io::Result<Reply> {
+        let key = key_of(record);
+        let _title = self.lock_title(key.0);
+        if spread.is_none() && from.node == key.1.node && from.node != self.me().node {
+            // The word of a coordinator whose life is over is taken no more: the others have decided without it.
+            if lock(&self.index).retired.contains(&(key.1.node, key.1.life)) {
+                return Ok(Reply::Absent);
+            }
+        }
+        match self.marking_of(key, record, spread) {
+            Marking::Change(change) => {
+                self.change(now, [change])?;
+                Ok(Reply::Marked)
+            }
+            Marking::Known => Ok(Reply::Marked),
+            Marking::Refused => Ok(Reply::Absent),
+        }
+    }
+
+    /// What it takes to mark a version. The title must be locked.
+    fn marking_of(&self, key: Key, record: &Record, spread: Option<Ticket>) -> Marking {
+        let index = lock(&self.index);
+        let late = spread.is_none_or(|ticket| index.closed.is_late(key.0, ticket));
+        match index.held(key) {
+            Some(held) if held.is_marked() => {
+                if held.record.placement.generation >= record.placement.generation {
+                    return Marking::Known;
+                }
+                // It was moved meanwhile.
+                let column = held.column.as_ref().map(|column| column.column);
+                Marking::Change(Change::Version { standing: Standing::Marked, column, record: record.clone() })
+            }
+            Some(held) if held.standing != Standing::Hearsay => Marking::Change(Change::Marked(key)),
+            None if index.newest_marked(key.0).is_some_and(|newest| newest > key.1) => Marking::Known,
+            Some(_) | None if late => Marking::Refused,
+            Some(_) => Marking::Change(Change::Marked(key)),
+            None => {
+                Marking::Change(Change::Version { standing: Standing::Marked, column: None, record: record.clone() })
+            }
+        }
+    }
+
+    /// Marks versions that the others know, all by one sync.
+    pub(super) fn mark_all(&self, now: Time, records: &[Record], ticket: Ticket) -> io::Result<()> {
+        let keys: Vec<Key> = records.iter().map(key_of).collect();
+        // In one order, so that two of them never wait for each other.
+        let buckets: BTreeSet<usize> = keys.iter().map(|(title, _)| title.bucket(TITLE_LOCKS)).collect();
+        let _titles: Vec<_> = buckets.into_iter().map(|bucket| lock(&self.title_locks[bucket])).collect();
+        let changes = keys.into_iter().zip(records).filter_map(|(key, record)| {
+            match self.marking_of(key, record, Some(ticket)) {
+                Marking::Change(change) => Some(change),
+                Marking::Known | Marking::Refused => None,
+            }
+        });
+        let changes: Vec<_> = changes.collect();
+        self.change(now, changes)
+    }
+
+    /// Keeps versions as pending of which it is not known what became.
+    pub(super) fn inherit(&self, now: Time, records: &[Record]) -> io::Result<()> {
+        for record in records {
+            let key = key_of(record);
+            let _title = self.lock_title(key.0);
+            let known = {
+                let index = lock(&self.index);
+                let held = index.held(key).is_some_and(|held| held.standing != Standing::Hearsay);
+                held || index.newest_marked(key.0).is_some_and(|newest| newest > key.1)
+            };
+            if !known {
+                let record = record.clone();
+                self.change(now, [Change::Version { standing: Standing::Inherited, column: None, record }])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Drops a version on its coordinator's word.
+    fn drop_version(&self, now: Time, title: &str, version: Version) -> io::Result<Reply> {
+        let key = (TitleHash::of(title), version);
+        let _title = self.lock_title(key.0);
+        self.forget_upload(key);
+        let open = |held: &Held| matches!(held.standing, Standing::Pending | Standing::Inherited);
+        if lock(&self.index).held(key).is_some_and(open) {
+            self.remove_versions(now, &[key])?;
+        }
+        Ok(Reply::Dropped)
+    }
+
+    /// What became of a version that this node coordinated.
+    fn outcome(&self, title: &str, version: Version) -> Outcome {
+        let key = (TitleHash::of(title), version);
+        let me = self.me();
+        let index = lock(&self.index);
+        if index.decisions.contains_key(&key) || index.held(key).is_some_and(Held::is_marked) {
+            Outcome::Committed
+        } else if index.active.contains(&key) || !self.is_sure() {
+            // An old copy of the disk may have forgotten its decision.
+            Outcome::Undecided
+        } else if version.node == me.node && version.life == me.life {
+            Outcome::Aborted
+        } else {
+            Outcome::Unknown
+        }
+    }
+
+    /// Takes no more marks on the word of a life that is over.
+    fn retire(&self, now: Time, title: &str, node: NodeId, life: Life) -> io::Result<Reply> {
+        let me = self.me();
+        let over = !(node == me.node && life == me.life) && !lock(&self.index).retired.contains(&(node, life));
+        if over {
+            self.change(now, [Change::Retired(node, life)])?;
+        }
+        Ok(Reply::State(self.lookup(title)))
+    }
+
+    /// Forgets a tombstone that has done its work.
+    fn purge(&self, now: Time, title: &str, version: Version) -> io::Result<Reply> {
+        let key = (TitleHash::of(title), version);
+        let _title = self.lock_title(key.0);
+        let purgeable = |held: &Held| held.is_marked() && held.column.is_none() && held.is_tombstone();
+        let purgeable = lock(&self.index).held(key).is_some_and(purgeable);
+        if purgeable {
+            self.change(now, [Change::Floor(version.counter), Change::Removed(key)])?;
+        }
+        Ok(Reply::Dropped)
+    }
+
+    /// Removes versions, then their columns. The titles need not be locked: what is removed is not written any more.
+    pub(super) fn remove_versions(&self, now: Time, keys: &[Key]) -> io::Result<()> {
+        let columns: Vec<(Key, u16)> = {
+            let index = lock(&self.index);
+            let column = |key: &Key| {
+                let HeldColumn { column, .. } = index.held(*key)?.column.as_ref()?;
+                Some((*key, *column))
+            };
+            keys.iter().filter_map(column).collect()
+        };
+        self.change(now, keys.iter().copied().map(Change::Removed))?;
+        for (key, column) in columns {
+            let name = FileName { title: key.0, version: key.1, column };
+            if let Err(error) = remove_if_there(&*self.disk, &name.path()) {
+                // It is tried again with those that no version uses.
+                lock(&self.index).unclaimed.insert(key, (column, now));
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What it takes to mark a version.
+enum Marking {
+    Change(Change),
+    /// It is marked, or a newer one is.
+    Known,
+    /// Nothing of it is held, and it came too late.
+    Refused,
+}
+
+fn refusal_of(error: &io::Error) -> Refusal {
+    if error.kind() == io::ErrorKind::StorageFull { Refusal::NoSpace } else { Refusal::Column }
+}
+
+fn refused(error: &io::Error) -> Reply {
+    Reply::Refused(refusal_of(error))
+}
