@@ -90,6 +90,9 @@ impl File {
         let mut bytes = self.seen.clone();
         for Undo { offset, before, length } in self.undo.iter().rev() {
             bytes.truncate(*length);
+            if before.is_empty() {
+                continue;
+            }
             bytes[*offset..*offset + before.len()].copy_from_slice(before);
         }
         for (offset, before) in &self.doomed {

@@ -144,6 +144,28 @@ fn no_safeguard_is_superfluous() {
     assert!(survived.is_empty(), "not missed in any seed: {survived:?}");
 }
 
+/// All seeds that fail, for looking at: `RAIN_SIM_SURVEY=1000`.
+#[test]
+fn the_survey_that_is_asked_for() {
+    let Some(count) = std::env::var("RAIN_SIM_SURVEY").ok().and_then(|text| text.parse::<u64>().ok()) else { return };
+    let next = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= count {
+                        break;
+                    }
+                    if let Err(what) = run(Options::of(seed, None)) {
+                        println!("seed {seed}: {}", what.lines().next().unwrap_or_default());
+                    }
+                }
+            });
+        }
+    });
+}
+
 /// One seed, for looking at: `RAIN_SIM_SEED=17 RAIN_SIM_LOG=1`.
 #[test]
 fn the_seed_that_is_asked_for() {
