@@ -49,15 +49,17 @@ fn run(options: Options) -> Result<Ran, String> {
         let world = world.insert(World::new(options));
         world.run()
     }));
-    let world = world.ok_or("it does not begin")?;
     match ran {
-        Ok(Ok(())) => Ok(Ran {
-            operations: world.history.operations.len() as u64,
-            messages: world.wires.delivered,
-            disk: world.disk_operations(),
-            crashes: world.crashes,
-            trace: world.trace(),
-        }),
+        Ok(Ok(())) => {
+            let world = world.ok_or("it does not begin")?;
+            Ok(Ran {
+                operations: world.history.operations.len() as u64,
+                messages: world.wires.delivered,
+                disk: world.disk_operations(),
+                crashes: world.crashes,
+                trace: world.trace(),
+            })
+        }
         Ok(Err(what)) => Err(what),
         Err(panic) => {
             let text = panic.downcast_ref::<String>().cloned();
@@ -104,7 +106,7 @@ fn no_acknowledged_title_is_lost_mixed_stale_or_resurrected() {
     let count = seeds(1000);
     let sums = Mutex::new(Ran::default());
     let failed = run_all(count, None, |seed, ran| {
-        let again = run(Options::of(seed, None)).unwrap();
+        let again = run(Options::of(seed, None)).expect("it ran before");
         assert!(ran.trace == again.trace, "seed {seed} ran another way");
         let mut sums = sums.lock().unwrap();
         sums.operations += ran.operations;

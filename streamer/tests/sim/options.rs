@@ -46,8 +46,8 @@ const CODES: [&str; 10] = [
     "rs:2+4",
     "dual-b-code:5",
 ];
-/// For clusters of one to three nodes.
-const SMALL_CODES: [&str; 5] = ["replica:1", "replica:2", "replica:3", "rs:2+1", "parity:2+1"];
+/// For clusters of two and three nodes. A node alone holds no columns: no code has one only.
+const SMALL_CODES: [&str; 3] = ["replica:2", "rs:2+1", "parity:2+1"];
 
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -118,7 +118,7 @@ impl Options {
             .copied()
             .filter(|code| shape_of(code).columns <= nodes)
             .collect();
-        let codes = (0..1 + random.below(3)).map(|_| random.pick(&fits)).collect();
+        let codes = (0..1 + random.below(3)).filter(|_| !fits.is_empty()).map(|_| random.pick(&fits)).collect();
         let catalog = random.one_in(4).then(|| 1 + random.below(nodes));
         let mut sometimes = |strengths: &[usize]| if random.one_in(2) { random.pick(strengths) } else { 0 };
         let (drop_one_in, repeat_one_in, late_one_in) =

@@ -199,7 +199,8 @@ impl World {
         let away = self.wires.random.below(self.nodes.len());
         self.crash(away, true);
         let other = (away + 1) % self.nodes.len();
-        for title in 0..self.options.titles {
+        let titles = if self.options.codes.is_empty() { 0 } else { self.options.titles };
+        for title in 0..titles {
             let content = self.wires.random.next().to_le_bytes();
             self.put(other, title, &content, Wish::Any);
         }
@@ -211,7 +212,7 @@ impl World {
     pub(super) fn lose_disks(&mut self) -> Result<(), String> {
         self.get_well();
         if let Some(ill) = self.ill.first() {
-            return Err(format!("node {ill} is not well"));
+            return Err(format!("node {ill} is not well: {}", self.illness(*ill)));
         }
         let blank = self.wires.random.one_in(2);
         let mut nodes: Vec<_> = (0..self.nodes.len()).collect();
@@ -224,6 +225,13 @@ impl World {
             }
         }
         self.run_for(10 * SECOND)
+    }
+
+    fn illness(&self, node: usize) -> String {
+        let node = &self.nodes[node];
+        let store = node.store();
+        let lacking = store.carry_out(node.local(self.wires.now), StoreOrder::Lacking);
+        format!("sure {} blank {} rotten {} {lacking:?}", store.is_sure(), store.is_blank(), node.disk.is_rotten(None))
     }
 
     /// Which versions of a title each node holds, for failures.

@@ -255,13 +255,13 @@ impl World {
             self.nodes[victim].disk.crash_in(operations);
         }
         let asked = match kind {
-            0..=4 => {
+            0..=4 if !self.options.codes.is_empty() => {
                 let content = self.content();
                 let code = self.wires.random.pick(&self.options.codes);
                 let wish = self.wish(title);
                 self.begin(node, title, Action::Put(code, content), wish)
             }
-            5 => {
+            0..=5 => {
                 let wish = if self.wires.random.one_in(3) { self.wish(title) } else { Wish::Any };
                 self.begin(node, title, Action::Delete, wish)
             }
