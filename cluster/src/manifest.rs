@@ -282,12 +282,11 @@ impl Manifest {
             return Err(bounds("bytes of attributes", attributes as u64, format!("at most {ATTRIBUTES_BYTES_MAX}")));
         }
         match &self.content {
-            Content::None => Ok(()),
             Content::Columns(columns) => columns.check(),
             Content::Unknown { bytes, .. } if bytes.len() > UNKNOWN_BYTES_MAX => {
                 Err(bounds("bytes of content", bytes.len() as u64, format!("at most {UNKNOWN_BYTES_MAX}")))
             }
-            Content::Unknown { .. } => Ok(()),
+            Content::None | Content::Unknown { .. } => Ok(()),
         }
     }
 }

@@ -15,7 +15,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use rain_codec::column::{CHECKSUM_BYTES, HEADER_BYTES, crc64};
+use rain_codec::column::{CHECKSUM_BYTES, ColumnHasher, HASH_BYTES, HEADER_BYTES, crc64};
 use rain_codec::file::{
     ColumnState, EncodeOptions, FileError, Sink, Source, Survey, column_name, decode, encode, repair, verify,
 };
@@ -26,7 +26,7 @@ const CELLS_MAX: usize = 48;
 const CELL_BYTES: u32 = 4096;
 const CONTENT_BYTES_MAX: u32 = 70_000;
 const DAMAGE_MAX: usize = 6;
-const VERSION: TitleVersion = TitleVersion { counter: 5, node: 2, random: 99 };
+const VERSION: TitleVersion = TitleVersion { counter: 5, node: 2, life: 0, random: 99 };
 
 static CODES: LazyLock<Vec<Arc<Code>>> = LazyLock::new(|| rain_fuzz::codes(CELLS_MAX).collect());
 
@@ -74,7 +74,13 @@ enum Damage {
     AllForged {
         field: Field,
     },
-    /// A byte of a block and the checksum that fits: only the other columns can tell.
+    /// A hash of the tree, and the checksum that fits.
+    Hash {
+        column: u8,
+        place: u8,
+        change: u8,
+    },
+    /// A byte of a block and the checksum that fits: the root can tell. Where that fits too, only the other columns can.
     Falsified {
         column: u8,
         stripe: u8,
@@ -82,6 +88,7 @@ enum Damage {
         block: u8,
         at: u16,
         change: u8,
+        is_rooted: bool,
     },
 }
 
@@ -93,6 +100,7 @@ enum Field {
     TitleBytesBy { change: i32 },
     CellShift { shift: u8 },
     BlockShift { shift: u8 },
+    GroupShift { shift: u8 },
     Column { column: u8 },
     Code { code: u8 },
 }
@@ -146,6 +154,9 @@ struct Stored {
     /// Columns with a burst: a second one could forge a checksum.
     spoilt: Vec<bool>,
     is_falsified: bool,
+    /// Whether some falsified column has a root that fits, and whether some has not.
+    is_rooted: bool,
+    is_unrooted: bool,
     is_otherwise_damaged: bool,
 }
 
@@ -173,7 +184,18 @@ impl Stored {
         let originals: Vec<Vec<u8>> = (0..code.columns()).map(read).collect();
         let geometry = Geometry::of(&encoded.header, &code);
         let spoilt = vec![false; originals.len()];
-        Self { folder, code, geometry, content, originals, spoilt, is_falsified: false, is_otherwise_damaged: false }
+        Self {
+            folder,
+            code,
+            geometry,
+            content,
+            originals,
+            spoilt,
+            is_falsified: false,
+            is_rooted: false,
+            is_unrooted: false,
+            is_otherwise_damaged: false,
+        }
     }
 
     fn columns(&self) -> PathBuf {
@@ -237,8 +259,14 @@ impl Stored {
             Damage::AllForged { field } => (0..=u8::MAX).take(self.originals.len()).for_each(|column| {
                 self.forge(column, field);
             }),
-            Damage::Falsified { column, stripe, row, block, at, change } => {
+            Damage::Hash { column, place, change } => self.change_hash(column, place, change),
+            Damage::Falsified { column, stripe, row, block, at, change, is_rooted } => {
                 self.falsify(column, stripe, row, block, at, change);
+                self.is_unrooted |= !is_rooted;
+                if is_rooted {
+                    self.is_rooted = true;
+                    self.hash_anew(column);
+                }
             }
         }
     }
@@ -260,6 +288,7 @@ impl Stored {
             }
             Field::CellShift { shift } => header.cell_bytes = CELL_BYTES << (shift % 9),
             Field::BlockShift { shift } => header.block_bytes = 512 << (shift % 16),
+            Field::GroupShift { shift } => header.group_bytes = 1024 << (shift % 4),
             Field::Column { column } => header.column = column.into(),
             Field::Code { code } => {
                 let code = &CODES[usize::from(code) % CODES.len()];
@@ -271,6 +300,40 @@ impl Stored {
             bytes[..HEADER_BYTES].copy_from_slice(&header.to_bytes());
             self.write(column, &bytes);
         }
+    }
+
+    fn change_hash(&self, column: u8, place: u8, change: u8) {
+        let (column, Some(mut bytes)) = self.read(column) else { return };
+        let Some(last) = self.geometry.tree().hash_count().checked_sub(1) else { return };
+        if bytes.len() != self.originals[column].len() {
+            return;
+        }
+        let start = place_of(self.geometry.tree_offset());
+        let at = start + place_of(u64::from(place).min(last)) * HASH_BYTES;
+        bytes[at] ^= change;
+        let body = bytes.len() - CHECKSUM_BYTES;
+        let checksum = crc64(&bytes[start..body]);
+        bytes[body..].copy_from_slice(&checksum.to_le_bytes());
+        self.write(column, &bytes);
+    }
+
+    /// Gives a column the hash tree and the root that fit its cells.
+    fn hash_anew(&self, column: u8) {
+        let (column, Some(mut bytes)) = self.read(column) else { return };
+        let Ok(mut header) = ColumnHeader::parse(&bytes) else { return };
+        if self.geometry.stripe_count() == 0 || bytes.len() != self.originals[column].len() {
+            return;
+        }
+        let mut hasher = ColumnHasher::new(self.geometry.tree().group_bytes());
+        for shape in (0..self.geometry.stripe_count()).map(|index| self.geometry.stripe(index)) {
+            let start = place_of(shape.record_offset);
+            hasher.update(&bytes[start..start + place_of(shape.cell_offset(shape.rows))]);
+        }
+        let tree = hasher.finish();
+        header.root = tree.root();
+        bytes[..HEADER_BYTES].copy_from_slice(&header.to_bytes());
+        bytes[place_of(self.geometry.tree_offset())..].copy_from_slice(&tree.to_bytes());
+        self.write(column, &bytes);
     }
 
     fn falsify(&mut self, column: u8, stripe: u8, row: u8, block: u8, at: u16, change: u8) {
@@ -346,7 +409,10 @@ impl Found {
             files.iter().filter_map(|(path, bytes)| Some((path.as_path(), ColumnHeader::parse(bytes).ok()?))).collect();
         let genuine = |header: &ColumnHeader| {
             let original = stored.originals.get(usize::from(header.column));
-            original.is_some_and(|original| header.to_bytes() == original[..HEADER_BYTES])
+            original.and_then(|original| ColumnHeader::parse(original).ok()).is_some_and(|original| {
+                let root = if stored.is_rooted { original.root } else { header.root };
+                ColumnHeader { root, ..header.clone() } == original
+            })
         };
         let is_forged = headers.iter().any(|(_, header)| !genuine(header));
         // A damaged file under another column's name may stand for its column, though a sound one is there too.
@@ -355,7 +421,9 @@ impl Found {
                 && Some(&files[*path]) != stored.originals.get(usize::from(header.column))
         });
         let sound = intact.iter().filter(|intact| **intact).count();
-        let is_one_wrong = !stored.is_otherwise_damaged && sound + 1 == intact.len() && stored.code.tolerates() >= 2;
+        let is_of_one_kind = !(stored.is_rooted && stored.is_unrooted);
+        let is_one_wrong =
+            !stored.is_otherwise_damaged && is_of_one_kind && sound + 1 == intact.len() && stored.code.tolerates() >= 2;
         let is_enough = !is_forged
             && !strays
             && (if stored.is_falsified { is_one_wrong } else { sound >= stored.code.data_columns() });

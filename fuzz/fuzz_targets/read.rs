@@ -16,7 +16,7 @@ use rain_fetch::{Arrival, Arrivals, ColumnRead, Gather, Piece, Rope, assemble, p
 
 const CODES: [&str; 7] = ["b-code:4", "b-code:5", "b-code:8", "x-code:5", "x-code:7", "rs:4+2", "rs:3+3"];
 const TITLE: &str = "film";
-const VERSION: TitleVersion = TitleVersion { counter: 5, node: 2, random: 99 };
+const VERSION: TitleVersion = TitleVersion { counter: 5, node: 2, life: 0, random: 99 };
 const CELL_BYTES: u32 = 4096;
 const TITLE_BYTES_MAX: u16 = 40_000;
 

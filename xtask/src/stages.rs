@@ -183,6 +183,7 @@ fn sim(workspace: &Workspace) -> Result<Outcome> {
     for target in [
         ["-p", "rain-cluster", "--test", LINKS].as_slice(),
         &["-p", "rain-cluster", "--lib", "rudp::sim"],
+        &["-p", "rain-fetch", "--lib", "sim::"],
         &["-p", "rain-streamer", "--test", SIMULATION],
     ] {
         let test = [&["test", "--release"], target, &["--", "--nocapture"]].concat();

@@ -95,7 +95,14 @@ impl Machine for Recall {
                 (memory.retired || fewer).then_some(memory)
             }
             Reply::Retired => Some(Memory { life: self.life, serial: self.serial, retired: true }),
-            _ => return,
+            Reply::State(_)
+            | Reply::Prepared
+            | Reply::Refused(_)
+            | Reply::Marked
+            | Reply::Absent
+            | Reply::Dropped
+            | Reply::Outcome(_)
+            | Reply::Committed { .. } => return,
         };
         if !self.round.answered(from.node) {
             return;

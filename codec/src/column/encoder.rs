@@ -41,6 +41,7 @@ impl StripeEncoder {
     }
 
     /// Leaves the hashing out: for whoever wants records and no trees.
+    #[must_use]
     pub fn without_hashing(self) -> Self {
         Self { hashes: false, ..self }
     }
@@ -94,7 +95,8 @@ impl StripeEncoder {
         let most = self.stripe_data_bytes();
         assert!((1..=most).contains(&data_bytes), "{data_bytes} bytes for a stripe of 1 to {most}");
         // A title that ends with them has a last stripe of the shape wanted.
-        let title_bytes = stripe_index.checked_mul(most as u64).and_then(|before| before.checked_add(data_bytes as u64));
+        let title_bytes =
+            stripe_index.checked_mul(most as u64).and_then(|before| before.checked_add(data_bytes as u64));
         let title_bytes = title_bytes.expect("a stripe of a title that is no longer than titles are");
         let shape =
             Geometry::new(self.codec.code(), self.cell_bytes, self.block_bytes, title_bytes).stripe(stripe_index);

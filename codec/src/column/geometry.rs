@@ -101,6 +101,7 @@ impl Geometry {
     ///
     /// # Panics
     /// When `group_bytes` is no power of two from 1024 to the bytes of a cell.
+    #[must_use]
     pub fn with_group_bytes(self, group_bytes: u32) -> Self {
         assert!(group_bytes_fit(group_bytes, self.cell_bytes), "groups of {group_bytes} bytes");
         Self { group_bytes, ..self }

@@ -182,12 +182,7 @@ impl Job<'_> {
         StripeEncoder::new(Arc::clone(codec), *cell_bytes, *block_bytes, title, *version)
     }
 
-    fn encode_file(
-        &self,
-        file: &File,
-        path: &Path,
-        note: Option<&Note>,
-    ) -> Result<(u64, Vec<ColumnTree>), FileError> {
+    fn encode_file(&self, file: &File, path: &Path, note: Option<&Note>) -> Result<(u64, Vec<ColumnTree>), FileError> {
         let code = &self.options.code;
         let codec = Arc::new(StripeCodec::new(Arc::clone(code)));
         let geometry = Geometry::of(self.header, code);
@@ -361,12 +356,7 @@ impl ColumnWriter {
 }
 
 /// Writes what a column file has before and behind its records, and nothing behind that.
-pub(super) fn write_ends(
-    file: &File,
-    geometry: &Geometry,
-    header: &ColumnHeader,
-    tree: &ColumnTree,
-) -> io::Result<()> {
+pub(super) fn write_ends(file: &File, geometry: &Geometry, header: &ColumnHeader, tree: &ColumnTree) -> io::Result<()> {
     file.write_all_at(&header.to_bytes(), 0)?;
     file.write_all_at(&tree.to_bytes(), geometry.tree_offset())?;
     file.set_len(geometry.file_bytes())

@@ -196,7 +196,9 @@ impl<'a> StripeReader<'a> {
             let blocks: Vec<(u16, u32)> = blocks.filter(overlaps).collect();
             let cell = |row: u16| Cell::new(column, usize::from(row));
             // One that is damaged explains the hash.
-            if blocks.iter().any(|(row, block)| matches!(self.block(cell(*row), *block).state, State::Wrong | State::Unreadable))
+            if blocks
+                .iter()
+                .any(|(row, block)| matches!(self.block(cell(*row), *block).state, State::Wrong | State::Unreadable))
             {
                 continue;
             }

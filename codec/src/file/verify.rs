@@ -338,7 +338,7 @@ fn repair_once(folder: &Path, ignore_etag: bool, progress: Progress<'_>) -> Resu
     let mend = Mend::new(folder, title, &columns)?;
     let mended = read_all(title, Some(&mend), progress)?;
     check_etag(title, &mended, ignore_etag)?;
-    mend.check_roots(&mended.made)?;
+    mend.check_roots(&mended)?;
     mend.publish(&mended.made)?;
     sync_folder(folder)?;
     let after = verify(folder, progress)?;
@@ -424,11 +424,13 @@ impl<'a> Mend<'a> {
         self.title.columns[column].as_ref().and_then(|file: &ColumnFile| file.header.as_ref())
     }
 
-    /// Checks that each column came out with the root that its header says, where that has survived.
-    fn check_roots(&self, trees: &[ColumnTree]) -> Result<(), FileError> {
-        for (file, tree) in self.files.iter().zip(trees) {
+    /// Checks that each column came out with the root that its header says, where that has survived. Where the other
+    /// columns, and the content's hash, say that the column was silently wrong, its root was so too.
+    fn check_roots(&self, mended: &Findings) -> Result<(), FileError> {
+        for (file, tree) in self.files.iter().zip(&mended.made) {
             let (column, found) = (file.column, tree.root());
-            if let Some(earlier) = self.earlier(column).filter(|earlier| earlier.root != found) {
+            let is_wrong = |earlier: &&ColumnHeader| earlier.root != found && mended.damage[column].silent == 0;
+            if let Some(earlier) = self.earlier(column).filter(is_wrong) {
                 let path = self.title.path(column).unwrap_or(&file.path).to_owned();
                 return Err(FileError::Root { path, column, found, expected: earlier.root });
             }
@@ -439,7 +441,8 @@ impl<'a> Mend<'a> {
     /// Makes all of them durable, then gives them their names.
     fn publish(&self, trees: &[ColumnTree]) -> Result<(), FileError> {
         let Title { header, geometry, .. } = self.title;
-        for ((MendedFile { column, part, file, .. }, number), tree) in self.files.iter().zip(self.numbers()).zip(trees) {
+        for ((MendedFile { column, part, file, .. }, number), tree) in self.files.iter().zip(self.numbers()).zip(trees)
+        {
             let store = self.earlier(*column).map(|earlier| earlier.store).unwrap_or_default();
             let header = ColumnHeader { column: number, store, root: tree.root(), ..header.clone() };
             write_ends(file, geometry, &header, tree).map_err(FileError::io("writing", part))?;

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use crate::families::small;
-use rain_codec::column::{DEFAULT_BLOCK_BYTES, HEADER_BYTES, crc64, crc64_of_xor, default_cell_bytes};
+use rain_codec::column::{
+    ColumnBuilder, ColumnHasher, ColumnLayout, ColumnTree, DEFAULT_BLOCK_BYTES, EtagKind, HEADER_BYTES, StoreTag,
+    crc64, crc64_of_xor, default_cell_bytes, default_group_bytes, verify_groups,
+};
 use rain_codec::{Cell, CellKind, Code, ColumnHeader, Geometry, Seal, StripeCodec, StripeEncoder, TitleVersion};
 
 use crate::oracle;
 
-const VERSION: TitleVersion = TitleVersion { counter: 3, node: 1, random: 0x5eed };
+const VERSION: TitleVersion = TitleVersion { counter: 3, node: 1, life: 0x11fe, random: 0x5eed };
 
 pub(super) fn title_bytes(len: usize) -> Vec<u8> {
     (0..len).map(|at| (at.wrapping_mul(at) / 7 + at / 256).to_le_bytes()[0]).collect()
@@ -23,12 +26,17 @@ pub(super) fn header(code: &Code, cell_bytes: u32, block_bytes: u32, title: &str
         cell_bytes,
         interleave_bytes: 0,
         block_bytes,
+        layout: ColumnLayout::Striped,
+        group_bytes: default_group_bytes(cell_bytes),
         title: title.into(),
         version: VERSION,
         title_bytes: content.len() as u64,
+        etag_kind: EtagKind::Content,
         etag: [0xe7; 16],
         modified_ms: 1_000_000_000_000,
         media_type: "application/octet-stream".into(),
+        store: StoreTag { node: 2, store: 1 },
+        root: [0; 32],
     }
 }
 
@@ -50,14 +58,32 @@ pub(super) fn codec(code: &Arc<Code>) -> Arc<StripeCodec> {
 pub(super) fn column_files(codec: &Arc<StripeCodec>, header: &ColumnHeader, content: &[u8]) -> Vec<Vec<u8>> {
     let mut encoder =
         StripeEncoder::new(Arc::clone(codec), header.cell_bytes, header.block_bytes, &header.title, header.version);
-    let mut files: Vec<Vec<u8>> =
-        (0..header.columns).map(|column| ColumnHeader { column, ..header.clone() }.to_bytes().to_vec()).collect();
+    let mut files = vec![vec![0; HEADER_BYTES]; header.columns.into()];
     for (stripe, data) in (0..).zip(content.chunks(encoder.stripe_data_bytes())) {
         for (file, record) in files.iter_mut().zip(encoder.encode_stripe(stripe, data)) {
             file.extend_from_slice(record);
         }
     }
+    for ((column, file), tree) in (0..).zip(&mut files).zip(encoder.finish()) {
+        file[..HEADER_BYTES].copy_from_slice(&ColumnHeader { column, root: tree.root(), ..header.clone() }.to_bytes());
+        file.extend(tree.to_bytes());
+    }
     files
+}
+
+/// The cells of a column file, without checksums.
+fn cells_of(geometry: &Geometry, file: &[u8]) -> Vec<u8> {
+    let of_stripe = |index: u64| {
+        let shape = geometry.stripe(index);
+        let start = in_memory(shape.record_offset);
+        file[start..start + in_memory(shape.cell_offset(shape.rows))].to_vec()
+    };
+    (0..geometry.stripe_count()).flat_map(of_stripe).collect()
+}
+
+/// The hash tree of a column file.
+fn tree_of(geometry: &Geometry, file: &[u8]) -> ColumnTree {
+    ColumnTree::parse(geometry.tree(), &file[in_memory(geometry.tree_offset())..]).expect("a hash tree")
 }
 
 /// Reads column files back with nothing but the layout: all blocks under their seals, all cells what the oracle says.
@@ -95,6 +121,9 @@ fn check_files(code: &Code, header: &ColumnHeader, content: &[u8], files: &[Vec<
     assert!(read == content, "{code}");
     for file in files {
         assert_eq!(file.len() as u64, geometry.file_bytes());
+        let root = *blake3::hash(&cells_of(&geometry, file)).as_bytes();
+        assert_eq!(ColumnHeader::parse(file).expect("a header").root, root, "{code}");
+        assert_eq!(tree_of(&geometry, file).root(), root, "{code}");
     }
 }
 
@@ -154,6 +183,94 @@ fn parity_checksums_follow_from_data_checksums() {
             assert_eq!(crc_of(parity, block), crc64_of_xor(&crcs, 1024));
         }
     }
+}
+
+/// Blocks and cells that a reader or a repair takes are proven by few hashes out of the file.
+#[test]
+fn parts_of_a_column_are_proven_by_the_tree_in_its_file() {
+    for name in ["b-code:4", "x-code:5", "rs:4+2"] {
+        let code = Arc::new(Code::named(name).unwrap());
+        let content = title_bytes(code.data_cell_count() * 8192 * 5 + 3000);
+        let mut header = header(&code, 8192, 1024, "proven", &content);
+        header.group_bytes = 4096;
+        let geometry = Geometry::of(&header, &code);
+        for file in encode_by_builders(&code, &header, &content) {
+            let header = ColumnHeader::parse(&file).unwrap();
+            let cells = cells_of(&geometry, &file);
+            assert_eq!(header.root, *blake3::hash(&cells).as_bytes());
+            for index in 0..geometry.stripe_count() {
+                let shape = geometry.stripe(index);
+                for row in 0..shape.rows {
+                    for block in 0..shape.blocks_per_cell() {
+                        let wanted = shape.column_range(row, shape.block_range(block));
+                        let groups = geometry.tree().groups_over(wanted);
+                        let read = geometry.tree().bytes_of(groups.clone());
+                        let own = &cells[in_memory(read.start)..in_memory(read.end)];
+                        // Only the hashes of the proof are read out of the file.
+                        let places = geometry.tree().proof_places(groups.clone()).unwrap();
+                        assert!(places.len() <= 12, "{name}: {places:?}");
+                        let hash = |place: &u64| {
+                            let at = in_memory(geometry.tree_offset() + place * 32);
+                            <[u8; 32]>::try_from(&file[at..at + 32]).unwrap()
+                        };
+                        let proof: Vec<[u8; 32]> = places.iter().map(hash).collect();
+                        let bytes = geometry.tree().column_bytes();
+                        let proven = verify_groups(&header.root, bytes, 4096, groups, own, &proof);
+                        assert_eq!(proven, Ok(()), "{name} stripe {index} row {row} block {block}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Column files whose records are made column by column, as a rebuild makes them.
+fn encode_by_builders(code: &Arc<Code>, header: &ColumnHeader, content: &[u8]) -> Vec<Vec<u8>> {
+    let geometry = Geometry::of(header, code);
+    let files = column_files(&codec(code), &ColumnHeader { group_bytes: 8192, ..header.clone() }, content);
+    let rebuild = |(column, file): (u16, &Vec<u8>)| {
+        let seal = Seal::new(&header.title, header.version, column);
+        let mut builder = ColumnBuilder::new(seal, header.group_bytes);
+        let cells = cells_of(&geometry, file);
+        let mut records = Vec::new();
+        for index in 0..geometry.stripe_count() {
+            let shape = geometry.stripe(index);
+            let start = in_memory(shape.column_offset);
+            let own = &cells[start..start + in_memory(shape.cell_offset(shape.rows))];
+            records.extend(builder.record(&shape, own.chunks(1000)));
+        }
+        let start = HEADER_BYTES;
+        assert!(file[start..start + records.len()] == records, "column {column} is rebuilt otherwise");
+        let tree = builder.finish();
+        let header = ColumnHeader { column, root: tree.root(), ..header.clone() };
+        [&header.to_bytes()[..], &records, &tree.to_bytes()].concat()
+    };
+    (0..).zip(&files).map(rebuild).collect()
+}
+
+#[test]
+fn encoders_of_some_stripes_each_make_the_trees_together() {
+    let code = Arc::new(Code::named("b-code:5").unwrap());
+    let codec = codec(&code);
+    let new = || StripeEncoder::new(Arc::clone(&codec), 4096, 512, "shared", VERSION);
+    let content = title_bytes(7 * new().stripe_data_bytes() + 100);
+    let stripes: Vec<&[u8]> = content.chunks(new().stripe_data_bytes()).collect();
+    let encode = |encoder: &mut StripeEncoder, indices: &[usize]| {
+        for &index in indices {
+            encoder.encode_stripe(index as u64, stripes[index]);
+        }
+    };
+    let mut alone = new();
+    encode(&mut alone, &[0, 1, 2, 3, 4, 5, 6, 7]);
+    let (mut first, mut second) = (new(), new());
+    encode(&mut first, &[7, 2, 3, 0]);
+    encode(&mut second, &[1, 6, 4, 5]);
+    first.join(second);
+    assert_eq!(first.finish(), alone.finish());
+    let mut unhashed = new().without_hashing();
+    assert!(unhashed.encode_stripe(0, stripes[0]) == new().encode_stripe(0, stripes[0]));
+    assert_eq!(unhashed.finish(), []);
+    assert_eq!(ColumnHasher::new(1024).finish().root(), *blake3::hash(b"").as_bytes());
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use rain_codec::column::{CHECKSUM_BYTES, HEADER_BYTES};
+use rain_codec::column::{CHECKSUM_BYTES, ColumnHasher, HEADER_BYTES};
 use rain_codec::file::{
     ColumnState, Decoded, EncodeOptions, Encoded, FileError, Report, Sink, Source, Survey, column_name, decode, encode,
     repair, verify,
@@ -48,13 +48,13 @@ fn names_in(folder: &Path) -> Vec<String> {
     names
 }
 
-fn options(code: &str, title: &str, random: u64) -> EncodeOptions {
+fn options(code: &str, title: &str, random: u32) -> EncodeOptions {
     EncodeOptions {
         code: Arc::new(Code::named(code).expect("the test has what it needs")),
         cell_bytes: 4096,
         block_bytes: 512,
         title: title.into(),
-        version: TitleVersion { counter: 1, node: 0, random },
+        version: TitleVersion { counter: 1, node: 0, life: 0, random },
         media_type: "video/mp4".into(),
         modified_ms: 5,
     }
@@ -129,8 +129,15 @@ impl Encoding {
         fs::write(self.column(column), bytes).expect("the test has what it needs");
     }
 
-    /// Changes a byte of a block and gives it the checksum that fits: nothing but the other columns can tell.
+    /// Changes a byte of a block and gives it the checksum, and the column the root, that fit: nothing but the other
+    /// columns can tell.
     fn falsify(&self, column: usize, stripe: u64, row: u16, block: u32) {
+        self.falsify_block(column, stripe, row, block);
+        self.hash_anew(column);
+    }
+
+    /// Changes a byte of a block and gives it the checksum that fits: the column's root can tell.
+    fn falsify_block(&self, column: usize, stripe: u64, row: u16, block: u32) {
         let shape = self.geometry().stripe(stripe);
         let range = shape.block_range(block);
         let cell = usize::try_from(shape.record_offset + shape.cell_offset(row)).expect("the test has what it needs");
@@ -142,6 +149,23 @@ impl Encoding {
             bytes[cell + range.start + 3] ^= 0x41;
             let seal = seal.seal(stripe, row, block, &bytes[cell + range.start..cell + range.end]);
             bytes[at..at + CHECKSUM_BYTES].copy_from_slice(&seal.to_le_bytes());
+        });
+    }
+
+    /// Gives a column the hash tree and the root that fit its cells.
+    fn hash_anew(&self, column: usize) {
+        let geometry = self.geometry();
+        let at = |offset: u64| usize::try_from(offset).expect("the test has what it needs");
+        self.change(column, |bytes| {
+            let mut header = ColumnHeader::parse(bytes).expect("the test has what it needs");
+            let mut hasher = ColumnHasher::new(header.group_bytes);
+            for shape in (0..geometry.stripe_count()).map(|index| geometry.stripe(index)) {
+                hasher.update(&bytes[at(shape.record_offset)..][..at(shape.cell_offset(shape.rows))]);
+            }
+            let tree = hasher.finish();
+            header.root = tree.root();
+            bytes[..HEADER_BYTES].copy_from_slice(&header.to_bytes());
+            bytes[at(geometry.tree_offset())..].copy_from_slice(&tree.to_bytes());
         });
     }
 
@@ -272,7 +296,7 @@ fn truncated_and_headless_columns_still_help() {
     made.change(3, |bytes| bytes.extend([0; 9]));
     fs::remove_file(made.column(0)).unwrap();
     let warnings = made.decoded().join("\n");
-    for named in ["column 0 is missing", "expected 51856", "header checksum", "column 3"] {
+    for named in ["column 0 is missing", "expected 53688", "header checksum", "column 3"] {
         assert!(warnings.contains(named), "{named}: {warnings}");
     }
     let report = made.verify();
@@ -341,6 +365,124 @@ fn a_silently_wrong_column_is_found_and_corrected() {
             assert!(fs::read(made.column(column)).unwrap() == original, "{name} {column}");
         }
     }
+}
+
+/// Checksums that fit wrong bytes: the column's root tells, where the other columns could not.
+#[test]
+fn a_column_that_is_not_what_its_root_says_is_named_and_repaired() {
+    for (name, wrong, lost) in [
+        ("b-code:4", vec![1], vec![]),
+        ("b-code:4", vec![0, 2], vec![]),
+        ("b-code:6", vec![2], vec![5]),
+        ("rs:3+1", vec![0], vec![]),
+    ] {
+        let made = Encoding::of(name, 120_000);
+        let columns = Code::named(name).unwrap().columns();
+        let originals: Vec<Vec<u8>> = (0..columns).map(|column| fs::read(made.column(column)).unwrap()).collect();
+        for &column in &wrong {
+            made.falsify_block(column, 1, 0, 1);
+        }
+        for &column in &lost {
+            fs::remove_file(made.column(column)).unwrap();
+        }
+        let report = made.verify();
+        assert_eq!(report.intact(), columns - wrong.len() - lost.len(), "{name}: {:?}", report.faults());
+        for &column in &wrong {
+            let ColumnState::Damaged(reason) = &report.columns[column] else { panic!("{name} {column}") };
+            // All blocks under the hash; which of them is wrong cannot be told by it.
+            let told =
+                "blocks whose checksums fit, and of which the column's root was not made: 8; the first in stripe 1";
+            assert!(reason.starts_with(told), "{name} {column}: {reason}");
+        }
+        made.decoded();
+        assert_eq!(repair(&made.columns(), false, &quiet).unwrap().columns, [wrong, lost].concat());
+        for (column, original) in originals.iter().enumerate() {
+            assert!(&fs::read(made.column(column)).unwrap() == original, "{name} {column}");
+        }
+    }
+}
+
+#[test]
+fn a_rebuilt_column_has_the_root_of_the_header_that_survived() {
+    let made = Encoding::of("b-code:4", 60_000);
+    let original = fs::read(made.column(1)).unwrap();
+    made.change(1, |bytes| {
+        let mut header = ColumnHeader::parse(bytes).unwrap();
+        header.root[7] ^= 1;
+        header.store.node = 3;
+        bytes[..HEADER_BYTES].copy_from_slice(&header.to_bytes());
+    });
+    let changed = fs::read(made.column(1)).unwrap();
+    let ColumnState::Damaged(reason) = &made.verify().columns[1] else { panic!("it is damaged") };
+    assert!(reason.starts_with("its hash tree has the root"), "{reason}");
+    made.decoded();
+    let error = repair(&made.columns(), false, &quiet).unwrap_err();
+    assert!(matches!(error, FileError::Root { column: 1, .. }), "{error}");
+    assert!(fs::read(made.column(1)).unwrap() == changed);
+    assert_eq!(names_in(&made.columns()).len(), 4);
+    // Without that header the column is what the others make of it.
+    fs::remove_file(made.column(1)).unwrap();
+    repair(&made.columns(), false, &quiet).unwrap();
+    assert!(fs::read(made.column(1)).unwrap() == original);
+    // A sound header keeps its store.
+    made.change(2, |bytes| {
+        let mut header = ColumnHeader::parse(bytes).unwrap();
+        header.store.node = 3;
+        bytes[..HEADER_BYTES].copy_from_slice(&header.to_bytes());
+    });
+    assert!(made.verify().is_ok());
+    let original = fs::read(made.column(2)).unwrap();
+    made.change(2, |bytes| bytes[HEADER_BYTES + 5] ^= 1);
+    repair(&made.columns(), false, &quiet).unwrap();
+    assert!(fs::read(made.column(2)).unwrap() == original);
+}
+
+/// Every bit of every byte of header, records and hash tree.
+#[test]
+fn every_flipped_bit_is_noticed() {
+    let one = Encoding::of("b-code:4", 100);
+    let several = Encoding::of("b-code:4", 20_000);
+    let tree = usize::try_from(several.geometry().tree_offset()).unwrap();
+    assert_eq!(several.geometry().tree().hash_count(), 5);
+    for (made, at_most_bits) in [(&one, HEADER_BYTES), (&several, tree)] {
+        let original = fs::read(made.column(2)).unwrap();
+        // The header has a test of its own, and of long cells some bytes do.
+        let step = |at: usize| if at >= at_most_bits { 1 } else { 29 };
+        let mut bit = 0;
+        while bit < original.len() * 8 {
+            let mut bytes = original.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            fs::write(made.column(2), &bytes).unwrap();
+            let report = made.verify();
+            assert_eq!(report.intact(), 3, "bit {} of byte {}", bit % 8, bit / 8);
+            assert_ne!(report.columns[2], ColumnState::Ok, "bit {} of byte {}", bit % 8, bit / 8);
+            bit += step(bit / 8);
+        }
+        fs::write(made.column(2), original).unwrap();
+        assert!(made.verify().is_ok());
+    }
+}
+
+#[test]
+fn a_damaged_hash_tree_is_named_and_repaired() {
+    let made = Encoding::of("b-code:4", 60_000);
+    let original = fs::read(made.column(3)).unwrap();
+    let tree = usize::try_from(made.geometry().tree_offset()).unwrap();
+    made.change(3, |bytes| bytes[tree + 40] ^= 1);
+    let ColumnState::Damaged(reason) = &made.verify().columns[3] else { panic!("it is damaged") };
+    assert!(reason.contains("of the hash tree, expected"), "{reason}");
+    assert_eq!(made.decoded(), [""; 0]);
+    assert_eq!(repair(&made.columns(), false, &quiet).unwrap().columns, [3]);
+    assert!(fs::read(made.column(3)).unwrap() == original);
+}
+
+#[test]
+fn columns_of_format_1_are_named() {
+    let golden = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let files: Vec<PathBuf> = (0..4).map(|column| golden.join(format!("small-{column:03}.rain"))).collect();
+    let refused = Survey::of(&files).unwrap().open(None, None).unwrap_err().to_string();
+    let told = "column file of format 1, expected 2; format 1 was of before the first release";
+    assert_eq!(refused.matches(told).count(), 4, "{refused}");
 }
 
 /// Beside a missing column one that is silently wrong can be noticed, not named; once that one is rebuilt, it can.
@@ -491,11 +633,11 @@ fn titles_and_versions_are_told_apart() {
         fs::write(folder.join(node).join("titles").join("y.rain"), b"something else").unwrap();
     }
     let disks = [folder.join("a"), folder.join("b")];
-    let open = |title: Option<&str>, random: Option<u64>| {
-        let version = random.map(|random| TitleVersion { counter: 1, node: 0, random });
+    let open = |title: Option<&str>, random: Option<u32>| {
+        let version = random.map(|random| TitleVersion { counter: 1, node: 0, life: 0, random });
         Survey::of(&disks).unwrap().open(title, version)
     };
-    let message = |title: Option<&str>, random: Option<u64>| open(title, random).unwrap_err().to_string();
+    let message = |title: Option<&str>, random: Option<u32>| open(title, random).unwrap_err().to_string();
     assert_eq!(message(None, None), "columns of 2 titles, and none was named: \"one\", \"two\"");
     assert!(message(Some("three"), None).ends_with("there are columns of \"one\", \"two\""));
     let several = message(Some("two"), None);
@@ -563,7 +705,7 @@ fn what_is_there_is_not_overwritten() {
     encode(source(), &columns, &options("b-code:4", "film", 7), &quiet).unwrap();
     assert_eq!(names_in(&columns).len(), 4);
     // A title that the header cannot hold.
-    let long = options("b-code:4", &"x".repeat(256), 7);
+    let long = options("b-code:4", &"x".repeat(1025), 7);
     assert!(matches!(encode(source(), &folder.join("other"), &long, &quiet), Err(FileError::Header(_))));
     let huge = EncodeOptions { cell_bytes: 16 << 20, ..options("x-code:13", "film", 7) };
     assert!(matches!(encode(source(), &folder.join("other"), &huge, &quiet), Err(FileError::StripeTooLarge { .. })));
@@ -634,7 +776,7 @@ fn an_input_that_changes_is_refused() {
 #[test]
 fn golden_files_are_decoded() {
     for (name, columns, len) in [("small", 4, 300), ("x", 5, 5000), ("ga10", 9, 2000)] {
-        let golden = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+        let golden = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/format-2");
         let files: Vec<PathBuf> = (0..columns).map(|column| golden.join(format!("{name}-{column:03}.rain"))).collect();
         let folder = Folder::new();
         let output = folder.join("output");
@@ -650,5 +792,5 @@ fn golden_files_are_decoded() {
         decode(&title, Sink::File(output.clone()), true, &quiet).unwrap();
         assert!(fs::read(&output).unwrap() == title_bytes(len), "{name}");
     }
-    assert_eq!(HEADER_BYTES, 1024);
+    assert_eq!(HEADER_BYTES, 2048);
 }

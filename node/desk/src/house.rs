@@ -53,32 +53,6 @@ impl House {
         self.asked.push_back(order.clone());
         with.store(order);
     }
-
-    fn answered(&mut self, with: &mut Context<'_>, asked: StoreOrder, told: StoreTold) {
-        let begun = &mut with.out.begun;
-        match (asked, told) {
-            (StoreOrder::Decisions, StoreTold::Decisions(decisions)) => {
-                begun.extend(
-                    decisions.into_iter().map(|Decision { record, prepared }| Task::Resume { record, prepared }),
-                );
-            }
-            (StoreOrder::Overdue, StoreTold::Overdue(overdue)) => {
-                begun.extend(overdue.into_iter().take(AT_ONCE).map(Task::Check));
-            }
-            (StoreOrder::OldTombstones, StoreTold::Records(tombstones)) => {
-                begun.extend(tombstones.into_iter().take(AT_ONCE).map(Task::Purge));
-            }
-            (StoreOrder::Lacking, StoreTold::Records(lacking)) => {
-                let me = with.me.node;
-                let restore = |record: rain_cluster::Record| {
-                    let column = record.placement.column_of(me)?;
-                    Some(Task::Restore(record, column))
-                };
-                begun.extend(lacking.into_iter().filter_map(restore));
-            }
-            _ => {}
-        }
-    }
 }
 
 impl Running for House {
@@ -92,7 +66,7 @@ impl Running for House {
         if let Told::Stored(told) = told
             && let Some(asked) = self.asked.pop_front()
         {
-            self.answered(with, asked, told);
+            answered(with, asked, told);
         }
     }
 
@@ -116,5 +90,30 @@ impl Running for House {
 
     fn is_over(&self) -> bool {
         false
+    }
+}
+
+/// Begins what the store's answer asks for.
+fn answered(with: &mut Context<'_>, asked: StoreOrder, told: StoreTold) {
+    let begun = &mut with.out.begun;
+    match (asked, told) {
+        (StoreOrder::Decisions, StoreTold::Decisions(decisions)) => {
+            begun.extend(decisions.into_iter().map(|Decision { record, prepared }| Task::Resume { record, prepared }));
+        }
+        (StoreOrder::Overdue, StoreTold::Overdue(overdue)) => {
+            begun.extend(overdue.into_iter().take(AT_ONCE).map(Task::Check));
+        }
+        (StoreOrder::OldTombstones, StoreTold::Records(tombstones)) => {
+            begun.extend(tombstones.into_iter().take(AT_ONCE).map(Task::Purge));
+        }
+        (StoreOrder::Lacking, StoreTold::Records(lacking)) => {
+            let me = with.me.node;
+            let restore = |record: rain_cluster::Record| {
+                let column = record.placement.column_of(me)?;
+                Some(Task::Restore(record, column))
+            };
+            begun.extend(lacking.into_iter().filter_map(restore));
+        }
+        _ => {}
     }
 }

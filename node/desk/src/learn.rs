@@ -5,7 +5,7 @@ use crate::order::{Order, StoreOrder, StoreTold, Told};
 use crate::running::{Context, Running, drive};
 use core::time::Duration;
 use rain_cluster::catalog::{Learn, Learnt};
-use rain_cluster::{Life, Machine, NodeId, Record, Reply, Request, Ticket, Time};
+use rain_cluster::{Machine, NodeId, Record, Reply, Request, Ticket, Time};
 use std::collections::{BTreeSet, VecDeque};
 
 /// What could not be written down is asked for again after so long.
@@ -108,11 +108,12 @@ impl Running for Learning {
             // What was not written down is learnt once more, all of it.
             Told::Stored(StoreTold::Failed(_)) => self.begin_again(with.now + AGAIN),
             Told::Stored(_) => self.orders.under_way = false,
-            told => {
+            told @ (Told::Answer(..) | Told::Failed(..)) => {
                 if let Some((learn, _)) = &mut self.learn {
                     drive(learn, with.now, told);
                 }
             }
+            Told::Restored(_) | Told::Granted | Told::Uploaded { .. } | Told::GiveUp => {}
         }
         self.advance(with);
     }
@@ -127,8 +128,6 @@ impl Running for Learning {
         }
         self.advance(with);
     }
-
-    fn handle_life(&mut self, _with: &mut Context<'_>, _node: NodeId, _life: Life) {}
 
     fn timeout(&self) -> Option<Time> {
         self.again.or_else(|| self.learn.as_ref().and_then(|(learn, _)| learn.poll_timeout()))

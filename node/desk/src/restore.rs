@@ -194,14 +194,15 @@ impl Running for Restoring {
         match self.step {
             Step::Asking { .. } => self.asked(with),
             Step::Pausing { until } if with.now >= until => self.ask(with),
-            _ => {}
+            Step::Pausing { .. } | Step::Beginning | Step::Waiting | Step::Restoring | Step::Finishing | Step::Over => {
+            }
         }
     }
 
     fn timeout(&self) -> Option<Time> {
         match self.step {
             Step::Asking { until } | Step::Pausing { until } => Some(until),
-            _ => None,
+            Step::Beginning | Step::Waiting | Step::Restoring | Step::Finishing | Step::Over => None,
         }
     }
 

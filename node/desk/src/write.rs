@@ -4,7 +4,7 @@ use crate::order::{Decision, Event, Order, StoreOrder, StoreTold, Told};
 use crate::running::{Context, Running, drive};
 use core::time::Duration;
 use rain_cluster::commit::{Abort, Begin, Put, PutEvent};
-use rain_cluster::{Life, Machine, NodeId, Request, RequestKind, Time, Version};
+use rain_cluster::{Life, Machine, NodeId, Request, RequestKind, Sender, Time, Version};
 use std::collections::BTreeSet;
 
 /// A decision that may or may not have been written is written again after so long.
@@ -139,19 +139,20 @@ impl Running for Writing {
             (Step::Uploading, Told::Uploaded { record, uploaded, condition }) => {
                 self.put.prepare(with.now, record, &uploaded, condition);
             }
-            (Step::Uploading, Told::GiveUp) => self.put.abort(),
+            (Step::Uploading, Told::GiveUp) | (Step::Deciding(_), Told::Stored(StoreTold::Failed(_))) => {
+                self.put.abort();
+            }
             (Step::Deciding(_), Told::Stored(StoreTold::Done)) => self.put.decided(with.now),
-            (Step::Deciding(_), Told::Stored(StoreTold::Failed(_))) => self.put.abort(),
             (Step::Deciding(decision), Told::Stored(StoreTold::Uncertain(_))) => {
                 // Nobody may say any more that it was aborted, nor mark it yet.
                 self.tell_unconfirmed(with);
                 self.step = Step::DecidingAgain(decision, with.now + DECIDE_AGAIN);
             }
             (Step::Dropping { reason, until, told, mut waiting }, answer) => {
-                match &answer {
-                    Told::Answer(from, RequestKind::Drop, _) => drop(waiting.remove(&from.node)),
-                    Told::Failed(node, RequestKind::Drop) => drop(waiting.remove(node)),
-                    _ => {}
+                if let Told::Answer(Sender { node, .. }, RequestKind::Drop, _) | Told::Failed(node, RequestKind::Drop) =
+                    &answer
+                {
+                    waiting.remove(node);
                 }
                 self.step = Step::Dropping { reason, until, told, waiting };
             }
@@ -175,15 +176,14 @@ impl Running for Writing {
     }
 
     fn handle_timeout(&mut self, with: &mut Context<'_>) {
-        match core::mem::replace(&mut self.step, Step::Running) {
-            Step::DecidingAgain(decision, at) if with.now >= at => {
+        if let Step::DecidingAgain(decision, at) = &self.step {
+            if with.now >= *at {
+                let decision = decision.clone();
                 with.store(StoreOrder::Decide(decision.clone()));
                 self.step = Step::Deciding(decision);
             }
-            step => {
-                self.step = step;
-                self.put.handle_timeout(with.now);
-            }
+        } else {
+            self.put.handle_timeout(with.now);
         }
         self.advance(with);
     }

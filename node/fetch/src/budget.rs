@@ -6,7 +6,7 @@ const WELL: u64 = 15;
 const AMISS: u64 = 80;
 /// So much is there at the start, so that a first stream can hedge, and at most: what was saved up in a quiet hour is
 /// not spent in a second.
-const SAVED_BYTES: i64 = 4 << 20;
+pub(crate) const SAVED_BYTES: i64 = 4 << 20;
 
 /// The budget of a node for hedges: peer bytes that may turn out to be of no use. The promise is 5 % of the useful ones
 /// while all is well and 10 % under faults (DESIGN 3); less than that is given out.
@@ -16,19 +16,28 @@ pub struct HedgeBudget {
     bytes: i64,
     /// What is left over of sums that are no whole bytes.
     thousandths: u64,
+    /// What is there at the start, and at most.
+    saved_bytes: i64,
 }
 
 impl Default for HedgeBudget {
     fn default() -> Self {
-        Self { bytes: SAVED_BYTES, thousandths: 0 }
+        Self::part_of(1)
     }
 }
 
 impl HedgeBudget {
+    /// The budget of one of `shards` of a node: each earns from what it reads, and has its part of what is there at the
+    /// start, so that all of them together keep the promise.
+    pub fn part_of(shards: u32) -> Self {
+        let saved_bytes = SAVED_BYTES / i64::from(shards.max(1));
+        Self { bytes: saved_bytes, thousandths: 0, saved_bytes }
+    }
+
     /// Notes peer bytes that were of use.
     pub fn earn(&mut self, bytes: u64, amiss: bool) {
         self.thousandths += bytes.saturating_mul(if amiss { AMISS } else { WELL });
-        self.bytes = (self.bytes + whole(self.thousandths / 1000)).min(SAVED_BYTES);
+        self.bytes = (self.bytes + whole(self.thousandths / 1000)).min(self.saved_bytes);
         self.thousandths %= 1000;
     }
 
@@ -46,9 +55,15 @@ impl HedgeBudget {
         self.bytes = self.bytes.saturating_sub(whole(bytes));
     }
 
+    /// Bytes that are there; below zero, when more was wasted than was expected.
+    #[cfg(test)]
+    pub(crate) fn left(&self) -> i64 {
+        self.bytes
+    }
+
     /// Gives back what was not wasted.
     pub fn give_back(&mut self, bytes: u64) {
-        self.bytes = self.bytes.saturating_add(whole(bytes)).min(SAVED_BYTES);
+        self.bytes = self.bytes.saturating_add(whole(bytes)).min(self.saved_bytes);
     }
 }
 

@@ -61,7 +61,7 @@ pub(super) fn run(arguments: EncodeArguments) -> anyhow::Result<()> {
     let options = EncodeOptions {
         cell_bytes: cell_bytes.unwrap_or_else(|| default_cell_bytes(&code)),
         block_bytes: DEFAULT_BLOCK_BYTES,
-        version: TitleVersion { counter: 1, node: 0, random: random()? },
+        version: TitleVersion { counter: 1, node: 0, life: random()?, random: random()? },
         media_type,
         modified_ms: now_ms(),
         title: title.clone(),
@@ -105,10 +105,10 @@ fn open(path: &str) -> anyhow::Result<(Source, Option<u64>)> {
     Ok((Source::File { file, path: PathBuf::from(path) }, Some(metadata.len())))
 }
 
-fn random() -> anyhow::Result<u64> {
-    let mut bytes = [0; 8];
+fn random() -> anyhow::Result<u32> {
+    let mut bytes = [0; 4];
     getrandom::fill(&mut bytes).map_err(|error| anyhow::anyhow!("no random number: {error}"))?;
-    Ok(u64::from_le_bytes(bytes))
+    Ok(u32::from_le_bytes(bytes))
 }
 
 fn now_ms() -> u64 {

@@ -1,7 +1,7 @@
 //! One node of the cluster: its store, its peers, and the drivers of the machines that run on it.
 
-mod column_fetch;
 mod drive;
+mod fetching;
 mod housekeeping;
 mod links;
 mod liveness;
@@ -28,7 +28,7 @@ use bytes::Bytes;
 use core::time::Duration;
 use rain_cluster::{NodeId, Placement, Reply, Request, Time, Version};
 use rain_codec::{Code, CodeError, StripeCodec};
-use rain_fetch::{ColumnRead, HedgeBudget, Pace};
+use rain_fetch::{ColumnRead, Commons};
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -54,10 +54,8 @@ pub struct Node {
     pub(crate) incarnation: u64,
     /// What its viewers' reads cost, and what they were read from.
     pub reads: Arc<ReadLog>,
-    /// What hedges may cost.
-    hedges: Mutex<HedgeBudget>,
-    /// How soon each node usually answers.
-    paces: Vec<Mutex<Pace>>,
+    /// What all fetches know of the nodes, and what hedges may cost.
+    commons: Mutex<Commons>,
     started: Instant,
     codecs: Mutex<BTreeMap<String, Arc<StripeCodec>>>,
 }
@@ -76,10 +74,9 @@ impl Node {
         Ok(Arc::new(Self {
             peers: Peers::new(&config, incarnation),
             verifier: Verifier::new(config.key, random),
-            liveness: Liveness::new(config.members.len()),
+            liveness: Liveness::default(),
             incarnation,
-            hedges: Mutex::default(),
-            paces: config.members.iter().map(|_| Mutex::default()).collect(),
+            commons: Mutex::new(Commons::new(config.members.len(), 1)),
             reads: Arc::new(ReadLog::new(&config)),
             store,
             started: Instant::now(),

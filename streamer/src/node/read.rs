@@ -1,26 +1,19 @@
 //! Reading a title: which version, and its bytes from whatever columns can be had.
 
-use super::column_fetch::{ColumnAsk, Failure, PROGRESS, Progress};
 use super::drive::Drive;
+use super::fetching::Fetching;
 use super::{Node, ReadLog};
-use crate::peer::PeerError;
-use crate::store::title_version;
-use crate::title;
 use bytes::Bytes;
 use core::ops::Range;
-use core::pin::pin;
 use core::time::Duration;
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
 use rain_cluster::catalog::{Resolution, Resolve};
 use rain_cluster::{ColumnStatus, Content, Manifest, NodeId, Placement, Version};
-use rain_codec::column::{CHECKSUM_BYTES, Geometry, Seal, StripeShape};
+use rain_codec::column::{Geometry, StripeShape};
 use rain_codec::{Cell, CodeError, ErasurePattern, StripeCodec};
-use rain_fetch::{Arrival, Arrivals, ColumnRead, Gather, Piece, Plan, Rope, TooFewColumns, assemble, pieces, recover};
+use rain_fetch::{Failure, Piece, TooFewColumns, assemble, pieces, recover};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::task::block_in_place;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 /// A piece is about so long: a request for its part of one column is at least 256 KiB then.
 const PIECE_BYTES: u64 = 2 << 20;
@@ -28,10 +21,6 @@ const PIECE_BYTES: u64 = 2 << 20;
 pub const READ_AHEAD_BYTES: u64 = 8 << 20;
 /// A stream that falls under k columns waits so long for a return.
 pub const RETURN: Duration = Duration::from_secs(10);
-/// How often columns are looked at that may be late.
-const LATE_LOOK: Duration = Duration::from_millis(10);
-const RETRY: Duration = Duration::from_millis(200);
-
 /// Why a title cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
@@ -100,49 +89,6 @@ impl Node {
             }
         }
         Delivery::of(self, found.manifest, found.confirmed, lost)
-    }
-}
-
-/// A request for rows of a column.
-struct Asked {
-    column: u16,
-    rows: Range<u16>,
-    progress: Arc<Progress>,
-    /// It was not answered yet.
-    waiting: bool,
-    /// It was late, and is being done without.
-    hedged: bool,
-}
-
-/// What a piece may waste on doing without late columns; what it did not waste goes back to the budget with it.
-struct Hedge<'a> {
-    node: &'a Node,
-    charged: u64,
-}
-
-impl Hedge<'_> {
-    /// Does without a late column, if enough others are left and the budget allows; whether it does.
-    fn without(&mut self, gather: &mut Gather, delivery: &Delivery, piece: &Piece, column: u16) -> bool {
-        let Some(alternative) = gather.without_late(column) else { return false };
-        let stripe = delivery.geometry.stripe(piece.stripes.start);
-        let blocks = stripe.block_range(piece.blocks.start).start..stripe.block_range(piece.blocks.end - 1).end;
-        let cells = alternative.rows as u64 * (piece.stripes.end - piece.stripes.start);
-        let bytes = cells * (blocks.len() + piece.blocks.len() * CHECKSUM_BYTES) as u64;
-        let allowed = self.node.hedges(|budget| budget.take(bytes));
-        if allowed {
-            self.charged += bytes;
-            self.node.reads.note_hedge_sent();
-            self.node.liveness.suspect(delivery.node_of(column));
-            gather.adopt(alternative);
-        }
-        allowed
-    }
-}
-
-impl Drop for Hedge<'_> {
-    fn drop(&mut self) {
-        // What was wasted is taken when it is known.
-        self.node.hedges(|budget| budget.give_back(self.charged));
     }
 }
 
@@ -216,52 +162,14 @@ impl Delivery {
     ///
     /// Cancel safety: dropping it gives the piece up.
     pub async fn fetch(&self, piece: &Piece, patience: Duration) -> Result<Vec<Bytes>, ReadError> {
-        let until = Instant::now() + patience;
-        loop {
-            match self.try_fetch(piece).await {
-                Ok(bytes) => return Ok(bytes),
-                Err(TooFewColumns { found, expected }) if Instant::now() >= until => {
-                    return Err(ReadError::TooFewColumns { version: self.manifest.version, found, expected });
-                }
-                Err(_) => {
-                    sleep(RETRY).await;
-                    // One that does not answer in time is as good as lost.
-                    let _ = timeout_at(until, self.look_again()).await;
-                }
-            }
-        }
-    }
-
-    fn lost(&self) -> ErasurePattern {
-        *self.lost.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn lose(&self, column: u16) {
-        let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
-        *lost = lost.with(column.into());
-    }
-
-    /// Asks the placement nodes anew which columns of this version they hold.
-    async fn look_again(&self) {
-        let mut lost = ErasurePattern::none();
-        let Manifest { title, version, .. } = &self.manifest;
-        let ask = self.placement.nodes().iter().map(|node| self.node.column_status(*node, title, *version));
-        for (column, status) in futures_util::future::join_all(ask).await.into_iter().enumerate() {
-            if !matches!(status, Some(ColumnStatus::Ok { .. })) {
-                lost = lost.with(column);
-            }
-        }
-        *self.lost.lock().unwrap_or_else(PoisonError::into_inner) = lost;
-    }
-
-    async fn try_fetch(&self, piece: &Piece) -> Result<Vec<Bytes>, TooFewColumns> {
         let wanted: Vec<Cell> = piece.cells.clone().map(|index| self.codec.code().data_cell(index)).collect();
+        let mut fetching = Fetching::new(self, piece, wanted, patience);
         loop {
-            let (plan, arrivals) = self.gather(piece, &wanted).await?;
+            let plan = fetching.plan().await.map_err(|too_few| self.too_few(too_few))?;
             let assembled = if plan.recovery().is_some() {
-                block_in_place(|| assemble(&self.geometry, piece, &plan, &arrivals))
+                block_in_place(|| assemble(&self.geometry, piece, &plan, fetching.arrivals()))
             } else {
-                assemble(&self.geometry, piece, &plan, &arrivals)
+                assemble(&self.geometry, piece, &plan, fetching.arrivals())
             };
             match assembled {
                 Ok(bytes) => {
@@ -273,6 +181,7 @@ impl Delivery {
                 }
                 Err(damage) => tracing::error!(%damage, title = self.manifest.title, "decoding went wrong: once more"),
             }
+            fetching.begin_anew();
         }
     }
 
@@ -283,187 +192,86 @@ impl Delivery {
     ///
     /// Cancel safety: dropping it gives the cells up.
     pub(super) async fn fetch_lost(&self, piece: &Piece, wanted: &[Cell]) -> Result<Vec<Bytes>, ReadError> {
+        let mut fetching = Fetching::new(self, piece, wanted.to_vec(), Duration::ZERO);
         loop {
-            let (plan, arrivals) = self.gather(piece, wanted).await.map_err(|TooFewColumns { found, expected }| {
-                ReadError::TooFewColumns { version: self.manifest.version, found, expected }
-            })?;
+            let plan = fetching.plan().await.map_err(|too_few| self.too_few(too_few))?;
             let stripe = self.geometry.stripe(piece.stripes.start);
-            match block_in_place(|| recover(&stripe, piece, &plan, &arrivals)) {
+            match block_in_place(|| recover(&stripe, piece, &plan, fetching.arrivals())) {
                 Ok(cells) => return Ok(wanted.iter().filter_map(|cell| cells.get(cell).cloned()).collect()),
                 Err(damage) => tracing::error!(%damage, title = self.manifest.title, "decoding went wrong: once more"),
             }
+            fetching.begin_anew();
         }
     }
 
-    /// Fetches what the cells `wanted` need, replacing columns that do not come, or not soon, by others.
-    async fn gather(&self, piece: &Piece, wanted: &[Cell]) -> Result<(Plan, Arrivals), TooFewColumns> {
-        let mut gather = self.first_gather(wanted)?;
-        let mut arrivals = Arrivals::default();
-        let mut failed = self.lost();
-        let mut asked: Vec<Asked> = Vec::new();
-        let mut hedge = Hedge { node: &self.node, charged: 0 };
-        let mut requests = FuturesUnordered::new();
-        // What is asked for first waits for its turn; what stands in for that later goes before others.
-        let mut urgent = false;
-        // Set anew only when it rings.
-        let mut alarm = pin!(sleep(LATE_LOOK));
-        loop {
-            while let Some((column, rows)) = gather.poll_request() {
-                let read =
-                    ColumnRead { stripes: piece.stripes.clone(), rows: rows.clone(), blocks: piece.blocks.clone() };
-                let progress = Arc::new(Progress::new());
-                asked.push(Asked { column, rows, progress: Arc::clone(&progress), waiting: true, hedged: false });
-                let index = asked.len() - 1;
-                requests.push(async move { (index, self.fetch_column(column, read, urgent, &progress).await) });
-            }
-            urgent = true;
-            if let Some(plan) = gather.ready() {
-                drop(requests);
-                self.settle(plan, &asked);
-                return Ok((plan.clone(), arrivals));
-            }
-            tokio::select! {
-                next = requests.next() => {
-                    let Some((index, arrived)) = next else {
-                        return Err(TooFewColumns { found: 0, expected: self.codec.code().data_columns() });
-                    };
-                    asked[index].waiting = false;
-                    let column = asked[index].column;
-                    match arrived {
-                        Ok(arrival) => {
-                            gather.handle_arrival(column, arrival.rows());
-                            arrivals.push(column, arrival);
-                        }
-                        Err(failure) => {
-                            self.note_failure(column, failure);
-                            failed = failed.with(column.into());
-                            arrivals.remove(column);
-                            // What was to make up for late columns may have gone with it.
-                            for asked in &mut asked {
-                                asked.hedged = false;
-                            }
-                            if gather.handle_loss(column).is_err() {
-                                // Those that were only doubtful are tried after all.
-                                gather = Gather::new(&self.codec, wanted, failed)?;
-                                arrivals.iter().for_each(|(column, arrival)| gather.handle_arrival(column, arrival.rows()));
-                                let waiting = asked.iter().filter(|asked| asked.waiting && asked.column != column);
-                                waiting.for_each(|asked| gather.handle_request(asked.column, asked.rows.clone()));
-                            }
-                        }
-                    }
-                }
-                () = &mut alarm => {
-                    for asked in asked.iter_mut().filter(|asked| asked.waiting && !asked.hedged) {
-                        let late = asked.progress.last().elapsed() >= self.patience(asked.column);
-                        asked.hedged = late && hedge.without(&mut gather, self, piece, asked.column);
-                    }
-                    alarm.as_mut().reset(Instant::now() + LATE_LOOK);
-                }
+    fn too_few(&self, TooFewColumns { found, expected }: TooFewColumns) -> ReadError {
+        ReadError::TooFewColumns { version: self.manifest.version, found, expected }
+    }
+
+    /// The node that delivers.
+    pub(super) fn node(&self) -> &Arc<Node> {
+        &self.node
+    }
+
+    pub(super) fn codec(&self) -> Arc<StripeCodec> {
+        Arc::clone(&self.codec)
+    }
+
+    pub(super) fn geometry(&self) -> &Geometry {
+        &self.geometry
+    }
+
+    /// Who holds which column.
+    pub(super) fn nodes(&self) -> &[NodeId] {
+        self.placement.nodes()
+    }
+
+    /// Columns that are not to be had.
+    pub(super) fn lost(&self) -> ErasurePattern {
+        *self.lost.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lose(&self, column: u16) {
+        let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        *lost = lost.with(column.into());
+    }
+
+    /// Asks the placement nodes anew which columns of this version they hold.
+    pub(super) async fn look_again(&self) -> ErasurePattern {
+        let mut lost = ErasurePattern::none();
+        let Manifest { title, version, .. } = &self.manifest;
+        let ask = self.placement.nodes().iter().map(|node| self.node.column_status(*node, title, *version));
+        for (column, status) in futures_util::future::join_all(ask).await.into_iter().enumerate() {
+            if !matches!(status, Some(ColumnStatus::Ok { .. })) {
+                lost = lost.with(column);
             }
         }
+        *self.lost.lock().unwrap_or_else(PoisonError::into_inner) = lost;
+        lost
     }
 
-    /// A column that made no progress for so long is late.
-    fn patience(&self, column: u16) -> Duration {
-        // First another path to its node is tried.
-        self.node.pace(self.node_of(column), |pace| pace.late_after()) * 2
-    }
-
-    fn node_of(&self, column: u16) -> NodeId {
-        self.placement.nodes()[usize::from(column)]
-    }
-
-    /// Closes the books on a piece: what was of use, and what was not.
-    fn settle(&self, plan: &Plan, asked: &[Asked]) {
-        let (mut useful, mut extra) = (0, 0);
-        for asked in asked {
-            let came = asked.progress.came_once();
-            *if plan.uses(asked.column, asked.rows.clone()) { &mut useful } else { &mut extra } += came;
-        }
-        let amiss = self.node.peers.paths.any_down() || self.node.liveness.any_suspected();
-        self.node.hedges(|budget| budget.earn(useful, amiss));
-        if extra > 0 {
-            self.node.note_extra(extra);
-        }
-        if asked.iter().any(|asked| asked.hedged && asked.waiting) {
-            self.node.reads.note_hedge_won();
-        }
-    }
-
-    /// Plans without the nodes that are doubtful, as long as there are enough others.
-    fn first_gather(&self, wanted: &[Cell]) -> Result<Gather, TooFewColumns> {
-        let lost = self.lost();
-        let mut avoided = lost;
-        for (column, node) in self.placement.nodes().iter().enumerate() {
-            if *node != self.node.config.id && self.node.is_doubtful(*node) {
-                avoided = avoided.with(column);
-            }
-        }
-        Gather::new(&self.codec, wanted, avoided).or_else(|_| Gather::new(&self.codec, wanted, lost))
-    }
-
-    async fn fetch_column(
-        &self,
-        column: u16,
-        read: ColumnRead,
-        urgent: bool,
-        progress: &Progress,
-    ) -> Result<Arrival, Failure> {
-        let node = self.node_of(column);
-        let (title, version) = (&self.manifest.title, self.manifest.version);
-        let bytes = if node == self.node.config.id {
-            let own = self.node.read_own_column(title.clone(), version, column, read.clone());
-            let own = timeout(PROGRESS, own).await.map_err(|_| Failure::Silent)?;
-            let own = Rope::from(own.map_err(Failure::Local)?);
-            self.node.reads.note_arrival(node, None, own.len() as u64);
-            own
-        } else {
-            let segment = title::to_segment(title);
-            let stripe = self.geometry.stripe(read.stripes.start);
-            let stripes = usize::try_from(read.stripes.end - read.stripes.start).unwrap_or(usize::MAX);
-            let ask = ColumnAsk {
-                node,
-                path_and_query: format!("/peer/v1/columns/{segment}/{version}/{column}?{}", read.to_query()),
-                expected: read.stripe_bytes(&stripe).saturating_mul(stripes),
-                urgent,
-                progress,
-            };
-            self.node.fetch_remote(&ask).await?
-        };
-        let seal = Seal::new(title, title_version(version), column);
-        Arrival::verified(read, bytes, seal, &self.geometry).map_err(Failure::Damaged)
-    }
-
-    fn note_failure(&self, column: u16, failure: Failure) {
-        let node = self.node_of(column);
+    /// Notes that a column failed; `told` is what was heard of it.
+    pub(super) fn note_failure(&self, column: u16, failure: Failure, told: &str) {
+        let node = self.nodes()[usize::from(column)];
         let (title, version) = (self.manifest.title.clone(), self.manifest.version);
         let name = self.node.name_of(node);
         metrics::counter!("rain_column_failures_total", "node" => name.to_owned()).increment(1);
+        if failure.is_loss() {
+            self.lose(column);
+        }
         match failure {
-            Failure::Peer(PeerError::Refused { message, .. }) => {
-                tracing::warn!(title, column, node = name, message, "a column was refused");
-                self.lose(column);
+            Failure::Refused if node == self.node.config.id => {
+                tracing::warn!(title, column, error = told, "the own column cannot be read");
             }
-            Failure::Local(error) => {
-                tracing::warn!(title, column, %error, "the own column cannot be read");
-                self.lose(column);
+            Failure::Refused => tracing::warn!(title, column, node = name, error = told, "a column was refused"),
+            Failure::Damaged => {
+                tracing::warn!(title, column, node = name, damage = told, "a damaged column");
+                self.node.report_damage(node, title, version, told);
             }
-            Failure::Damaged(damage) => {
-                tracing::warn!(title, column, node = name, %damage, "a damaged column");
-                self.lose(column);
-                self.node.report_damage(node, title, version, &damage.to_string());
-            }
-            Failure::Peer(error) => {
-                tracing::info!(title, column, %error, "a column did not come");
-                self.node.liveness.suspect(node);
-            }
-            Failure::Silent => {
-                tracing::info!(title, column, node = name, "a column stopped coming");
-                self.node.liveness.suspect(node);
-            }
+            Failure::NoPath => tracing::info!(title, column, node = name, error = told, "a column did not come"),
+            Failure::Silent => tracing::info!(title, column, node = name, "a column stopped coming"),
             Failure::Length { found, expected } => {
                 tracing::info!(title, column, node = name, found, expected, "a column of another length");
-                self.node.liveness.suspect(node);
             }
         }
     }

@@ -8,7 +8,7 @@ use crate::store::title_version;
 use core::time::Duration;
 use futures_util::future::join_all;
 use rain_cluster::{ColumnStatus, Manifest, NodeId, Placement, Reply, Request};
-use rain_codec::column::{CHECKSUM_BYTES, Seal, StripeShape};
+use rain_codec::column::{ColumnBuilder, Seal, StripeShape, default_group_bytes};
 use rain_codec::{Cell, ErasurePattern};
 use rain_fetch::Piece;
 use std::collections::BTreeSet;
@@ -102,6 +102,8 @@ impl Node {
         let mut source = self.deliver(manifest, placement, column).await?;
         let index = u16::try_from(column).unwrap_or(u16::MAX);
         let seal = Seal::new(title, title_version(version), index);
+        let content = manifest.content.as_ref().ok_or(RebuildError::Refused)?;
+        let mut builder = ColumnBuilder::new(seal, default_group_bytes(content.cell_bytes));
         let started = Instant::now();
         let name = title.clone();
         self.blocking(move |node| node.store.begin_rebuild(node.now(), &name, version, index)).await?;
@@ -124,7 +126,7 @@ impl Node {
                     }
                 }
             };
-            let (record, name) = (record(&stripe, seal, &bytes), title.clone());
+            let (record, name) = (builder.record(&stripe, bytes.iter().map(|part| &part[..])), title.clone());
             let length = record.len() as u64;
             self.blocking(move |node| node.store.append(node.now(), &name, version, offset, &record)).await?;
             offset += length;
@@ -133,6 +135,8 @@ impl Node {
             let due = Duration::from_millis(offset.saturating_mul(1000) / BYTES_PER_SECOND);
             sleep(due.saturating_sub(started.elapsed())).await;
         }
+        let (tree, name) = (builder.finish().to_bytes(), title.clone());
+        self.blocking(move |node| node.store.append(node.now(), &name, version, offset, &tree)).await?;
         let prepare = Request::Prepare { manifest: manifest.clone(), base: rain_cluster::message::Base::Any };
         if self.answer(prepare).await? == Reply::Prepared { Ok(()) } else { Err(RebuildError::Refused) }
     }
@@ -153,25 +157,6 @@ impl Node {
         }
         Delivery::of(self, manifest.clone(), true, lost)
     }
-}
-
-/// The record of a column for one stripe: its cells, and their checksums.
-fn record(stripe: &StripeShape, seal: Seal, cells: &[bytes::Bytes]) -> Vec<u8> {
-    let mut record = Vec::with_capacity(usize::try_from(stripe.record_bytes()).unwrap_or(0));
-    for part in cells {
-        record.extend_from_slice(part);
-    }
-    let mut sums = Vec::with_capacity(usize::from(stripe.rows) * stripe.blocks_per_cell() as usize * CHECKSUM_BYTES);
-    for row in 0..stripe.rows {
-        let start = usize::try_from(stripe.cell_offset(row)).unwrap_or(usize::MAX);
-        for block in 0..stripe.blocks_per_cell() {
-            let range = stripe.block_range(block);
-            let bytes = &record[start + range.start..start + range.end];
-            sums.extend_from_slice(&seal.seal(stripe.index, row, block, bytes).to_le_bytes());
-        }
-    }
-    record.extend_from_slice(&sums);
-    record
 }
 
 /// The piece that is a whole stripe.

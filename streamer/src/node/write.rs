@@ -303,6 +303,7 @@ impl Node {
             upload.encode(&mut encoder, &mut hasher, index, &stripe);
         }
         upload.send().await?;
+        upload.send_trees(encoder).await?;
         let participants = upload.finish().await?;
         let mut etag = [0; 16];
         etag.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
@@ -392,6 +393,21 @@ impl<'a> Upload<'a> {
             });
             join_all(send).await
         }));
+        Ok(())
+    }
+
+    /// Sends what is behind the last record of each column.
+    async fn send_trees(&mut self, encoder: StripeEncoder) -> Result<(), WriteError> {
+        let trees: Vec<Vec<u8>> =
+            block_in_place(|| encoder.finish().iter().map(rain_codec::column::ColumnTree::to_bytes).collect());
+        // All columns have as many cells, so their trees have one length.
+        let length = trees.first().map_or(0, Vec::len);
+        for start in (0..length).step_by(BATCH_BYTES) {
+            for (batch, tree) in self.batches.iter_mut().zip(&trees) {
+                batch.extend_from_slice(&tree[start..length.min(start + BATCH_BYTES)]);
+            }
+            self.send().await?;
+        }
         Ok(())
     }
 

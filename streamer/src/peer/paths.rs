@@ -1,7 +1,7 @@
 //! What is known of the paths to the peers, shared by the links, which write it, and everything that asks peers.
 
 use super::links::Hints;
-use super::ports::{Grant, Queue, Shared, Waiting};
+use super::ports::{PortList, Queue, Shared};
 use crate::config::{Config, PathAddresses};
 
 use core::time::Duration;
@@ -97,7 +97,7 @@ impl Paths {
     pub fn new(config: &Config) -> Self {
         let mut queue = Queue::default();
         let mut path = |addresses: PathAddresses| Path {
-            port: queue.port(addresses.local.ip()),
+            port: queue.ports.port(addresses.local.ip()),
             addresses,
             link: OnceLock::new(),
             late: AtomicU64::new(0),
@@ -141,7 +141,7 @@ impl Paths {
         let now = self.now();
         self.table.send_modify(|table| table.set_state(now, node, path, state));
         // Who waits for a path may have one now, or none any more.
-        self.advance(&mut self.queue());
+        self.queue().advance(self);
         let addresses = &self.to(node)[path].addresses;
         let (peer, name) = (self.names[node.0 as usize].clone(), addresses.to_string());
         metrics::gauge!("rain_path_up", "peer" => peer.clone(), "path" => name)
@@ -155,7 +155,7 @@ impl Paths {
         // One lock after the other: whoever holds the queue looks at the table.
         let mut queue = self.queue();
         for ((node, path), measured) in &measures {
-            queue.note_round_trip(self.to(*node)[*path].port, measured.round_trip);
+            queue.ports.note_round_trip(self.to(*node)[*path].port, measured.round_trip);
         }
         drop(queue);
         self.table.send_if_modified(|table| {
@@ -201,7 +201,7 @@ impl Paths {
 
     /// Notes that `bytes` are asked for over a path, room or not.
     pub fn ask(&self, node: NodeId, path: usize, bytes: u64) -> Outstanding<'_> {
-        self.queue().ask(self.to(node)[path].port, bytes);
+        self.queue().ports.ask(self.to(node)[path].port, bytes);
         self.outstanding(node, path, bytes)
     }
 
@@ -212,8 +212,10 @@ impl Paths {
 
     fn end(&self, port: usize, bytes: u64, came_at: Option<Duration>) {
         let mut queue = self.queue();
-        queue.end(port, bytes, came_at);
-        self.advance(&mut queue);
+        queue.ports.end(port, bytes, came_at);
+        if queue.may_go(port) {
+            queue.advance(self);
+        }
     }
 
     /// What is under way, and who waits.
@@ -221,33 +223,22 @@ impl Paths {
         self.queue.lock()
     }
 
-    /// Lets requests go ahead for which there is room.
-    pub(super) fn advance(&self, queue: &mut Queue) {
-        if !queue.is_empty() {
-            queue.advance(|queue, waiting| self.decide(queue, waiting));
-        }
-    }
-
-    fn decide(&self, queue: &mut Queue, waiting: &Waiting) -> Grant {
-        let Some(path) = self.choose_in(queue, waiting.to, &waiting.without) else { return Grant::NoPath };
-        let port = self.to(waiting.to)[path].port;
-        if !queue.has_room(port, waiting.bytes) {
-            return Grant::Wait;
-        }
-        queue.ask(port, waiting.bytes);
-        Grant::Path(path)
+    /// The port that a path leaves from.
+    pub(super) fn port_of(&self, node: NodeId, path: usize) -> usize {
+        self.to(node)[path].port
     }
 
     /// The path that the next request to a node takes, none of `without`.
     pub fn choose(&self, node: NodeId, without: &[usize]) -> Option<usize> {
-        self.choose_in(&self.queue(), node, without)
+        self.choose_in(&self.queue().ports, node, without)
     }
 
-    fn choose_in(&self, queue: &Queue, node: NodeId, without: &[usize]) -> Option<usize> {
+    /// The same, with the ports in hand.
+    pub(super) fn choose_in(&self, ports: &PortList, node: NodeId, without: &[usize]) -> Option<usize> {
         let table = self.table.borrow();
         let candidates = self.to(node).iter().zip(table.paths(node)).enumerate().map(|(index, (path, status))| {
             let late = path.late.load(Ordering::Relaxed).checked_sub(1).map(Time::from_micros);
-            Candidate { path: index, status: *status, outstanding: queue.load(path.port), late }
+            Candidate { path: index, status: *status, outstanding: ports.load(path.port), late }
         });
         choose(self.now(), candidates.filter(|candidate| !without.contains(&candidate.path)))
     }

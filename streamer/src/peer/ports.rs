@@ -6,8 +6,7 @@
 use super::paths::Paths;
 use core::time::Duration;
 use rain_cluster::NodeId;
-use rain_fetch::Window;
-use std::collections::VecDeque;
+use rain_fetch::{Destination, Ports, Ticket, Turns, Window};
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
@@ -23,108 +22,102 @@ struct Port {
     round_trip: Option<Duration>,
 }
 
-/// A request that waits for room.
-#[derive(Debug)]
-pub(super) struct Waiting {
-    ticket: u64,
-    pub(super) to: NodeId,
-    /// Paths that it does not take.
-    pub(super) without: Vec<usize>,
-    pub(super) bytes: u64,
-    /// Told the path; `None` when none is left.
-    granted: oneshot::Sender<Option<usize>>,
-}
-
 /// All ports, and the queue before them.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    ports: Vec<Port>,
-    waiting: VecDeque<Waiting>,
-    tickets: u64,
+    pub(super) ports: PortList,
+    /// Who waits is told the path; `None` when none is left.
+    turns: Turns<oneshot::Sender<Option<usize>>>,
 }
 
-/// What becomes of a request that waits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Grant {
-    /// It goes over this path.
-    Path(usize),
-    /// It waits on.
-    Wait,
-    /// No path is left.
-    NoPath,
-}
+/// All ports of this node.
+#[derive(Debug, Default)]
+pub(super) struct PortList(Vec<Port>);
 
-impl Queue {
+impl PortList {
     /// The number of the port with this address.
     pub(super) fn port(&mut self, address: IpAddr) -> usize {
-        if let Some(known) = self.ports.iter().position(|port| port.address == address) {
+        if let Some(known) = self.0.iter().position(|port| port.address == address) {
             return known;
         }
-        self.ports.push(Port { address, under_way: 0, window: Window::default(), round_trip: None });
-        self.ports.len() - 1
+        self.0.push(Port { address, under_way: 0, window: Window::default(), round_trip: None });
+        self.0.len() - 1
     }
 
     /// Notes a round trip of a path of this port.
     pub(super) fn note_round_trip(&mut self, port: usize, round_trip: Duration) {
-        let shortest = &mut self.ports[port].round_trip;
+        let shortest = &mut self.0[port].round_trip;
         *shortest = Some(shortest.map_or(round_trip, |shortest| shortest.min(round_trip)));
     }
 
     /// Whether so many bytes more may be asked for over a port.
     pub(super) fn has_room(&self, port: usize, bytes: u64) -> bool {
-        let Port { under_way, window, round_trip, .. } = &self.ports[port];
+        let Port { under_way, window, round_trip, .. } = &self.0[port];
         *under_way == 0 || under_way + bytes <= window.bytes(round_trip.unwrap_or_default())
     }
 
     /// How full a port is, on a scale that is the same for all.
     pub(super) fn load(&self, port: usize) -> u64 {
-        let Port { under_way, window, round_trip, .. } = &self.ports[port];
+        let Port { under_way, window, round_trip, .. } = &self.0[port];
         window.scaled(*under_way, round_trip.unwrap_or_default())
     }
 
     /// Notes that bytes are asked for.
     pub(super) fn ask(&mut self, port: usize, bytes: u64) {
-        self.ports[port].under_way += bytes;
+        self.0[port].under_way += bytes;
     }
 
     /// Notes that bytes have come, or, where there is no time, that they will not.
     pub(super) fn end(&mut self, port: usize, bytes: u64, came_at: Option<Duration>) {
-        let port = &mut self.ports[port];
+        let port = &mut self.0[port];
         port.under_way -= bytes;
         if let Some(now) = came_at {
             port.window.note(now, bytes);
         }
     }
+}
 
-    /// Appends a request to the queue, or puts an urgent one before all others. Where the path is told, and the ticket.
-    fn join(&mut self, request: Request<'_>) -> (u64, oneshot::Receiver<Option<usize>>) {
+impl Queue {
+    /// Appends a request; where the path is told, and its place.
+    fn join(&mut self, request: Request<'_>) -> (Ticket, oneshot::Receiver<Option<usize>>) {
         let Request { to, without, bytes, urgent } = request;
         let (granted, told) = oneshot::channel();
-        self.tickets += 1;
-        let waiting = Waiting { ticket: self.tickets, to, without: without.to_vec(), bytes, granted };
-        if urgent {
-            self.waiting.push_front(waiting);
-        } else {
-            self.waiting.push_back(waiting);
-        }
-        (self.tickets, told)
+        (self.turns.join(Destination { to, without: without.to_vec() }, bytes, urgent, granted), told)
     }
 
-    /// Lets go ahead who can, in order; a request may overtake those that wait for other ports.
-    pub(super) fn advance(&mut self, mut decide: impl FnMut(&mut Self, &Waiting) -> Grant) {
-        for waiting in core::mem::take(&mut self.waiting) {
+    /// Lets requests go ahead for which there is room.
+    pub(super) fn advance(&mut self, paths: &Paths) {
+        let mut ports = Choice { paths, ports: &mut self.ports };
+        self.turns.advance(&mut ports, |granted, path| {
             // Who is told nothing any more has left the queue: see `Waiter`.
-            match decide(self, &waiting) {
-                Grant::Path(path) => drop(waiting.granted.send(Some(path))),
-                Grant::NoPath => drop(waiting.granted.send(None)),
-                Grant::Wait => self.waiting.push_back(waiting),
-            }
-        }
+            let _ = granted.send(path);
+        });
     }
 
-    /// Whether nobody waits.
-    pub(super) fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
+    /// Whether somebody might go over a port that has just got room.
+    pub(super) fn may_go(&self, port: usize) -> bool {
+        self.turns.smallest().is_some_and(|bytes| self.ports.has_room(port, bytes))
+    }
+}
+
+/// The ports, and the choice of paths.
+struct Choice<'a> {
+    paths: &'a Paths,
+    ports: &'a mut PortList,
+}
+
+impl Ports for Choice<'_> {
+    fn choose(&self, destination: &Destination) -> Option<(usize, usize)> {
+        let path = self.paths.choose_in(self.ports, destination.to, &destination.without)?;
+        Some((path, self.paths.port_of(destination.to, path)))
+    }
+
+    fn has_room(&self, port: usize, bytes: u64) -> bool {
+        self.ports.has_room(port, bytes)
+    }
+
+    fn ask(&mut self, port: usize, bytes: u64) {
+        self.ports.ask(port, bytes);
     }
 }
 
@@ -145,14 +138,16 @@ pub struct Request<'a> {
 struct Waiter<'a> {
     paths: &'a Paths,
     request: Request<'a>,
-    ticket: u64,
+    ticket: Ticket,
     told: oneshot::Receiver<Option<usize>>,
 }
 
 impl Drop for Waiter<'_> {
     fn drop(&mut self) {
         let mut queue = self.paths.queue();
-        queue.waiting.retain(|waiting| waiting.ticket != self.ticket);
+        if queue.turns.leave(&self.ticket) {
+            queue.advance(self.paths);
+        }
         // It was told a path, and did not hear it.
         let unheard = self.told.try_recv().ok().flatten();
         drop(queue);
@@ -168,7 +163,7 @@ impl Paths {
         let mut waiter = {
             let mut queue = self.queue();
             let (ticket, told) = queue.join(request);
-            self.advance(&mut queue);
+            queue.advance(self);
             Waiter { paths: self, request, ticket, told }
         };
         let path = (&mut waiter.told).await.ok().flatten()?;

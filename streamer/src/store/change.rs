@@ -125,14 +125,14 @@ impl Change {
                     [3] => Standing::Hearsay,
                     _ => return None,
                 };
-                let column = rest.column()?;
+                let column = column_of(rest.u16()?);
                 Self::Version { standing, column, record: rest.record()? }
             }
             2 => Self::Marked(rest.key()?),
-            3 => Self::Column(rest.key()?, rest.column()?),
+            3 => Self::Column(rest.key()?, column_of(rest.u16()?)),
             4 => Self::Removed(rest.key()?),
             5 => {
-                let count = u16::from_le_bytes(rest.array()?);
+                let count = rest.u16()?;
                 let prepared = (0..count).map(|_| Some(NodeId(rest.u32()?))).collect::<Option<_>>()?;
                 Self::Decision(Decision { prepared, record: rest.record()? })
             }
@@ -146,6 +146,10 @@ impl Change {
         };
         rest.0.is_empty().then_some(change)
     }
+}
+
+fn column_of(word: u16) -> Option<u16> {
+    (word != NO_COLUMN).then_some(word)
 }
 
 fn put_key(bytes: &mut Vec<u8>, (title, version): Key, kind: u16) -> u16 {
@@ -179,9 +183,8 @@ impl Rest<'_> {
         Some((title, Version { counter, node, life: Life(self.u32()?), random: self.u32()? }))
     }
 
-    fn column(&mut self) -> Option<Option<u16>> {
-        let column = u16::from_le_bytes(self.array()?);
-        Some((column != NO_COLUMN).then_some(column))
+    fn u16(&mut self) -> Option<u16> {
+        self.array().map(u16::from_le_bytes)
     }
 
     fn record(&mut self) -> Option<Record> {

@@ -17,6 +17,8 @@ mod orders;
 mod record;
 mod requests;
 mod scan;
+#[cfg(test)]
+mod tests;
 mod upload;
 
 pub use column::{ColumnError, ColumnReader};

@@ -117,7 +117,9 @@ impl<D: Disk> Store<D> {
             memory.noted = memory.serial;
             grown.push(Change::Remembered(*node, memory.life, memory.serial));
         }
-        grown.iter().for_each(|change| self.note_lazily(change));
+        for change in &grown {
+            self.note_lazily(change);
+        }
     }
 
     /// Begins to restore a column; where a file of it is left that is proven to be it, takes that into use.

@@ -229,8 +229,9 @@ impl<D: Disk> Store<D> {
     /// Takes no more marks on the word of a life that is over.
     fn retire(&self, now: Time, title: &str, node: NodeId, life: Life) -> io::Result<Reply> {
         let me = self.me();
-        let over = !(node == me.node && life == me.life) && !lock(&self.index).retired.contains(&(node, life));
-        if over {
+        let is_mine = node == me.node && life == me.life;
+        let known = lock(&self.index).retired.contains(&(node, life));
+        if !is_mine && !known {
             self.change(now, [Change::Retired(node, life)])?;
         }
         Ok(Reply::State(self.lookup(title)))

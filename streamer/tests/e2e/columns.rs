@@ -212,9 +212,9 @@ fn columns_that_changed_places_are_done_without() {
 #[test]
 fn a_column_of_a_later_format_is_done_without() {
     let (mut cluster, content) = stored(2_600_000);
-    Harm { nodes: &[1], hidden: false, reason: "format 2" }.is_named_and_made_good(&mut cluster, &content, |files| {
+    Harm { nodes: &[1], hidden: false, reason: "format 3" }.is_named_and_made_good(&mut cluster, &content, |files| {
         change(&files[0], |bytes| {
-            bytes[8..12].copy_from_slice(&2_u32.to_le_bytes());
+            bytes[8..12].copy_from_slice(&3_u32.to_le_bytes());
             let end = HEADER_BYTES - CHECKSUM_BYTES;
             let checksum = crc64(&bytes[..end]);
             bytes[end..HEADER_BYTES].copy_from_slice(&checksum.to_le_bytes());

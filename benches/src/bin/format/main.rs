@@ -3,12 +3,14 @@
 //!
 //! Not the whole product: cell size and interleave vary together with blocks of 16 KiB under CRC-64/NVME; block and
 //! kind vary together with contiguous cells of the default size. Prints Markdown tables, and writes all figures to
-//! `benches/record`. With `--quick` every measurement is short, and no record is written.
+//! `benches/record`. With `--quick` every measurement is short, and no record is written. With `--hashing` only the cost of
+//! the hash trees is measured.
 #![forbid(unsafe_code)]
 #![expect(clippy::cast_precision_loss, reason = "sizes here are far below 2^52")]
 
 mod cost;
 mod files;
+mod hashing;
 mod lines;
 mod overhead;
 mod pipeline;
@@ -98,6 +100,18 @@ const OVERHEAD: [Table; 2] = [
         digits: 4,
     },
 ];
+const HASHED_READS: [Table; 1] = [speed("Whole cells, checked, GB/s", &["cell_bytes"], "check", "gb_per_s")];
+const HASHED_CODES: [Table; 4] = [
+    speed("Encode without hash trees, GB/s", &["code"], "group_bytes", "encode_gb_per_s"),
+    speed("Encode with hash trees, GB/s", &["code"], "group_bytes", "encode_hashing_gb_per_s"),
+    speed("Decode without columns 0 and 1, GB/s", &["code"], "group_bytes", "decode2_gb_per_s"),
+    speed(
+        "Decode without columns 0 and 1, the others hashed, GB/s",
+        &["code"],
+        "group_bytes",
+        "decode2_hashing_gb_per_s",
+    ),
+];
 const PLACEMENT: [Table; 1] =
     [speed("XORs of encoding alone, one stripe again and again, GB/s", CELL, "placement", "gb_per_s")];
 
@@ -109,7 +123,8 @@ struct Effort {
 }
 
 fn main() -> io::Result<()> {
-    let quick = std::env::args().any(|argument| argument == "--quick");
+    let asked = |option: &str| std::env::args().any(|argument| argument == option);
+    let quick = asked("--quick");
     let effort = if quick { Effort { rounds: 3, ranges: 20 } } else { Effort { rounds: 41, ranges: 400 } };
     let codecs: Vec<Arc<StripeCodec>> = CODES
         .iter()
@@ -122,6 +137,11 @@ fn main() -> io::Result<()> {
         }
         results.push((name.to_owned(), rows));
     };
+    if asked("--hashing") {
+        keep("reads", hashing::reads(effort), &HASHED_READS);
+        keep("codes", hashing::codes(effort), &HASHED_CODES);
+        return record("hash-trees", &results, quick);
+    }
     keep("layouts", codecs.iter().flat_map(|codec| speed::layouts(codec, effort)).collect(), &LAYOUTS);
     keep("checksums", codecs.iter().flat_map(|codec| speed::checksums(codec, effort)).collect(), &CHECKSUMS);
     keep("ranges", codecs.iter().flat_map(|codec| cost::ranges(codec, effort)).collect(), &RANGES);
@@ -132,9 +152,13 @@ fn main() -> io::Result<()> {
     keep("first_bytes", first_bytes, &FIRST_BYTES);
     keep("overhead", codecs.iter().flat_map(overhead::overhead).collect(), &OVERHEAD);
     keep("placement", codecs.iter().flat_map(|codec| placement::placement(codec, effort)).collect(), &PLACEMENT);
+    record("format", &results, quick)
+}
+
+fn record(name: &str, results: &Results, quick: bool) -> io::Result<()> {
     if !quick {
         let machine = Machine::detect();
-        let below = write_record(&machine, "format", &results)?;
+        let below = write_record(&machine, name, results)?;
         println!("\nrecord: {}", below.display());
     }
     Ok(())

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rain_codec::column::{HEADER_BYTES, default_cell_bytes};
+use rain_codec::column::{HEADER_BYTES, TreeShape, default_cell_bytes};
 use rain_codec::{Geometry, StripeCodec};
 use serde_json::{Value, json};
 
@@ -42,7 +42,7 @@ pub(crate) fn overhead(codec: &Arc<StripeCodec>) -> Vec<Value> {
     rows.collect()
 }
 
-/// Bytes of all column files, with the last stripe shrunk as format 1 has it, and with all stripes full.
+/// Bytes of all column files, with the last stripe shrunk as the format has it, and with all stripes full.
 fn stored(codec: &StripeCodec, cell_bytes: u64, block_bytes: u64, checksum: Checksum, title_bytes: u64) -> (u64, u64) {
     let code = codec.code();
     let fit = |bytes: u64| u32::try_from(bytes).expect("cells and blocks are below 4 GiB");
@@ -53,6 +53,10 @@ fn stored(codec: &StripeCodec, cell_bytes: u64, block_bytes: u64, checksum: Chec
     };
     let last = u64::from(geometry.stripe(geometry.stripe_count() - 1).cell_bytes);
     let before = HEADER_BYTES as u64 + (geometry.stripe_count() - 1) * record(cell_bytes);
-    let columns = code.columns() as u64;
-    (columns * (before + record(last)), columns * (before + record(cell_bytes)))
+    let tree = |last: u64| {
+        let column_bytes = code.rows() as u64 * ((geometry.stripe_count() - 1) * cell_bytes + last);
+        TreeShape::new(column_bytes, geometry.tree().group_bytes()).section_bytes()
+    };
+    let stored = |last: u64| code.columns() as u64 * (before + record(last) + tree(last));
+    (stored(last), stored(cell_bytes))
 }

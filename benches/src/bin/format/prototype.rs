@@ -8,7 +8,7 @@ use rain_benches::AlignedBuffer;
 use rain_codec::{Cell, Code, Seal, StripeCodec, TitleVersion};
 
 pub(crate) const TITLE: &str = "prototype";
-pub(crate) const VERSION: TitleVersion = TitleVersion { counter: 1, node: 0, random: 7 };
+pub(crate) const VERSION: TitleVersion = TitleVersion { counter: 1, node: 0, life: 0, random: 7 };
 
 /// How the cells of a column lie in its record, and in memory while XORs run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -292,7 +292,7 @@ impl Bench<'_> {
             cell_bytes: default_cell_bytes(&self.code),
             block_bytes: DEFAULT_BLOCK_BYTES,
             title: "measured".to_owned(),
-            version: TitleVersion { counter: 1, node: 0, random: 1 },
+            version: TitleVersion { counter: 1, node: 0, life: 0, random: 1 },
             media_type: String::new(),
             modified_ms: 0,
         };

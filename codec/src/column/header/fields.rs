@@ -48,11 +48,7 @@ impl Reader<'_> {
     }
 
     /// Takes a text of at most `max` bytes, whose length takes `N`.
-    pub(super) fn text<const N: usize>(
-        &mut self,
-        field: &'static str,
-        max: usize,
-    ) -> Result<String, HeaderError> {
+    pub(super) fn text<const N: usize>(&mut self, field: &'static str, max: usize) -> Result<String, HeaderError> {
         let mut length = [0; size_of::<usize>()];
         length[..N].copy_from_slice(&self.take::<N>());
         let length = usize::from_le_bytes(length);

@@ -166,6 +166,7 @@ pub struct ColumnHeader {
 
 impl ColumnHeader {
     /// What all columns of the title have in common: the header of column 0 without store and root.
+    #[must_use]
     pub fn common(&self) -> Self {
         Self { column: 0, store: StoreTag::default(), root: [0; HASH_BYTES], ..self.clone() }
     }

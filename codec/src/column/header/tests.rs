@@ -112,17 +112,11 @@ fn the_format_of_before_the_first_release_is_refused_by_name() {
 #[test]
 fn what_later_releases_may_know_is_refused_by_name() {
     let layout = HeaderError::Layout { found: 1, expected: 0 };
-    assert_eq!(
-        layout.to_string(),
-        "layout 1 (column by column) is not known to this release, expected 0 (striped)"
-    );
+    assert_eq!(layout.to_string(), "layout 1 (column by column) is not known to this release, expected 0 (striped)");
     assert_eq!(refusal(22, &[1, 0]), layout);
     assert_eq!(refusal(22, &[0, 2]), HeaderError::Layout { found: 512, expected: 0 });
     let kind = HeaderError::EtagKind { found: 1, expected: 0 };
-    assert_eq!(
-        kind.to_string(),
-        "an etag of kind 1 (list) is not known to this release, expected 0 (of the content)"
-    );
+    assert_eq!(kind.to_string(), "an etag of kind 1 (list) is not known to this release, expected 0 (of the content)");
     assert_eq!(refusal(76, &[1]), kind);
     assert_eq!(refusal(76, &[200]), HeaderError::EtagKind { found: 200, expected: 0 });
 }

@@ -149,10 +149,12 @@ impl ColumnTree {
     /// Shape: `cells` are bytes of the column that begin with the group `first`, and end with a group.
     pub fn wrong_groups<'a>(&'a self, first: u64, cells: &'a [u8]) -> impl Iterator<Item = u64> + 'a {
         let groups = (first..).zip(cells.chunks(self.shape.group_bytes() as usize));
-        groups.filter(|(group, bytes)| {
-            let known = usize::try_from(*group).ok().and_then(|group| self.hashes.get(group));
-            known != Some(&self.group_hash(*group, bytes))
-        }).map(|(group, _)| group)
+        groups
+            .filter(|(group, bytes)| {
+                let known = usize::try_from(*group).ok().and_then(|group| self.hashes.get(group));
+                known != Some(&self.group_hash(*group, bytes))
+            })
+            .map(|(group, _)| group)
     }
 
     fn group_hash(&self, group: u64, bytes: &[u8]) -> ChainingValue {

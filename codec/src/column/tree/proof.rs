@@ -60,6 +60,8 @@ pub enum ProofError {
 ///
 /// Shape: `cells` are the bytes of `groups` of a column that has `column_bytes` of cells; `proof` is what
 /// [`ColumnTree::proof`](super::ColumnTree::proof) gives, or the hashes of [`TreeShape::proof_places`].
+/// What is shown is where the bytes lie, counted from the column's first; how long the column is only the last group
+/// shows, so `column_bytes` must come from where the root does.
 /// Cost: that of hashing `cells`, and one compression for each hash of the proof.
 ///
 /// # Errors

@@ -135,10 +135,11 @@ impl Head {
 
     /// Whether this is the next frame of the chain.
     pub(super) fn follows(&self, chain: &Chain) -> bool {
-        self.sequence == chain.sequence + 1 && self.generation >= chain.generation && self.previous == chain.check
+        self.sequence == chain.sequence + 1 && self.previous == chain.check
     }
 
-    /// Whether it was written later than the chain's last frame, as far as its head can say.
+    /// Whether it was written later than the chain's last frame, as far as its head can say: what an older file left on the
+    /// disk has a lower generation.
     pub(super) fn is_later(&self, chain: &Chain) -> bool {
         self.sequence > chain.sequence && self.generation >= chain.generation
     }

@@ -259,7 +259,7 @@ impl<D: Disk> Ledger<D> {
     /// all earlier ones.
     ///
     /// `snapshot` is called when nobody [holds](Self::hold), and nothing becomes durable until this returns. It must not
-    /// wait for a lock that somebody has while appending or asking to hold.
+    /// wait for a lock that somebody has while appending or asking to hold, nor its thread hold.
     ///
     /// # Errors
     /// [`LedgerError::Disk`], [`LedgerError::TooLong`]. The old ledger goes on being used, but where the last step failed,

@@ -97,7 +97,7 @@ impl Queue {
 
     /// Whether a batch may be led. A compaction that waits only for that goes first, else it might wait for ever.
     fn is_free(&self) -> bool {
-        !self.leading && !(self.compacting && self.holds == 0)
+        !(self.leading || self.compacting && self.holds == 0)
     }
 }
 

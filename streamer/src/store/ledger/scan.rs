@@ -43,18 +43,16 @@ impl<'a, D: Disk> Window<'a, D> {
             return Ok(None);
         }
         let inside = offset.checked_sub(self.start).and_then(|at| usize::try_from(at).ok());
-        let at = match inside.filter(|at| at.checked_add(len).is_some_and(|end| end <= self.bytes.len())) {
-            Some(at) => at,
-            None => {
-                self.bytes.resize(len.max(PIECE_BYTES).min(left), 0);
-                self.start = offset;
-                if let Err(error) = self.disk.read_at(self.file, offset, &mut self.bytes) {
-                    self.bytes.clear();
-                    return Err(error);
-                }
-                0
+        let inside = inside.filter(|at| at.checked_add(len).is_some_and(|end| end <= self.bytes.len()));
+        if inside.is_none() {
+            self.bytes.resize(len.max(PIECE_BYTES).min(left), 0);
+            self.start = offset;
+            if let Err(error) = self.disk.read_at(self.file, offset, &mut self.bytes) {
+                self.bytes.clear();
+                return Err(error);
             }
-        };
+        }
+        let at = inside.unwrap_or(0);
         Ok(Some(&self.bytes[at..at + len]))
     }
 

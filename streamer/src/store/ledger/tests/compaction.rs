@@ -1,9 +1,9 @@
 //! A new file in the place of the old one.
 
-use super::super::{Ledger, UNFINISHED_PATH};
+use super::super::{Ledger, UNFINISHED_PATH, lock};
 use super::disk::{Crash, MemoryDisk};
-use super::{open, payloads};
-use std::collections::BTreeMap;
+use super::{open, payloads, wait_until};
+use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::thread;
 
@@ -102,24 +102,63 @@ fn a_snapshot_that_panics_leaves_the_old() {
     assert!(compact(&ledger));
 }
 
-/// What is answered and shown in the caller's state is in the snapshot, or behind it.
+/// What is answered, and not yet shown in the caller's state, is no snapshot's to forget.
+#[test]
+fn a_compaction_waits_for_those_who_hold() {
+    let disk = MemoryDisk::default();
+    let (ledger, ..) = open(&disk);
+    let state = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        let (ledger, state) = (&ledger, &state);
+        let hold = ledger.hold();
+        scope.spawn(|| ledger.compact(|| state.lock().unwrap().clone()).unwrap());
+        wait_until(|| lock(&ledger.queue).compacting);
+        ledger.append(1, b"held").unwrap();
+        state.lock().unwrap().push((1, b"held"));
+        drop(hold);
+    });
+    let (_, _, records) = open(&disk.after(Crash::Nothing));
+    assert_eq!(records, [(2, 1, b"held".to_vec())]);
+}
+
+/// Else those who come to hold could keep a compaction from its turn.
+#[test]
+fn who_comes_to_hold_waits_for_a_compaction_that_waits() {
+    let disk = MemoryDisk::default();
+    let ledger = filled(&disk);
+    thread::scope(|scope| {
+        let ledger = &ledger;
+        let hold = ledger.hold();
+        let compaction = scope.spawn(|| compact(ledger));
+        wait_until(|| lock(&ledger.queue).compacting);
+        let later = scope.spawn(|| {
+            let _hold = ledger.hold();
+            ledger.serial()
+        });
+        // Time to do it wrong.
+        (0..1000).for_each(|_| thread::yield_now());
+        drop(hold);
+        assert_eq!((compaction.join().unwrap(), later.join().unwrap()), (true, 6));
+    });
+}
+
 #[test]
 fn compaction_under_load_loses_nothing() {
     const THREADS: u16 = 8;
     const APPENDS: u16 = 60;
     let disk = MemoryDisk::default();
     let (ledger, ..) = open(&disk);
-    let state = Mutex::new(BTreeMap::new());
+    let state = Mutex::new(BTreeSet::new());
     thread::scope(|scope| {
         for index in 0..THREADS {
             let (ledger, state) = (&ledger, &state);
             scope.spawn(move || {
                 for append in 0..APPENDS {
-                    let value = append.to_le_bytes().to_vec();
+                    let value = append.to_le_bytes();
                     let hold = ledger.hold();
                     ledger.append(index, &value).unwrap();
                     thread::yield_now();
-                    state.lock().unwrap().insert(index, value);
+                    state.lock().unwrap().insert((index, value));
                     drop(hold);
                 }
             });
@@ -135,9 +174,9 @@ fn compaction_under_load_loses_nothing() {
     });
     let (_, found, records) = open(&disk.after(Crash::Nothing));
     assert_eq!(found.damaged, None);
-    let last: BTreeMap<_, _> = records.into_iter().map(|(_, kind, payload)| (kind, payload)).collect();
-    let expected: BTreeMap<_, _> = (0..THREADS).map(|index| (index, (APPENDS - 1).to_le_bytes().to_vec())).collect();
-    assert_eq!(last, expected);
+    let kept: BTreeSet<_> = records.iter().map(|(_, kind, payload)| (*kind, &**payload)).collect();
+    let state = state.into_inner().unwrap();
+    assert!(state.iter().map(|(kind, value)| (*kind, &value[..])).eq(kept));
     // Each image that had the name, at any sync, is one of the ledger's; none is damaged.
     for image in disk.images() {
         let (_, found, _) = open(&MemoryDisk::with_ledger(&image));
@@ -145,24 +184,36 @@ fn compaction_under_load_loses_nothing() {
     }
 }
 
-/// Appenders that never stop do not keep a compaction from its turn, nor it them.
+/// A compaction that waits for a leader goes before the batch that waits for it, so nobody can keep it from its turn.
 #[test]
 fn a_compaction_gets_its_turn() {
     let disk = MemoryDisk::default();
-    let (ledger, ..) = open(&disk);
-    let done = std::sync::atomic::AtomicBool::new(false);
+    let ledger = filled(&disk);
+    disk.shut_gate();
     thread::scope(|scope| {
-        for _ in 0..6 {
-            scope.spawn(|| {
-                while !done.load(std::sync::atomic::Ordering::Relaxed) {
-                    let _hold = ledger.hold();
-                    ledger.append(1, b"again").unwrap();
-                }
-            });
-        }
-        for _ in 0..10 {
-            assert!(compact(&ledger));
-        }
-        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        let ledger = &ledger;
+        let leader = scope.spawn(|| ledger.append(1, b"leads").unwrap());
+        wait_until(|| disk.at_gate() == 1);
+        let other = scope.spawn(|| ledger.append(1, b"waits").unwrap());
+        wait_until(|| lock(&ledger.queue).collecting.frame_count() == 1);
+        let compaction = scope.spawn(|| compact(ledger));
+        wait_until(|| lock(&ledger.queue).compacting);
+        disk.open_gate();
+        assert_eq!((leader.join().unwrap(), compaction.join().unwrap(), other.join().unwrap()), (5, true, 8));
     });
+}
+
+/// The new file had its name, but not durably, when the program ended: the next start does what was left.
+#[test]
+fn a_start_makes_the_name_durable_that_it_found() {
+    let disk = MemoryDisk::default();
+    let ledger = filled(&disk);
+    disk.fail_in(4, 0);
+    assert!(!compact(&ledger));
+    let disk = disk.after_kill();
+    let (ledger, _, records) = open(&disk);
+    assert_eq!(payloads(&records), NEW);
+    ledger.append(1, b"next").unwrap();
+    let (_, _, records) = open(&disk.after(Crash::Nothing));
+    assert_eq!(payloads(&records), [&b"three"[..], b"four", b"next"]);
 }

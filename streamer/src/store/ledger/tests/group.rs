@@ -2,18 +2,12 @@
 
 use super::super::{Ledger, LedgerError, lock};
 use super::disk::{Crash, MemoryDisk};
-use super::{open, payloads};
+use super::{open, payloads, wait_until};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
 const THREADS: usize = 16;
-
-fn wait_until(condition: impl Fn() -> bool) {
-    while !condition() {
-        thread::yield_now();
-    }
-}
 
 /// One thread is in its sync, the others wait behind it.
 fn with_one_leading<T>(

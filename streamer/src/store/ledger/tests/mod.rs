@@ -35,6 +35,12 @@ fn payloads(records: &[Owned]) -> Vec<&[u8]> {
     records.iter().map(|(_, _, payload)| &**payload).collect()
 }
 
+fn wait_until(condition: impl Fn() -> bool) {
+    while !condition() {
+        std::thread::yield_now();
+    }
+}
+
 #[test]
 fn a_new_ledger_is_empty_and_takes_records() {
     let disk = MemoryDisk::default();

@@ -1,0 +1,380 @@
+//! A store by itself: what it promises, refuses and remembers.
+
+use super::*;
+use rain_cluster::{
+    Base, Columns, Content, EtagKind, Manifest, Placement, Refusal, Reply, Request, Seat, Ticket, TitleState,
+};
+use rain_codec::column::{StripeEncoder, default_group_bytes};
+use rain_codec::{Code, StripeCodec};
+use rain_desk::{StoreOrder, StoreTold};
+use std::path::PathBuf;
+
+const ME: NodeId = NodeId(1);
+const OTHER: NodeId = NodeId(2);
+const LIFE: Life = Life(10);
+const CELL_BYTES: u32 = 4096;
+
+/// A folder that goes with the test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("rain-store-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn try_open(&self, ids: &[NodeId], catalog: Option<usize>) -> Result<Store<SystemDisk>, OpenError> {
+        let members = Arc::new(Members::new(0, ids.to_vec(), catalog).unwrap());
+        let codes = Arc::new(Codes::default());
+        let plan = StorePlan { node: ME, members, codes, fresh_store: 5, fresh_life: LIFE };
+        Store::open(SystemDisk::take(&self.0).unwrap(), plan, Time::default())
+    }
+
+    /// Open, sure, and learnt.
+    fn open(&self) -> Store<SystemDisk> {
+        let store = self.try_open(&[ME, OTHER], None).unwrap();
+        store.begin_incarnation(7).unwrap();
+        for order in [StoreOrder::SetSure, StoreOrder::SetLearnt] {
+            assert_eq!(store.carry_out(Time::default(), order), StoreTold::Done);
+        }
+        store
+    }
+
+    fn file(&self, name: &str) -> Vec<u8> {
+        std::fs::read(self.0.join(name)).unwrap()
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) {
+        std::fs::write(self.0.join(name), bytes).unwrap();
+    }
+
+    fn columns(&self) -> Vec<PathBuf> {
+        std::fs::read_dir(self.0.join(TITLES)).unwrap().map(|entry| entry.unwrap().path()).collect()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn version(counter: u64) -> Version {
+    Version { counter, node: OTHER, life: Life(20), random: 0 }
+}
+
+fn from(node: NodeId, life: u32, serial: u64) -> Sender {
+    Sender { node, life: Life(life), serial, epoch: 0 }
+}
+
+fn tombstone(title: &str, counter: u64, conditional: bool) -> Record {
+    let content = Content::None;
+    let attributes = std::collections::BTreeMap::new();
+    let manifest =
+        Manifest { title: title.to_owned(), version: version(counter), epoch: 0, conditional, content, attributes };
+    Record { manifest: Arc::new(manifest), placement: Arc::new(Placement::none()) }
+}
+
+/// A version with the columns of replica:2, and the records of column 0.
+fn film(counter: u64, content: &[u8]) -> (Record, Vec<u8>) {
+    let codec = Arc::new(StripeCodec::new(Arc::new(Code::named("replica:2").unwrap())));
+    let of = version(counter);
+    let mut encoder = StripeEncoder::new(Arc::clone(&codec), CELL_BYTES, CELL_BYTES, "film", title_version(of));
+    let mut records = Vec::new();
+    for (index, stripe) in (0..).zip(content.chunks(encoder.stripe_data_bytes())) {
+        records.extend_from_slice(&encoder.encode_stripe(index, stripe)[0]);
+    }
+    let columns = Columns {
+        bytes: content.len() as u64,
+        etag_kind: EtagKind::Content,
+        etag: [0; 16],
+        code: "replica:2".to_owned(),
+        columns: 2,
+        data_columns: 1,
+        layout: 0,
+        cell_bytes: CELL_BYTES,
+        block_bytes: CELL_BYTES,
+        group_bytes: default_group_bytes(CELL_BYTES),
+        modified_ms: 0,
+        roots: encoder.finish().iter().map(rain_codec::column::ColumnTree::root).collect(),
+    };
+    let mut record = tombstone("film", counter, false);
+    Arc::make_mut(&mut record.manifest).content = Content::Columns(columns);
+    let seats = [ME, OTHER].map(|node| Seat { node, store: 5 }).to_vec();
+    record.placement = Arc::new(Placement { generation: 0, seats });
+    (record, records)
+}
+
+fn ask(store: &Store<SystemDisk>, request: &Request) -> Reply {
+    store.answer(Time::default(), from(OTHER, 20, 1), request).unwrap()
+}
+
+fn prepare(store: &Store<SystemDisk>, record: &Record, base: Base, column: Option<u16>) -> Reply {
+    let ticket = store.lookup(record.title()).ticket;
+    ask(store, &Request::Prepare { record: record.clone(), base, column, ticket })
+}
+
+fn mark(store: &Store<SystemDisk>, record: &Record, spread: Option<Ticket>) -> Reply {
+    ask(store, &Request::Mark { record: record.clone(), spread })
+}
+
+fn upload(store: &Store<SystemDisk>, record: &Record, records: &[u8]) {
+    let plan = Store::<SystemDisk>::restore_plan(record, 0).unwrap();
+    store.begin_upload(Time::default(), plan).unwrap();
+    // In parts that end anywhere, and one of them twice.
+    let mut offset = 0;
+    for part in records.chunks(1000) {
+        store.append(Time::default(), "film", record.version(), offset, part).unwrap();
+        offset += part.len() as u64;
+    }
+    let again = &records[..records.len().min(1500)];
+    store.append(Time::default(), "film", record.version(), 0, again).unwrap();
+}
+
+fn marked(state: &TitleState) -> Vec<u64> {
+    state.entries.iter().filter(|entry| entry.marked).map(|entry| entry.record.version().counter).collect()
+}
+
+/// A clock that was set back would keep a node out for as long: its peers drop what an earlier start sent.
+#[test]
+fn incarnations_grow_whatever_the_clock_says() {
+    let folder = Folder::new("incarnation");
+    let start = |clock_ms| folder.try_open(&[ME, OTHER], None).unwrap().begin_incarnation(clock_ms).unwrap();
+    assert_eq!([500, 200, 0, 501, 502, 700].map(start), [500, 501, 502, 503, 504, 700]);
+    assert_eq!(start(u64::MAX), 1 << 43, "a clock in the far future uses up no numbers");
+}
+
+#[test]
+fn a_folder_of_others_is_refused_by_name() {
+    let folder = Folder::new("others");
+    drop(folder.open());
+    let refused = |ids: &[NodeId], catalog| folder.try_open(ids, catalog).unwrap_err().to_string();
+    assert_eq!(
+        refused(&[ME, NodeId(3)], None),
+        "the data folder is of a cluster of the nodes 00000001, 00000002, expected 00000001, 00000003"
+    );
+    assert_eq!(refused(&[ME, OTHER], Some(1)), "the data folder is of a cluster with 2 catalog nodes, expected 1");
+    let mut identity = folder.file(IDENTITY);
+    identity[8] = 1;
+    folder.write(IDENTITY, &identity);
+    assert_eq!(refused(&[ME, OTHER], None), "identity: format 1, expected 2");
+    std::fs::remove_file(folder.0.join(IDENTITY)).unwrap();
+    assert!(refused(&[ME, OTHER], None).contains("a ledger and no identity"));
+}
+
+#[test]
+fn what_was_promised_is_there_after_a_restart() {
+    let folder = Folder::new("restart");
+    let store = folder.open();
+    let content: Vec<u8> = (0..20_000_u32).map(|byte| byte.to_le_bytes()[1]).collect();
+    let (film, records) = film(3, &content);
+    upload(&store, &film, &records);
+    assert_eq!(prepare(&store, &film, Base::Nothing, Some(0)), Reply::Prepared);
+    assert_eq!(prepare(&store, &film, Base::Nothing, Some(0)), Reply::Prepared, "asked twice");
+    assert_eq!(prepare(&store, &tombstone("news", 4, false), Base::Any, None), Reply::Prepared);
+    assert_eq!(mark(&store, &film, None), Reply::Marked);
+    let serial = store.me().serial;
+    drop(store);
+    let store = folder.open();
+    assert!(store.me().serial >= serial);
+    assert_eq!(marked(&store.lookup("film")), [3]);
+    let news = store.lookup("news");
+    assert_eq!((news.entries.len(), marked(&news)), (1, vec![]), "pending");
+    store.verify_column(Time::default(), "film", version(3)).unwrap();
+    assert_eq!(store.titles(), ["film"]);
+    drop(store);
+    assert_eq!(marked_versions(std::slice::from_ref(&folder.0), "film"), [version(3)]);
+    assert_eq!(marked_versions(&[folder.0.join(TITLES)], "news"), []);
+}
+
+/// One byte of the column, or one of its root: what is not what the manifest says does not count.
+#[test]
+fn a_column_that_is_not_the_manifests_is_refused() {
+    let folder = Folder::new("root");
+    let store = folder.open();
+    let (film, records) = film(3, &[7; 9000]);
+    let mut wrong = records.clone();
+    wrong[100] ^= 1;
+    upload(&store, &film, &wrong);
+    assert_eq!(prepare(&store, &film, Base::Any, Some(0)), Reply::Refused(Refusal::Column));
+    upload(&store, &film, &records[..records.len() - 1]);
+    assert_eq!(prepare(&store, &film, Base::Any, Some(0)), Reply::Refused(Refusal::Column), "a byte short");
+    assert_eq!(prepare(&store, &film, Base::Any, Some(0)), Reply::Refused(Refusal::Column), "no upload");
+    assert!(folder.columns().is_empty(), "nothing is left of it");
+    assert!(store.lookup("film").entries.is_empty());
+    upload(&store, &film, &records);
+    assert_eq!(prepare(&store, &film, Base::Any, Some(0)), Reply::Prepared);
+}
+
+/// A slow PUT that was given version 2 must not come between 1 and 3, which replaced 1 on condition that it was there.
+#[test]
+fn nothing_comes_between_a_conditional_version_and_its_base() {
+    let folder = Folder::new("between");
+    let store = folder.open();
+    mark_anew(&store, &tombstone("film", 1, false));
+    let conditional = tombstone("film", 3, true);
+    assert_eq!(prepare(&store, &conditional, Base::Version(version(1)), None), Reply::Prepared);
+    let late = tombstone("film", 2, false);
+    assert_eq!(prepare(&store, &late, Base::Any, None), Reply::Refused(Refusal::Superseded));
+    assert_eq!(mark(&store, &conditional, None), Reply::Marked);
+    assert_eq!(prepare(&store, &late, Base::Any, None), Reply::Refused(Refusal::Superseded));
+    // Above it there is no such promise.
+    assert_eq!(prepare(&store, &tombstone("film", 4, false), Base::Any, None), Reply::Prepared);
+    assert_eq!(
+        prepare(&store, &tombstone("film", 5, true), Base::Version(version(3)), None),
+        Reply::Refused(Refusal::Condition),
+        "another is pending"
+    );
+}
+
+fn mark_anew(store: &Store<SystemDisk>, record: &Record) {
+    let ticket = store.lookup(record.title()).ticket;
+    assert_eq!(mark(store, record, Some(ticket)), Reply::Marked);
+}
+
+/// However late a reader's mark comes: once all have agreed to forget a title it brings nothing back.
+#[test]
+fn what_comes_late_brings_nothing_back() {
+    let folder = Folder::new("late");
+    let store = folder.open();
+    let (before, old) = (store.lookup("film").ticket, tombstone("film", 1, false));
+    mark_anew(&store, &tombstone("film", 2, false));
+    let closed = ask(&store, &Request::Close { title: "film".to_owned() });
+    let Reply::State(state) = closed else { panic!("{closed:?}") };
+    assert_eq!(marked(&state), [2]);
+    ask(&store, &Request::Purge { title: "film".to_owned(), version: version(2) });
+    assert!(store.lookup("film").entries.is_empty());
+    assert_eq!(mark(&store, &old, Some(before)), Reply::Absent);
+    let request = Request::Prepare { record: old.clone(), base: Base::Any, column: None, ticket: before };
+    assert_eq!(ask(&store, &request), Reply::Refused(Refusal::Superseded));
+    assert_eq!(store.lookup("film").highest_counter(), 2, "the next version is above the one that was purged");
+    // Other titles are as they were; so is this one for whoever asks from now on.
+    assert_eq!(mark(&store, &tombstone("news", 1, false), Some(before)), Reply::Marked);
+    mark_anew(&store, &tombstone("film", 3, false));
+    // A restart takes everything for late that was asked before it.
+    drop(store);
+    let store = folder.try_open(&[ME, OTHER], None).unwrap();
+    store.begin_incarnation(8).unwrap();
+    assert_eq!(mark(&store, &tombstone("other", 1, false), Some(before)), Reply::Absent);
+}
+
+/// A flipped byte in the ledger: what it promised may be forgotten, so it says nothing until it has learnt, and its column
+/// counts again only when it is proven.
+#[test]
+fn a_damaged_ledger_begins_a_new_life() {
+    let folder = Folder::new("damaged");
+    let store = folder.open();
+    let (film, records) = film(3, &[9; 9000]);
+    upload(&store, &film, &records);
+    assert_eq!(prepare(&store, &film, Base::Any, Some(0)), Reply::Prepared);
+    assert_eq!(mark(&store, &film, None), Reply::Marked);
+    mark_anew(&store, &tombstone("news", 2, false));
+    mark_anew(&store, &tombstone("more", 2, false));
+    let life = store.me().life;
+    drop(store);
+    let mut ledger = folder.file("ledger");
+    let middle = ledger.windows(4).position(|bytes| bytes == b"news").unwrap();
+    ledger[middle] ^= 1;
+    folder.write("ledger", &ledger);
+    let store = folder.try_open(&[ME, OTHER], None).unwrap();
+    assert_ne!(store.me().life, life);
+    assert!(store.is_blank() && store.is_sure());
+    let state = store.lookup("film");
+    assert_eq!((state.blank, marked(&state)), (true, vec![3]), "hearsay");
+    assert_eq!(prepare(&store, &tombstone("film", 4, false), Base::Any, None), Reply::Refused(Refusal::Blank));
+    // Learnt again: its column is proven, and taken into use.
+    let ticket = store.lookup("film").ticket;
+    let learn = StoreOrder::MarkAll { records: vec![film.clone()], ticket };
+    assert_eq!(store.carry_out(Time::default(), learn), StoreTold::Done);
+    assert_eq!(store.carry_out(Time::default(), StoreOrder::SetLearnt), StoreTold::Done);
+    assert!(store.lookup("more").entries.is_empty(), "what was not learnt again is forgotten");
+    store.verify_column(Time::default(), "film", version(3)).unwrap();
+    drop(store);
+    let store = folder.open();
+    assert_eq!(marked(&store.lookup("film")), [3]);
+}
+
+#[test]
+fn a_column_of_an_earlier_life_counts_once_it_is_proven() {
+    for flipped in [false, true] {
+        let folder = Folder::new(if flipped { "unproven" } else { "proven" });
+        let store = folder.open();
+        let (film, records) = film(3, &[5; 9000]);
+        upload(&store, &film, &records);
+        assert_eq!(prepare(&store, &film, Base::Any, Some(0)), Reply::Prepared);
+        assert!(
+            matches!(store.carry_out(Time::default(), StoreOrder::NewLife), StoreTold::Reborn(life) if life != LIFE)
+        );
+        assert!(store.lookup("film").entries.is_empty(), "what was pending is nobody's promise now");
+        if flipped {
+            let path = &folder.columns()[0];
+            let mut bytes = std::fs::read(path).unwrap();
+            bytes[3000] ^= 1;
+            std::fs::write(path, bytes).unwrap();
+        }
+        mark_anew(&store, &film);
+        assert_eq!(store.carry_out(Time::default(), StoreOrder::Lacking), StoreTold::Records(vec![film.clone()]));
+        let begin = StoreOrder::BeginColumn { record: film.clone(), column: 0 };
+        let begun = store.carry_out(Time::default(), begin);
+        assert_eq!(begun, if flipped { StoreTold::Done } else { StoreTold::Already });
+        if flipped {
+            store.append(Time::default(), "film", version(3), 0, &records).unwrap();
+            let finish = StoreOrder::FinishColumn { record: film, column: 0 };
+            assert_eq!(store.carry_out(Time::default(), finish), StoreTold::Done);
+        }
+        store.verify_column(Time::default(), "film", version(3)).unwrap();
+    }
+}
+
+#[test]
+fn a_life_that_is_over_counts_for_nothing() {
+    let folder = Folder::new("lives");
+    let store = folder.open();
+    assert!(store.admit(from(OTHER, 20, 5)).unwrap());
+    assert!(store.admit(from(OTHER, 20, 3)).unwrap());
+    let remembered = |life, serial| {
+        let sender = from(OTHER, life, serial);
+        let Reply::Remembered(memory) = store.answer(Time::default(), sender, &Request::Remembered).unwrap() else {
+            panic!("asked what is remembered")
+        };
+        memory.map(|memory| (memory.life.0, memory.serial, memory.retired))
+    };
+    assert_eq!(remembered(20, 3), Some((20, 5, false)), "the most that it told");
+    // Pending on the word of life 20.
+    let record = tombstone("film", 1, false);
+    assert_eq!(prepare(&store, &record, Base::Any, None), Reply::Prepared);
+    assert!(store.admit(from(OTHER, 21, 0)).unwrap(), "a new disk");
+    assert!(!store.admit(from(OTHER, 20, 9)).unwrap(), "the old disk put back");
+    assert_eq!(remembered(20, 9), Some((21, 0, true)));
+    assert_eq!(mark(&store, &record, None), Reply::Absent, "its word is taken no more");
+    mark_anew(&store, &record);
+    assert!(!store.admit(from(NodeId(77), 1, 1)).unwrap(), "no member");
+    drop(store);
+    let store = folder.open();
+    assert!(!store.admit(from(OTHER, 20, 9)).unwrap(), "also after a restart");
+}
+
+#[test]
+fn an_old_copy_says_of_its_own_versions_that_it_does_not_know() {
+    let folder = Folder::new("copy");
+    drop(folder.open());
+    let store = folder.try_open(&[ME, OTHER], None).unwrap();
+    let mine = Version { node: ME, life: LIFE, ..version(4) };
+    let outcome = || ask(&store, &Request::Outcome { title: "film".to_owned(), version: mine });
+    assert_eq!(outcome(), Reply::Outcome(rain_cluster::Outcome::Undecided));
+    store.carry_out(Time::default(), StoreOrder::SetSure);
+    assert_eq!(outcome(), Reply::Outcome(rain_cluster::Outcome::Aborted));
+}
+
+#[test]
+fn a_title_is_blank_until_it_is_known_what_became_of_what_was_inherited() {
+    let folder = Folder::new("inherited");
+    let store = folder.open();
+    let record = tombstone("film", 1, false);
+    store.carry_out(Time::default(), StoreOrder::Inherit(vec![record.clone()]));
+    assert!(store.lookup("film").blank && !store.lookup("news").blank);
+    assert_eq!(mark(&store, &record, None), Reply::Marked);
+    assert!(!store.lookup("film").blank);
+}
