@@ -4,7 +4,7 @@ use super::change::{Change, Standing};
 use super::index::{Held, key_of};
 use super::names::{FileName, TitleHash};
 use super::{Disk, Store, column, lock, remove_if_there};
-use rain_cluster::{Record, Time};
+use rain_cluster::{Record, Sender, Time};
 use rain_desk::{Decision, StoreOrder, StoreTold};
 use std::io;
 use std::sync::atomic::Ordering;
@@ -49,10 +49,17 @@ impl<D: Disk> Store<D> {
                 self.sure.store(true, Ordering::Release);
                 StoreTold::Done
             }
-            StoreOrder::NewLife => match self.be_reborn(now) {
-                Ok(life) => StoreTold::Reborn(life),
-                Err(error) => StoreTold::Failed(error.to_string()),
-            },
+            StoreOrder::NewLife { life, remembered } => {
+                // Not compared with what was durable at the start: this start has told others of changes of its own.
+                let Sender { life: mine, serial, .. } = self.me();
+                if life != mine || !(remembered.retired || remembered.serial > serial) {
+                    return StoreTold::Already;
+                }
+                match self.be_reborn(now) {
+                    Ok(life) => StoreTold::Reborn(life),
+                    Err(error) => StoreTold::Failed(error.to_string()),
+                }
+            }
             StoreOrder::Sweep => told(self.sweep(now)),
             StoreOrder::Overdue => StoreTold::Overdue(lock(&self.index).overdue(now)),
             StoreOrder::OldTombstones => StoreTold::Records(lock(&self.index).old_tombstones(now)),
