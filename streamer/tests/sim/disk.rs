@@ -153,6 +153,8 @@ struct State {
     full_one_in: usize,
     missing: Option<Safeguard>,
     operations: u64,
+    /// Whether names are told as they change.
+    log: bool,
 }
 
 /// A handle on the disk; it outlives the node that uses it.
@@ -179,6 +181,7 @@ impl SimDisk {
             full_one_in: 0,
             missing,
             operations: 0,
+            log: std::env::var("RAIN_SIM_LOG").is_ok(),
         })))
     }
 
@@ -267,13 +270,15 @@ impl SimDisk {
         true
     }
 
-    /// Whether a file has flipped bits, of this kind, or of any.
-    pub fn is_rotten(&self, kind: Option<Kind>) -> bool {
+    /// Whether the ledger or the identity has flipped bits.
+    pub fn is_rotten(&self) -> bool {
+        self.rotten().iter().any(|name| matches!(Kind::of(name), Kind::Ledger | Kind::Identity))
+    }
+
+    /// Names of the files that have flipped bits.
+    pub fn rotten(&self) -> Vec<String> {
         let state = self.state();
-        state
-            .names
-            .iter()
-            .any(|(name, file)| kind.is_none_or(|kind| Kind::of(name) == kind) && state.files[*file].rotten)
+        state.names.iter().filter(|(_, file)| state.files[**file].rotten).map(|(name, _)| name.clone()).collect()
     }
 }
 
@@ -336,6 +341,14 @@ impl State {
         Ok(())
     }
 
+    fn change(&mut self, change: Change) {
+        if self.log {
+            println!("             -- {change:?}");
+        }
+        change.apply(&mut self.names);
+        self.changes.push(change);
+    }
+
     fn file(&self, path: &str) -> io::Result<usize> {
         self.names.get(path).copied().ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
     }
@@ -388,8 +401,7 @@ impl Disk for SimDisk {
         }
         state.files.push(File::default());
         let file = state.files.len() - 1;
-        state.names.insert(path.to_owned(), file);
-        state.changes.push(Change::Set(path.to_owned(), file));
+        state.change(Change::Set(path.to_owned(), file));
         Ok(Handle { file, kind: Kind::of(path) })
     }
 
@@ -452,9 +464,7 @@ impl Disk for SimDisk {
         if state.missing == Some(Safeguard::Rename(Kind::of(to))) {
             return Ok(());
         }
-        state.names.remove(from);
-        state.names.insert(to.to_owned(), file);
-        state.changes.push(Change::Rename(from.to_owned(), to.to_owned(), file));
+        state.change(Change::Rename(from.to_owned(), to.to_owned(), file));
         Ok(())
     }
 
@@ -462,8 +472,7 @@ impl Disk for SimDisk {
         let mut state = self.state();
         state.operate()?;
         state.file(path)?;
-        state.names.remove(path);
-        state.changes.push(Change::Remove(path.to_owned()));
+        state.change(Change::Remove(path.to_owned()));
         Ok(())
     }
 

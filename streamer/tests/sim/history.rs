@@ -3,7 +3,6 @@
 use core::time::Duration;
 use rain_cluster::commit::{Begin, Shape};
 use rain_cluster::{Record, Time, Version};
-use rain_codec::Code;
 use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,8 +105,8 @@ impl Operation {
 }
 
 pub fn shape_of(code: &str) -> Shape {
-    let (columns, data_columns) = Code::size_of(code).unwrap();
-    Shape { columns, data_columns }
+    let codec = crate::coder::codec(code);
+    Shape { columns: codec.code().columns(), data_columns: codec.code().data_columns() }
 }
 
 pub fn title_name(title: usize) -> String {

@@ -2,7 +2,6 @@
 
 use super::{SECOND, World};
 use crate::coder;
-use crate::disk::Kind;
 use crate::history::{Answer, Wish, title_name};
 use crate::wire::{Body, Weather};
 use core::time::Duration;
@@ -28,8 +27,8 @@ impl World {
             self.nodes[node].slow_ms = 0;
             self.nodes[node].lies = false;
             self.nodes[node].stopped = None;
-            if self.nodes[node].running.is_some() && self.nodes[node].disk.is_rotten(Some(Kind::Ledger)) {
-                // What rots in a ledger is seen at a start.
+            if self.nodes[node].running.is_some() && self.nodes[node].disk.is_rotten() {
+                // What rots in a ledger or an identity is seen at a start.
                 self.stop(node, false);
             }
             if self.nodes[node].running.is_none() {
@@ -116,9 +115,10 @@ impl World {
         Ok(())
     }
 
-    fn newest(&self, title: usize) -> Option<Record> {
-        let states =
-            self.nodes.iter().filter(|node| node.running.is_some()).map(|node| node.store().lookup(&title_name(title)));
+    /// The newest version that any running node knows to be committed.
+    pub(super) fn newest(&self, title: &str) -> Option<Record> {
+        let running = self.nodes.iter().filter(|node| node.running.is_some());
+        let states = running.map(|node| node.store().lookup(title));
         let newest = states.filter_map(|state| Some(state.newest_marked()?.record.clone()));
         newest.max_by_key(|record| (record.version(), record.placement.generation))
     }
@@ -126,7 +126,7 @@ impl World {
     /// Every newest version has all its columns, each of which has the root that the manifest names.
     pub fn is_whole(&self) -> Result<(), String> {
         for title in 0..self.options.titles {
-            let Some(record) = self.newest(title) else { continue };
+            let Some(record) = self.newest(&title_name(title)) else { continue };
             let Some(columns) = record.manifest.columns() else { continue };
             let stripes = 0..coder::geometry(columns).stripe_count();
             for (column, id) in record.placement.nodes().enumerate() {
@@ -231,7 +231,7 @@ impl World {
         let node = &self.nodes[node];
         let store = node.store();
         let lacking = store.carry_out(node.local(self.wires.now), StoreOrder::Lacking);
-        format!("sure {} blank {} rotten {} {lacking:?}", store.is_sure(), store.is_blank(), node.disk.is_rotten(None))
+        format!("sure {} blank {} rotten {:?} {lacking:?}", store.is_sure(), store.is_blank(), node.disk.rotten())
     }
 
     /// Which versions of a title each node holds, for failures.

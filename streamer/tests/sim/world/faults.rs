@@ -228,6 +228,15 @@ impl World {
         }
     }
 
+    /// Whether a column's file is of the newest version of its title, or of one that may become it.
+    fn is_wanted(&self, name: &str) -> bool {
+        let titles = (0..self.options.titles).map(crate::history::title_name);
+        titles.filter_map(|title| self.newest(&title)).any(|newest| {
+            let version = name.split('.').nth(1).and_then(|version| version.parse().ok());
+            name.contains(&hash(newest.title())) && version >= Some(newest.version())
+        })
+    }
+
     fn is_well(&self, node: usize) -> bool {
         let node = &self.nodes[node];
         let Some(running) = &node.running else { return false };
@@ -238,8 +247,14 @@ impl World {
         !self.old.contains_key(&node.place)
             && store.is_sure()
             && !store.is_blank()
-            && !node.disk.is_rotten(None)
+            && !node.disk.is_rotten()
+            && !node.disk.rotten().iter().any(|name| self.is_wanted(name))
             && !(0..self.options.titles).any(blank)
             && !lacks(&store.carry_out(now, StoreOrder::Lacking))
     }
+}
+
+/// As a store names the files of a title.
+fn hash(title: &str) -> String {
+    blake3::hash(title.as_bytes()).to_hex()[..32].to_owned()
 }

@@ -106,7 +106,8 @@ impl World {
             self.wires.weather.purges_get_lost = false;
             self.read_everything()?;
             self.write_without_one()?;
-            self.run_for(90 * SECOND)?;
+            // Longer than a column without a version may stay, by the slowest clock.
+            self.run_for(800 * SECOND)?;
             self.read_everything()?;
             self.no_file_left_over()?;
         }
@@ -219,7 +220,7 @@ impl World {
         match opened {
             Ok(()) => {}
             // Whoever sees that a data folder is not what it says replaces the disk.
-            Err(error) if self.nodes[node].disk.is_rotten(None) => {
+            Err(error) if self.nodes[node].disk.is_rotten() => {
                 self.wires.note(&format!("{node} does not start: {error}"));
                 self.replace(node, None);
                 return self.start(node);
