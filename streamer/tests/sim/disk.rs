@@ -30,6 +30,8 @@ impl Kind {
 }
 
 const UNFINISHED: &str = ".tmp";
+/// No batch of a ledger is longer here.
+const LAST_BATCH: usize = 4096;
 /// What a disk writes as one.
 const SECTOR: usize = 64;
 
@@ -48,8 +50,8 @@ struct File {
     undo: Vec<Undo>,
     /// Written before a sync that failed: no later sync makes it durable, as Linux does it.
     doomed: Vec<(usize, Vec<u8>)>,
-    /// Bits of it were flipped since it was written.
-    rotten: bool,
+    /// Where bits of it were flipped since it was written.
+    rotten: BTreeSet<usize>,
 }
 
 impl File {
@@ -62,6 +64,7 @@ impl File {
             self.seen.resize(end, 0);
         }
         self.seen[offset..end].copy_from_slice(bytes);
+        self.rotten.retain(|at| !(offset..end).contains(at));
         let doomed = std::mem::take(&mut self.doomed);
         for (at, old) in doomed {
             // What is written once more is not doomed any more.
@@ -247,8 +250,8 @@ impl SimDisk {
         self.state().lose_power();
     }
 
-    /// Flips a bit in a file of this kind that is at rest. False when there is none.
-    pub fn rot(&self, kind: Kind, random: &mut Random) -> bool {
+    /// Flips a bit in a file of this kind that is at rest; at its end only if `late`. False when there is none.
+    pub fn rot(&self, kind: Kind, late: bool, random: &mut Random) -> bool {
         let mut state = self.state();
         let state = &mut *state;
         let at_rest: Vec<usize> = state
@@ -264,9 +267,13 @@ impl SimDisk {
             return false;
         }
         let file = &mut state.files[random.pick(&at_rest)];
-        let at = random.below(file.seen.len());
+        let length = file.seen.len().saturating_sub(if late { 0 } else { LAST_BATCH });
+        if length == 0 {
+            return false;
+        }
+        let at = random.below(length);
         file.seen[at] ^= 1 << random.below(8);
-        file.rotten = true;
+        file.rotten.insert(at);
         true
     }
 
@@ -278,7 +285,7 @@ impl SimDisk {
     /// Names of the files that have flipped bits.
     pub fn rotten(&self) -> Vec<String> {
         let state = self.state();
-        state.names.iter().filter(|(_, file)| state.files[**file].rotten).map(|(name, _)| name.clone()).collect()
+        state.names.iter().filter(|(_, file)| !state.files[**file].rotten.is_empty()).map(|(name, _)| name.clone()).collect()
     }
 }
 
@@ -307,7 +314,8 @@ impl State {
             if file.is_dirty() {
                 let durable = file.durable();
                 let seen = survivor(&mut self.random, &file.seen, &durable);
-                *file = File { seen, undo: Vec::new(), doomed: Vec::new(), rotten: file.rotten };
+                let rotten = std::mem::take(&mut file.rotten);
+                *file = File { seen, undo: Vec::new(), doomed: Vec::new(), rotten };
             }
         }
         // What has no name is gone.

@@ -216,7 +216,7 @@ impl Wires {
         event.note(&mut text);
         self.trace.update(&at.micros().to_le_bytes());
         self.trace.update(text.as_bytes());
-        if self.log && !text.ends_with("Wake") {
+        if self.log {
             println!("{:>12} {text}", at.micros());
         }
         Some(event)

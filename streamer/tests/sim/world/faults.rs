@@ -14,10 +14,11 @@
 
 use super::{SECOND, World};
 use crate::disk::{Image, Kind, SimDisk};
+use crate::node::Node;
 use crate::options::Fault;
 use crate::wire::Event;
 use core::time::Duration;
-use rain_cluster::{Reply, Request, Sender};
+use rain_cluster::{Life, Reply, Request, Sender};
 use rain_desk::{StoreOrder, StoreTold};
 use std::collections::BTreeSet;
 
@@ -132,14 +133,15 @@ impl World {
         }
         let index = self.wires.random.below(self.nodes[node].images.len());
         let copy = self.nodes[node].images[index].clone();
-        if self.found_out(node, copy.me) {
+        let unchanged = self.nodes[node].running.as_ref().is_some_and(|running| running.store.me() == copy.me);
+        if unchanged || self.found_out(node, copy.me) {
             self.swap(node, Some(&copy));
         }
     }
 
     /// Whether any R - 1 of the others include one who remembers more of a node than a copy of its disk knows.
     fn found_out(&self, node: usize, copy: Sender) -> bool {
-        let remembers = |other: &crate::node::Node| {
+        let remembers = |other: &Node| {
             let Some(running) = &other.running else { return false };
             let now = other.local(self.wires.now);
             match running.store.answer(now, copy, &Request::Remembered) {
@@ -189,20 +191,51 @@ impl World {
         if !self.may_crash() || !self.may_lose(node) {
             return;
         }
-        if self.nodes[node].disk.rot(kind, &mut self.wires.random) {
-            self.ill.insert(node);
-            self.wires.note(&format!("{node} rots: {kind:?}"));
+        // What rots at the end of a ledger cannot be told from what a crash left: the store is an old copy then.
+        let me = self.nodes[node].running.as_ref().map(|running| running.store.me());
+        let late = match (kind, me) {
+            (Kind::Ledger, Some(me)) => self.found_out(node, Sender { serial: me.serial.saturating_sub(1), ..me }),
+            (Kind::Ledger, None) => false,
+            _ => true,
+        };
+        if !self.nodes[node].disk.rot(kind, late, &mut self.wires.random) {
+            return;
+        }
+        self.ill.insert(node);
+        self.wires.note(&format!("{node} rots: {kind:?}"));
+        if let (Kind::Ledger, true, Some(me)) = (kind, late, me) {
+            self.old.insert(node, me.life);
+            self.nodes.iter().for_each(|node| node.disk.keep_power());
+            self.crash(node, true);
         }
     }
 
     /// Whether power may go: not while an old copy is about that has not been found out.
     pub(super) fn may_crash(&mut self) -> bool {
-        let nodes = &self.nodes;
-        self.old.retain(|node, life| match &nodes[*node].running {
-            Some(running) => running.store.me().life == *life,
-            None => true,
-        });
+        let found: Vec<usize> =
+            self.old.iter().filter(|(node, life)| self.is_found(**node, **life)).map(|(node, _)| *node).collect();
+        for node in found {
+            self.old.remove(&node);
+        }
         self.old.is_empty()
+    }
+
+    /// Whether an old copy began a new life, or nobody remembers more than it does, so that it is none.
+    fn is_found(&self, node: usize, life: Life) -> bool {
+        let Some(running) = &self.nodes[node].running else { return false };
+        let me = running.store.me();
+        let forgets = |other: &Node| {
+            let Some(running) = &other.running else { return true };
+            match running.store.answer(other.local(self.wires.now), me, &Request::Remembered) {
+                Ok(Reply::Remembered(Some(memory))) => {
+                    memory.retired || memory.life == me.life && memory.serial > me.serial
+                }
+                Ok(Reply::Remembered(None)) => false,
+                _ => true,
+            }
+        };
+        me.life != life
+            || running.store.is_sure() && !self.nodes.iter().any(|other| other.place != node && forgets(other))
     }
 
     /// Whether a disk more may go.
@@ -222,6 +255,7 @@ impl World {
 
     /// Who has learnt and rebuilt is not ill any more.
     pub fn get_well(&mut self) {
+        self.may_crash();
         let well: Vec<usize> = self.ill.iter().copied().filter(|node| self.is_well(*node)).collect();
         for node in well {
             self.ill.remove(&node);
