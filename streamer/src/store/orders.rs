@@ -129,11 +129,17 @@ impl<D: Disk> Store<D> {
         }
     }
 
-    /// Begins to restore a column; where a file of it is left that is proven to be it, takes that into use.
+    /// Begins to restore a column; where a file of it is left that is proven to be it, takes that into use: one of an
+    /// earlier life, or one that the disk refused to read once and does not now.
     fn begin_column(&self, now: Time, record: &Record, column: u16) -> StoreTold {
         let key = key_of(record);
-        let unclaimed = lock(&self.index).unclaimed.get(&key).is_some_and(|(left, _)| *left == column);
-        if unclaimed {
+        let left = {
+            let index = lock(&self.index);
+            let unclaimed = index.unclaimed.get(&key).is_some_and(|(left, _)| *left == column);
+            let damaged = index.held(key).and_then(|held| held.column.as_ref());
+            unclaimed || damaged.is_some_and(|held| held.column == column && held.damage.is_some())
+        };
+        if left {
             let name = FileName { title: key.0, version: key.1, column };
             if column::prove(&*self.disk, &self.codes, name, record).is_ok() {
                 let taken = self.change(now, [Change::Column(key, Some(column))]);

@@ -222,7 +222,13 @@ impl<'a> Title<'a> {
         let mut committed = BTreeSet::new();
         for operation in operations {
             match &operation.answer {
-                Some(Answer::Acknowledged { .. }) => committed.extend(operation.version),
+                Some(Answer::Acknowledged { .. }) => {
+                    committed.extend(operation.version);
+                    // What it replaced was there.
+                    if let Wish::Version(base) = operation.wish {
+                        committed.insert(base);
+                    }
+                }
                 Some(Answer::Found { version, fresh: true, .. }) => drop(committed.insert(*version)),
                 Some(Answer::Absent { tombstone: Some(version), settled: true }) => drop(committed.insert(*version)),
                 _ => {}

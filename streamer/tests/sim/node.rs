@@ -424,7 +424,11 @@ impl Node {
                 if let StoreOrder::Decide(decision) = &order {
                     history.decided(&decision.record);
                 }
+                let shown = wires.log.then(|| format!("{order:?}"));
                 let told = self.store().carry_out(now, order);
+                if let Some(order) = shown {
+                    println!("             -- {} {task:?} {order} -> {told:?}", self.place);
+                }
                 let latency = self.latency(wires);
                 let event = self.inner(Inner::Told(task, Told::Stored(told)));
                 wires.after(latency, event);
