@@ -133,7 +133,7 @@ impl Desk {
                 Box::new(Writing::new(title, Put::new(now, request)))
             }
             Task::Read { title } => Box::new(Reading::new(Resolve::new(now, &title, &self.members))),
-            Task::Recall => Box::new(Recalling::new(Recall::new(now, &self.members, self.me))),
+            Task::Recall => Box::new(Recalling::new(Recall::new(now, &self.members, self.me), self.me.life)),
             Task::Learn => Box::new(Learning::new()),
             Task::CatchUp => Box::new(CatchingUp::new()),
             Task::House => Box::new(House::new(now)),
@@ -297,7 +297,7 @@ impl Desk {
         }
         for task in out.begun {
             let once =
-                matches!(task, Task::Check(_) | Task::Purge(_) | Task::Restore(..) | Task::CatchUp | Task::Learn);
+                matches!(task, Task::Check(_) | Task::Purge(_) | Task::Restore(..) | Task::CatchUp | Task::Learn | Task::Recall);
             if !(once && self.is_under_way(&task)) {
                 self.begin(now, task);
             }

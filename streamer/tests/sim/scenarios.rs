@@ -1,0 +1,1 @@
+//! Faults that the protocol had, each as the story that shows it.
