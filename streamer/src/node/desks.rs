@@ -42,8 +42,6 @@ struct State {
     /// When the timer rings.
     rings: Option<Time>,
     house: Option<TaskId>,
-    /// The life of the store that the desk knows.
-    life: Life,
 }
 
 /// What a step of a desk leaves to be done.
@@ -52,8 +50,6 @@ struct Left {
     orders: Vec<(TaskId, Order)>,
     /// Events that are for nobody in particular.
     events: Vec<Event>,
-    /// The life of the store that the desk knew.
-    life: Life,
 }
 
 /// The desks of a node.
@@ -104,7 +100,7 @@ impl State {
             Some(_) => {}
             None => self.owners.retain(|id, _| !self.desk.is_over(*id)),
         }
-        Left { orders: core::iter::from_fn(|| self.desk.poll_order()).collect(), events, life: self.life }
+        Left { orders: core::iter::from_fn(|| self.desk.poll_order()).collect(), events }
     }
 }
 
@@ -148,9 +144,8 @@ impl Desks {
     pub(super) fn new(plan: impl Fn() -> DeskPlan) -> Self {
         let shard = |_| {
             let plan = plan();
-            let life = plan.me.life;
             let desk = Desk::new(plan);
-            let state = State { desk, owners: BTreeMap::new(), rings: None, house: None, life };
+            let state = State { desk, owners: BTreeMap::new(), rings: None, house: None };
             Shard { state: Mutex::new(state), earlier: Notify::new() }
         };
         Self {
@@ -215,7 +210,7 @@ impl Node {
             (result, left)
         };
         for (id, order) in left.orders {
-            self.begin_order(shard, id, left.life, order);
+            self.begin_order(shard, id, order);
         }
         for event in left.events {
             self.note_event(shard, event);
@@ -320,11 +315,11 @@ impl Node {
         }
     }
 
-    fn begin_order(self: &Arc<Self>, shard: usize, id: TaskId, life: Life, order: Order) {
+    fn begin_order(self: &Arc<Self>, shard: usize, id: TaskId, order: Order) {
         let node = Arc::clone(self);
         self.desks.spawn("order", async move {
             let lost = lost(&order);
-            let told = AssertUnwindSafe(node.carry_out(life, order)).catch_unwind().await;
+            let told = AssertUnwindSafe(node.carry_out(order)).catch_unwind().await;
             let told = told.unwrap_or_else(|panic| {
                 note_panic("order", &*panic);
                 lost
@@ -333,7 +328,7 @@ impl Node {
         });
     }
 
-    async fn carry_out(self: &Arc<Self>, life: Life, order: Order) -> Told {
+    async fn carry_out(self: &Arc<Self>, order: Order) -> Told {
         match order {
             Order::Ask(to, request) => {
                 let kind = request.kind();
@@ -342,8 +337,8 @@ impl Node {
                     None => Told::Failed(to, kind),
                 }
             }
-            Order::Store(StoreOrder::NewLife) => {
-                Told::Stored(self.blocking(move |node| node.begin_new_life(life)).await)
+            Order::Store(order @ StoreOrder::NewLife { .. }) => {
+                Told::Stored(self.blocking(move |node| node.begin_new_life(order)).await)
             }
             Order::Store(order) => {
                 Told::Stored(self.blocking(move |node| node.store.carry_out(node.now(), order)).await)
@@ -356,14 +351,10 @@ impl Node {
         }
     }
 
-    /// Begins a new life in place of `life`, unless another desk has done so.
-    fn begin_new_life(&self, life: Life) -> StoreTold {
+    /// Begins a new life, unless another desk has done so: the store compares lives, and only one is asked at a time.
+    fn begin_new_life(&self, order: StoreOrder) -> StoreTold {
         let _one = lock(&self.desks.rebirth);
-        let present = self.store.me().life;
-        if life != present {
-            return StoreTold::Reborn(present);
-        }
-        self.store.carry_out(self.now(), StoreOrder::NewLife)
+        self.store.carry_out(self.now(), order)
     }
 
     /// Tells people what a desk tells nobody in particular.
@@ -374,12 +365,9 @@ impl Node {
                 tracing::error!(%life, why, "the data folder is an old copy of itself: it begins a new life, blank");
                 metrics::counter!("rain_store_rebirths_total").increment(1);
                 for other in 0..SHARDS {
-                    self.step(other, None, |state, now| {
-                        if other != shard {
-                            state.desk.handle_rebirth(now, life);
-                        }
-                        state.life = life;
-                    });
+                    if other != shard {
+                        self.step(other, None, |state, now| state.desk.handle_rebirth(now, life));
+                    }
                 }
             }
             Event::Unfit { node, why } => self.note_unfit(node, &why),
