@@ -60,7 +60,8 @@ impl World {
                     _ => 180_000,
                 };
                 let pause = Duration::from_millis(self.wires.random.below(ms) as u64);
-                self.nodes[node].stopped = Some(self.wires.now + pause);
+                let until = self.wires.now + pause;
+                self.nodes[node].stopped = self.nodes[node].stopped.max(Some(until));
             }
             Fault::Slow => self.nodes[node].slow_ms = self.wires.random.pick(&[0, 100, 3000, 10_000]),
             Fault::Lie => self.nodes[node].lies = !self.nodes[node].lies,
@@ -206,6 +207,10 @@ impl World {
         if let (Kind::Ledger, true, Some(me)) = (kind, late, me) {
             self.old.insert(node, me.life);
             self.nodes.iter().for_each(|node| node.disk.keep_power());
+        }
+        // It is seen at a start, which comes at once: else promises of the meantime would count on a disk that is as good
+        // as gone.
+        if kind != Kind::Column && self.nodes[node].running.is_some() {
             self.crash(node, true);
         }
     }
