@@ -6,7 +6,6 @@ use crate::order::{Decision, StoreOrder, StoreTold, Told};
 use crate::running::{Context, Running};
 use core::time::Duration;
 use rain_cluster::Time;
-use std::collections::VecDeque;
 
 /// Pending versions are resolved within 5 s of the coordinator's return.
 const PENDING: Duration = Duration::from_secs(1);
@@ -31,9 +30,6 @@ struct Chore {
 #[derive(Debug)]
 pub(crate) struct House {
     chores: Vec<Chore>,
-    /// What the store was asked, and has not answered.
-    asked: VecDeque<StoreOrder>,
-    caught_up: Option<Time>,
 }
 
 impl House {
@@ -46,27 +42,19 @@ impl House {
             chore(|| Some(StoreOrder::OldTombstones), SWEEP),
             chore(|| None, CATCH_UP),
         ];
-        Self { chores, asked: VecDeque::new(), caught_up: None }
-    }
-
-    fn ask(&mut self, with: &mut Context<'_>, order: StoreOrder) {
-        self.asked.push_back(order.clone());
-        with.store(order);
+        Self { chores }
     }
 }
 
 impl Running for House {
     fn start(&mut self, with: &mut Context<'_>) {
-        self.ask(with, StoreOrder::Decisions);
+        with.store(StoreOrder::Decisions);
         with.out.begun.push(Task::CatchUp);
-        self.caught_up = Some(with.now);
     }
 
     fn handle(&mut self, with: &mut Context<'_>, told: Told) {
-        if let Told::Stored(told) = told
-            && let Some(asked) = self.asked.pop_front()
-        {
-            answered(with, asked, told);
+        if let Told::Stored(told) = told {
+            answered(with, told);
         }
     }
 
@@ -78,7 +66,7 @@ impl Running for House {
             }
             self.chores[index].due = with.now + every;
             match order() {
-                Some(order) => self.ask(with, order),
+                Some(order) => with.store(order),
                 None => with.out.begun.push(Task::CatchUp),
             }
         }
@@ -93,27 +81,28 @@ impl Running for House {
     }
 }
 
-/// Begins what the store's answer asks for.
-fn answered(with: &mut Context<'_>, asked: StoreOrder, told: StoreTold) {
+/// Begins what the store's answer asks for. Answers come in any order: a slow disk gives the one to an early question late.
+fn answered(with: &mut Context<'_>, told: StoreTold) {
+    let me = with.me.node;
     let begun = &mut with.out.begun;
-    match (asked, told) {
-        (StoreOrder::Decisions, StoreTold::Decisions(decisions)) => {
+    match told {
+        StoreTold::Decisions(decisions) => {
             begun.extend(decisions.into_iter().map(|Decision { record, prepared }| Task::Resume { record, prepared }));
         }
-        (StoreOrder::Overdue, StoreTold::Overdue(overdue)) => {
-            begun.extend(overdue.into_iter().take(AT_ONCE).map(Task::Check));
-        }
-        (StoreOrder::OldTombstones, StoreTold::Records(tombstones)) => {
-            begun.extend(tombstones.into_iter().take(AT_ONCE).map(Task::Purge));
-        }
-        (StoreOrder::Lacking, StoreTold::Records(lacking)) => {
-            let me = with.me.node;
+        StoreTold::Overdue(overdue) => begun.extend(overdue.into_iter().take(AT_ONCE).map(Task::Check)),
+        StoreTold::Tombstones(tombstones) => begun.extend(tombstones.into_iter().take(AT_ONCE).map(Task::Purge)),
+        StoreTold::Records(lacking) => {
             let restore = |record: rain_cluster::Record| {
                 let column = record.placement.column_of(me)?;
                 Some(Task::Restore(record, column))
             };
             begun.extend(lacking.into_iter().filter_map(restore));
         }
-        _ => {}
+        StoreTold::Done
+        | StoreTold::Failed(_)
+        | StoreTold::Uncertain(_)
+        | StoreTold::Already
+        | StoreTold::Ticket(_)
+        | StoreTold::Reborn(_) => {}
     }
 }
