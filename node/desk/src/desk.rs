@@ -197,6 +197,24 @@ impl Desk {
         }
     }
 
+    /// Takes the news that this node's store begins a new life, of another desk of the node, which learns what must be
+    /// known: what is not decided here is given up.
+    pub fn handle_rebirth(&mut self, now: Time, life: Life) {
+        (self.me.life, self.me.serial) = (life, 0);
+        let ids: Vec<_> = self.slots.keys().copied().collect();
+        for id in ids {
+            self.with(now, id, |task, with| task.handle_rebirth(with));
+        }
+    }
+
+    /// Takes how far this node's ledger is, as the store says it: before a [`Reply::Retired`] is handed over, because what
+    /// the others remember is compared with it. Of another life than the present one: nothing.
+    pub fn note_serial(&mut self, me: Sender) {
+        if me.life == self.me.life {
+            self.me.serial = self.me.serial.max(me.serial);
+        }
+    }
+
     /// Looks at the time; too early changes nothing.
     pub fn handle_timeout(&mut self, now: Time) {
         while let Some((at, id)) = self.timers.first().copied() {
@@ -291,11 +309,7 @@ impl Desk {
 
     /// The store begins a new life: what is not decided is given up, and everything must be learnt.
     fn be_reborn(&mut self, now: Time, life: Life) {
-        (self.me.life, self.me.serial) = (life, 0);
-        let ids: Vec<_> = self.slots.keys().copied().collect();
-        for id in ids {
-            self.with(now, id, |task, with| task.handle_rebirth(with));
-        }
+        self.handle_rebirth(now, life);
         if !self.is_under_way(&Task::Learn) {
             self.begin(now, Task::Learn);
         }

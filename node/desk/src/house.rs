@@ -6,6 +6,7 @@ use crate::order::{Decision, StoreOrder, StoreTold, Told};
 use crate::running::{Context, Running};
 use core::time::Duration;
 use rain_cluster::Time;
+use std::collections::VecDeque;
 
 /// Pending versions are resolved within 5 s of the coordinator's return.
 const PENDING: Duration = Duration::from_secs(1);
@@ -30,6 +31,9 @@ struct Chore {
 #[derive(Debug)]
 pub(crate) struct House {
     chores: Vec<Chore>,
+    /// What the store is to be asked; the first it was asked already. One after the other: answers do not say to which
+    /// question they are, and drivers need not keep their order.
+    asked: VecDeque<StoreOrder>,
 }
 
 impl House {
@@ -42,19 +46,35 @@ impl House {
             chore(|| Some(StoreOrder::OldTombstones), SWEEP),
             chore(|| None, CATCH_UP),
         ];
-        Self { chores }
+        Self { chores, asked: VecDeque::new() }
+    }
+
+    fn ask(&mut self, with: &mut Context<'_>, order: StoreOrder) {
+        // A store that is slower than the chores come is not asked twice.
+        if self.asked.contains(&order) {
+            return;
+        }
+        if self.asked.is_empty() {
+            with.store(order.clone());
+        }
+        self.asked.push_back(order);
     }
 }
 
 impl Running for House {
     fn start(&mut self, with: &mut Context<'_>) {
-        with.store(StoreOrder::Decisions);
+        self.ask(with, StoreOrder::Decisions);
         with.out.begun.push(Task::CatchUp);
     }
 
     fn handle(&mut self, with: &mut Context<'_>, told: Told) {
-        if let Told::Stored(told) = told {
-            answered(with, told);
+        if let Told::Stored(told) = told
+            && let Some(asked) = self.asked.pop_front()
+        {
+            answered(with, asked, told);
+            if let Some(next) = self.asked.front() {
+                with.store(next.clone());
+            }
         }
     }
 
@@ -66,7 +86,7 @@ impl Running for House {
             }
             self.chores[index].due = with.now + every;
             match order() {
-                Some(order) => with.store(order),
+                Some(order) => self.ask(with, order),
                 None => with.out.begun.push(Task::CatchUp),
             }
         }
@@ -81,28 +101,27 @@ impl Running for House {
     }
 }
 
-/// Begins what the store's answer asks for. Answers come in any order: a slow disk gives the one to an early question late.
-fn answered(with: &mut Context<'_>, told: StoreTold) {
-    let me = with.me.node;
+/// Begins what the store's answer asks for.
+fn answered(with: &mut Context<'_>, asked: StoreOrder, told: StoreTold) {
     let begun = &mut with.out.begun;
-    match told {
-        StoreTold::Decisions(decisions) => {
+    match (asked, told) {
+        (StoreOrder::Decisions, StoreTold::Decisions(decisions)) => {
             begun.extend(decisions.into_iter().map(|Decision { record, prepared }| Task::Resume { record, prepared }));
         }
-        StoreTold::Overdue(overdue) => begun.extend(overdue.into_iter().take(AT_ONCE).map(Task::Check)),
-        StoreTold::Tombstones(tombstones) => begun.extend(tombstones.into_iter().take(AT_ONCE).map(Task::Purge)),
-        StoreTold::Records(lacking) => {
+        (StoreOrder::Overdue, StoreTold::Overdue(overdue)) => {
+            begun.extend(overdue.into_iter().take(AT_ONCE).map(Task::Check));
+        }
+        (StoreOrder::OldTombstones, StoreTold::Records(tombstones)) => {
+            begun.extend(tombstones.into_iter().take(AT_ONCE).map(Task::Purge));
+        }
+        (StoreOrder::Lacking, StoreTold::Records(lacking)) => {
+            let me = with.me.node;
             let restore = |record: rain_cluster::Record| {
                 let column = record.placement.column_of(me)?;
                 Some(Task::Restore(record, column))
             };
             begun.extend(lacking.into_iter().filter_map(restore));
         }
-        StoreTold::Done
-        | StoreTold::Failed(_)
-        | StoreTold::Uncertain(_)
-        | StoreTold::Already
-        | StoreTold::Ticket(_)
-        | StoreTold::Reborn(_) => {}
+        _ => {}
     }
 }

@@ -24,8 +24,7 @@ pub struct Overdue {
     pub record: Option<Record>,
 }
 
-/// What the store is to do. Each is answered by one [`Told::Stored`] of the variant that it names; the answers to several may
-/// come in any order.
+/// What the store is to do. Each is answered by one [`Told::Stored`] of the variant that it names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StoreOrder {
     /// Note that this node coordinates a version: until it is decided or aborted, its outcome is open. Done.
@@ -83,7 +82,7 @@ pub enum StoreOrder {
     Sweep,
     /// Which versions wait for their coordinator's word? Overdue.
     Overdue,
-    /// Which tombstones may be purged, if the others agree? Tombstones.
+    /// Which tombstones may be purged, if the others agree? Records.
     OldTombstones,
     /// Of which newest versions is there no sound column here? Records.
     Lacking,
@@ -129,8 +128,6 @@ pub enum StoreTold {
     Overdue(Vec<Overdue>),
     /// The versions.
     Records(Vec<Record>),
-    /// The tombstones.
-    Tombstones(Vec<Record>),
     /// The new life.
     Reborn(Life),
 }

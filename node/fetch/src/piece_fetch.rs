@@ -190,7 +190,6 @@ impl PieceFetch {
                     fetch.fail(request, why, step);
                 }
             }
-            fetch.do_without_late(step);
             match fetch.stage {
                 Stage::Short(at) if step.now >= at && step.now < fetch.until => {
                     fetch.stage = Stage::Looking;
@@ -201,6 +200,7 @@ impl PieceFetch {
                 Stage::Looking if step.now >= fetch.until => fetch.begin_round(step),
                 Stage::Gathering | Stage::Short(_) | Stage::Looking | Stage::Over => {}
             }
+            fetch.do_without_late(step);
             fetch.advance(step);
         });
     }

@@ -62,7 +62,7 @@ impl<D: Disk> Store<D> {
             }
             StoreOrder::Sweep => told(self.sweep(now)),
             StoreOrder::Overdue => StoreTold::Overdue(lock(&self.index).overdue(now)),
-            StoreOrder::OldTombstones => StoreTold::Tombstones(lock(&self.index).old_tombstones(now)),
+            StoreOrder::OldTombstones => StoreTold::Records(lock(&self.index).old_tombstones(now)),
             StoreOrder::Lacking => StoreTold::Records(lock(&self.index).lacking(self.me().node)),
             StoreOrder::DropUpload { title, version } => {
                 self.forget_upload((TitleHash::of(&title), version));

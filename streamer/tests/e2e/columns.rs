@@ -2,6 +2,7 @@
 
 use crate::harness::{Cluster, Connection, REFUSAL, assert_same, get, put, rain, random_bytes, run, wait_until};
 use rain_codec::column::{CHECKSUM_BYTES, HEADER_BYTES, crc64};
+use rain_codec::{Code, ColumnHeader, Geometry};
 use serde_json::Value;
 use std::fs;
 use std::io;
@@ -144,7 +145,20 @@ fn a_flipped_bit_in_a_checksum_is_found() {
     let (mut cluster, content) = stored(100_000);
     Harm { nodes: &[0], hidden: true, reason: "checksum" }.is_named_and_made_good(&mut cluster, &content, |files| {
         change(&files[0], |bytes| {
-            let at = bytes.len() - CHECKSUM_BYTES;
+            let header = ColumnHeader::parse(bytes).expect("a column file");
+            let code = Code::named(&header.code).expect("a code of the codec");
+            let end = usize::try_from(Geometry::of(&header, &code).tree_offset()).expect("a small file");
+            bytes[end - CHECKSUM_BYTES] ^= 1;
+        });
+    });
+}
+
+#[test]
+fn a_flipped_bit_in_a_hash_tree_is_found() {
+    let (mut cluster, content) = stored(100_000);
+    Harm { nodes: &[0], hidden: true, reason: "hash tree" }.is_named_and_made_good(&mut cluster, &content, |files| {
+        change(&files[0], |bytes| {
+            let at = bytes.len() - CHECKSUM_BYTES - 40;
             bytes[at] ^= 1;
         });
     });
