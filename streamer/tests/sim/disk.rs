@@ -50,8 +50,8 @@ struct File {
     undo: Vec<Undo>,
     /// Written before a sync that failed: no later sync makes it durable, as Linux does it.
     doomed: Vec<(usize, Vec<u8>)>,
-    /// Where bits of it were flipped since it was written.
-    rotten: BTreeSet<usize>,
+    /// Which bits of it were flipped since they were written, by byte and place.
+    rotten: BTreeSet<(usize, usize)>,
 }
 
 impl File {
@@ -64,7 +64,7 @@ impl File {
             self.seen.resize(end, 0);
         }
         self.seen[offset..end].copy_from_slice(bytes);
-        self.rotten.retain(|at| !(offset..end).contains(at));
+        self.rotten.retain(|(at, _)| !(offset..end).contains(at));
         let doomed = std::mem::take(&mut self.doomed);
         for (at, old) in doomed {
             // What is written once more is not doomed any more.
@@ -272,8 +272,12 @@ impl SimDisk {
             return false;
         }
         let at = random.below(length);
-        file.seen[at] ^= 1 << random.below(8);
-        file.rotten.insert(at);
+        let bit = random.below(8);
+        file.seen[at] ^= 1 << bit;
+        if !file.rotten.insert((at, bit)) {
+            // Flipped back.
+            file.rotten.remove(&(at, bit));
+        }
         true
     }
 

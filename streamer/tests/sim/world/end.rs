@@ -42,7 +42,7 @@ impl World {
             self.wires.hurry();
         }
         self.run_until(self.wires.last_delivery())?;
-        for _ in 0..60 {
+        for _ in 0..200 {
             if self.history.operations.iter().all(|operation| self.is_over(operation)) {
                 break;
             }

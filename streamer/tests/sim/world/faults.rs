@@ -60,7 +60,8 @@ impl World {
                     _ => 180_000,
                 };
                 let pause = Duration::from_millis(self.wires.random.below(ms) as u64);
-                self.nodes[node].stopped = Some(self.wires.now + pause);
+                let until = self.wires.now + pause;
+                self.nodes[node].stopped = self.nodes[node].stopped.max(Some(until));
             }
             Fault::Slow => self.nodes[node].slow_ms = self.wires.random.pick(&[0, 100, 3000, 10_000]),
             Fault::Lie => self.nodes[node].lies = !self.nodes[node].lies,
@@ -206,6 +207,10 @@ impl World {
         if let (Kind::Ledger, true, Some(me)) = (kind, late, me) {
             self.old.insert(node, me.life);
             self.nodes.iter().for_each(|node| node.disk.keep_power());
+        }
+        // It is seen at a start, which comes at once: else promises of the meantime would count on a disk that is as good
+        // as gone.
+        if kind != Kind::Column && self.nodes[node].running.is_some() {
             self.crash(node, true);
         }
     }
@@ -262,12 +267,14 @@ impl World {
         }
     }
 
-    /// Whether a column's file is of the newest version of its title, or of one that may become it.
-    fn is_wanted(&self, name: &str) -> bool {
-        let titles = (0..self.options.titles).map(crate::history::title_name);
-        titles.filter_map(|title| self.newest(&title)).any(|newest| {
-            let version = name.split('.').nth(1).and_then(|version| version.parse().ok());
-            name.contains(&hash(newest.title())) && version >= Some(newest.version())
+    /// Whether a column's file is one that a node uses, of the newest version of its title or of one that may become it.
+    fn is_wanted(&self, node: &Node, name: &str) -> bool {
+        (0..self.options.titles).map(crate::history::title_name).any(|title| {
+            let state = node.store().lookup(&title);
+            let newest = state.newest_marked().map(|entry| entry.record.version());
+            let entries = state.entries.iter().filter(|entry| Some(entry.record.version()) >= newest);
+            let used = |version: rain_cluster::Version| name.contains(&format!("{}.{version}.", hash(&title)));
+            entries.map(|entry| entry.record.version()).any(used)
         })
     }
 
@@ -282,7 +289,7 @@ impl World {
             && store.is_sure()
             && !store.is_blank()
             && !node.disk.is_rotten()
-            && !node.disk.rotten().iter().any(|name| self.is_wanted(name))
+            && !node.disk.rotten().iter().any(|name| self.is_wanted(node, name))
             && !(0..self.options.titles).any(blank)
             && !lacks(&store.carry_out(now, StoreOrder::Lacking))
     }
