@@ -2,7 +2,7 @@
 
 use super::*;
 use rain_cluster::{
-    Base, Columns, Content, EtagKind, Manifest, Placement, Refusal, Reply, Request, Seat, Ticket, TitleState,
+    Base, Columns, Content, EtagKind, Manifest, Memory, Placement, Refusal, Reply, Request, Seat, Ticket, TitleState,
 };
 use rain_codec::column::{StripeEncoder, default_group_bytes};
 use rain_codec::{Code, StripeCodec};
