@@ -176,8 +176,8 @@ impl Running for CatchingUp {
             Told::Stored(_) => self.orders.under_way = false,
             Told::Answer(from, _, Reply::Committed { blank, marked, .. }) if self.waiting.remove(&from.node) => {
                 if let (false, Some(ticket)) = (blank, self.ticket) {
-                    let mine = marked.into_iter().filter(|record| with.concerns_me(record)).collect();
-                    self.orders.push_marks(mine, ticket);
+                    // Also what does not concern this node: it may replace something that it holds.
+                    self.orders.push_marks(marked, ticket);
                 }
             }
             Told::Answer(from, ..) => drop(self.waiting.remove(&from.node)),

@@ -54,7 +54,8 @@ pub enum StoreOrder {
     Decisions,
     /// What time is it, by the count of closed titles? Ticket.
     Ticket,
-    /// Mark what is not known here yet, unless its title was closed since the ticket. Done or failed.
+    /// Mark what is not known here yet, unless its title was closed since the ticket: of versions that this node keeps
+    /// something of, and of titles of which it holds an older version. Done or failed.
     MarkAll {
         /// The versions.
         records: Vec<Record>,

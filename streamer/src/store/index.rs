@@ -283,6 +283,11 @@ impl<D: Disk> Index<D> {
         }
     }
 
+    /// Whether anything is held of a title.
+    pub(super) fn holds(&self, title: TitleHash) -> bool {
+        self.titles.contains_key(&title)
+    }
+
     fn versions(&self, title: TitleHash) -> impl DoubleEndedIterator<Item = (&Version, &Held)> {
         self.titles.get(&title).into_iter().flatten()
     }

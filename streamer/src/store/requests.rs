@@ -178,7 +178,8 @@ impl<D: Disk> Store<D> {
         // In one order, so that two of them never wait for each other.
         let buckets: BTreeSet<usize> = keys.iter().map(|(title, _)| title.bucket(TITLE_LOCKS)).collect();
         let _titles: Vec<_> = buckets.into_iter().map(|bucket| lock(&self.title_locks[bucket])).collect();
-        let changes = keys.into_iter().zip(records).filter_map(|(key, record)| {
+        let mine = keys.into_iter().zip(records).filter(|(key, record)| self.is_wanted(*key, record));
+        let changes = mine.filter_map(|(key, record)| {
             match self.marking_of(key, record, Some(ticket)) {
                 Marking::Change(change) => Some(change),
                 Marking::Known | Marking::Refused => None,
@@ -186,6 +187,15 @@ impl<D: Disk> Store<D> {
         });
         let changes: Vec<_> = changes.collect();
         self.change(now, changes)
+    }
+
+    /// Whether this node keeps a version's mark or a column of it, or holds something that it replaces: else that would stay
+    /// for ever, and the title could not be purged.
+    fn is_wanted(&self, key: Key, record: &Record) -> bool {
+        let me = self.me().node;
+        record.placement.column_of(me).is_some()
+            || lock(&self.index).holds(key.0)
+            || self.members.catalog_of(record.title()).contains(&me)
     }
 
     /// Keeps versions as pending of which it is not known what became.

@@ -365,3 +365,48 @@ fn a_node_that_missed_a_write_is_not_closed_to_it() {
     let state = world.nodes[3].store().lookup("title 0");
     assert!(state.newest_marked().is_some_and(|newest| !newest.record.manifest.is_tombstone()));
 }
+
+/// A version of many columns was replaced by one of few: who was to hold a column of the first, and nothing of the second,
+/// never heard of that, kept it for ever, and so the title could not be purged either.
+#[test]
+fn whoever_holds_what_was_replaced_hears_of_it() {
+    let mut options = Options::quiet(6, &["rs:2+4"]);
+    options.catalog = Some(2);
+    let mut world = World::new(options);
+    world.run_for(3 * SECOND).unwrap();
+    put(&mut world, 0, b"one");
+    world.options.codes = vec!["replica:2"];
+    put(&mut world, 0, b"two");
+    world.run_for(100 * SECOND).unwrap();
+    let files = |world: &World| {
+        let of_node = |node: &crate::node::Node| node.disk.names().into_iter().filter(|name| name.ends_with(".rain")).count();
+        world.nodes.iter().map(of_node).sum::<usize>()
+    };
+    assert_eq!(files(&world), 2);
+    delete(&mut world, 0);
+    world.run_for(220 * SECOND).unwrap();
+    assert_eq!(files(&world), 0);
+    assert!(world.nodes.iter().all(|node| node.store().lookup("title 0").entries.is_empty()), "it was purged everywhere");
+}
+
+/// The disk refused to write down the new life of an old copy. By then the store had made as many changes as the others
+/// remembered, was taken for sound, and stayed blank for ever.
+#[test]
+fn a_new_life_that_was_refused_once_begins_all_the_same() {
+    for seed in 0..10 {
+        let mut world = world(4, &["b-code:4"]);
+        put(&mut world, 0, b"one");
+        let copy = crate::world::Copy { me: world.nodes[0].store().me(), image: world.nodes[0].disk.image() };
+        put(&mut world, 0, b"two");
+        world.run_for(12 * SECOND).unwrap();
+        world.stop(0, true);
+        world.replace(0, Some(&copy));
+        world.start(0).unwrap();
+        world.nodes[0].disk.set_faults(2 + seed, 0);
+        world.run_for(5 * SECOND).unwrap();
+        world.nodes[0].disk.set_faults(0, 0);
+        world.run_for(30 * SECOND).unwrap();
+        assert_eq!(world.nodes[0].reborn, 1);
+        world.nothing_half_done().unwrap();
+    }
+}
