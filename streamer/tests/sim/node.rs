@@ -208,8 +208,7 @@ impl Node {
     pub fn request(&mut self, asked: usize, wires: &mut Wires, history: &mut History) {
         let now = self.local(wires.now);
         let Some(running) = &mut self.running else { return };
-        let operation = &mut history.operations[asked];
-        operation.reached = Some((self.place, self.starts));
+        let operation = &history.operations[asked];
         let title = crate::history::title_name(operation.title);
         let task = match operation.shape() {
             Some(shape) => Task::Write { title, shape, random: wires.random.word() },

@@ -90,7 +90,7 @@ pub enum Event {
     Inner { node: usize, start: u64, inner: Inner },
     Client,
     /// A client's request reaches a node.
-    Request { node: usize, asked: usize },
+    Request { node: usize, start: u64, asked: usize },
     Restart { node: usize },
     Fault,
     Heal(BTreeSet<(usize, usize)>),
