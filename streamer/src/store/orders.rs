@@ -54,7 +54,7 @@ impl<D: Disk> Store<D> {
                 StoreTold::Done
             }
             StoreOrder::NewLife { life, remembered } => {
-                // Not compared with what was durable at the start: this start has told others of changes of its own.
+                // Once it is sure, it is not compared with what was durable at the start: it has told of changes since.
                 let Sender { life: mine, serial, .. } = self.me();
                 if life != mine || !(remembered.retired || remembered.serial > serial) {
                     return StoreTold::Already;

@@ -350,3 +350,21 @@ fn a_slow_disk_holds_up_no_decision() {
         world.nothing_half_done().unwrap();
     }
 }
+
+/// A node had missed what was written after a DELETE. Whenever it asked what it had missed, it also tried to purge its
+/// tombstone, which closed the title to what it was told: for ever.
+#[test]
+fn a_node_that_missed_a_write_is_not_closed_to_it() {
+    let mut world = world(4, &["replica:3"]);
+    put(&mut world, 0, b"one");
+    delete(&mut world, 0);
+    world.run_for(100 * SECOND).unwrap();
+    isolate(&mut world, 3, &[0, 1, 2]);
+    put(&mut world, 0, b"two");
+    world.run_for(30 * SECOND).unwrap();
+    world.wires.cut.clear();
+    world.run_for(40 * SECOND).unwrap();
+    world.nothing_half_done().unwrap();
+    let state = world.nodes[3].store().lookup("title 0");
+    assert!(state.newest_marked().is_some_and(|newest| !newest.record.manifest.is_tombstone()));
+}
