@@ -1,7 +1,7 @@
 //! Questions to other nodes, and to this one: with who says it, in every question and every answer.
 
 use super::Node;
-use crate::peer::{Answer, PeerRequest, Question};
+use crate::peer::{ASK, Answer, PeerRequest, Question};
 use bytes::Bytes;
 use core::time::Duration;
 use hyper::Method;
@@ -67,7 +67,7 @@ impl Node {
         }
         let (patience, hope) = patience(&request);
         let body = Bytes::from(serde_json::to_vec(&Question { from: me, request }).ok()?);
-        let request = PeerRequest { method: Method::POST, path: "/peer/v1/ask".to_owned(), body, patience, hope };
+        let request = PeerRequest { method: Method::POST, path: ASK.to_owned(), body, patience, hope };
         let answer = self.peers.ask(to, request).await;
         let answer = answer.inspect_err(|error| tracing::debug!(%error, "no answer")).ok()?;
         let Answer { from, reply } = match serde_json::from_slice(&answer) {
