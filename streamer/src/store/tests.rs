@@ -257,7 +257,11 @@ fn what_comes_late_brings_nothing_back() {
     drop(store);
     let store = folder.try_open(&[ME, OTHER], None).unwrap();
     store.begin_incarnation(8).unwrap();
-    assert_eq!(mark(&store, &tombstone("other", 1, false), Some(before)), Reply::Absent);
+    let mark_late = Request::Mark { record: tombstone("other", 1, false), spread: Some(before) };
+    let unsure = store.answer(Time::default(), from(OTHER, 20, 1), &mark_late);
+    assert!(unsure.is_err(), "it makes no promise before it knows that it is no old copy");
+    store.carry_out(Time::default(), StoreOrder::SetSure);
+    assert_eq!(ask(&store, &mark_late), Reply::Absent);
 }
 
 /// A flipped byte in the ledger: what it promised may be forgotten, so it says nothing until it has learnt, and its column
