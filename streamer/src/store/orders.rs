@@ -38,6 +38,10 @@ impl<D: Disk> Store<D> {
             }
             StoreOrder::Decisions => StoreTold::Decisions(lock(&self.index).decisions.values().cloned().collect()),
             StoreOrder::Ticket => StoreTold::Ticket(lock(&self.index).closed.ticket()),
+            StoreOrder::Digest => {
+                let index = lock(&self.index);
+                StoreTold::Digest(index.closed.ticket(), index.digest())
+            }
             StoreOrder::MarkAll { records, ticket } => told(self.mark_all(now, &records, ticket)),
             StoreOrder::Inherit(records) => told(self.inherit(now, &records)),
             StoreOrder::RaiseFloor(floor) => {

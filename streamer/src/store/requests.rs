@@ -44,6 +44,10 @@ impl<D: Disk> Store<D> {
                 let [marked, pending] = index.committed();
                 Ok(Reply::Committed { blank, marked, pending, floor: index.floor })
             }
+            Request::Digest => {
+                let digest = (!self.is_silent()).then(|| lock(&self.index).digest());
+                Ok(Reply::Digest(digest))
+            }
             Request::Remembered => Ok(Reply::Remembered(self.remembered(from))),
         }
     }
