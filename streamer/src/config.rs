@@ -403,17 +403,16 @@ fn check_members(members: &mut [Member], node: &str, catalog: Option<usize>) -> 
     let ids = members.iter().map(|member| member.id).collect();
     Members::new(0, ids, catalog).map_err(|error| match error {
         MembersError::Twice(id) => {
-            let of: Vec<_> = members.iter().filter(|member| member.id == id).map(|member| member.name.as_str()).collect();
+            let of: Vec<_> =
+                members.iter().filter(|member| member.id == id).map(|member| member.name.as_str()).collect();
             value("id", format!("`{id}` twice, of {}", of.join(" and ")), "an id for each node")
         }
         MembersError::Count { found } => {
             value("peers", format!("{found} nodes with this one"), format!("at most {MEMBERS_MAX}"))
         }
-        MembersError::Catalog { found, expected } => value(
-            "catalog",
-            found.to_string(),
-            format!("a number from 1 to {expected}, the number of nodes"),
-        ),
+        MembersError::Catalog { found, expected } => {
+            value("catalog", found.to_string(), format!("a number from 1 to {expected}, the number of nodes"))
+        }
     })
 }
 
@@ -616,7 +615,11 @@ mod tests {
             .replace("{ s1 = \"127.0.0.2:9001\" }", "{ s1 = \"127.0.0.2:9001\", s2 = \"127.0.1.2:9001\" }");
         let paths = |text: &str| {
             let config = check(text).unwrap();
-            config.paths_to(config.by_name()[0]).into_iter().map(|path| (path.switch, path.local, path.remote)).collect()
+            config
+                .paths_to(config.by_name()[0])
+                .into_iter()
+                .map(|path| (path.switch, path.local, path.remote))
+                .collect()
         };
         let path = |switch: Option<&str>, local: &str, remote: &str| {
             (switch.map(str::to_owned), local.parse::<SocketAddr>().unwrap(), remote.parse::<SocketAddr>().unwrap())

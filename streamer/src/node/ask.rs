@@ -1,7 +1,7 @@
 //! Questions to other nodes, and to this one: with who says it, in every question and every answer.
 
 use super::Node;
-use crate::peer::{Answer, PeerRequest, Question};
+use crate::peer::{ASK, Answer, PeerRequest, Question};
 use bytes::Bytes;
 use core::time::Duration;
 use hyper::Method;
@@ -40,9 +40,11 @@ impl UnfitLog {
 /// How long an answer may take, and when a second path is tried.
 fn patience(request: &Request) -> (Duration, Option<Duration>) {
     match request {
-        Request::Lookup { .. } | Request::Outcome { .. } | Request::Committed | Request::Remembered => {
-            (QUICK, Some(HOPE))
-        }
+        Request::Lookup { .. }
+        | Request::Outcome { .. }
+        | Request::Committed
+        | Request::Digest
+        | Request::Remembered => (QUICK, Some(HOPE)),
         Request::Prepare { .. }
         | Request::Mark { .. }
         | Request::Drop { .. }
@@ -65,7 +67,7 @@ impl Node {
         }
         let (patience, hope) = patience(&request);
         let body = Bytes::from(serde_json::to_vec(&Question { from: me, request }).ok()?);
-        let request = PeerRequest { method: Method::POST, path: "/peer/v1/ask".to_owned(), body, patience, hope };
+        let request = PeerRequest { method: Method::POST, path: ASK.to_owned(), body, patience, hope };
         let answer = self.peers.ask(to, request).await;
         let answer = answer.inspect_err(|error| tracing::debug!(%error, "no answer")).ok()?;
         let Answer { from, reply } = match serde_json::from_slice(&answer) {
@@ -79,7 +81,8 @@ impl Node {
             self.note_unfit(to, &format!("an answer of node {}, expected node {to}", from.node));
             return None;
         }
-        let admitted = self.admit(from).await.inspect_err(|error| tracing::warn!(%error, "a life was not written down"));
+        let admitted =
+            self.admit(from).await.inspect_err(|error| tracing::warn!(%error, "a life was not written down"));
         if !admitted.unwrap_or(false) {
             tracing::debug!(node = %from.node, life = %from.life, "an answer from a life that is over");
             return None;

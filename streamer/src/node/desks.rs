@@ -12,6 +12,7 @@ use futures_util::FutureExt;
 use rain_cluster::{Life, NodeId, Reply, Time};
 use rain_desk::{Desk, DeskPlan, Event, Order, RestoreFailure, StoreOrder, StoreTold, Task, TaskId, Told};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc};
@@ -62,6 +63,7 @@ pub(super) struct Desks {
     lives: Mutex<BTreeMap<NodeId, Life>>,
     /// Held while a new life begins: several desks may find out that it must.
     rebirth: Mutex<()>,
+    has_house: AtomicBool,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -80,7 +82,9 @@ impl State {
         let mut events = Vec::new();
         while let Some((id, event)) = self.desk.poll_event() {
             match (self.owners.get(&id), event) {
-                (_, event @ (Event::Unfit { .. } | Event::Reborn { .. } | Event::Restored { .. })) => events.push(event),
+                (_, event @ (Event::Unfit { .. } | Event::Reborn { .. } | Event::Restored { .. })) => {
+                    events.push(event)
+                }
                 (Some(owner), event) => {
                     // An owner who does not listen any more has no use for it.
                     let _ = owner.try_send(event);
@@ -88,10 +92,7 @@ impl State {
                 // Nobody is there to upload anything.
                 (None, Event::Begin(_)) => self.desk.handle(now, id, Told::GiveUp),
                 // Of a write or read whose client is gone.
-                (
-                    None,
-                    Event::Acknowledged { .. } | Event::Unconfirmed | Event::Aborted(_) | Event::Resolved(_),
-                ) => {}
+                (None, Event::Acknowledged { .. } | Event::Unconfirmed | Event::Aborted(_) | Event::Resolved(_)) => {}
             }
         }
         // Who waits for a task that is over hears that there is nothing more to come.
@@ -153,6 +154,7 @@ impl Desks {
             tasks: Mutex::new(Some(JoinSet::new())),
             lives: Mutex::default(),
             rebirth: Mutex::default(),
+            has_house: AtomicBool::new(false),
         }
     }
 
@@ -190,12 +192,7 @@ impl Desks {
 
 impl Node {
     /// Lets a desk take a step, and does what it leaves to be done. `of` as in [`State::drain`].
-    fn step<T>(
-        self: &Arc<Self>,
-        shard: usize,
-        of: Option<TaskId>,
-        step: impl FnOnce(&mut State, Time) -> T,
-    ) -> T {
+    fn step<T>(self: &Arc<Self>, shard: usize, of: Option<TaskId>, step: impl FnOnce(&mut State, Time) -> T) -> T {
         let (result, left) = {
             let Shard { state, earlier } = &self.desks.shards[shard];
             let mut state = lock(state);
@@ -250,7 +247,8 @@ impl Node {
         }
     }
 
-    /// Puts on the first desk what every node does from its start on.
+    /// Puts on the first desk what every node does from its start on. The house waits until the store is sure: an old copy
+    /// that made as many changes as the others remember would be taken for the original.
     pub(super) fn open_desks(self: &Arc<Self>) {
         let is_blank = self.store.is_blank();
         self.step(HOUSE, None, |state, now| {
@@ -258,8 +256,15 @@ impl Node {
             if is_blank {
                 state.desk.begin(now, Task::Learn);
             }
-            state.house = Some(state.desk.begin(now, Task::House));
         });
+        self.open_house();
+    }
+
+    /// Begins to look after the house, once the store is sure.
+    fn open_house(self: &Arc<Self>) {
+        if self.store.is_sure() && !self.desks.has_house.swap(true, Ordering::Relaxed) {
+            self.step(HOUSE, None, |state, now| state.house = Some(state.desk.begin(now, Task::House)));
+        }
     }
 
     /// Stops what the desks have ordered, for good.
@@ -337,11 +342,10 @@ impl Node {
                     None => Told::Failed(to, kind),
                 }
             }
-            Order::Store(order @ StoreOrder::NewLife { .. }) => {
-                Told::Stored(self.blocking(move |node| node.begin_new_life(order)).await)
-            }
             Order::Store(order) => {
-                Told::Stored(self.blocking(move |node| node.store.carry_out(node.now(), order)).await)
+                let told = self.blocking(move |node| node.carry_out_stored(order)).await;
+                self.open_house();
+                Told::Stored(told)
             }
             Order::Restore(order) => Told::Restored(self.restore(order).await),
             Order::Rate(bytes) => {
@@ -351,9 +355,9 @@ impl Node {
         }
     }
 
-    /// Begins a new life, unless another desk has done so: the store compares lives, and only one is asked at a time.
-    fn begin_new_life(&self, order: StoreOrder) -> StoreTold {
-        let _one = lock(&self.desks.rebirth);
+    fn carry_out_stored(&self, order: StoreOrder) -> StoreTold {
+        // Several desks may find out that a new life is to begin: the store compares lives, and is asked by one at a time.
+        let _one = matches!(order, StoreOrder::NewLife { .. }).then(|| lock(&self.desks.rebirth));
         self.store.carry_out(self.now(), order)
     }
 

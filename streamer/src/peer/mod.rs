@@ -30,6 +30,8 @@ pub use ports::Request as TurnRequest;
 use rain_cluster::{Reply, Request, Sender};
 use serde::{Deserialize, Serialize};
 
+/// Where questions are asked.
+pub const ASK: &str = "/peer/v1/ask";
 /// Longest body of a peer's request.
 pub const PEER_BODY_BYTES_MAX: usize = 8 << 20;
 

@@ -1,7 +1,7 @@
 //! The answering side.
 
-use super::{Answer, PEER_BODY_BYTES_MAX, Question, uploads};
 use super::auth::{AUTH_HEADER, AuthError, SESSION_HEADER};
+use super::{ASK, Answer, PEER_BODY_BYTES_MAX, Question, uploads};
 use crate::node::{Look, Node, UploadPart};
 use crate::store::{ColumnError, UploadError};
 use crate::title;
@@ -10,12 +10,12 @@ use futures_util::future::BoxFuture;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::header::CONTENT_TYPE;
+use hyper::http::request::Parts;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use rain_cluster::{Request, Sender, Version};
+use rain_cluster::{Reply, Request, Sender, Version};
 use rain_fetch::ColumnRead;
 use serde::Serialize;
 use std::convert::Infallible;
@@ -106,30 +106,28 @@ async fn answer(node: Arc<Node>, request: hyper::Request<Incoming>) -> Result<Re
         return Ok(text(StatusCode::UNAUTHORIZED, error.to_string()));
     }
     let answered = match admit(&node, verified.sender()).await {
-        Ok(()) => route(&node, &parts, verified.sender(), body).await,
+        Ok(true) => route(&node, &parts, verified.sender(), body).await,
+        // Its machines understand that.
+        Ok(false) if parts.uri.path() == ASK => Ok(json(&Answer { from: node.store.me(), reply: Reply::Retired })),
+        Ok(false) => {
+            let Sender { node, life, .. } = verified.sender();
+            Err(Refusal(StatusCode::GONE, format!("life {life} of node {node} is over")))
+        }
         Err(refusal) => Err(refusal),
     };
     Ok(answered.unwrap_or_else(|Refusal(status, message)| text(status, message)))
 }
 
-/// Only members whose lives are not over are answered.
-async fn admit(node: &Arc<Node>, from: Sender) -> Result<(), Refusal> {
+/// Whether the sender's life is not over.
+async fn admit(node: &Arc<Node>, from: Sender) -> Result<bool, Refusal> {
     if from.node == node.config.id || node.config.member(from.node).is_none() {
         let message = format!("node {} is no peer of this one", from.node);
         return Err(Refusal(StatusCode::FORBIDDEN, message));
     }
-    if node.admit(from).await? {
-        return Ok(());
-    }
-    Err(Refusal(StatusCode::GONE, format!("life {} of node {} is over", from.life, from.node)))
+    Ok(node.admit(from).await?)
 }
 
-async fn route(
-    node: &Arc<Node>,
-    parts: &Parts,
-    from: Sender,
-    body: Bytes,
-) -> Result<Response<Full<Bytes>>, Refusal> {
+async fn route(node: &Arc<Node>, parts: &Parts, from: Sender, body: Bytes) -> Result<Response<Full<Bytes>>, Refusal> {
     let segments: Vec<_> = parts.uri.path().split('/').skip(1).collect();
     let query = parts.uri.query().unwrap_or_default();
     match (&parts.method, &segments[..]) {

@@ -44,6 +44,10 @@ impl<D: Disk> Store<D> {
                 let [marked, pending] = index.committed();
                 Ok(Reply::Committed { blank, marked, pending, floor: index.floor })
             }
+            Request::Digest => {
+                let digest = (!self.is_silent()).then(|| lock(&self.index).digest());
+                Ok(Reply::Digest(digest))
+            }
             Request::Remembered => Ok(Reply::Remembered(self.remembered(from))),
         }
     }
@@ -128,6 +132,10 @@ impl<D: Disk> Store<D> {
     /// Makes it durable that a version is committed.
     fn mark(&self, now: Time, from: Sender, record: &Record, spread: Option<Ticket>) -> io::Result<Reply> {
         let key = key_of(record);
+        if !self.is_sure() {
+            // A promise that is told without its serial could be forgotten unseen. It is asked for again.
+            return Err(io::Error::other("the store is not sure yet that it is no old copy"));
+        }
         let _title = self.lock_title(key.0);
         if spread.is_none() && from.node == key.1.node && from.node != self.me().node {
             // The word of a coordinator whose life is over is taken no more: the others have decided without it.

@@ -72,7 +72,7 @@ fn from(node: NodeId, life: u32, serial: u64) -> Sender {
 
 fn tombstone(title: &str, counter: u64, conditional: bool) -> Record {
     let content = Content::None;
-    let attributes = std::collections::BTreeMap::new();
+    let attributes = rain_cluster::Attributes::default();
     let manifest =
         Manifest { title: title.to_owned(), version: version(counter), epoch: 0, conditional, content, attributes };
     Record { manifest: Arc::new(manifest), placement: Arc::new(Placement::none()) }
@@ -298,8 +298,7 @@ fn a_damaged_ledger_begins_a_new_life() {
 }
 
 /// A peer knows of a later life of the store.
-const OLD: StoreOrder =
-    StoreOrder::NewLife { life: LIFE, remembered: Memory { life: LIFE, serial: 0, retired: true } };
+const OLD: StoreOrder = StoreOrder::NewLife { life: LIFE, remembered: Memory { life: LIFE, serial: 0, retired: true } };
 
 /// A peer remembers what this start has told it: the store is no older than that.
 #[test]
@@ -307,10 +306,15 @@ fn a_store_that_has_gone_on_since_its_start_is_no_old_copy() {
     let folder = Folder::new("gone-on");
     let store = folder.open();
     let serial = store.me().serial;
-    let accused = |serial| StoreOrder::NewLife { life: LIFE, remembered: Memory { life: LIFE, serial, retired: false } };
+    let accused =
+        |serial| StoreOrder::NewLife { life: LIFE, remembered: Memory { life: LIFE, serial, retired: false } };
     assert_eq!(store.carry_out(Time::default(), accused(serial)), StoreTold::Already);
     assert!(matches!(store.carry_out(Time::default(), accused(serial + 1)), StoreTold::Reborn(_)));
-    assert_eq!(store.carry_out(Time::default(), accused(serial + 2)), StoreTold::Already, "that was said of another life");
+    assert_eq!(
+        store.carry_out(Time::default(), accused(serial + 2)),
+        StoreTold::Already,
+        "that was said of another life"
+    );
 }
 
 #[test]
@@ -321,9 +325,7 @@ fn a_column_of_an_earlier_life_counts_once_it_is_proven() {
         let (film, records) = film(3, &[5; 9000]);
         upload(&store, &film, &records);
         assert_eq!(prepare(&store, &film, Base::Any, Some(0)), Reply::Prepared);
-        assert!(
-            matches!(store.carry_out(Time::default(), OLD), StoreTold::Reborn(life) if life != LIFE)
-        );
+        assert!(matches!(store.carry_out(Time::default(), OLD), StoreTold::Reborn(life) if life != LIFE));
         assert!(store.lookup("film").entries.is_empty(), "what was pending is nobody's promise now");
         if flipped {
             let path = &folder.columns()[0];

@@ -331,7 +331,8 @@ impl<'a> Title<'a> {
                 }
                 Wish::Nothing => {
                     let present = before.and_then(|before| self.writes.get(before));
-                    if present.is_some_and(|present| present.action != Action::Delete) && !self.may_be_deleted(before, version)
+                    if present.is_some_and(|present| present.action != Action::Delete)
+                        && !self.may_be_deleted(before, version)
                     {
                         return Err(format!("{version} was to replace nothing, and stands behind {before:?}"));
                     }

@@ -54,9 +54,8 @@ fn a_damaged_promise_resurrects_nothing() {
         delete(&mut world, 1);
         if seed % 2 == 1 {
             // The tombstone is purged, and the node that rots has missed that.
-            world.wires.held = Some(Box::new(|message| {
-                message.to == 0 && matches!(message.body, Body::Ask(Request::Purge { .. }))
-            }));
+            world.wires.held =
+                Some(Box::new(|message| message.to == 0 && matches!(message.body, Body::Ask(Request::Purge { .. }))));
             world.run_for(150 * SECOND).unwrap();
             world.wires.held = None;
         }
@@ -146,9 +145,14 @@ fn one_lost_disk_hides_no_acknowledged_write() {
 /// be there.
 #[test]
 fn what_is_told_to_be_tolerated_is_tolerated() {
-    for (nodes, code, expected) in
-        [(3, "replica:3", 1), (5, "replica:3", 2), (4, "parity:3+1", 1), (6, "rs:2+4", 3), (9, "rs:3+3", 3), (2, "replica:2", 1)]
-    {
+    for (nodes, code, expected) in [
+        (3, "replica:3", 1),
+        (5, "replica:3", 2),
+        (4, "parity:3+1", 1),
+        (6, "rs:2+4", 3),
+        (9, "rs:3+3", 3),
+        (2, "replica:2", 1),
+    ] {
         for first in 0..nodes {
             let mut world = world(nodes, &[code]);
             let asked = put(&mut world, 0, b"one");
@@ -286,9 +290,8 @@ fn an_old_copy_of_a_disk_is_found_out() {
 #[test]
 fn a_node_that_goes_on_is_no_old_copy() {
     let mut world = World::new(Options::quiet(4, &["b-code:4"]));
-    world.wires.held = Some(Box::new(|message| {
-        message.from == 3 && matches!(&message.body, Body::Answer(Reply::Remembered(_)))
-    }));
+    world.wires.held =
+        Some(Box::new(|message| message.from == 3 && matches!(&message.body, Body::Answer(Reply::Remembered(_)))));
     world.run_for(3 * SECOND).unwrap();
     put(&mut world, 0, b"one");
     put(&mut world, 1, b"two");
@@ -346,4 +349,22 @@ fn a_slow_disk_holds_up_no_decision() {
         world.run_for(10 * SECOND).unwrap();
         world.nothing_half_done().unwrap();
     }
+}
+
+/// A node had missed what was written after a DELETE. Whenever it asked what it had missed, it also tried to purge its
+/// tombstone, which closed the title to what it was told: for ever.
+#[test]
+fn a_node_that_missed_a_write_is_not_closed_to_it() {
+    let mut world = world(4, &["replica:3"]);
+    put(&mut world, 0, b"one");
+    delete(&mut world, 0);
+    world.run_for(100 * SECOND).unwrap();
+    isolate(&mut world, 3, &[0, 1, 2]);
+    put(&mut world, 0, b"two");
+    world.run_for(30 * SECOND).unwrap();
+    world.wires.cut.clear();
+    world.run_for(40 * SECOND).unwrap();
+    world.nothing_half_done().unwrap();
+    let state = world.nodes[3].store().lookup("title 0");
+    assert!(state.newest_marked().is_some_and(|newest| !newest.record.manifest.is_tombstone()));
 }

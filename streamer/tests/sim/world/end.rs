@@ -53,9 +53,7 @@ impl World {
     }
 
     fn is_over(&self, operation: &crate::history::Operation) -> bool {
-        let runs = |(node, start): (usize, u64)| {
-            self.nodes[node].running.is_some() && self.nodes[node].starts == start
-        };
+        let runs = |(node, start): (usize, u64)| self.nodes[node].running.is_some() && self.nodes[node].starts == start;
         operation.answer.is_some() || !operation.reached.is_some_and(runs)
     }
 
