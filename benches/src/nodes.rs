@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use crate::memory::MemoryWatch;
 use crate::process::{Running, TemporaryFolder};
 
 const SWITCHES: u16 = 2;
-const START: Duration = Duration::from_secs(30);
+const START: Duration = Duration::from_mins(2);
 
 /// Running nodes in a folder of their own, ended with the value.
 #[derive(Debug)]
@@ -35,31 +35,59 @@ impl Nodes {
         let mut nodes = Self { running: Vec::new(), folder, port };
         for node in 0..count {
             let config = nodes.write_config(node, count)?;
-            let mut command = Command::new(rain_program()?);
-            command.arg("node").arg("--config").arg(config).env("RAIN_LOG", "error");
-            nodes.running.push(Running::start(command.stdin(Stdio::null()).stdout(Stdio::null()))?);
+            nodes.running.push(start_node(&config)?);
         }
-        for node in 0..count {
+        nodes.wait_until_ready()?;
+        Ok(nodes)
+    }
+
+    /// Kills all nodes and starts them again with what they have stored; how long it takes until all serve.
+    ///
+    /// # Errors
+    /// They do not start.
+    pub fn restart(&mut self) -> io::Result<Duration> {
+        for node in 0..self.running.len() {
+            self.kill(node);
+            self.running[node].wait(START)?;
+        }
+        let began = Instant::now();
+        for node in 0..self.running.len() {
+            let config = self.config_path(u16::try_from(node).map_err(io::Error::other)?);
+            self.running[node] = start_node(&config)?;
+        }
+        self.wait_until_ready()?;
+        Ok(began.elapsed())
+    }
+
+    fn wait_until_ready(&self) -> io::Result<()> {
+        for node in 0..self.running.len() {
             let until = Instant::now() + START;
-            while get(port + node, "/readyz", |_| Ok(())).is_err() {
+            while get(self.port(node), "/readyz", |_| Ok(())).is_err() {
                 if Instant::now() > until {
                     return Err(io::Error::other(format!("node {node} is not ready after {START:?}")));
                 }
-                sleep(Duration::from_millis(50));
+                sleep(Duration::from_millis(20));
             }
         }
-        Ok(nodes)
+        Ok(())
+    }
+
+    fn config_path(&self, node: u16) -> PathBuf {
+        let name = char::from(b'A' + u8::try_from(node).unwrap_or(u8::MAX));
+        self.folder.path().join(format!("{name}.toml"))
     }
 
     fn write_config(&self, node: u16, count: u16) -> io::Result<PathBuf> {
         let name = |node: u16| char::from(b'A' + u8::try_from(node).unwrap_or(u8::MAX));
+        let id = |node: u16| format!("bec0{node:04x}");
         let address = |node: u16, switch: u16| format!("127.{switch}.{}.3:{}", node + 1, self.port);
         let data = self.folder.path().join(name(node).to_string());
         std::fs::create_dir(&data)?;
         let (port, data) = (self.port + node, data.display());
         let mut text = format!(
-            "node = \"{}\"\ndata = [\"{data}\"]\ncode = \"b-code:{count}\"\nlisten = \"127.0.0.1:{port}\"\n",
-            name(node)
+            "node = \"{}\"\nid = \"{}\"\ndata = [\"{data}\"]\ncode = \"b-code:{count}\"\nlisten = \"127.0.0.1:{port}\"\n",
+            name(node),
+            id(node)
         );
         // Writing to a string cannot fail, here and below.
         for switch in 1..=SWITCHES {
@@ -67,13 +95,16 @@ impl Nodes {
         }
         for peer in (0..count).filter(|peer| *peer != node) {
             let (name, port) = (name(peer), self.port + peer);
-            let _ =
-                write!(text, "[[peers]]\nname = \"{name}\"\nhttp = \"http://127.0.0.1:{port}\"\n[peers.addresses]\n");
+            let _ = write!(
+                text,
+                "[[peers]]\nname = \"{name}\"\nid = \"{}\"\nhttp = \"http://127.0.0.1:{port}\"\n[peers.addresses]\n",
+                id(peer)
+            );
             for switch in 1..=SWITCHES {
                 let _ = writeln!(text, "s{switch} = \"{}\"", address(peer, switch));
             }
         }
-        let path = self.folder.path().join(format!("{}.toml", name(node)));
+        let path = self.config_path(node);
         std::fs::write(&path, text)?;
         Ok(path)
     }
@@ -99,4 +130,10 @@ impl Nodes {
         let names = (0..).map(|node: u8| format!("node {}", char::from(b'A' + node)));
         MemoryWatch::of(names.zip(self.running.iter().map(Running::id)).collect())
     }
+}
+
+fn start_node(config: &Path) -> io::Result<Running> {
+    let mut command = Command::new(rain_program()?);
+    command.arg("node").arg("--config").arg(config).env("RAIN_LOG", "error");
+    Running::start(command.stdin(Stdio::null()).stdout(Stdio::null()))
 }

@@ -11,7 +11,8 @@ use std::path::Path;
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use rain_cluster::Placement;
+use rain_cluster::members::MEMBERS_MAX;
+use rain_cluster::{Life, Placement, Sender};
 use rain_streamer::config::{Config, ConfigError};
 use rain_streamer::peer::auth::{Signer, Verifier};
 
@@ -31,6 +32,8 @@ struct Parts<'a> {
     peers: Vec<(Name<'a>, Vec<u8>)>,
     joined: Option<bool>,
     unknown: bool,
+    ids: Vec<u8>,
+    catalog: Option<u8>,
 }
 
 #[derive(Debug, Arbitrary)]
@@ -115,6 +118,11 @@ impl Parts<'_> {
         }
     }
 
+    /// The ids of the node and its peers; two may be the same.
+    fn id(&self, place: usize) -> String {
+        format!("{:08x}", self.ids.get(place).map_or(0x100 + place, |id| usize::from(*id)))
+    }
+
     fn peers(&self) -> impl Iterator<Item = (String, BTreeSet<u8>)> {
         self.peers.iter().take(30).map(|(name, switches)| (name.text(), switches.iter().map(|s| s % 4).collect()))
     }
@@ -126,6 +134,10 @@ impl Parts<'_> {
     fn file(&self) -> String {
         let folders: Vec<String> = (0..self.folders % 4).map(|folder| format!("\"/data/{folder}\"")).collect();
         let mut file = format!("node = {}\ndata = [{}]\n", quoted(&self.node.text()), folders.join(", "));
+        writeln!(file, "id = \"{}\"", self.id(0)).expect("a string takes all");
+        if let Some(catalog) = self.catalog {
+            writeln!(file, "catalog = {catalog}").expect("a string takes all");
+        }
         let mut line = |text: String| writeln!(file, "{text}").expect("a string takes all");
         line(format!("listen = \"{}\"", self.listen.socket()));
         if self.code.is_some() {
@@ -140,8 +152,9 @@ impl Parts<'_> {
         for (switch, address) in self.interfaces() {
             line(format!("[[interfaces]]\nswitch = \"s{switch}\"\naddress = \"{}\"", address.socket()));
         }
-        for (name, switches) in self.peers() {
-            line(format!("[[peers]]\nname = {}\nhttp = \"http://p:80\"\n[peers.addresses]", quoted(&name)));
+        for (place, (name, switches)) in (1..).zip(self.peers()) {
+            let id = self.id(place);
+            line(format!("[[peers]]\nname = {}\nid = \"{id}\"\nhttp = \"http://p:80\"\n[peers.addresses]", quoted(&name)));
             for switch in switches {
                 line(format!("s{switch} = \"127.0.1.1:{switch}\""));
             }
@@ -155,13 +168,16 @@ impl Parts<'_> {
         let plugged: BTreeSet<u8> = self.interfaces().map(|(switch, _)| switch).collect();
         let joined = self.joined == Some(true);
         let reaches = |switches: &BTreeSet<u8>| !switches.is_empty() && (joined || switches.is_subset(&plugged));
-        // A name travels in a header of peers' requests, in which spaces separate.
+        // A name stands in the names of links and in metrics.
         let is_name = |name: &String| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic());
         !self.unknown
             && self.folders % 4 == 1
             && names.iter().all(is_name)
             && names.iter().collect::<BTreeSet<_>>().len() == names.len()
             && names.len() >= code.columns()
+            && names.len() <= MEMBERS_MAX
+            && (0..names.len()).map(|place| self.id(place)).collect::<BTreeSet<_>>().len() == names.len()
+            && self.catalog.is_none_or(|catalog| (1..=names.len()).contains(&usize::from(catalog)))
             && (names.len() == 1 || !plugged.is_empty())
             && self.peers().all(|(_, switches)| reaches(&switches))
             && self.interfaces().all(|(_, address)| address.is_loopback)
@@ -171,22 +187,26 @@ impl Parts<'_> {
 
 /// What the rest of the program relies on.
 fn check(config: &Config) {
-    let names: Vec<&str> = config.members.iter().map(|member| member.name.as_str()).collect();
+    let names: Vec<&str> = config.by_name().into_iter().map(|member| member.name.as_str()).collect();
     assert!(names.is_sorted_by(|left, right| left < right), "{names:?}");
-    assert!(config.members.iter().zip(0..).all(|(member, number)| member.id.0 == number), "{config:?}");
+    assert!(config.members.is_sorted_by(|left, right| left.id < right.id), "{config:?}");
+    assert!(config.members.iter().all(|member| config.member(member.id) == Some(member)), "{config:?}");
+    assert_eq!(config.me().id, config.id);
     assert!(config.listen.ip().is_loopback(), "{config:?}");
     assert!(config.interfaces.iter().all(|interface| interface.address.ip().is_loopback()), "{config:?}");
-    let nodes: Vec<_> = config.members.iter().map(|member| member.id).collect();
-    let placement = Placement::of("film", &nodes, config.quorum());
-    assert_eq!(placement.nodes().len(), config.code.columns());
+    let placement = Placement::choose("film", &config.cluster, config.code.columns(), None, |_| None);
+    assert_eq!(placement.nodes().collect::<BTreeSet<_>>().len(), config.code.columns());
+    assert_eq!(config.cluster.catalog_of("film").len(), config.cluster.quorum().catalog());
     for peer in config.members.iter().filter(|member| member.id != config.id) {
         assert!(!config.paths_to(peer).is_empty(), "no path to {}: {config:?}", peer.name);
     }
-    let header = Signer::new(config.key, &config.me().name, 1).sign("GET", "/", 2, b"");
+    let from = Sender { node: config.id, life: Life(1), serial: 2, epoch: config.cluster.epoch() };
+    let header = Signer::new(config.key, 1).sign(from, "GET", "/", 2, b"");
     assert!(Verifier::new(config.key, 2).verify("GET", "/", Some(&header)).is_ok(), "peers would refuse {header:?}");
 
     let again = parse(&written(config)).expect("what was read can be written");
     assert_eq!((&again.members, again.id, again.joined), (&config.members, config.id, config.joined));
+    assert_eq!(again.cluster, config.cluster);
     assert_eq!((&again.data, again.listen, &again.interfaces), (&config.data, config.listen, &config.interfaces));
     assert_eq!((again.code.name(), &again.demo), (config.code.name(), &config.demo));
 }
@@ -195,14 +215,16 @@ fn written(config: &Config) -> String {
     let mut file = String::new();
     let mut line = |text: String| writeln!(file, "{text}").expect("a string takes all");
     let text = |path: &Path| quoted(path.to_str().expect("TOML is UTF-8"));
-    line(format!("node = {}\ndata = [{}]", quoted(&config.me().name), text(&config.data)));
+    line(format!("node = {}\nid = \"{}\"\ndata = [{}]", quoted(&config.me().name), config.id, text(&config.data)));
+    line(format!("catalog = {}", config.cluster.quorum().catalog()));
     line(format!("listen = \"{}\"\ncode = {}", config.listen, quoted(config.code.name())));
     line(format!("joined = {}", config.joined));
     for interface in &config.interfaces {
         line(format!("[[interfaces]]\nswitch = {}\naddress = \"{}\"", quoted(&interface.switch), interface.address));
     }
     for peer in config.members.iter().filter(|member| member.id != config.id) {
-        line(format!("[[peers]]\nname = {}\nhttp = {}\n[peers.addresses]", quoted(&peer.name), quoted(&peer.http)));
+        let (name, id, http) = (quoted(&peer.name), peer.id, quoted(&peer.http));
+        line(format!("[[peers]]\nname = {name}\nid = \"{id}\"\nhttp = {http}\n[peers.addresses]"));
         let addresses: &BTreeMap<String, SocketAddr> = &peer.addresses;
         for (switch, address) in addresses {
             line(format!("{} = \"{address}\"", quoted(switch)));

@@ -1,73 +1,131 @@
 //! What nodes ask and answer survives the wire, and bytes that are no message are refused.
 //!
 //! Oracle: a message that was made comes back equal; what parses out of any bytes is written to a text that parses to
-//! the same.
+//! the same. A manifest out of its bounds does not come back at all.
 #![no_main]
 
 use core::fmt::Debug;
+use std::sync::Arc;
 
 use arbitrary::{Arbitrary, Result, Unstructured};
 use libfuzzer_sys::fuzz_target;
 use rain_cluster::message::{Base, Outcome};
-use rain_cluster::{ColumnStatus, Content, Entry, Manifest, NodeId, Reply, Request, TitleState, Version};
+use rain_cluster::{
+    ColumnStatus, Columns, Content, Entry, EtagKind, Life, Manifest, Memory, NodeId, Placement, Record, Refusal, Reply,
+    Request, Seat, Sender, Ticket, TitleState, Version,
+};
+use rain_streamer::peer::{Answer, Question};
 
 fuzz_target!(|bytes: &[u8]| {
-    if let Ok(request) = serde_json::from_slice::<Request>(bytes) {
-        check(&request);
+    if let Ok(question) = serde_json::from_slice::<Question>(bytes) {
+        check(&question, true);
     }
-    if let Ok(reply) = serde_json::from_slice::<Reply>(bytes) {
-        check(&reply);
+    if let Ok(answer) = serde_json::from_slice::<Answer>(bytes) {
+        check(&answer, true);
+    }
+    if let Ok(record) = Record::parse(bytes) {
+        assert_eq!(record.to_bytes(), bytes, "a record has one spelling");
     }
     let mut source = Unstructured::new(bytes);
-    if let Ok(request) = request(&mut source) {
-        check(&request);
+    let mut fit = true;
+    if let Ok(question) = question(&mut source, &mut fit) {
+        check(&question, fit);
     }
-    if let Ok(reply) = reply(&mut source) {
-        check(&reply);
+    let mut fit = true;
+    if let Ok(answer) = answer(&mut source, &mut fit) {
+        check(&answer, fit);
     }
 });
 
-fn check<T: Debug + PartialEq + serde::Serialize + serde::de::DeserializeOwned>(message: &T) {
+fn check<T: Debug + PartialEq + serde::Serialize + serde::de::DeserializeOwned>(message: &T, fit: bool) {
     let bytes = serde_json::to_vec(message).expect("messages are plain data");
     let parsed = serde_json::from_slice::<T>(&bytes);
+    if !fit {
+        return assert!(parsed.is_err(), "{message:?} is out of bounds");
+    }
     assert!(parsed.as_ref().is_ok_and(|parsed| parsed == message), "{message:?}: {parsed:?}");
     // One byte less is no message: JSON's objects and strings are closed at the end.
     assert!(serde_json::from_slice::<T>(&bytes[..bytes.len() - 1]).is_err(), "{message:?}");
 }
 
+fn sender(source: &mut Unstructured<'_>) -> Result<Sender> {
+    let (node, life, serial, epoch) = source.arbitrary()?;
+    Ok(Sender { node: NodeId(node), life: Life(life), serial, epoch })
+}
+
 fn version(source: &mut Unstructured<'_>) -> Result<Version> {
-    let (counter, node, life, random) = source.arbitrary()?;
-    Ok(Version { counter, node: NodeId(node), life, random })
+    let (node, life, random) = source.arbitrary()?;
+    let counter = source.int_in_range(1..=1 << 62)?;
+    Ok(Version { counter, node: NodeId(node), life: Life(life), random })
 }
 
-fn content(source: &mut Unstructured<'_>) -> Result<Content> {
-    let (bytes, etag, cell_bytes, block_bytes, modified_ms) = source.arbitrary()?;
-    let (code, media_type) = source.arbitrary()?;
-    Ok(Content { bytes, etag, code, cell_bytes, block_bytes, modified_ms, media_type })
+fn columns(source: &mut Unstructured<'_>) -> Result<Columns> {
+    let columns = source.int_in_range(1..=6)?;
+    let (etag, modified_ms, code, bytes): (_, _, String, u64) = source.arbitrary()?;
+    let roots = (0..columns).map(|_| source.arbitrary()).collect::<Result<_>>()?;
+    Ok(Columns {
+        bytes,
+        etag_kind: *source.choose(&[EtagKind::Content, EtagKind::List])?,
+        etag,
+        code,
+        columns,
+        data_columns: source.int_in_range(0..=columns)?,
+        layout: 0,
+        cell_bytes: 4096 << source.int_in_range(0..=12)?,
+        block_bytes: 512 << source.int_in_range(0..=15)?,
+        group_bytes: 1024 << source.int_in_range(0..=2)?,
+        modified_ms,
+        roots,
+    })
 }
 
-fn manifest(source: &mut Unstructured<'_>) -> Result<Manifest> {
-    let content = if source.arbitrary()? { Some(content(source)?) } else { None };
-    Ok(Manifest { title: source.arbitrary()?, version: version(source)?, content })
+/// A record; `fit` becomes false when it is one that nobody takes.
+fn record(source: &mut Unstructured<'_>, fit: &mut bool) -> Result<Record> {
+    let (content, seats) = match source.int_in_range(0..=2)? {
+        0 => (Content::None, 0),
+        1 => {
+            let columns = columns(source)?;
+            let seats = usize::from(columns.columns);
+            (Content::Columns(columns), seats)
+        }
+        _ => (Content::Unknown { kind: source.int_in_range(2..=255)?, bytes: source.arbitrary()? }, 2),
+    };
+    let seats = (0..seats).map(|_| {
+        let (node, store) = source.arbitrary()?;
+        Ok(Seat { node: NodeId(node), store })
+    });
+    let seats = seats.collect::<Result<_>>()?;
+    let manifest = Manifest {
+        title: source.arbitrary()?,
+        version: version(source)?,
+        epoch: source.arbitrary()?,
+        conditional: source.arbitrary()?,
+        content,
+        attributes: source.arbitrary()?,
+    };
+    let placement = Placement { generation: source.arbitrary()?, seats };
+    let record = Record { manifest: Arc::new(manifest), placement: Arc::new(placement) };
+    *fit &= record.check().is_ok();
+    Ok(record)
 }
 
-fn many<T>(source: &mut Unstructured<'_>, one: fn(&mut Unstructured<'_>) -> Result<T>) -> Result<Vec<T>> {
+fn many<T>(source: &mut Unstructured<'_>, mut one: impl FnMut(&mut Unstructured<'_>) -> Result<T>) -> Result<Vec<T>> {
     let count = source.int_in_range(0..=3)?;
     (0..count).map(|_| one(source)).collect()
 }
 
-fn entry(source: &mut Unstructured<'_>) -> Result<Entry> {
+fn entry(source: &mut Unstructured<'_>, fit: &mut bool) -> Result<Entry> {
     let column = match source.int_in_range(0..=2)? {
         0 => ColumnStatus::Ok { column: source.arbitrary()? },
         1 => ColumnStatus::Damaged { column: source.arbitrary()?, reason: source.arbitrary()? },
         _ => ColumnStatus::Missing,
     };
-    Ok(Entry { manifest: manifest(source)?, marked: source.arbitrary()?, column })
+    Ok(Entry { record: record(source, fit)?, marked: source.arbitrary()?, column })
 }
 
-fn request(source: &mut Unstructured<'_>) -> Result<Request> {
+fn question(source: &mut Unstructured<'_>, fit: &mut bool) -> Result<Question> {
     let title = String::arbitrary(source)?;
-    Ok(match source.int_in_range(0..=6)? {
+    let request = match source.int_in_range(0..=9)? {
         0 => Request::Lookup { title },
         1 => {
             let base = match source.int_in_range(0..=2)? {
@@ -75,24 +133,37 @@ fn request(source: &mut Unstructured<'_>) -> Result<Request> {
                 1 => Base::Nothing,
                 _ => Base::Version(version(source)?),
             };
-            Request::Prepare { manifest: manifest(source)?, base }
+            let ticket = Ticket(source.arbitrary()?);
+            Request::Prepare { record: record(source, fit)?, base, column: source.arbitrary()?, ticket }
         }
-        2 => Request::Mark { manifest: manifest(source)?, spread: source.arbitrary()? },
+        2 => {
+            let spread = source.arbitrary::<Option<u64>>()?.map(Ticket);
+            Request::Mark { record: record(source, fit)?, spread }
+        }
         3 => Request::Drop { title, version: version(source)? },
         4 => Request::Outcome { title, version: version(source)? },
-        5 => Request::Purge { title, version: version(source)? },
-        _ => Request::Committed,
-    })
+        5 => Request::Retire { title, node: NodeId(source.arbitrary()?), life: Life(source.arbitrary()?) },
+        6 => Request::Close { title },
+        7 => Request::Purge { title, version: version(source)? },
+        8 => Request::Committed,
+        _ => Request::Remembered,
+    };
+    Ok(Question { from: sender(source)?, request })
 }
 
-fn reply(source: &mut Unstructured<'_>) -> Result<Reply> {
-    Ok(match source.int_in_range(0..=7)? {
+fn answer(source: &mut Unstructured<'_>, fit: &mut bool) -> Result<Answer> {
+    let reply = match source.int_in_range(0..=9)? {
         0 => {
-            let (entries, uploads) = (many(source, entry)?, many(source, version)?);
-            Reply::State(TitleState { blank: source.arbitrary()?, entries, uploads, floor: source.arbitrary()? })
+            let (entries, uploads) = (many(source, |source| entry(source, fit))?, many(source, version)?);
+            let (blank, store, floor, ticket) = source.arbitrary()?;
+            Reply::State(TitleState { blank, store, entries, uploads, floor, ticket: Ticket(ticket) })
         }
         1 => Reply::Prepared,
-        2 => Reply::Refused { no_space: source.arbitrary()?, condition_failed: source.arbitrary()? },
+        2 => {
+            let refusals =
+                [Refusal::NoSpace, Refusal::Condition, Refusal::Superseded, Refusal::Column, Refusal::Blank];
+            Reply::Refused(*source.choose(&refusals)?)
+        }
         3 => Reply::Marked,
         4 => Reply::Absent,
         5 => Reply::Dropped,
@@ -100,9 +171,16 @@ fn reply(source: &mut Unstructured<'_>) -> Result<Reply> {
             let outcomes = [Outcome::Committed, Outcome::Aborted, Outcome::Undecided, Outcome::Unknown];
             Reply::Outcome(*source.choose(&outcomes)?)
         }
-        _ => {
-            let manifests = many(source, manifest)?;
-            Reply::Committed { blank: source.arbitrary()?, manifests, floor: source.arbitrary()? }
+        7 => {
+            let marked = many(source, |source| record(source, fit))?;
+            let pending = many(source, |source| record(source, fit))?;
+            Reply::Committed { blank: source.arbitrary()?, marked, pending, floor: source.arbitrary()? }
         }
-    })
+        8 => {
+            let memory = source.arbitrary::<Option<(u32, u64, bool)>>()?;
+            Reply::Remembered(memory.map(|(life, serial, retired)| Memory { life: Life(life), serial, retired }))
+        }
+        _ => Reply::Retired,
+    };
+    Ok(Answer { from: sender(source)?, reply })
 }

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
+use rain_cluster::{Life, NodeId, Sender};
 use rain_streamer::peer::auth::{AuthError, Signer, Verifier};
 
 const KEY: [u8; 32] = [9; 32];
@@ -91,12 +92,17 @@ fuzz_target!(|case: Case<'_>| {
         check(&case, made, counter, &verifier, &mut taken);
     }
     // The node's own signer writes the same form.
-    let signed = Signer::new(KEY, "s", 3).sign("PUT", case.path, SESSION, case.body);
-    assert_eq!(signed, header("PUT", case.path, ("s", 3, 0, SESSION), case.body));
+    let from = Sender { node: NodeId(0xab), life: Life(7), serial: 9, epoch: 1 };
+    let signed = Signer::new(KEY, 3).sign(from, "PUT", case.path, SESSION, case.body);
+    assert_eq!(signed, header("PUT", case.path, ("000000ab.00000007.9.1", 3, 0, SESSION), case.body));
+    let taken = verifier.verify("PUT", case.path, Some(&signed)).expect("the node's own signer");
+    assert_eq!(taken.sender(), from);
 });
 
 fn check(case: &Case<'_>, made: &Made, counter: u64, verifier: &Verifier, taken: &mut BTreeMap<bool, Taken>) {
-    let name = if made.sender { "node-1" } else { "node-2" };
+    // What its life has made durable may be another number in each request; a node is known by its id alone.
+    let id = if made.sender { "00000001" } else { "00000002" };
+    let name = &format!("{id}.{:08x}.{counter}.0", u32::from(made.boot));
     let (boot, session) = (u64::from(made.boot), made.session.unwrap_or(SESSION));
     let mut header = header("POST", case.path, (name, boot, counter, session), case.body).into_bytes();
     let (mut method, mut path, mut body) = ("POST", case.path.to_owned(), case.body.to_vec());
@@ -134,10 +140,10 @@ fn check(case: &Case<'_>, made: &Made, counter: u64, verifier: &Verifier, taken:
     }
 }
 
-/// `v1 SENDER BOOT COUNTER SESSION BODY MAC`.
+/// `v2 NODE.LIFE.SERIAL.EPOCH BOOT COUNTER SESSION BODY MAC`.
 fn header(method: &str, path: &str, fields: (&str, u64, u64, u64), body: &[u8]) -> String {
     let (sender, boot, counter, session) = fields;
-    let head = format!("v1 {sender} {boot} {counter} {session} {}", blake3::hash(body).to_hex());
+    let head = format!("v2 {sender} {boot} {counter} {session} {}", blake3::hash(body).to_hex());
     let mac = blake3::keyed_hash(&KEY, format!("{method}\n{path}\n{head}").as_bytes());
     format!("{head} {}", mac.to_hex())
 }

@@ -1,7 +1,8 @@
 //! The configuration of a node: one TOML file, each key of which `RAIN_*` in the environment can override.
 
 use core::time::Duration;
-use rain_cluster::{NodeId, Quorum};
+use rain_cluster::members::MEMBERS_MAX;
+use rain_cluster::{Members, MembersError, NodeId};
 use rain_codec::Code;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -29,6 +30,14 @@ pub enum ConfigError {
         /// What the parser said, with the place.
         message: String,
     },
+    /// Members without an id.
+    #[error("no `id` of {}; `rain config check {}` makes one for each, and says where to write it", of.join(", "), path.display())]
+    NoId {
+        /// The file.
+        path: PathBuf,
+        /// Whose: `node "A"`, `peer "B"`.
+        of: Vec<String>,
+    },
     /// A value that makes no sense.
     #[error("`{key}`: found {found}, expected {expected}")]
     Value {
@@ -50,6 +59,8 @@ fn value(key: impl Into<String>, found: impl Into<String>, expected: impl Into<S
 #[serde(deny_unknown_fields)]
 struct File {
     node: String,
+    id: Option<String>,
+    catalog: Option<usize>,
     data: Vec<PathBuf>,
     #[serde(default = "default_code")]
     code: String,
@@ -89,6 +100,7 @@ struct FileInterface {
 #[serde(deny_unknown_fields)]
 struct FilePeer {
     name: String,
+    id: Option<String>,
     http: String,
     addresses: BTreeMap<String, SocketAddr>,
 }
@@ -109,9 +121,9 @@ pub struct Interface {
 /// A node of the cluster, this one included.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Member {
-    /// Its name.
+    /// Its name: a label, which may change.
     pub name: String,
-    /// Its place in the sorted list of names.
+    /// Who it is: minted once.
     pub id: NodeId,
     /// Where players reach it.
     pub http: String,
@@ -124,8 +136,10 @@ pub struct Member {
 pub struct Config {
     /// This node.
     pub id: NodeId,
-    /// All nodes in the order of their names, which gives each its number.
+    /// All nodes, by id.
     pub members: Vec<Member>,
+    /// Their ids, and the quorums among them.
+    pub cluster: Arc<Members>,
     /// The folder for columns.
     pub data: PathBuf,
     /// The array code of new titles.
@@ -208,8 +222,32 @@ impl Config {
                 return Err(value(format!("{key} (by {variable})"), replaced.to_string(), error.message()));
             }
         }
-        let file = if overrides.is_empty() { toml::from_str(text) } else { table.try_into() }.map_err(syntax)?;
-        Self::check(file)
+        let file: File = if overrides.is_empty() { toml::from_str(text) } else { table.try_into() }.map_err(syntax)?;
+        let of = file.without_id();
+        if of.is_empty() { Self::check(file) } else { Err(ConfigError::NoId { path: path.to_owned(), of }) }
+    }
+
+    /// Checks the text of a configuration like [`parse`](Self::parse), as it will be once each member that has no id got
+    /// one of `mint`. Those that were used are named.
+    ///
+    /// # Errors
+    /// [`ConfigError`], of the rest.
+    pub fn complete(
+        path: &Path,
+        text: &str,
+        mut mint: impl FnMut() -> NodeId,
+    ) -> Result<(Self, Vec<Minted>), ConfigError> {
+        let syntax = |error: toml::de::Error| ConfigError::Syntax { path: path.to_owned(), message: error.to_string() };
+        let mut file: File = toml::from_str(text).map_err(syntax)?;
+        let mut minted = Vec::new();
+        let own = (&file.node, &mut file.id, true);
+        let peers = file.peers.iter_mut().map(|peer| (&peer.name, &mut peer.id, false));
+        for (name, id, is_own) in core::iter::once(own).chain(peers).filter(|(_, id, _)| id.is_none()) {
+            let fresh = mint();
+            *id = Some(fresh.to_string());
+            minted.push(Minted { name: name.clone(), id: fresh, is_own });
+        }
+        Ok((Self::check(file)?, minted))
     }
 
     fn check(file: File) -> Result<Self, ConfigError> {
@@ -220,36 +258,21 @@ impl Config {
         if file.interfaces.is_empty() && !file.peers.is_empty() {
             return Err(value("interfaces", "none", "one for each switch that leads to a peer"));
         }
-        let mut members: Vec<_> = file
-            .peers
-            .into_iter()
-            .map(|peer| Member { name: peer.name, id: NodeId(0), http: peer.http, addresses: peer.addresses })
-            .collect();
-        for peer in &members {
+        for peer in &file.peers {
             check_peer(peer, &file.interfaces, file.joined)?;
         }
+        let id = read_id("id", file.id.as_deref())?;
         let http = format!("http://{}", file.listen);
-        members.push(Member { name: file.node.clone(), id: NodeId(0), http, addresses: BTreeMap::new() });
-        members.sort_by(|left, right| left.name.cmp(&right.name));
-        for (index, member) in members.iter_mut().enumerate() {
-            member.id = NodeId(u32::try_from(index).unwrap_or(u32::MAX));
+        let mut members = vec![Member { name: file.node.clone(), id, http, addresses: BTreeMap::new() }];
+        for peer in file.peers {
+            let id = read_id(&format!("peers.{}.id", peer.name), peer.id.as_deref())?;
+            members.push(Member { name: peer.name, id, http: peer.http, addresses: peer.addresses });
         }
-        if let Some(member) = members.iter().find(|member| !is_name(&member.name)) {
-            let key = if member.name == file.node { "node" } else { "peers.name" };
-            return Err(value(
-                key,
-                format!("`{}`", member.name),
-                "a name of letters, digits and signs in ASCII, without spaces",
-            ));
-        }
-        if let Some(twice) = members.windows(2).find(|pair| pair[0].name == pair[1].name) {
-            return Err(value("peers.name", format!("`{}` twice", twice[0].name), "a name for each node"));
-        }
+        let cluster = check_members(&mut members, &file.node, file.catalog)?;
         if members.len() < code.columns() {
             let expected = format!("at least {}, one for each column of {}", code.columns(), code.name());
             return Err(value("peers", format!("{} nodes with this one", members.len()), expected));
         }
-        let id = members.iter().find(|member| member.name == file.node).map_or(NodeId(0), |member| member.id);
         let interfaces: Vec<_> = file
             .interfaces
             .into_iter()
@@ -271,6 +294,7 @@ impl Config {
         Ok(Self {
             id,
             members,
+            cluster: Arc::new(cluster),
             data,
             code: Arc::new(code),
             listen: file.listen,
@@ -301,24 +325,83 @@ impl Config {
         paths
     }
 
+    /// A member; `None` when there is no such one.
+    pub fn member(&self, id: NodeId) -> Option<&Member> {
+        self.members.binary_search_by_key(&id, |member| member.id).ok().map(|index| &self.members[index])
+    }
+
     /// This node among the members.
+    ///
+    /// # Panics
+    /// When `id` was changed to that of none.
     pub fn me(&self) -> &Member {
-        &self.members[self.id.0 as usize]
+        self.member(self.id).expect("this node is a member")
     }
 
-    /// The code and the nodes: on these depends which node holds which column.
-    pub fn layout(&self) -> String {
-        let names: Vec<_> = self.members.iter().map(|member| member.name.as_str()).collect();
-        format!("{} on {}", self.code.name(), names.join(", "))
-    }
-
-    /// The quorums of the configured code.
-    pub fn quorum(&self) -> Quorum {
-        Quorum::new(self.code.columns(), self.code.data_columns())
+    /// All nodes in the order of their names, for people.
+    pub fn by_name(&self) -> Vec<&Member> {
+        let mut members: Vec<_> = self.members.iter().collect();
+        members.sort_by_key(|member| &member.name);
+        members
     }
 }
 
-/// A name stands in a header of requests to peers, between spaces.
+/// An id for a member that had none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Minted {
+    /// The member's name.
+    pub name: String,
+    /// Its id.
+    pub id: NodeId,
+    /// It is the node whose configuration it is.
+    pub is_own: bool,
+}
+
+impl File {
+    /// The members without an id, in words.
+    fn without_id(&self) -> Vec<String> {
+        let own = self.id.is_none().then(|| format!("node `{}`", self.node));
+        let peers = self.peers.iter().filter(|peer| peer.id.is_none()).map(|peer| format!("peer `{}`", peer.name));
+        own.into_iter().chain(peers).collect()
+    }
+}
+
+fn read_id(key: &str, text: Option<&str>) -> Result<NodeId, ConfigError> {
+    let expected = "eight hexadecimal digits in lower case, such as 3f9a0c21";
+    let text = text.ok_or_else(|| value(key, "none", expected))?;
+    text.parse().map_err(|_| value(key, format!("`{text}`"), expected))
+}
+
+/// Sorts the members by id; names and ids are each member's own.
+fn check_members(members: &mut [Member], node: &str, catalog: Option<usize>) -> Result<Members, ConfigError> {
+    members.sort_by(|left, right| left.name.cmp(&right.name));
+    if let Some(member) = members.iter().find(|member| !is_name(&member.name)) {
+        let key = if member.name == node { "node" } else { "peers.name" };
+        let expected = "a name of letters, digits and signs in ASCII, without spaces";
+        return Err(value(key, format!("`{}`", member.name), expected));
+    }
+    if let Some(twice) = members.windows(2).find(|pair| pair[0].name == pair[1].name) {
+        return Err(value("peers.name", format!("`{}` twice", twice[0].name), "a name for each node"));
+    }
+    members.sort_by_key(|member| member.id);
+    let ids = members.iter().map(|member| member.id).collect();
+    Members::new(0, ids, catalog).map_err(|error| match error {
+        MembersError::Twice(id) => {
+            let of: Vec<_> = members.iter().filter(|member| member.id == id).map(|member| member.name.as_str()).collect();
+            value("id", format!("`{id}` twice, of {}", of.join(" and ")), "an id for each node")
+        }
+        MembersError::Count { found } => {
+            value("peers", format!("{found} nodes with this one"), format!("at most {MEMBERS_MAX}"))
+        }
+        MembersError::Catalog { found, expected } => value(
+            "catalog",
+            found.to_string(),
+            format!("a number from 1 to {expected}, the number of nodes"),
+        ),
+    })
+}
+
+/// A name stands in the names of links and in metrics.
 fn is_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic())
 }
@@ -342,7 +425,7 @@ fn check_demo(demo: FileDemo) -> Result<DemoMember, ConfigError> {
     Ok(DemoMember { supervisor, false_downs_per_second: false_downs, seed })
 }
 
-fn check_peer(peer: &Member, interfaces: &[FileInterface], joined: bool) -> Result<(), ConfigError> {
+fn check_peer(peer: &FilePeer, interfaces: &[FileInterface], joined: bool) -> Result<(), ConfigError> {
     let key = format!("peers.{}.addresses", peer.name);
     for switch in peer.addresses.keys() {
         if !joined && !interfaces.iter().any(|interface| interface.switch == *switch) {
@@ -390,7 +473,7 @@ fn overrides(variables: impl Iterator<Item = (String, String)>) -> impl Iterator
     variables.filter_map(|(variable, text)| {
         let key = variable.strip_prefix("RAIN_")?.to_lowercase();
         let replaced = match key.as_str() {
-            "node" | "code" | "listen" | "key_file" | "token_file" => toml::Value::String(text),
+            "node" | "id" | "code" | "listen" | "key_file" | "token_file" => toml::Value::String(text),
             "data" => toml::Value::Array(vec![toml::Value::String(text)]),
             _ => return None,
         };
@@ -404,28 +487,54 @@ mod tests {
 
     const GOOD: &str = r#"
         node = "B"
+        id = "0000000b"
         data = ["/x"]
         listen = "127.0.0.1:8080"
         interfaces = [{ switch = "s1", address = "127.0.0.1:9001" }]
         peers = [
-            { name = "A", http = "http://a", addresses = { s1 = "127.0.0.2:9001" } },
-            { name = "C", http = "http://c", addresses = { s1 = "127.0.0.3:9001" } },
-            { name = "D", http = "http://d", addresses = { s1 = "127.0.0.4:9001" } },
+            { name = "A", id = "0000000a", http = "http://a", addresses = { s1 = "127.0.0.2:9001" } },
+            { name = "C", id = "00000001", http = "http://c", addresses = { s1 = "127.0.0.3:9001" } },
+            { name = "D", id = "0000000d", http = "http://d", addresses = { s1 = "127.0.0.4:9001" } },
         ]
     "#;
 
     fn check(text: &str) -> Result<Config, String> {
-        let file: File = toml::from_str(text).map_err(|error| error.to_string())?;
-        Config::check(file).map_err(|error| error.to_string())
+        Config::parse(Path::new("x.toml"), text, core::iter::empty()).map_err(|error| error.to_string())
     }
 
     #[test]
-    fn nodes_are_numbered_by_name() {
+    fn nodes_are_known_by_their_ids_and_called_by_their_names() {
         let config = check(GOOD).unwrap();
-        assert_eq!(config.id, NodeId(1));
-        assert_eq!(config.me().name, "B");
-        assert_eq!(config.members.iter().map(|member| member.name.as_str()).collect::<String>(), "ABCD");
-        assert_eq!((config.quorum().write(), config.quorum().read()), (3, 2));
+        assert_eq!((config.id, config.me().name.as_str()), (NodeId(11), "B"));
+        let names = |members: Vec<&Member>| members.iter().map(|member| member.name.as_str()).collect::<String>();
+        assert_eq!((names(config.members.iter().collect()), names(config.by_name())), ("CABD".into(), "ABCD".into()));
+        assert_eq!(config.member(NodeId(10)).map(|member| member.name.as_str()), Some("A"));
+        assert_eq!(config.member(NodeId(2)), None);
+        let quorum = config.cluster.quorum();
+        assert_eq!((quorum.catalog(), quorum.write(), quorum.read()), (4, 3, 2));
+        let smaller = check(&GOOD.replace("id = \"0000000b\"", "id = \"0000000b\"\ncatalog = 3")).unwrap();
+        assert_eq!(smaller.cluster.quorum().catalog(), 3);
+    }
+
+    #[test]
+    fn ids_are_minted_for_those_that_have_none() {
+        let without = GOOD.replace("        id = \"0000000b\"\n", "").replace("id = \"0000000d\", ", "");
+        let error = check(&without).unwrap_err();
+        assert_eq!(
+            error,
+            "no `id` of node `B`, peer `D`; `rain config check x.toml` makes one for each, and says where to write it"
+        );
+        let mut next = 0;
+        let mint = || {
+            next += 1;
+            NodeId(next + 0x100)
+        };
+        let (config, minted) = Config::complete(Path::new("x.toml"), &without, mint).unwrap();
+        let minted: Vec<_> = minted.iter().map(|minted| (minted.name.as_str(), minted.id.0, minted.is_own)).collect();
+        assert_eq!(minted, [("B", 0x101, true), ("D", 0x102, false)]);
+        assert_eq!((config.id, config.members.len()), (NodeId(0x101), 4));
+        let (_, minted) = Config::complete(Path::new("x.toml"), GOOD, || panic!("all have ids")).unwrap();
+        assert_eq!(minted, []);
     }
 
     #[test]
@@ -434,6 +543,11 @@ mod tests {
             ("data = [\"/x\"]", "data = []", "`data`: found 0 folders, expected one folder"),
             ("node = \"B\"", "node = \"B\"\ncode = \"b-code:99\"", "`code`: found `b-code:99`"),
             ("node = \"B\"", "node = \"A\"", "`peers.name`: found `A` twice"),
+            ("0000000b", "0000000B", "`id`: found `0000000B`, expected eight hexadecimal digits"),
+            ("0000000d", "d", "`peers.D.id`: found `d`, expected eight hexadecimal digits"),
+            ("0000000d", "0000000a", "`id`: found `0000000a` twice, of A and D, expected an id for each node"),
+            ("node = \"B\"", "node = \"B\"\ncatalog = 5", "`catalog`: found 5, expected a number from 1 to 4"),
+            ("node = \"B\"", "node = \"B\"\ncatalog = 0", "`catalog`: found 0, expected a number from 1 to 4"),
             // Peers refused every request of a node with such a name.
             ("node = \"B\"", "node = \"B 2\"", "`node`: found `B 2`, expected a name"),
             ("node = \"B\"", "node = \"\"", "`node`: found ``, expected a name"),
@@ -465,7 +579,7 @@ mod tests {
             .replace("{ s1 = \"127.0.0.2:9001\" }", "{ s1 = \"127.0.0.2:9001\", s2 = \"127.0.1.2:9001\" }");
         let paths = |text: &str| {
             let config = check(text).unwrap();
-            config.paths_to(&config.members[0]).into_iter().map(|path| (path.switch, path.local, path.remote)).collect()
+            config.paths_to(config.by_name()[0]).into_iter().map(|path| (path.switch, path.local, path.remote)).collect()
         };
         let path = |switch: Option<&str>, local: &str, remote: &str| {
             (switch.map(str::to_owned), local.parse::<SocketAddr>().unwrap(), remote.parse::<SocketAddr>().unwrap())

@@ -18,8 +18,9 @@ const STRAGGLERS: Duration = Duration::from_millis(200);
 pub enum Recalled {
     /// R nodes, this one among them, know of nothing that this store has forgotten: its word may count.
     Sure,
-    /// A peer remembers more changes than the store has, or another life after this one: the disk is an old copy. It must
-    /// begin a new life, blank.
+    /// A peer remembers more changes than the store had made when it started, or another life after this one. Unless it
+    /// has made as many since, the disk is an old copy and must begin a new life, blank; else see
+    /// [`dismiss`](Recall::dismiss).
     Old {
         /// Who says so.
         by: NodeId,
@@ -37,6 +38,8 @@ pub struct Recall {
     started: Time,
     enough: Option<Time>,
     agreed: BTreeSet<NodeId>,
+    /// Who says that the disk is an old copy.
+    accuser: Option<NodeId>,
     round: Round,
     retry: Time,
     sure: bool,
@@ -55,6 +58,7 @@ impl Recall {
             started: now,
             enough: None,
             agreed: BTreeSet::new(),
+            accuser: None,
             round,
             retry: now + RETRY,
             sure: false,
@@ -64,18 +68,25 @@ impl Recall {
         recall
     }
 
-    /// What was found out: [`Recalled::Sure`] once, or [`Recalled::Old`] once, which ends it, also after being sure.
+    /// What was found out: [`Recalled::Sure`] once; or [`Recalled::Old`], also after being sure, which ends it unless it is
+    /// dismissed.
     pub fn poll_event(&mut self) -> Option<Recalled> {
         self.event.take()
     }
 
+    /// The store has made as many changes as the accuser remembers: this start told it of them.
+    pub fn dismiss(&mut self, now: Time) {
+        self.agreed.extend(self.accuser.take());
+        self.advance(now);
+    }
+
     /// Whether nothing more can come.
     pub fn is_over(&self) -> bool {
-        self.round.is_over() && self.sure && self.event.is_none()
+        self.round.is_over() && self.sure && self.event.is_none() && self.accuser.is_none()
     }
 
     fn advance(&mut self, now: Time) {
-        if self.sure || self.agreed.len() < self.needed {
+        if self.sure || self.accuser.is_some() || self.agreed.len() < self.needed {
             return;
         }
         let enough = *self.enough.get_or_insert(now);
@@ -104,16 +115,15 @@ impl Machine for Recall {
             | Reply::Outcome(_)
             | Reply::Committed { .. } => return,
         };
-        if !self.round.answered(from.node) {
+        // One accuser at a time: whoever else says so is asked again.
+        if old.is_some() && self.accuser.is_some() || !self.round.answered(from.node) {
             return;
         }
         match old {
             None => drop(self.agreed.insert(from.node)),
             Some(memory) => {
-                self.round.close();
-                self.sure = true;
+                self.accuser = Some(from.node);
                 self.event = Some(Recalled::Old { by: from.node, memory });
-                return;
             }
         }
         self.advance(now);
@@ -137,7 +147,7 @@ impl Machine for Recall {
 
     fn poll_timeout(&self) -> Option<Time> {
         match self.enough {
-            Some(enough) if !self.sure => Some(self.retry.min(enough.max(self.started) + STRAGGLERS)),
+            Some(enough) if !self.sure && self.accuser.is_none() => Some(self.retry.min(enough.max(self.started) + STRAGGLERS)),
             _ => (!self.round.is_over()).then_some(self.retry),
         }
     }

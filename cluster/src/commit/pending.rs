@@ -36,11 +36,18 @@ enum Phase {
 /// Asks the coordinator of a pending version what became of it; where the coordinator cannot tell, any mark on another
 /// node means that it is committed. Where the coordinator's life is over, every catalog node is made to take no more marks
 /// on its word: when all of them have answered without a mark there will never be one.
+///
+/// A blank node may have had a mark in an earlier life. But an acknowledged version, and one that a reader was told as
+/// fresh, had W marks: as long as fewer than W nodes are blank, one of them would be seen. A node that inherited the very
+/// version that is asked about is blank for its title, and must not wait for itself.
 #[derive(Debug)]
 pub struct PendingCheck {
     title: String,
     version: Version,
     catalog: Vec<NodeId>,
+    /// So many catalog nodes may be blank.
+    blank_max: usize,
+    blank: usize,
     round: Round,
     phase: Phase,
     until: Time,
@@ -53,8 +60,17 @@ impl PendingCheck {
         let title = title.to_owned();
         let mut round = Round::default();
         round.ask([version.node], &Request::Outcome { title: title.clone(), version });
-        let catalog = members.catalog_of(&title);
-        Self { title, version, catalog, round, phase: Phase::Coordinator, until: now + ANSWER, verdict: None }
+        Self {
+            catalog: members.catalog_of(&title),
+            blank_max: members.quorum().write() - 1,
+            blank: 0,
+            title,
+            version,
+            round,
+            phase: Phase::Coordinator,
+            until: now + ANSWER,
+            verdict: None,
+        }
     }
 
     /// The verdict, once.
@@ -91,12 +107,10 @@ impl PendingCheck {
         if state.entries.iter().filter(same).any(|entry| entry.marked) {
             return self.finish(Verdict::Mark);
         }
-        if state.blank && self.phase == Phase::Retiring {
-            // It may have had a mark in an earlier life.
-            return self.finish(Verdict::Later);
-        }
+        self.blank += usize::from(state.blank && self.phase == Phase::Retiring);
         if self.round.is_over() {
-            self.finish(if self.phase == Phase::Retiring { Verdict::Drop } else { Verdict::Later });
+            let sure = self.phase == Phase::Retiring && self.blank <= self.blank_max;
+            self.finish(if sure { Verdict::Drop } else { Verdict::Later });
         }
     }
 }

@@ -8,21 +8,22 @@ mod node;
 
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use rain_cluster::catalog::{Resolution, Resolve};
-use rain_cluster::commit::{Begin, Condition, PendingCheck, PurgeCheck, Put, PutEvent, PutRequest, Verdict};
+use rain_cluster::commit::{Begin, Condition, PendingCheck, PurgeCheck, Put, PutEvent, PutRequest, Shape, Verdict};
 use rain_cluster::message::Outcome;
 use rain_cluster::{
-    ColumnStatus, Content, Entry, Machine, Manifest, NodeId, Placement, Quorum, Reply, Request, Time, TitleState,
-    Version,
+    ColumnStatus, Columns, Content, Entry, EtagKind, Life, Machine, Manifest, Members, NodeId, Placement, Record,
+    Refusal, Reply, Request, Sender, Time, TitleState, Version,
 };
 
 use node::Node;
 
 const TITLE: &str = "film";
-const LIFE: u32 = 1;
+const LIFE: Life = Life(1);
 const OPERATIONS_MAX: usize = 8;
 const STEPS_MAX: usize = 200;
 
@@ -30,6 +31,7 @@ const STEPS_MAX: usize = 200;
 struct Case {
     columns: u8,
     data_columns: u8,
+    catalog: u8,
     steps: Vec<Step>,
 }
 
@@ -93,7 +95,7 @@ enum Step {
 enum Stray {
     State { blank: bool, marked: bool, counter: u64, floor: u64 },
     Prepared,
-    Refused { no_space: bool, condition_failed: bool },
+    Refused(u8),
     Marked,
     Absent,
     Dropped,
@@ -102,8 +104,8 @@ enum Stray {
 
 fuzz_target!(|case: Case| {
     let columns = usize::from(case.columns % 7) + 1;
-    let quorum = Quorum::new(columns, usize::from(case.data_columns) % columns + 1);
-    let mut world = World::new(quorum);
+    let shape = Shape { columns, data_columns: usize::from(case.data_columns) % columns + 1 };
+    let mut world = World::new(shape, usize::from(case.catalog) % (columns + 1) + 1);
     for step in case.steps.iter().take(STEPS_MAX) {
         world.take(*step);
     }
@@ -129,7 +131,8 @@ struct Write {
     condition: Condition,
     stage: Stage,
     begin: Option<Begin>,
-    decision: Option<(Manifest, Vec<NodeId>)>,
+    uploaded: Vec<NodeId>,
+    decision: Option<(Record, Vec<NodeId>)>,
 }
 
 enum Kind {
@@ -152,31 +155,36 @@ impl Kind {
 
 struct Operation {
     kind: Kind,
-    /// The newest version that was acknowledged before it began.
+    /// The newest version that was acknowledged, or read as fresh, before it began.
     acknowledged: Option<Version>,
 }
 
 struct World {
-    placement: Placement,
+    shape: Shape,
+    members: Arc<Members>,
     nodes: Vec<Node>,
     operations: Vec<Operation>,
     requests: Vec<(usize, NodeId, Request)>,
-    replies: Vec<(usize, NodeId, Reply)>,
+    replies: Vec<(usize, Sender, Reply)>,
     now: Time,
     acknowledged: Option<Version>,
     /// Committed versions: whether each is a tombstone, and who had prepared it.
     committed: BTreeMap<Version, (bool, Vec<NodeId>)>,
-    /// What each committed conditional write replaced.
-    replaced: BTreeSet<Option<Version>>,
+    /// How many tombstones were sent away.
+    purges: usize,
+    /// What each committed conditional write replaced, and after how many purges: then there may be nothing once more.
+    replaced: BTreeSet<(Option<Version>, usize)>,
     has_lied: bool,
 }
 
 impl World {
-    fn new(quorum: Quorum) -> Self {
+    fn new(shape: Shape, catalog: usize) -> Self {
         // One node more than there are columns: a coordinator without a column.
-        let ids: Vec<NodeId> = (0..).map(NodeId).take(quorum.columns() + 1).collect();
+        let ids: Vec<NodeId> = (0..).map(NodeId).take(shape.columns + 1).collect();
+        let members = Members::new(0, ids.clone(), Some(catalog)).expect("ids, and as many catalog nodes at most");
         Self {
-            placement: Placement::of(TITLE, &ids, quorum),
+            shape,
+            members: Arc::new(members),
             nodes: ids.iter().map(|_| Node::default()).collect(),
             operations: Vec::new(),
             requests: Vec::new(),
@@ -184,6 +192,7 @@ impl World {
             now: Time::from_micros(1_000_000),
             acknowledged: None,
             committed: BTreeMap::new(),
+            purges: 0,
             replaced: BTreeSet::new(),
             has_lied: false,
         }
@@ -207,11 +216,11 @@ impl World {
         match step {
             Step::Put { coordinator, is_conditional } if may_start => self.write(coordinator, false, is_conditional),
             Step::Delete { coordinator, is_conditional } if may_start => self.write(coordinator, true, is_conditional),
-            Step::Read if may_start => self.start(Kind::Read(Resolve::new(self.now, TITLE, &self.placement))),
+            Step::Read if may_start => self.start(Kind::Read(Resolve::new(self.now, TITLE, &self.members))),
             Step::Check { node } if may_start => {
                 let node = self.id(node);
                 if let Some(version) = self.node(node).pending.keys().next().copied() {
-                    let check = PendingCheck::new(self.now, TITLE, version, &self.placement);
+                    let check = PendingCheck::new(self.now, TITLE, version, &self.members);
                     self.start(Kind::Check(check, version));
                 }
             }
@@ -258,44 +267,29 @@ impl World {
     fn write(&mut self, coordinator: u8, is_delete: bool, is_conditional: bool) {
         let coordinator = self.id(coordinator);
         let random = u32::try_from(self.operations.len()).expect("few");
-        let placement = self.placement.clone();
-        let request = PutRequest { title: TITLE.to_owned(), placement, coordinator, life: LIFE, random };
+        let (title, members) = (TITLE.to_owned(), Arc::clone(&self.members));
+        let shape = (!is_delete).then_some(self.shape);
+        let request = PutRequest { title, members, coordinator, life: LIFE, random, shape };
         let condition = if is_conditional { Condition::Unchanged } else { Condition::None };
         let put = Put::new(self.now, request);
-        let (stage, begin, decision) = (Stage::Asking, None, None);
-        self.start(Kind::Write(Box::new(Write { put, coordinator, is_delete, condition, stage, begin, decision })));
+        let (stage, begin, uploaded, decision) = (Stage::Asking, None, Vec::new(), None);
+        let write = Write { put, coordinator, is_delete, condition, stage, begin, uploaded, decision };
+        self.start(Kind::Write(Box::new(write)));
     }
 
-    /// A tombstone is purged only when it is older than anything under way can be.
+    /// A tombstone may be sent away at any time: titles are closed first.
     fn purge(&mut self) {
-        let tombstones =
-            self.nodes.iter().filter_map(|node| node.marked.as_ref()).filter(|held| held.content.is_none());
-        let Some(version) = tombstones.map(|held| held.version).next() else { return };
-        let is_over = |operation: &mut Operation| {
-            if let Kind::Write(write) = &operation.kind {
-                write.stage == Stage::Over
-            } else {
-                operation.kind.machine().poll_timeout().is_none()
-            }
-        };
-        let mut is_younger = Vec::new();
-        for operation in &mut self.operations {
-            let younger = operation.acknowledged >= Some(version);
-            if !younger && !is_over(operation) {
-                return;
-            }
-            is_younger.push(younger);
-        }
-        self.requests.retain(|(operation, _, _)| is_younger[*operation]);
-        self.replaced.remove(&None);
-        let check = PurgeCheck::new(self.now, TITLE, version, &self.placement);
+        let mut tombstones =
+            self.nodes.iter().filter_map(|node| node.marked.as_ref()).filter(|held| held.manifest.is_tombstone());
+        let Some(version) = tombstones.next().map(Record::version) else { return };
+        let check = PurgeCheck::new(self.now, TITLE, version, &self.members);
         self.start(Kind::Purge(check));
     }
 
     fn deliver(&mut self, choice: u8, again: bool) {
         if let Some((operation, to, request)) = pick(&mut self.requests, choice, again) {
             let reply = self.node(to).handle(to, request);
-            self.replies.push((operation, to, reply));
+            self.replies.push((operation, sender(to), reply));
         }
     }
 
@@ -325,39 +319,39 @@ impl World {
         let now = self.now;
         let Some(write) = self.in_stage(operation, Stage::Uploading) else { return };
         let Some(begin) = &write.begin else { return };
-        let content = Content {
-            bytes: 1,
-            etag: [0; 16],
-            code: String::new(),
-            cell_bytes: 4096,
-            block_bytes: 512,
-            modified_ms: 0,
-            media_type: String::new(),
+        let content = if write.is_delete { Content::None } else { content(self.shape) };
+        let manifest = Manifest {
+            title: TITLE.to_owned(),
+            version: begin.version,
+            epoch: 0,
+            conditional: write.condition != Condition::None,
+            content,
+            attributes: BTreeMap::new(),
         };
-        let content = (!write.is_delete).then_some(content);
-        let manifest = Manifest { title: TITLE.to_owned(), version: begin.version, content };
+        let placement: Placement = begin.placement.clone();
+        let record = Record { manifest: Arc::new(manifest), placement: Arc::new(placement) };
         // Each bit leaves out one node, which did not take the whole upload.
-        let kept = begin.participants.iter().enumerate().filter(|(place, _)| left_out >> (place % 8) & 1 == 0);
-        let participants = kept.map(|(_, node)| *node).collect();
+        let kept = begin.uploads.iter().enumerate().filter(|(place, _)| left_out >> (place % 8) & 1 == 0);
+        write.uploaded = kept.map(|(_, (node, _))| *node).collect();
         write.stage = Stage::Preparing;
-        write.put.prepare(now, manifest, participants, write.condition);
+        write.put.prepare(now, record, &write.uploaded, write.condition);
         self.settle(operation);
     }
 
     fn decide(&mut self, operation: usize) {
         let now = self.now;
         let Some(write) = self.in_stage(operation, Stage::Deciding) else { return };
-        let Some((manifest, prepared)) = write.decision.clone() else { return };
+        let Some((record, prepared)) = write.decision.clone() else { return };
         write.stage = Stage::Decided;
         write.put.decided(now);
-        let replaced = write.begin.as_ref().and_then(|begin| begin.current.as_ref()).map(|held| held.version);
+        let replaced = write.begin.as_ref().and_then(|begin| begin.current.as_ref()).map(Record::version);
         let (coordinator, is_delete) = (write.coordinator, write.is_delete);
-        let is_first = write.condition == Condition::None || self.replaced.insert(replaced);
+        let is_first = write.condition == Condition::None || self.replaced.insert((replaced, self.purges));
         assert!(is_first || self.has_lied, "two conditional writes replaced {replaced:?}");
-        self.committed.insert(manifest.version, (is_delete, prepared));
+        self.committed.insert(record.version(), (is_delete, prepared));
         let node = self.node(coordinator);
-        node.active.remove(&manifest.version);
-        node.decided.insert(manifest.version);
+        node.active.remove(&record.version());
+        node.decided.insert(record.version());
         self.settle(operation);
     }
 
@@ -374,12 +368,23 @@ impl World {
         let reply = match stray {
             Stray::State { blank, marked, counter, floor } => {
                 let version = Version { counter, node: from, life: LIFE, random: 0 };
-                let manifest = Manifest { title: TITLE.to_owned(), version, content: None };
-                let entries = vec![Entry { manifest, marked, column: ColumnStatus::Missing }];
-                Reply::State(TitleState { blank, entries, uploads: Vec::new(), floor })
+                let manifest = Manifest {
+                    title: TITLE.to_owned(),
+                    version,
+                    epoch: 0,
+                    conditional: false,
+                    content: Content::None,
+                    attributes: BTreeMap::new(),
+                };
+                let record = Record { manifest: Arc::new(manifest), placement: Arc::default() };
+                let entries = vec![Entry { record, marked, column: ColumnStatus::Missing }];
+                Reply::State(TitleState { blank, entries, floor, ..TitleState::default() })
             }
             Stray::Prepared => Reply::Prepared,
-            Stray::Refused { no_space, condition_failed } => Reply::Refused { no_space, condition_failed },
+            Stray::Refused(choice) => Reply::Refused(
+                [Refusal::NoSpace, Refusal::Condition, Refusal::Superseded, Refusal::Column, Refusal::Blank]
+                    [usize::from(choice % 5)],
+            ),
             Stray::Marked => Reply::Marked,
             Stray::Absent => Reply::Absent,
             Stray::Dropped => Reply::Dropped,
@@ -388,7 +393,7 @@ impl World {
             ),
         };
         self.has_lied = true;
-        self.operations[operation].kind.machine().handle_message(self.now, from, reply);
+        self.operations[operation].kind.machine().handle_message(self.now, sender(from), reply);
         self.settle(operation);
     }
 
@@ -399,14 +404,17 @@ impl World {
         let machine = self.operations[index].kind.machine();
         let sent: Vec<_> = core::iter::from_fn(|| machine.poll_transmit()).take(limit + 1).collect();
         assert!(sent.len() <= limit, "{} messages at once", sent.len());
+        let mut purges = false;
         for (to, request) in sent {
             if let Kind::Purge(check) = &self.operations[index].kind
                 && matches!(request, Request::Purge { .. })
             {
                 assert_eq!(check.may_go(), Some(true));
+                purges = true;
             }
             self.requests.push((index, to, request));
         }
+        self.purges += usize::from(purges);
     }
 
     fn take_events(&mut self, index: usize) {
@@ -433,38 +441,43 @@ impl World {
 
     fn take_write_event(&mut self, index: usize, event: PutEvent) {
         let (has_lied, before) = (self.has_lied, self.operations[index].acknowledged);
-        let enough = self.placement.quorum().write();
+        let (quorum, shape) = (self.members.quorum(), self.shape);
+        let catalog = self.members.catalog_of(TITLE);
+        let of_catalog = |nodes: &[NodeId]| nodes.iter().filter(|node| catalog.contains(node)).count();
         let Kind::Write(write) = &mut self.operations[index].kind else { return };
         let coordinator = &mut self.nodes[write.coordinator.0 as usize];
-        let stage = write.stage;
+        let (stage, needed) = (write.stage, if write.is_delete { 0 } else { shape.needed() });
         match event {
             PutEvent::Begin(begin) => {
                 assert_eq!(stage, Stage::Asking, "{begin:?}");
-                assert!(begin.participants.len() >= enough, "{begin:?}");
+                assert!(begin.uploads.len() >= needed, "{begin:?}");
                 assert!(has_lied || Some(begin.version) > before, "{begin:?} is below {before:?}");
                 coordinator.active.insert(begin.version);
                 (write.stage, write.begin) = (Stage::Uploading, Some(begin));
             }
-            PutEvent::Decide(manifest, prepared) => {
-                assert_eq!(stage, Stage::Preparing, "{manifest:?}");
-                let began = write.begin.as_ref().expect("prepared after Begin");
-                assert_eq!(manifest.version, began.version);
-                assert!(prepared.len() >= enough && prepared.iter().all(|node| began.participants.contains(node)));
-                (write.stage, write.decision) = (Stage::Deciding, Some((manifest.clone(), prepared.clone())));
+            PutEvent::Decide(record, prepared) => {
+                assert_eq!(stage, Stage::Preparing, "{record:?}");
+                let version = record.version();
+                assert_eq!(Some(version), write.begin.as_ref().map(|begin| begin.version));
+                let columns = prepared.iter().filter(|node| write.uploaded.contains(node)).count();
+                assert!(of_catalog(&prepared) >= quorum.write() && columns >= needed, "{prepared:?}");
+                (write.stage, write.decision) = (Stage::Deciding, Some((record, prepared.clone())));
                 let has = |node: &NodeId| {
                     let node = &self.nodes[node.0 as usize];
-                    node.pending.contains_key(&manifest.version) || node.knows(manifest.version)
+                    node.pending.contains_key(&version) || node.knows(version)
                 };
-                assert!(has_lied || prepared.iter().all(has), "decided before it was prepared: {manifest:?}");
+                assert!(has_lied || prepared.iter().all(has), "decided before it was prepared: {version}");
             }
-            PutEvent::Acknowledged { columns } => {
+            PutEvent::Acknowledged { columns, tolerates } => {
                 assert_eq!(stage, Stage::Decided);
                 write.stage = Stage::Told;
-                let (manifest, prepared) = write.decision.as_ref().expect("decided");
-                assert_eq!(columns, prepared.len());
-                let version = manifest.version;
-                let marks = self.nodes.iter().filter(|node| node.knows(version)).count();
-                assert!(has_lied || marks >= enough, "{version} is acknowledged with {marks} marks of {enough}");
+                let (record, prepared) = write.decision.as_ref().expect("decided");
+                assert_eq!(columns, prepared.iter().filter(|node| write.uploaded.contains(node)).count());
+                let version = record.version();
+                let marks = catalog.iter().filter(|node| self.nodes[node.0 as usize].knows(version)).count();
+                assert!(has_lied || marks >= quorum.write(), "{version} is acknowledged with {marks} marks: {quorum:?}");
+                assert!(tolerates <= quorum.catalog() - quorum.read() && (has_lied || tolerates < marks), "{tolerates}");
+                assert!(write.is_delete || tolerates <= columns - shape.data_columns, "{tolerates} of {columns}");
                 self.acknowledged = self.acknowledged.max(Some(version));
             }
             PutEvent::Unconfirmed => {
@@ -474,8 +487,8 @@ impl World {
             PutEvent::Settled => {
                 assert_eq!(stage, Stage::Told, "settled, and the client was told nothing");
                 write.stage = Stage::Over;
-                if let Some((manifest, _)) = &write.decision {
-                    coordinator.decided.remove(&manifest.version);
+                if let Some((record, _)) = &write.decision {
+                    coordinator.decided.remove(&record.version());
                 }
             }
             PutEvent::Aborted(abort) => {
@@ -488,20 +501,27 @@ impl World {
         }
     }
 
-    fn check_resolution(&self, resolution: &Resolution, acknowledged: Option<Version>) {
+    fn check_resolution(&mut self, resolution: &Resolution, acknowledged: Option<Version>) {
         if self.has_lied {
             return;
         }
         match resolution {
             Resolution::Found(found) => {
-                let version = found.manifest.version;
+                let version = found.record.version();
                 assert!(self.committed.contains_key(&version), "{version} was never committed");
                 assert!(!found.confirmed || Some(version) >= acknowledged, "{version} is older than {acknowledged:?}");
+                if found.is_fresh() {
+                    // Whoever begins to read from now on gets this one, or a newer one.
+                    self.acknowledged = self.acknowledged.max(Some(version));
+                }
             }
-            Resolution::Absent(_) => {
+            Resolution::Absent { tombstone, settled } => {
                 let is_deleted =
                     |acknowledged| self.committed.range(acknowledged..).any(|(_, (is_delete, _))| *is_delete);
                 assert!(acknowledged.is_none_or(is_deleted), "{acknowledged:?} is not found");
+                if *settled {
+                    self.acknowledged = self.acknowledged.max(*tombstone);
+                }
             }
             Resolution::TooFew { found, expected } => assert!(found < expected, "{found} of {expected}"),
         }
@@ -532,7 +552,7 @@ impl World {
         for operation in &mut self.operations {
             assert!(operation.kind.machine().poll_timeout().is_none(), "a machine that never ends");
         }
-        self.start(Kind::Read(Resolve::new(self.now, TITLE, &self.placement)));
+        self.start(Kind::Read(Resolve::new(self.now, TITLE, &self.members)));
         self.run();
     }
 
@@ -555,4 +575,26 @@ impl World {
 fn pick<T: Clone>(list: &mut Vec<T>, choice: u8, again: bool) -> Option<T> {
     let index = usize::from(choice).checked_rem(list.len())?;
     if again { list.get(index).cloned() } else { Some(list.swap_remove(index)) }
+}
+
+fn sender(node: NodeId) -> Sender {
+    Sender { node, life: LIFE, serial: 0, epoch: 0 }
+}
+
+fn content(shape: Shape) -> Content {
+    let number = |columns: usize| u16::try_from(columns).expect("few");
+    Content::Columns(Columns {
+        bytes: 1,
+        etag_kind: EtagKind::Content,
+        etag: [0; 16],
+        code: "a code".to_owned(),
+        columns: number(shape.columns),
+        data_columns: number(shape.data_columns),
+        layout: 0,
+        cell_bytes: 4096,
+        block_bytes: 512,
+        group_bytes: 1024,
+        modified_ms: 0,
+        roots: vec![[0; 32]; shape.columns],
+    })
 }

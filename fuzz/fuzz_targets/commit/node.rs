@@ -3,21 +3,23 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use rain_cluster::message::{Base, Outcome};
-use rain_cluster::{ColumnStatus, Entry, Manifest, NodeId, Reply, Request, TitleState, Version};
+use rain_cluster::{ColumnStatus, Entry, NodeId, Record, Refusal, Reply, Request, Ticket, TitleState, Version};
 
 /// One node's part of the title.
 #[derive(Default)]
 pub(crate) struct Node {
-    pub(crate) pending: BTreeMap<Version, Manifest>,
-    pub(crate) marked: Option<Manifest>,
+    pub(crate) pending: BTreeMap<Version, Record>,
+    pub(crate) marked: Option<Record>,
     pub(crate) floor: u64,
     pub(crate) active: BTreeSet<Version>,
     pub(crate) decided: BTreeSet<Version>,
+    /// How often the title was closed.
+    closed: u64,
 }
 
 impl Node {
     pub(crate) fn newest(&self) -> Option<Version> {
-        self.marked.as_ref().map(|manifest| manifest.version)
+        self.marked.as_ref().map(Record::version)
     }
 
     /// Whether this version is marked here, or a newer one, or was until that was purged.
@@ -25,43 +27,55 @@ impl Node {
         self.newest() >= Some(version) || self.floor >= version.counter
     }
 
+    fn state(&self) -> Reply {
+        let entry = |record: &Record, marked| {
+            let column = ColumnStatus::Ok { column: 0 };
+            Entry { record: record.clone(), marked, column }
+        };
+        let pending = self.pending.values().map(|record| entry(record, false));
+        let mut entries: Vec<Entry> = pending.chain(self.marked.iter().map(|held| entry(held, true))).collect();
+        entries.sort_by_key(|entry| entry.record.version());
+        let ticket = Ticket(self.closed);
+        Reply::State(TitleState { entries, floor: self.floor, ticket, ..TitleState::default() })
+    }
+
+    fn may_prepare(&self, record: &Record, base: Base, ticket: Ticket) -> Result<(), Refusal> {
+        let version = record.version();
+        let is_late = ticket.0 < self.closed;
+        let base = match base {
+            Base::Any => {
+                let held = self.pending.values().chain(&self.marked);
+                let mut between = held.filter(|held| held.version() > version && held.manifest.conditional);
+                return if is_late || between.next().is_some() { Err(Refusal::Superseded) } else { Ok(()) };
+            }
+            Base::Nothing => None,
+            Base::Version(base) => Some(base),
+        };
+        let mut others = self.pending.keys().filter(|other| **other != version && Some(**other) > base);
+        if self.newest() == base && others.next().is_none() && !is_late { Ok(()) } else { Err(Refusal::Condition) }
+    }
+
     pub(crate) fn handle(&mut self, me: NodeId, request: Request) -> Reply {
         match request {
-            Request::Lookup { .. } => {
-                let entry = |manifest: &Manifest, marked| {
-                    let column = ColumnStatus::Ok { column: 0 };
-                    Entry { manifest: manifest.clone(), marked, column }
-                };
-                let pending = self.pending.values().map(|manifest| entry(manifest, false));
-                let mut entries: Vec<Entry> = pending.chain(self.marked.iter().map(|held| entry(held, true))).collect();
-                entries.sort_by_key(|entry| entry.manifest.version);
-                Reply::State(TitleState { blank: false, entries, uploads: Vec::new(), floor: self.floor })
-            }
-            Request::Prepare { manifest, base } => {
-                let version = manifest.version;
-                let holds = match base {
-                    Base::Any => true,
-                    Base::Nothing => self.marked.is_none() && self.pending.keys().all(|other| *other == version),
-                    Base::Version(base) => {
-                        self.newest() == Some(base)
-                            && self.pending.keys().all(|other| *other == version || *other < base)
-                    }
-                };
+            Request::Lookup { .. } | Request::Retire { .. } => self.state(),
+            Request::Prepare { record, base, ticket, .. } => {
+                let version = record.version();
                 if !self.pending.contains_key(&version) && self.newest() != Some(version) {
-                    if !holds {
-                        return Reply::Refused { no_space: false, condition_failed: true };
+                    if let Err(refusal) = self.may_prepare(&record, base, ticket) {
+                        return Reply::Refused(refusal);
                     }
-                    self.pending.insert(version, manifest);
+                    self.pending.insert(version, record);
                 }
                 Reply::Prepared
             }
-            Request::Mark { manifest, spread } => {
-                let held = self.pending.remove(&manifest.version).is_some() || self.newest() >= Some(manifest.version);
-                if !held && !spread {
+            Request::Mark { record, spread } => {
+                let version = record.version();
+                let held = self.pending.remove(&version).is_some() || self.newest() >= Some(version);
+                if !held && spread.is_none_or(|ticket| ticket.0 < self.closed) {
                     return Reply::Absent;
                 }
-                if self.newest() < Some(manifest.version) {
-                    self.marked = Some(manifest);
+                if self.newest() < Some(version) {
+                    self.marked = Some(record);
                 }
                 Reply::Marked
             }
@@ -79,14 +93,18 @@ impl Node {
                     Outcome::Aborted
                 })
             }
+            Request::Close { .. } => {
+                self.closed += 1;
+                self.state()
+            }
             Request::Purge { version, .. } => {
-                if self.marked.as_ref().is_some_and(|held| held.version == version && held.content.is_none()) {
+                if self.marked.as_ref().is_some_and(|held| held.version() == version && held.manifest.is_tombstone()) {
                     self.floor = self.floor.max(version.counter);
                     self.marked = None;
                 }
                 Reply::Dropped
             }
-            Request::Committed => panic!("nobody is blank"),
+            Request::Committed | Request::Remembered => panic!("nobody is blank"),
         }
     }
 }

@@ -133,7 +133,7 @@ impl Desk {
                 Box::new(Writing::new(title, Put::new(now, request)))
             }
             Task::Read { title } => Box::new(Reading::new(Resolve::new(now, &title, &self.members))),
-            Task::Recall => Box::new(Recalling::new(Recall::new(now, &self.members, self.me))),
+            Task::Recall => Box::new(Recalling::new(Recall::new(now, &self.members, self.me), self.me.life)),
             Task::Learn => Box::new(Learning::new()),
             Task::CatchUp => Box::new(CatchingUp::new()),
             Task::House => Box::new(House::new(now)),
@@ -194,6 +194,24 @@ impl Desk {
     pub fn handle_return(&mut self, now: Time) {
         if !self.is_under_way(&Task::CatchUp) {
             self.begin(now, Task::CatchUp);
+        }
+    }
+
+    /// Takes the news that this node's store begins a new life, of another desk of the node, which learns what must be
+    /// known: what is not decided here is given up.
+    pub fn handle_rebirth(&mut self, now: Time, life: Life) {
+        (self.me.life, self.me.serial) = (life, 0);
+        let ids: Vec<_> = self.slots.keys().copied().collect();
+        for id in ids {
+            self.with(now, id, |task, with| task.handle_rebirth(with));
+        }
+    }
+
+    /// Takes how far this node's ledger is, as the store says it: before a [`Reply::Retired`] is handed over, because what
+    /// the others remember is compared with it. Of another life than the present one: nothing.
+    pub fn note_serial(&mut self, me: Sender) {
+        if me.life == self.me.life {
+            self.me.serial = self.me.serial.max(me.serial);
         }
     }
 
@@ -279,7 +297,7 @@ impl Desk {
         }
         for task in out.begun {
             let once =
-                matches!(task, Task::Check(_) | Task::Purge(_) | Task::Restore(..) | Task::CatchUp | Task::Learn);
+                matches!(task, Task::Check(_) | Task::Purge(_) | Task::Restore(..) | Task::CatchUp | Task::Learn | Task::Recall);
             if !(once && self.is_under_way(&task)) {
                 self.begin(now, task);
             }
@@ -291,11 +309,7 @@ impl Desk {
 
     /// The store begins a new life: what is not decided is given up, and everything must be learnt.
     fn be_reborn(&mut self, now: Time, life: Life) {
-        (self.me.life, self.me.serial) = (life, 0);
-        let ids: Vec<_> = self.slots.keys().copied().collect();
-        for id in ids {
-            self.with(now, id, |task, with| task.handle_rebirth(with));
-        }
+        self.handle_rebirth(now, life);
         if !self.is_under_way(&Task::Learn) {
             self.begin(now, Task::Learn);
         }

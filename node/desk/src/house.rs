@@ -31,9 +31,9 @@ struct Chore {
 #[derive(Debug)]
 pub(crate) struct House {
     chores: Vec<Chore>,
-    /// What the store was asked, and has not answered.
+    /// What the store is to be asked; the first it was asked already. One after the other: answers do not say to which
+    /// question they are, and drivers need not keep their order.
     asked: VecDeque<StoreOrder>,
-    caught_up: Option<Time>,
 }
 
 impl House {
@@ -46,12 +46,18 @@ impl House {
             chore(|| Some(StoreOrder::OldTombstones), SWEEP),
             chore(|| None, CATCH_UP),
         ];
-        Self { chores, asked: VecDeque::new(), caught_up: None }
+        Self { chores, asked: VecDeque::new() }
     }
 
     fn ask(&mut self, with: &mut Context<'_>, order: StoreOrder) {
-        self.asked.push_back(order.clone());
-        with.store(order);
+        // A store that is slower than the chores come is not asked twice.
+        if self.asked.contains(&order) {
+            return;
+        }
+        if self.asked.is_empty() {
+            with.store(order.clone());
+        }
+        self.asked.push_back(order);
     }
 }
 
@@ -59,7 +65,6 @@ impl Running for House {
     fn start(&mut self, with: &mut Context<'_>) {
         self.ask(with, StoreOrder::Decisions);
         with.out.begun.push(Task::CatchUp);
-        self.caught_up = Some(with.now);
     }
 
     fn handle(&mut self, with: &mut Context<'_>, told: Told) {
@@ -67,6 +72,9 @@ impl Running for House {
             && let Some(asked) = self.asked.pop_front()
         {
             answered(with, asked, told);
+            if let Some(next) = self.asked.front() {
+                with.store(next.clone());
+            }
         }
     }
 

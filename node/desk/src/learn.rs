@@ -148,11 +148,13 @@ pub(crate) struct CatchingUp {
     ticket: Option<Ticket>,
     waiting: BTreeSet<NodeId>,
     orders: Orders,
+    /// There is no ticket: the next one may have more luck.
+    failed: bool,
 }
 
 impl CatchingUp {
     pub(crate) fn new() -> Self {
-        Self { ticket: None, waiting: BTreeSet::new(), orders: Orders::default() }
+        Self { ticket: None, waiting: BTreeSet::new(), orders: Orders::default(), failed: false }
     }
 }
 
@@ -170,6 +172,7 @@ impl Running for CatchingUp {
                     with.out.orders.push_back(Order::Ask(*node, Request::Committed));
                 }
             }
+            Told::Stored(_) if self.ticket.is_none() => self.failed = true,
             Told::Stored(_) => self.orders.under_way = false,
             Told::Answer(from, _, Reply::Committed { blank, marked, .. }) if self.waiting.remove(&from.node) => {
                 if let (false, Some(ticket)) = (blank, self.ticket) {
@@ -191,7 +194,7 @@ impl Running for CatchingUp {
     }
 
     fn is_over(&self) -> bool {
-        self.ticket.is_some() && self.waiting.is_empty() && self.orders.is_idle()
+        self.failed || (self.ticket.is_some() && self.waiting.is_empty() && self.orders.is_idle())
     }
 
     fn concerns(&self, what: &Task) -> bool {

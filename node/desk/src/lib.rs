@@ -23,5 +23,7 @@ pub mod vet;
 mod write;
 
 pub use desk::{Desk, DeskPlan, Task, TaskId};
-pub use order::{Decision, Event, Order, Overdue, RestoreOrder, StoreOrder, StoreTold, Told};
+pub use order::{Decision, Event, Order, Overdue, RestoreFailure, RestoreOrder, StoreOrder, StoreTold, Told};
+pub use rain_cluster::catalog::{Found, Resolution};
+pub use rain_cluster::commit::{Abort, Begin, Condition, Shape};
 pub use vet::{Codes, Unfit};

@@ -2,7 +2,7 @@
 
 use rain_cluster::catalog::Resolution;
 use rain_cluster::commit::{Abort, Begin, Condition};
-use rain_cluster::{Life, NodeId, Record, Reply, Request, RequestKind, Sender, Ticket, Version};
+use rain_cluster::{Life, Memory, NodeId, Record, Reply, Request, RequestKind, Sender, Ticket, Version};
 
 /// A decision to commit, durable until every prepared participant has its mark.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,8 +70,14 @@ pub enum StoreOrder {
     SetLearnt,
     /// The others remember nothing that is forgotten here: be silent no longer. Done.
     SetSure,
-    /// The disk is an old copy: begin a new life, blank. Reborn, or failed.
-    NewLife,
+    /// If the disk is an old copy, of which a peer remembers more changes than it has made by now, or whose life is over:
+    /// begin a new life, blank. Reborn; already, where it has made as many; or failed.
+    NewLife {
+        /// In which life the peer was asked.
+        life: Life,
+        /// What it remembers.
+        remembered: Memory,
+    },
     /// Remove what was superseded and is not read any more, and what was abandoned. Done or failed.
     Sweep,
     /// Which versions wait for their coordinator's word? Overdue.

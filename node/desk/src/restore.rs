@@ -45,7 +45,6 @@ pub(crate) struct Restoring {
     step: Step,
     waiting: BTreeSet<NodeId>,
     held: BTreeMap<NodeId, ColumnStatus>,
-    begun: bool,
     stripe: u64,
     /// Since when too few columns can be had.
     starved: Option<Time>,
@@ -60,7 +59,6 @@ impl Restoring {
             step: Step::Over,
             waiting: BTreeSet::new(),
             held: BTreeMap::new(),
-            begun: false,
             stripe: 0,
             starved: None,
         }
@@ -99,16 +97,12 @@ impl Restoring {
             return self.starve(with);
         }
         self.starved = None;
-        if self.begun {
-            return self.next(with);
-        }
-        self.step = Step::Beginning;
-        with.store(StoreOrder::BeginColumn { record: self.record.clone(), column: self.column });
+        self.next(with);
     }
 
     fn starve(&mut self, with: &mut Context<'_>) {
         let since = *self.starved.get_or_insert(with.now);
-        if !self.begun || with.now >= since + RETURN {
+        if self.stripe == 0 || with.now >= since + RETURN {
             return self.give_up(with, "too few columns can be had".to_owned());
         }
         self.step = Step::Pausing { until: with.now + RETRY };
@@ -127,10 +121,8 @@ impl Restoring {
     }
 
     fn give_up(&mut self, with: &mut Context<'_>, why: String) {
-        if self.begun {
-            let (title, version) = (self.record.title().to_owned(), self.record.version());
-            with.store(StoreOrder::DropUpload { title, version });
-        }
+        let (title, version) = (self.record.title().to_owned(), self.record.version());
+        with.store(StoreOrder::DropUpload { title, version });
         self.end(with, Some(why));
     }
 
@@ -155,7 +147,9 @@ impl Restoring {
 impl Running for Restoring {
     fn start(&mut self, with: &mut Context<'_>) {
         self.geometry = self.record.manifest.columns().and_then(|columns| with.codes.geometry(columns).ok());
-        self.ask(with);
+        // First the store looks whether the column is there after all: then nobody is asked.
+        self.step = Step::Beginning;
+        with.store(StoreOrder::BeginColumn { record: self.record.clone(), column: self.column });
     }
 
     fn handle(&mut self, with: &mut Context<'_>, told: Told) {
@@ -172,10 +166,7 @@ impl Running for Restoring {
                 self.waiting.remove(&node);
                 self.asked(with);
             }
-            (Step::Beginning, Told::Stored(StoreTold::Done)) => {
-                self.begun = true;
-                self.next(with);
-            }
+            (Step::Beginning, Told::Stored(StoreTold::Done)) => self.ask(with),
             (Step::Beginning | Step::Finishing, Told::Stored(StoreTold::Failed(why))) => self.end(with, Some(why)),
             (Step::Beginning, Told::Stored(StoreTold::Already)) | (Step::Finishing, Told::Stored(_)) => {
                 self.end(with, None);

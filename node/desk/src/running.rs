@@ -1,10 +1,10 @@
 //! What every task has in common, and the tasks that are one machine.
 
-use crate::order::{Event, Order, Overdue, StoreOrder, Told};
+use crate::order::{Event, Order, Overdue, StoreOrder, StoreTold, Told};
 use crate::vet::Codes;
 use rain_cluster::catalog::{Recall, Recalled, Resolve};
 use rain_cluster::commit::{Marking, PendingCheck, PurgeCheck, Verdict};
-use rain_cluster::{Life, Machine, Members, NodeId, Record, Request, Sender, Time};
+use rain_cluster::{Life, Machine, Members, Memory, NodeId, Record, Request, Sender, Time};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -288,18 +288,26 @@ impl Running for Purging {
 #[derive(Debug)]
 pub(crate) struct Recalling {
     recall: Recall,
+    life: Life,
     /// Why a new life is to begin.
-    why: Option<String>,
+    accused: Option<Accusation>,
     retry: Option<Time>,
     over: bool,
+}
+
+/// A peer remembers what this store does not.
+#[derive(Debug)]
+struct Accusation {
+    remembered: Memory,
+    why: String,
 }
 
 /// A new life that could not be written down is tried again after so long.
 const AGAIN: core::time::Duration = core::time::Duration::from_secs(1);
 
 impl Recalling {
-    pub(crate) fn new(recall: Recall) -> Self {
-        Self { recall, why: None, retry: None, over: false }
+    pub(crate) fn new(recall: Recall, life: Life) -> Self {
+        Self { recall, life, accused: None, retry: None, over: false }
     }
 
     fn advance(&mut self, with: &mut Context<'_>) {
@@ -307,18 +315,24 @@ impl Recalling {
         match self.recall.poll_event() {
             Some(Recalled::Sure) => with.store(StoreOrder::SetSure),
             Some(Recalled::Old { by, memory }) => {
-                let serial = with.me.serial;
-                self.why = Some(if memory.retired {
+                let why = if memory.retired {
                     format!("node {by} knows of a later life of this store")
                 } else {
-                    format!("node {by} remembers {} changes of this store, which has made {serial}", memory.serial)
-                });
-                with.store(StoreOrder::NewLife);
+                    format!("node {by} remembers {} changes of this store, which has made fewer", memory.serial)
+                };
+                self.accused = Some(Accusation { remembered: memory, why });
+                self.order(with);
             }
             None => {}
         }
-        if self.why.is_none() {
+        if self.accused.is_none() {
             self.over = self.recall.is_over();
+        }
+    }
+
+    fn order(&self, with: &mut Context<'_>) {
+        if let Some(Accusation { remembered, .. }) = &self.accused {
+            with.store(StoreOrder::NewLife { life: self.life, remembered: *remembered });
         }
     }
 }
@@ -329,36 +343,47 @@ impl Running for Recalling {
     }
 
     fn handle(&mut self, with: &mut Context<'_>, told: Told) {
-        match (told, &self.why) {
-            (Told::Stored(crate::StoreTold::Reborn(life)), Some(why)) => {
-                with.tell(Event::Reborn { life, why: why.clone() });
+        match told {
+            Told::Stored(StoreTold::Reborn(life)) => {
+                let why = self.accused.take().map(|accusation| accusation.why).unwrap_or_default();
+                with.tell(Event::Reborn { life, why });
                 with.out.reborn = Some(life);
                 self.over = true;
             }
-            (Told::Stored(crate::StoreTold::Failed(_)), Some(_)) => self.retry = Some(with.now + AGAIN),
-            (told, None) => {
+            Told::Stored(StoreTold::Already) if self.accused.is_some() => {
+                // The peer was told of these changes by this very start.
+                self.accused = None;
+                self.recall.dismiss(with.now);
+                self.advance(with);
+            }
+            Told::Stored(StoreTold::Failed(_)) if self.accused.is_some() => self.retry = Some(with.now + AGAIN),
+            told => {
                 drive(&mut self.recall, with.now, told);
                 self.advance(with);
             }
-            (_, Some(_)) => {}
         }
     }
 
     fn handle_timeout(&mut self, with: &mut Context<'_>) {
-        if self.why.is_none() {
+        if self.retry.is_some_and(|retry| with.now >= retry) {
+            self.retry = None;
+            self.order(with);
+        }
+        if self.accused.is_none() {
             self.recall.handle_timeout(with.now);
             self.advance(with);
-        } else if self.retry.is_some_and(|retry| with.now >= retry) {
-            self.retry = None;
-            with.store(StoreOrder::NewLife);
         }
     }
 
     fn timeout(&self) -> Option<Time> {
-        if self.why.is_none() { self.recall.poll_timeout() } else { self.retry }
+        if self.accused.is_none() { self.recall.poll_timeout() } else { self.retry }
     }
 
     fn is_over(&self) -> bool {
         self.over
+    }
+
+    fn concerns(&self, what: &Task) -> bool {
+        matches!(what, Task::Recall)
     }
 }

@@ -3,6 +3,7 @@
 use super::{HedgeBudget, Pace};
 use core::time::Duration;
 use rain_cluster::{NodeId, Time};
+use std::collections::BTreeMap;
 
 /// After a node let a reader down, other columns are taken first for so long.
 const SUSPICION: Duration = Duration::from_secs(2);
@@ -21,49 +22,50 @@ struct Standing {
 #[derive(Debug, Clone)]
 pub struct Commons {
     pub(crate) budget: HedgeBudget,
-    nodes: Vec<Standing>,
+    nodes: BTreeMap<NodeId, Standing>,
     path_down: bool,
 }
 
 impl Commons {
-    /// Of nodes `0..nodes` nothing is known yet. The budget is that of one of `shards`.
-    pub fn new(nodes: usize, shards: u32) -> Self {
-        Self { budget: HedgeBudget::part_of(shards), nodes: vec![Standing::default(); nodes], path_down: false }
+    /// Of these nodes nothing is known yet. The budget is that of one of `shards`.
+    pub fn new(nodes: impl IntoIterator<Item = NodeId>, shards: u32) -> Self {
+        let nodes = nodes.into_iter().map(|node| (node, Standing::default())).collect();
+        Self { budget: HedgeBudget::part_of(shards), nodes, path_down: false }
     }
 
     /// Notes whether any path is down, and to which nodes none leads.
     pub fn set_paths(&mut self, any_down: bool, is_unreachable: impl Fn(NodeId) -> bool) {
         self.path_down = any_down;
-        for (node, standing) in (0..).map(NodeId).zip(&mut self.nodes) {
-            standing.unreachable = is_unreachable(node);
+        for (node, standing) in &mut self.nodes {
+            standing.unreachable = is_unreachable(*node);
         }
     }
 
     /// Notes that a node let a reader down; one that is not known is none.
     pub fn suspect(&mut self, now: Time, node: NodeId) {
-        if let Some(standing) = self.nodes.get_mut(node.0 as usize) {
+        if let Some(standing) = self.nodes.get_mut(&node) {
             standing.suspected = Some(now);
         }
     }
 
     /// Whether columns of a node had better be taken elsewhere for now.
     pub fn is_doubtful(&self, now: Time, node: NodeId) -> bool {
-        self.nodes.get(node.0 as usize).is_some_and(|standing| standing.unreachable || standing.is_suspected(now))
+        self.nodes.get(&node).is_some_and(|standing| standing.unreachable || standing.is_suspected(now))
     }
 
     /// Whether something is amiss: a path is down, or a node let a reader down lately.
     pub fn is_amiss(&self, now: Time) -> bool {
-        self.path_down || self.nodes.iter().any(|standing| standing.is_suspected(now))
+        self.path_down || self.nodes.values().any(|standing| standing.is_suspected(now))
     }
 
     /// An answer of the node without progress for so long is late.
     pub(crate) fn late_after(&self, node: NodeId) -> Duration {
-        self.nodes.get(node.0 as usize).copied().unwrap_or_default().pace.late_after()
+        self.nodes.get(&node).copied().unwrap_or_default().pace.late_after()
     }
 
     /// Notes the longest time without progress of an answer that came.
     pub(crate) fn note_pace(&mut self, node: NodeId, longest: Duration) {
-        if let Some(standing) = self.nodes.get_mut(node.0 as usize) {
+        if let Some(standing) = self.nodes.get_mut(&node) {
             standing.pace.note(longest);
         }
     }
@@ -81,7 +83,7 @@ mod tests {
 
     #[test]
     fn suspicion_passes_and_unreachable_nodes_stay_doubtful() {
-        let mut commons = Commons::new(3, 1);
+        let mut commons = Commons::new((0..3).map(NodeId), 1);
         let at = |ms: u64| Time::from_micros(ms * 1000);
         commons.suspect(at(10), NodeId(1));
         commons.suspect(at(10), NodeId(7));

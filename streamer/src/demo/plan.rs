@@ -2,10 +2,13 @@
 
 use super::addresses::Addresses;
 use super::forward::{Sockets, Weather};
+use crate::node::mint_id;
 use crate::topology::Plan as Wiring;
 use core::time::Duration;
+use rain_cluster::NodeId;
 use rain_cluster::topology::Topology;
 use rain_codec::Code;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, Write as _};
@@ -258,12 +261,14 @@ impl Plan {
         if !key.exists() {
             write_private(&key, &new_key()).map_err(failed(&key))?;
         }
+        let ids = ids(&folder, &wiring.nodes, temporary.is_none())?;
         let mut nodes = Vec::new();
         for (name, port) in wiring.nodes.iter().zip(port..) {
             let data = folder.join(name);
             fs::create_dir_all(&data).map_err(failed(&data))?;
             let config = folder.join(format!("{name}.toml"));
-            let text = config_text(nodes.len(), &wiring, addresses, options, &code_name, &data, &key);
+            let shared = Shared { wiring: &wiring, ids: &ids, addresses, options, code: &code_name, key: &key };
+            let text = config_text(nodes.len(), &shared, &data);
             fs::write(&config, text).map_err(failed(&config))?;
             nodes.push(PlannedNode { name: name.clone(), port, config });
         }
@@ -313,22 +318,57 @@ fn write_private(path: &Path, text: &str) -> io::Result<()> {
     file.write_all(text.as_bytes())
 }
 
-fn config_text(
-    node: usize,
-    wiring: &Wiring,
+/// The ids of the nodes, by their names: those that the folder has, and new ones for the rest. Where the folder stays they
+/// are kept in it, so that another demo on it finds the same.
+fn ids(folder: &Path, names: &[String], keep: bool) -> Result<BTreeMap<String, NodeId>, DemoError> {
+    let path = folder.join("ids.toml");
+    let mut ids: BTreeMap<String, NodeId> = match fs::read_to_string(&path) {
+        Ok(text) => {
+            toml::from_str(&text).map_err(|error| failed(&path)(io::Error::other(error.message().to_owned())))?
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
+        Err(error) => return Err(failed(&path)(error)),
+    };
+    let before = ids.len();
+    for name in names {
+        while !ids.contains_key(name) {
+            let fresh = mint_id();
+            if ids.values().all(|id| *id != fresh) {
+                ids.insert(name.clone(), fresh);
+            }
+        }
+    }
+    if keep && ids.len() > before {
+        let text: String = ids.iter().map(|(name, id)| format!("{} = \"{id}\"\n", toml_key(name))).collect();
+        fs::write(&path, text).map_err(failed(&path))?;
+    }
+    Ok(ids)
+}
+
+fn toml_key(name: &str) -> String {
+    toml::Value::String(name.to_owned()).to_string()
+}
+
+/// What the configurations of all nodes have in common.
+struct Shared<'a> {
+    wiring: &'a Wiring,
+    ids: &'a BTreeMap<String, NodeId>,
     addresses: Addresses,
-    options: &DemoOptions,
-    code: &str,
-    data: &Path,
-    key: &Path,
-) -> String {
+    options: &'a DemoOptions,
+    code: &'a str,
+    key: &'a Path,
+}
+
+fn config_text(node: usize, shared: &Shared<'_>, data: &Path) -> String {
+    let Shared { wiring, ids, addresses, options, code, key } = *shared;
     let quote = |path: &Path| toml::Value::String(path.display().to_string()).to_string();
     let topology = &wiring.topology;
     // There are 26 nodes at most.
     let port = |node: usize| addresses.port + u16::try_from(node).unwrap_or(u16::MAX);
     let mut text = format!(
-        "node = \"{}\"\ndata = [{}]\ncode = \"{code}\"\nlisten = \"127.0.0.1:{}\"\nkey_file = {}\n",
+        "node = \"{}\"\nid = \"{}\"\ndata = [{}]\ncode = \"{code}\"\nlisten = \"127.0.0.1:{}\"\nkey_file = {}\n",
         wiring.nodes[node],
+        ids[&wiring.nodes[node]],
         quote(data),
         port(node),
         quote(key),
@@ -354,7 +394,8 @@ fn config_text(
     }
     for peer in (0..topology.nodes).filter(|peer| *peer != node) {
         let (name, http) = (&wiring.nodes[peer], format!("http://127.0.0.1:{}", port(peer)));
-        let _ = write!(text, "\n[[peers]]\nname = \"{name}\"\nhttp = \"{http}\"\n[peers.addresses]\n");
+        let id = ids[name];
+        let _ = write!(text, "\n[[peers]]\nname = \"{name}\"\nid = \"{id}\"\nhttp = \"{http}\"\n[peers.addresses]\n");
         for cable in cables(peer) {
             let _ = writeln!(text, "{} = \"{}\"", wiring.switches[cable.switch], addresses.seen(*cable));
         }

@@ -155,11 +155,16 @@ pub(crate) fn not_found(path: &str) -> ApiError {
 
 fn ready(node: &Node) -> Result<Response<ResponseBody>, ApiError> {
     // A new cluster needs a moment more; a node that waits for peers to learn from can serve what it has.
-    if node.liveness.is_settled(&node.others(), &node.peers.paths) && (!node.store.is_blank() || node.liveness.is_old())
-    {
+    let why = if !node.liveness.is_settled(&node.others(), &node.peers.paths) {
+        "not every peer was reached or tried for 2 s yet"
+    } else if !node.store.is_sure() {
+        "too few peers have said yet whether the data folder is an old copy of itself"
+    } else if node.store.is_blank() && !node.liveness.is_old() {
+        "the store is new, and has not learnt yet what is committed"
+    } else {
         return Ok(text("ready\n"));
-    }
-    Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", "not every peer was reached or tried for 2 s yet"))
+    };
+    Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", why))
 }
 
 /// The answering node's inference from its own paths.
@@ -192,7 +197,7 @@ pub(super) fn cluster(node: &Node) -> ClusterReport {
             links.push(link(&path.to, switch, state(of_link)));
         }
     }
-    let nodes = node.config.members.iter().map(|member| {
+    let nodes = node.config.by_name().into_iter().map(|member| {
         let up = if member.id == node.config.id { Some(true) } else { node.peers.paths.is_up(member.id) };
         NodeReport { name: member.name.clone(), state: state(up), http: member.http.clone(), pid: None }
     });

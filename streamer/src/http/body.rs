@@ -53,7 +53,7 @@ impl Future for Fetch {
         let result = joined.unwrap_or_else(|error| match error.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
             // The node is ending.
-            Err(_) => Err(ReadError::TooFewNodes { found: 0, expected: 1 }),
+            Err(_) => Err(ReadError::Ending),
         });
         Poll::Ready((self.bytes, result))
     }

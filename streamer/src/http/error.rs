@@ -9,11 +9,19 @@ use hyper::{Response, StatusCode};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+/// The header that says how sure it is that an answer is the newest.
+pub(super) const FRESHNESS: &str = "rain-freshness";
+/// Its value where a newer version may have been acknowledged, or a later reader may get an older one.
+pub(super) const UNCONFIRMED: &str = "unconfirmed";
+
 /// The error object: `{"error":"short-code","message":"...","found":...,"expected":...}`.
 #[derive(Debug, Clone, Serialize)]
 pub struct ApiError {
     #[serde(skip)]
     status: StatusCode,
+    /// Whether a later answer may be another one, older than this.
+    #[serde(skip)]
+    unconfirmed: bool,
     error: &'static str,
     message: String,
     #[serde(skip_serializing_if = "Value::is_null")]
@@ -25,7 +33,7 @@ pub struct ApiError {
 impl ApiError {
     /// An error without numbers.
     pub fn new(status: StatusCode, error: &'static str, message: impl Into<String>) -> Self {
-        Self { status, error, message: message.into(), found: Value::Null, expected: Value::Null }
+        Self { status, unconfirmed: false, error, message: message.into(), found: Value::Null, expected: Value::Null }
     }
 
     /// With what was found and what was expected.
@@ -47,6 +55,9 @@ pub(crate) fn error_response(error: &ApiError) -> Response<ResponseBody> {
     let mut response = Response::new(full(json!(error).to_string()));
     *response.status_mut() = error.status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if error.unconfirmed {
+        response.headers_mut().insert(FRESHNESS, HeaderValue::from_static(UNCONFIRMED));
+    }
     response
 }
 
@@ -60,7 +71,9 @@ impl From<ReadError> for ApiError {
     fn from(error: ReadError) -> Self {
         let message = error.to_string();
         match error {
-            ReadError::Absent => Self::new(StatusCode::NOT_FOUND, "no-such-title", message),
+            ReadError::Absent { fresh } => {
+                Self { unconfirmed: !fresh, ..Self::new(StatusCode::NOT_FOUND, "no-such-title", message) }
+            }
             ReadError::TooFewNodes { found, expected } => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "too-few-nodes", message).with(found, expected)
             }
@@ -68,6 +81,10 @@ impl From<ReadError> for ApiError {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "too-few-columns", message).with(found, expected)
             }
             ReadError::Code(_) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "unknown-code", message),
+            ReadError::Kind { kind, .. } => {
+                Self::new(StatusCode::NOT_IMPLEMENTED, "unknown-content", message).with(kind, "columns")
+            }
+            ReadError::Ending => Self::new(StatusCode::SERVICE_UNAVAILABLE, "draining", message),
         }
     }
 }

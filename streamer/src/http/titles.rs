@@ -3,6 +3,7 @@
 use super::body::{TitleBody, empty};
 use super::conditions::{self, Present, Verdict};
 use super::ranges::{self, Asked};
+use super::error::{FRESHNESS, UNCONFIRMED};
 use super::{ApiError, ResponseBody};
 use crate::node::{Delivery, Node, Precondition, etag_text};
 use crate::title;
@@ -12,7 +13,7 @@ use hyper::header::{
     LAST_MODIFIED, RANGE, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
-use rain_cluster::{Content, Manifest};
+use rain_cluster::{Columns, Manifest};
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -86,7 +87,7 @@ fn value(text: &str) -> HeaderValue {
 
 /// The head of a response about a version, without a body.
 fn head(delivery: &Delivery, status: StatusCode, length: Option<u64>) -> Response<ResponseBody> {
-    let Content { etag, modified_ms, media_type, .. } = delivery.content();
+    let Columns { etag, modified_ms, .. } = delivery.content();
     let mut response = Response::new(empty());
     *response.status_mut() = status;
     let headers = response.headers_mut();
@@ -96,12 +97,12 @@ fn head(delivery: &Delivery, status: StatusCode, length: Option<u64>) -> Respons
     headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     headers.insert("rain-version", value(&delivery.manifest.version.to_string()));
-    if !delivery.confirmed {
-        headers.insert("rain-freshness", HeaderValue::from_static("unconfirmed"));
+    if !delivery.fresh {
+        headers.insert(FRESHNESS, HeaderValue::from_static(UNCONFIRMED));
     }
     if let Some(length) = length {
         headers.insert(CONTENT_LENGTH, length.into());
-        headers.insert(CONTENT_TYPE, value(media_type));
+        headers.insert(CONTENT_TYPE, value(delivery.manifest.media_type()));
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     }
     response
@@ -111,7 +112,7 @@ fn head(delivery: &Delivery, status: StatusCode, length: Option<u64>) -> Respons
 fn precondition(headers: &HeaderMap) -> Option<Precondition> {
     let judge = conditions::of_write(headers)?;
     Some(Box::new(move |present: Option<&Manifest>| {
-        let etag = present.and_then(|present| present.content.as_ref()).map(|content| etag_text(&content.etag));
+        let etag = present.and_then(Manifest::columns).map(|columns| etag_text(&columns.etag));
         judge(etag.as_deref())
     }))
 }
@@ -127,8 +128,8 @@ async fn put(node: &Arc<Node>, title: String, request: Request<Incoming>) -> Res
     let mut response = Response::new(empty());
     *response.status_mut() = if written.replaced { StatusCode::NO_CONTENT } else { StatusCode::CREATED };
     let headers = response.headers_mut();
-    if let Some(content) = &written.manifest.content {
-        headers.insert(ETAG, value(&etag_text(&content.etag)));
+    if let Some(columns) = written.manifest.columns() {
+        headers.insert(ETAG, value(&etag_text(&columns.etag)));
     }
     headers.insert("rain-tolerates", written.tolerates.into());
     headers.insert("rain-version", value(&written.manifest.version.to_string()));

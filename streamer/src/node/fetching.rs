@@ -283,7 +283,7 @@ impl<'a> Fetching<'a> {
     fn begin(&mut self, request: RequestId, path: usize, outstanding: Outstanding<'a>) {
         let Some(transfer) = self.transfers.get_mut(&request) else { return };
         transfer.outstanding.insert(path, outstanding);
-        let Manifest { title, version, .. } = &self.delivery.manifest;
+        let Manifest { title, version, .. } = &*self.delivery.manifest;
         let Transfer { node, column, read, from_byte, .. } = transfer;
         let (segment, query) = (title::to_segment(title), read.to_query());
         let from = if *from_byte > 0 { format!("&from={from_byte}") } else { String::new() };
@@ -298,7 +298,7 @@ impl<'a> Fetching<'a> {
         let Some(mut transfer) = self.transfers.remove(&request) else { return };
         let (rope, read, column) = (core::mem::take(&mut transfer.rope), transfer.read.clone(), transfer.column);
         drop(transfer);
-        let Manifest { title, version, .. } = &self.delivery.manifest;
+        let Manifest { title, version, .. } = &*self.delivery.manifest;
         let seal = Seal::new(title, title_version(*version), column);
         match Arrival::verified(read, rope, seal, self.delivery.geometry()) {
             Ok(arrival) => {
@@ -365,7 +365,7 @@ fn parts(me: &Node, node: NodeId, path: usize, request: String) -> impl Stream<I
             },
             () = &mut down => "the path went down".to_owned(),
         };
-        let peer = me.name_of(node).to_owned();
+        let peer = me.name_of(node);
         Some((Err(PeerError::Unreachable { peer, why }), (Stage::Over, down)))
     };
     stream::unfold((Stage::Send(request), down), next)

@@ -1,14 +1,15 @@
-//! One node of the cluster: its store, its peers, and the drivers of the machines that run on it.
+//! One node of the cluster: its store, its peers, and the driver of its desks.
 
-mod drive;
+mod ask;
+mod desks;
 mod fetching;
-mod housekeeping;
 mod links;
 mod liveness;
 mod read;
 mod read_log;
 mod rebuild;
 mod run;
+mod tasks;
 mod titles;
 mod write;
 
@@ -23,14 +24,17 @@ pub use write::{Precondition, WriteError, Written};
 use crate::config::Config;
 use crate::peer::Peers;
 use crate::peer::auth::Verifier;
-use crate::store::{ColumnError, OpenError, Store, SystemDisk, UploadError};
+use crate::store::{ColumnError, OpenError, Store, StorePlan, SystemDisk, UploadError, UploadPlan};
+use ask::UnfitLog;
 use bytes::Bytes;
 use core::time::Duration;
-use rain_cluster::{NodeId, Placement, Reply, Request, Time, Version};
-use rain_codec::{Code, CodeError, StripeCodec};
+use desks::Desks;
+use rain_cluster::{Life, NodeId, Time, Version};
+use rain_codec::{CodeError, StripeCodec};
+use rain_desk::{Codes, DeskPlan};
 use rain_fetch::{ColumnRead, Commons};
+use rebuild::{Rate, Restoring};
 use std::collections::BTreeMap;
-use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -43,7 +47,7 @@ pub struct Node {
     /// Its configuration.
     pub config: Config,
     /// Its store.
-    pub store: Store<SystemDisk>,
+    pub store: Arc<Store<SystemDisk>>,
     /// The other nodes.
     pub peers: Peers,
     /// Checks what peers ask.
@@ -54,6 +58,13 @@ pub struct Node {
     pub(crate) incarnation: u64,
     /// What its viewers' reads cost, and what they were read from.
     pub reads: Arc<ReadLog>,
+    /// The codes that were asked for.
+    pub(crate) codes: Arc<Codes>,
+    desks: Desks,
+    unfit: UnfitLog,
+    /// What rebuilding may take.
+    rebuild_rate: Rate,
+    restoring: Mutex<Option<Restoring>>,
     /// What all fetches know of the nodes, and what hedges may cost.
     commons: Mutex<Commons>,
     started: Instant,
@@ -66,18 +77,37 @@ impl Node {
     /// # Errors
     /// [`OpenError`]; the folder is as it was.
     pub fn open(config: Config, disk: SystemDisk) -> Result<Arc<Self>, OpenError> {
-        let random = random_u64();
-        let life = (random >> 32) as u32;
-        let store = Store::open(disk, config.id, &config.layout(), life, Time::default())?;
+        let codes = Arc::new(Codes::default());
+        let [session, fresh] = [random_u64(), random_u64()];
+        let plan = StorePlan {
+            node: config.id,
+            members: Arc::clone(&config.cluster),
+            codes: Arc::clone(&codes),
+            // 0 stands for any store.
+            fresh_store: low_half(fresh).max(1),
+            fresh_life: Life(low_half(fresh >> 32)),
+        };
+        let store = Arc::new(Store::open(disk, plan, Time::default())?);
         let clock_ms = u64::try_from(unix_time().as_millis()).unwrap_or(u64::MAX);
         let incarnation = store.begin_incarnation(clock_ms)?;
+        let desk = || DeskPlan { me: store.me(), members: Arc::clone(&config.cluster), codes: Arc::clone(&codes) };
+        let desks = Desks::new(desk);
+        let sender = {
+            let store = Arc::clone(&store);
+            move || store.me()
+        };
         Ok(Arc::new(Self {
-            peers: Peers::new(&config, incarnation),
-            verifier: Verifier::new(config.key, random),
+            peers: Peers::new(&config, incarnation, sender),
+            verifier: Verifier::new(config.key, session),
             liveness: Liveness::default(),
             incarnation,
-            commons: Mutex::new(Commons::new(config.members.len(), 1)),
+            commons: Mutex::new(Commons::new(config.cluster.nodes().iter().copied(), 1)),
             reads: Arc::new(ReadLog::new(&config)),
+            codes,
+            desks,
+            unfit: UnfitLog::default(),
+            rebuild_rate: Rate::default(),
+            restoring: Mutex::default(),
             store,
             started: Instant::now(),
             codecs: Mutex::new(BTreeMap::new()),
@@ -90,20 +120,14 @@ impl Node {
         Time::default() + self.started.elapsed()
     }
 
-    /// The nodes that hold a title encoded with `code`.
-    pub fn placement(&self, title: &str) -> Placement {
-        let cluster: Vec<_> = self.config.members.iter().map(|member| member.id).collect();
-        Placement::of(title, &cluster, self.config.quorum())
-    }
-
     /// All nodes but this one.
     pub fn others(&self) -> Vec<NodeId> {
-        self.config.members.iter().map(|member| member.id).filter(|id| *id != self.config.id).collect()
+        self.config.cluster.others(self.config.id).collect()
     }
 
-    /// The name of a node.
-    pub fn name_of(&self, node: NodeId) -> &str {
-        &self.config.members[node.0 as usize].name
+    /// The name of a node; its id where it is none of the configuration's.
+    pub fn name_of(&self, node: NodeId) -> String {
+        self.config.member(node).map_or_else(|| node.to_string(), |member| member.name.clone())
     }
 
     /// The codec of a code; made at its first use.
@@ -115,26 +139,12 @@ impl Node {
         if let Some(codec) = codecs.get(code) {
             return Ok(Arc::clone(codec));
         }
-        let codec = Arc::new(StripeCodec::new(Arc::new(Code::named(code)?)));
+        let codec = Arc::new(StripeCodec::new(self.codes.named(code)?));
         codecs.insert(code.to_owned(), Arc::clone(&codec));
         Ok(codec)
     }
 
-    /// Lets the store answer a request.
-    ///
-    /// # Errors
-    /// Those of the disk.
-    ///
-    /// Cancel safety: dropping it leaves the store to finish.
-    pub async fn answer(self: &Arc<Self>, request: Request) -> io::Result<Reply> {
-        if let Request::Lookup { title } = &request {
-            // No disk in it.
-            return Ok(Reply::State(self.store.lookup(title)));
-        }
-        self.blocking(move |node| node.store.handle(node.now(), &request)).await
-    }
-
-    /// Takes a part of a column on its way in.
+    /// Takes a part of a column on its way in; `begin` says what column it is, with the first part.
     ///
     /// # Errors
     /// [`UploadError`].
@@ -142,17 +152,16 @@ impl Node {
     /// Cancel safety: dropping it leaves the store to finish.
     pub async fn take_upload(
         self: &Arc<Self>,
-        title: String,
-        version: Version,
-        column: u16,
-        offset: u64,
+        part: UploadPart,
+        begin: Option<UploadPlan>,
         bytes: Bytes,
     ) -> Result<(), UploadError> {
         self.blocking(move |node| {
             let now = node.now();
-            if offset == 0 {
-                node.store.begin_upload(now, &title, version, column)?;
+            if let Some(plan) = begin {
+                node.store.begin_upload(now, plan)?;
             }
+            let UploadPart { title, version, offset } = part;
             if bytes.is_empty() { Ok(()) } else { node.store.append(now, &title, version, offset, &bytes) }
         })
         .await
@@ -193,9 +202,30 @@ impl Node {
     }
 }
 
+/// Where a part of a column on its way in belongs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UploadPart {
+    /// The title.
+    pub title: String,
+    /// The version.
+    pub version: Version,
+    /// From the start of the first record, in bytes.
+    pub offset: u64,
+}
+
 /// The time since 1970 by this machine's clock.
 pub(crate) fn unix_time() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the half that is meant")]
+fn low_half(number: u64) -> u32 {
+    number as u32
+}
+
+/// An id for a node that has none: random, and not 0.
+pub(crate) fn mint_id() -> NodeId {
+    NodeId(low_half(random_u64()).max(1))
 }
 
 /// A number nobody can guess.
@@ -203,4 +233,51 @@ pub(crate) fn random_u64() -> u64 {
     let mut bytes = [0; 8];
     getrandom::fill(&mut bytes).expect("the system gives random numbers");
     u64::from_le_bytes(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    /// The `use` lines of a source, each in one line and without spaces.
+    fn uses(text: &str) -> Vec<String> {
+        let statements = text.split(';').map(|statement| {
+            let begin = statement.rfind("\nuse ").or_else(|| statement.rfind("\n    use "));
+            begin.map(|begin| statement[begin..].split_whitespace().collect::<String>())
+        });
+        statements.flatten().collect()
+    }
+
+    /// Machines are the desk's affair, and fetching that of those who read.
+    #[test]
+    fn the_driver_names_no_machine() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/node");
+        let mut seen = 0;
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            let text = fs::read_to_string(&path).unwrap();
+            let found = uses(&text);
+            seen += found.len();
+            for line in &found {
+                for machines in ["commit", "catalog"] {
+                    let named = line.starts_with(&format!("userain_cluster::{machines}"))
+                        || (line.starts_with("userain_cluster::{") && line.contains(&format!("{machines}::")));
+                    assert!(!named, "{name}: {line}");
+                }
+                let reads = matches!(name.as_str(), "read.rs" | "fetching.rs");
+                if let (false, Some(items)) = (reads, line.strip_prefix("userain_fetch::")) {
+                    let items = items.trim_matches(['{', '}']).split(',').filter(|item| !item.is_empty());
+                    for item in items {
+                        let shared = ["ColumnRead", "Commons", "Piece"];
+                        assert!(shared.contains(&item), "{name}: {item} of rain_fetch");
+                    }
+                }
+            }
+            let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+            assert!(!code.contains("rain_cluster::commit") && !code.contains("rain_cluster::catalog"), "{name}");
+        }
+        assert!(seen > 40, "{seen} lines: it finds them no more");
+    }
 }

@@ -1,15 +1,15 @@
 //! Reading a title: which version, and its bytes from whatever columns can be had.
 
-use super::drive::Drive;
 use super::fetching::Fetching;
 use super::{Node, ReadLog};
 use bytes::Bytes;
 use core::ops::Range;
 use core::time::Duration;
-use rain_cluster::catalog::{Resolution, Resolve};
-use rain_cluster::{ColumnStatus, Content, Manifest, NodeId, Placement, Version};
-use rain_codec::column::{Geometry, StripeShape};
+use rain_cluster::manifest::content_kind_name;
+use rain_cluster::{ColumnStatus, Columns, Content, Manifest, NodeId, Record, Version};
+use rain_codec::column::{Geometry, HEADER_BYTES, StripeShape};
 use rain_codec::{Cell, CodeError, ErasurePattern, StripeCodec};
+use rain_desk::{Event, Found, Resolution, Task};
 use rain_fetch::{Failure, Piece, TooFewColumns, assemble, pieces, recover};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,14 +21,18 @@ const PIECE_BYTES: u64 = 2 << 20;
 pub const READ_AHEAD_BYTES: u64 = 8 << 20;
 /// A stream that falls under k columns waits so long for a return.
 pub const RETURN: Duration = Duration::from_secs(10);
+
 /// Why a title cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
     /// There is no such title.
     #[error("there is no such title")]
-    Absent,
-    /// Too few placement nodes answered to say which version is the newest.
-    #[error("{found} placement nodes answered, expected {expected}")]
+    Absent {
+        /// Whether no later reader can see the title as it was before.
+        fresh: bool,
+    },
+    /// Too few catalog nodes answered to say which version is the newest.
+    #[error("{found} catalog nodes answered, expected {expected}")]
     TooFewNodes {
         /// Nodes that answered.
         found: usize,
@@ -48,6 +52,17 @@ pub enum ReadError {
     /// The title was encoded by another program.
     #[error("the title's code: {0}")]
     Code(#[from] CodeError),
+    /// The title was stored by a later release, in a way that this one does not know.
+    #[error("version {version}: a content of the kind `{kind}`, expected `columns`, the one that this release reads")]
+    Kind {
+        /// The version.
+        version: Version,
+        /// The kind of its content.
+        kind: String,
+    },
+    /// The node ends.
+    #[error("the node is about to end")]
+    Ending,
 }
 
 /// A version of a title, ready to be delivered.
@@ -55,11 +70,12 @@ pub enum ReadError {
 pub struct Delivery {
     node: Arc<Node>,
     /// The version.
-    pub manifest: Manifest,
-    /// Whether R placement nodes confirmed that it is the newest.
-    pub confirmed: bool,
-    content: Content,
-    placement: Placement,
+    pub manifest: Arc<Manifest>,
+    /// Whether it is the newest, and no later reader can get an older one.
+    pub fresh: bool,
+    content: Columns,
+    /// Who holds which column.
+    nodes: Vec<NodeId>,
     codec: Arc<StripeCodec>,
     geometry: Geometry,
     /// Columns that are missing, damaged, or failed in this delivery.
@@ -74,54 +90,67 @@ impl Node {
     ///
     /// Cancel safety: nothing is left behind but marks that may have spread.
     pub async fn open_title(self: &Arc<Self>, title: &str) -> Result<Delivery, ReadError> {
-        let placement = self.placement(title);
-        let mut drive = Drive::new(self, Resolve::new(self.now(), title, &placement));
-        let found = match drive.next(Resolve::poll_event).await {
-            Resolution::Found(found) => found,
-            Resolution::Absent(_) => return Err(ReadError::Absent),
-            Resolution::TooFew { found, expected } => return Err(ReadError::TooFewNodes { found, expected }),
-        };
+        let found = self.find(title).await?;
         let mut lost = ErasurePattern::none();
-        for (column, node) in placement.nodes().iter().enumerate() {
+        for (column, node) in found.record.placement.nodes().enumerate() {
             // A node that did not answer may yet have its column: that is tried, if others are not enough.
-            if !matches!(found.columns.get(node), None | Some(ColumnStatus::Ok { .. })) {
+            if !matches!(found.columns.get(&node), None | Some(ColumnStatus::Ok { .. })) {
                 lost = lost.with(column);
             }
         }
-        Delivery::of(self, found.manifest, found.confirmed, lost)
+        Delivery::of(self, &found.record, found.is_fresh(), lost)
+    }
+
+    /// Finds out which version of a title a reader gets.
+    ///
+    /// Cancel safety: dropping it leaves the question to be finished; marks may spread.
+    pub(super) async fn find(self: &Arc<Self>, title: &str) -> Result<Found, ReadError> {
+        let mut task = self.begin_task(title, Task::Read { title: title.to_owned() });
+        match task.next().await {
+            Some(Event::Resolved(Resolution::Found(found))) => Ok(found),
+            Some(Event::Resolved(Resolution::Absent { settled, .. })) => Err(ReadError::Absent { fresh: settled }),
+            Some(Event::Resolved(Resolution::TooFew { found, expected })) => {
+                Err(ReadError::TooFewNodes { found, expected })
+            }
+            _ => Err(ReadError::Ending),
+        }
     }
 }
 
 impl Delivery {
-    /// Prepares to deliver a version of which the columns `lost` are not to be had.
+    /// Prepares to deliver a version of which the columns `lost` are not to be had. `fresh` as in [`Found::is_fresh`].
     ///
     /// # Errors
-    /// [`ReadError::Absent`] of a tombstone, [`ReadError::Code`].
+    /// [`ReadError::Absent`] of a tombstone, [`ReadError::Kind`], [`ReadError::Code`].
     pub(super) fn of(
         node: &Arc<Node>,
-        manifest: Manifest,
-        confirmed: bool,
+        record: &Record,
+        fresh: bool,
         lost: ErasurePattern,
     ) -> Result<Self, ReadError> {
-        let content = manifest.content.clone().ok_or(ReadError::Absent)?;
+        let content = content_of(record, fresh)?.clone();
         let codec = node.codec(&content.code)?;
         let geometry = Geometry::new(codec.code(), content.cell_bytes, content.block_bytes, content.bytes);
-        let placement = node.placement(&manifest.title);
         Ok(Self {
             node: Arc::clone(node),
-            manifest,
-            confirmed,
+            manifest: Arc::clone(&record.manifest),
+            fresh,
             content,
-            placement,
+            nodes: record.placement.nodes().collect(),
             codec,
             geometry,
             lost: Mutex::new(lost),
         })
     }
 
-    /// The stripes of the version.
-    pub(super) fn stripes(&self) -> impl Iterator<Item = StripeShape> {
-        (0..self.geometry.stripe_count()).map(|index| self.geometry.stripe(index))
+    /// A stripe of the version.
+    pub(super) fn stripe(&self, index: u64) -> StripeShape {
+        self.geometry.stripe(index)
+    }
+
+    /// Bytes of the records of each of its columns.
+    pub(super) fn record_bytes(&self) -> u64 {
+        self.geometry.tree_offset() - HEADER_BYTES as u64
     }
 
     /// Where it is counted what the node's viewers read.
@@ -130,7 +159,7 @@ impl Delivery {
     }
 
     /// What the version holds.
-    pub fn content(&self) -> &Content {
+    pub fn content(&self) -> &Columns {
         &self.content
     }
 
@@ -223,7 +252,7 @@ impl Delivery {
 
     /// Who holds which column.
     pub(super) fn nodes(&self) -> &[NodeId] {
-        self.placement.nodes()
+        &self.nodes
     }
 
     /// Columns that are not to be had.
@@ -239,8 +268,8 @@ impl Delivery {
     /// Asks the placement nodes anew which columns of this version they hold.
     pub(super) async fn look_again(&self) -> ErasurePattern {
         let mut lost = ErasurePattern::none();
-        let Manifest { title, version, .. } = &self.manifest;
-        let ask = self.placement.nodes().iter().map(|node| self.node.column_status(*node, title, *version));
+        let Manifest { title, version, .. } = &*self.manifest;
+        let ask = self.nodes.iter().map(|node| self.node.column_status(*node, title, *version));
         for (column, status) in futures_util::future::join_all(ask).await.into_iter().enumerate() {
             if !matches!(status, Some(ColumnStatus::Ok { .. })) {
                 lost = lost.with(column);
@@ -255,7 +284,7 @@ impl Delivery {
         let node = self.nodes()[usize::from(column)];
         let (title, version) = (self.manifest.title.clone(), self.manifest.version);
         let name = self.node.name_of(node);
-        metrics::counter!("rain_column_failures_total", "node" => name.to_owned()).increment(1);
+        metrics::counter!("rain_column_failures_total", "node" => name.clone()).increment(1);
         if failure.is_loss() {
             self.lose(column);
         }
@@ -273,6 +302,20 @@ impl Delivery {
             Failure::Length { found, expected } => {
                 tracing::info!(title, column, node = name, found, expected, "a column of another length");
             }
+        }
+    }
+}
+
+/// The columns of a version. `fresh` as in [`Found::is_fresh`].
+///
+/// # Errors
+/// [`ReadError::Absent`] of a tombstone, [`ReadError::Kind`].
+pub(super) fn content_of(record: &Record, fresh: bool) -> Result<&Columns, ReadError> {
+    match &record.manifest.content {
+        Content::Columns(columns) => Ok(columns),
+        Content::None => Err(ReadError::Absent { fresh }),
+        Content::Unknown { kind, .. } => {
+            Err(ReadError::Kind { version: record.version(), kind: content_kind_name(*kind) })
         }
     }
 }

@@ -123,7 +123,7 @@ pub struct ReadLog {
     /// The first is the own column.
     sources: Vec<Source>,
     /// The sources of each member, by path.
-    by_path: Vec<Vec<usize>>,
+    by_path: BTreeMap<NodeId, Vec<usize>>,
     streams: AtomicU64,
     stall_us: AtomicU64,
     stall_us_of_second: AtomicU64,
@@ -156,7 +156,7 @@ impl ReadLog {
     pub fn new(config: &Config) -> Self {
         let source = |node: &str, switch| Source { node: node.to_owned(), switch, bytes: AtomicU64::new(0) };
         let mut sources = vec![source(&config.me().name, None)];
-        let mut by_path = Vec::new();
+        let mut by_path = BTreeMap::new();
         for member in &config.members {
             let first = sources.len();
             let mut paths = Vec::new();
@@ -167,7 +167,7 @@ impl ReadLog {
                     sources.push(source(&member.name, path.switch));
                 }
             }
-            by_path.push(paths);
+            by_path.insert(member.id, paths);
         }
         let book = Book { totals: Totals { sources: vec![0; sources.len()], ..Totals::default() }, quiet: Some(0) };
         Self {
@@ -196,13 +196,15 @@ impl ReadLog {
     }
 
     /// Notes bytes of a column, from a peer by the path with this index in `config.paths_to(peer)`; `None` for the own
-    /// column.
-    ///
-    /// # Panics
-    /// When the configuration has no such path.
+    /// column. From where the configuration has no path: nothing.
     pub fn note_arrival(&self, from: NodeId, path: Option<usize>, bytes: u64) {
-        let source = path.map_or(0, |path| self.by_path[from.0 as usize][path]);
-        add(&self.sources[source].bytes, bytes);
+        let source = match path {
+            None => Some(0),
+            Some(path) => self.by_path.get(&from).and_then(|paths| paths.get(path)).copied(),
+        };
+        if let Some(source) = source {
+            add(&self.sources[source].bytes, bytes);
+        }
     }
 
     /// Notes bytes from peers that turned out to be of no use.
@@ -393,6 +395,7 @@ mod tests {
 
     const CONFIG: &str = r#"
         node = "B"
+        id = "00000001"
         data = ["/x"]
         listen = "127.0.0.1:8080"
         interfaces = [
@@ -400,9 +403,9 @@ mod tests {
             { switch = "s2", address = "127.0.1.1:9001" },
         ]
         peers = [
-            { name = "A", http = "http://a", addresses = { s1 = "127.0.0.2:9001", s2 = "127.0.1.2:9001" } },
-            { name = "C", http = "http://c", addresses = { s1 = "127.0.0.3:9001", s2 = "127.0.1.3:9001" } },
-            { name = "D", http = "http://d", addresses = { s1 = "127.0.0.4:9001", s2 = "127.0.1.4:9001" } },
+            { name = "A", id = "00000000", http = "http://a", addresses = { s1 = "127.0.0.2:9001", s2 = "127.0.1.2:9001" } },
+            { name = "C", id = "00000002", http = "http://c", addresses = { s1 = "127.0.0.3:9001", s2 = "127.0.1.3:9001" } },
+            { name = "D", id = "00000003", http = "http://d", addresses = { s1 = "127.0.0.4:9001", s2 = "127.0.1.4:9001" } },
         ]
     "#;
 

@@ -1,161 +1,127 @@
-//! Getting well: a node that was away, or whose column is damaged, learns what it missed and rebuilds its column from
-//! any k others.
+//! Restoring columns that this node lacks: stripe by stripe from any k others, at a rate that viewers do not notice. What
+//! is restored, and when, the desk decides.
 
+use super::read::{Delivery, ReadError};
 use super::Node;
-use super::ReadError;
-use super::read::{Delivery, RETURN};
-use crate::store::title_version;
+use crate::store::{UploadError, title_version};
 use core::time::Duration;
-use futures_util::future::join_all;
-use rain_cluster::{ColumnStatus, Manifest, NodeId, Placement, Reply, Request};
-use rain_codec::column::{ColumnBuilder, Seal, StripeShape, default_group_bytes};
+use rain_cluster::{Record, Version};
+use rain_codec::column::{ColumnBuilder, HEADER_BYTES, Seal, StripeShape};
 use rain_codec::{Cell, ErasurePattern};
+use rain_desk::{RestoreFailure, RestoreOrder};
 use rain_fetch::Piece;
-use std::collections::BTreeSet;
-use std::sync::Arc;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::time::{Instant, sleep_until};
 
-/// How often the node looks for columns that it lacks.
-const LOOK: Duration = Duration::from_secs(2);
-/// How often it asks all others what is committed; besides, whenever one of them comes back.
-const ASK: Duration = Duration::from_secs(10);
-/// When too few columns can be had, they are asked for again after so long.
-const RETRY: Duration = Duration::from_millis(200);
-/// A column is rebuilt at this rate at most, so that viewers keep the disks and networks.
+/// Columns are restored at this rate at most, so that viewers keep the disks and networks.
 const BYTES_PER_SECOND: u64 = 128 << 20;
 
-/// Why a column was not rebuilt; it is tried again.
-#[derive(Debug, thiserror::Error)]
-enum RebuildError {
-    #[error(transparent)]
-    Read(#[from] ReadError),
-    #[error(transparent)]
-    Upload(#[from] crate::store::UploadError),
-    #[error("the store refused the column")]
-    Refused,
-    #[error(transparent)]
-    Disk(#[from] std::io::Error),
+/// Lets so many bytes pass each second.
+#[derive(Debug, Default)]
+pub(super) struct Rate(Mutex<Option<Instant>>);
+
+impl Rate {
+    /// Waits until `bytes` may be moved.
+    ///
+    /// Cancel safety: dropping it leaves the bytes taken.
+    pub(super) async fn take(&self, bytes: u64) {
+        sleep_until(self.turn(Instant::now(), bytes)).await;
+    }
+
+    /// When `bytes` that are asked for now may be moved: once those before them have been, as late as the rate has it.
+    fn turn(&self, now: Instant, bytes: u64) -> Instant {
+        let mut next = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = next.map_or(now, |next| next.max(now));
+        *next = Some(turn + Duration::from_micros(bytes.saturating_mul(1_000_000) / BYTES_PER_SECOND));
+        turn
+    }
+}
+
+/// From what a column is being restored: kept from stripe to stripe, so that a column which let one down is not asked for
+/// the next.
+#[derive(Debug)]
+pub(super) struct Restoring {
+    version: Version,
+    column: u16,
+    lost: Vec<u16>,
+    source: Arc<Delivery>,
 }
 
 impl Node {
-    /// Looks after the node's own columns until the task is aborted.
+    /// Restores a stripe of a column and appends it to what the store has of it.
     ///
-    /// Cancel safety: a column under way is begun anew at the next start.
-    pub(super) async fn get_well(self: Arc<Self>) {
-        let mut tick = interval(LOOK);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut asked: Option<Instant> = None;
-        let mut present = BTreeSet::new();
-        loop {
-            tick.tick().await;
-            let others = self.others();
-            let up: BTreeSet<NodeId> =
-                others.into_iter().filter(|peer| self.peers.paths.is_up(*peer) == Some(true)).collect();
-            if !up.is_subset(&present) || asked.is_none_or(|asked| asked.elapsed() >= ASK) {
-                self.catch_up().await;
-                asked = Some(Instant::now());
-            }
-            present = up;
-            for manifest in self.store.lacking() {
-                let placement = self.placement(&manifest.title);
-                let Some(column) = placement.column_of(self.config.id) else { continue };
-                let rebuilt = self.rebuild(&manifest, &placement, column).await;
-                self.reads.end_rebuild(&manifest.title, u16::try_from(column).unwrap_or(u16::MAX));
-                match rebuilt {
-                    Ok(()) => {
-                        metrics::counter!("rain_columns_rebuilt_total").increment(1);
-                        tracing::info!(title = manifest.title, column, "a column was rebuilt");
-                    }
-                    Err(error) => {
-                        tracing::info!(title = manifest.title, column, %error, "a column cannot be rebuilt yet");
-                    }
-                }
-            }
-        }
+    /// # Errors
+    /// [`RestoreFailure`]; nothing was appended.
+    ///
+    /// Cancel safety: dropping it leaves the store to finish.
+    pub(super) async fn restore(self: &Arc<Self>, order: RestoreOrder) -> Result<(), RestoreFailure> {
+        let source = self.source_of(&order).map_err(failure)?;
+        let RestoreOrder { record, column, stripe, .. } = order;
+        let stripe = source.stripe(stripe);
+        let cells: Vec<Cell> = (0..stripe.rows).map(|row| Cell { column, row }).collect();
+        let cells = source.fetch_lost(&whole(&stripe), &cells).await.map_err(|error| {
+            // The next try begins with all columns that the others say they have.
+            self.forget_source();
+            failure(error)
+        })?;
+        let (title, version, content) = (record.title().to_owned(), record.version(), source.content());
+        let seal = Seal::new(&title, title_version(version), column);
+        let bytes = ColumnBuilder::new(seal, content.group_bytes).record(&stripe, cells.iter().map(|cell| &cell[..]));
+        let offset = stripe.record_offset - HEADER_BYTES as u64;
+        let total = source.record_bytes();
+        let appended = {
+            let title = title.clone();
+            self.blocking(move |node| node.store.append(node.now(), &title, version, offset, &bytes)).await
+        };
+        appended.map_err(|error: UploadError| RestoreFailure::Store(error.to_string()))?;
+        self.reads.note_rebuild(&title, column, offset + stripe.record_bytes(), total);
+        Ok(())
     }
 
-    /// Learns from the others which versions were committed while this node was away.
-    async fn catch_up(self: &Arc<Self>) {
-        for peer in self.others() {
-            let Some(Reply::Committed { blank: false, manifests, .. }) = self.ask(peer, Request::Committed).await
-            else {
-                continue;
-            };
-            for manifest in manifests {
-                let placed = self.placement(&manifest.title).column_of(self.config.id).is_some();
-                if placed && !self.store.knows(&manifest) {
-                    self.mark_here(manifest, true).await;
-                }
-            }
+    /// The others from which a column is restored.
+    fn source_of(self: &Arc<Self>, order: &RestoreOrder) -> Result<Arc<Delivery>, ReadError> {
+        let RestoreOrder { record, column, lost, .. } = order;
+        let mut restoring = self.restoring.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = |under_way: &&Restoring| {
+            under_way.version == record.version()
+                && under_way.column == *column
+                && under_way.lost == *lost
+                && under_way.source.manifest.title == record.title()
+        };
+        if let Some(under_way) = restoring.as_ref().filter(same) {
+            return Ok(Arc::clone(&under_way.source));
         }
+        let pattern = lost.iter().fold(ErasurePattern::none(), |pattern, column| pattern.with(usize::from(*column)));
+        let source = Arc::new(Delivery::of(self, record, true, pattern)?);
+        let (version, column, lost) = (record.version(), *column, lost.clone());
+        *restoring = Some(Restoring { version, column, lost, source: Arc::clone(&source) });
+        Ok(source)
     }
 
-    /// Rebuilds the node's column of a version from others.
-    async fn rebuild(
-        self: &Arc<Self>,
-        manifest: &Manifest,
-        placement: &Placement,
-        column: usize,
-    ) -> Result<(), RebuildError> {
-        let (title, version) = (&manifest.title, manifest.version);
-        let delivery = self.deliver(manifest, placement, column).await?;
-        let mut source = self.deliver(manifest, placement, column).await?;
-        let index = u16::try_from(column).unwrap_or(u16::MAX);
-        let seal = Seal::new(title, title_version(version), index);
-        let content = manifest.content.as_ref().ok_or(RebuildError::Refused)?;
-        let mut builder = ColumnBuilder::new(seal, default_group_bytes(content.cell_bytes));
-        let started = Instant::now();
-        let name = title.clone();
-        self.blocking(move |node| node.store.begin_rebuild(node.now(), &name, version, index)).await?;
-        let total = delivery.stripes().map(|stripe| stripe.record_bytes()).sum();
-        let mut offset = 0;
-        for stripe in delivery.stripes() {
-            let cells: Vec<Cell> = (0..stripe.rows).map(|row| Cell { column: index, row }).collect();
-            let until = Instant::now() + RETURN;
-            let bytes = loop {
-                match source.fetch_lost(&whole(&stripe), &cells).await {
-                    Ok(bytes) => break bytes,
-                    // What is there already is not thrown away for a moment without enough columns.
-                    Err(ReadError::TooFewColumns { .. }) if Instant::now() < until => {
-                        sleep(RETRY).await;
-                        source = self.deliver(manifest, placement, column).await?;
-                    }
-                    Err(error) => {
-                        self.store.drop_upload(title, version);
-                        return Err(error.into());
-                    }
-                }
-            };
-            let (record, name) = (builder.record(&stripe, bytes.iter().map(|part| &part[..])), title.clone());
-            let length = record.len() as u64;
-            self.blocking(move |node| node.store.append(node.now(), &name, version, offset, &record)).await?;
-            offset += length;
-            self.reads.note_rebuild(title, index, offset, total);
-            // As late as the rate would have it.
-            let due = Duration::from_millis(offset.saturating_mul(1000) / BYTES_PER_SECOND);
-            sleep(due.saturating_sub(started.elapsed())).await;
-        }
-        let (tree, name) = (builder.finish().to_bytes(), title.clone());
-        self.blocking(move |node| node.store.append(node.now(), &name, version, offset, &tree)).await?;
-        let prepare = Request::Prepare { manifest: manifest.clone(), base: rain_cluster::message::Base::Any };
-        if self.answer(prepare).await? == Reply::Prepared { Ok(()) } else { Err(RebuildError::Refused) }
+    fn forget_source(&self) {
+        self.restoring.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
-    /// What the others hold of a version of which this node lacks its column.
-    async fn deliver(
-        self: &Arc<Self>,
-        manifest: &Manifest,
-        placement: &Placement,
-        own: usize,
-    ) -> Result<Delivery, ReadError> {
-        let ask = placement.nodes().iter().map(|node| self.column_status(*node, &manifest.title, manifest.version));
-        let mut lost = ErasurePattern::of(&[own]);
-        for (column, status) in join_all(ask).await.into_iter().enumerate() {
-            if !matches!(status, Some(ColumnStatus::Ok { .. })) {
-                lost = lost.with(column);
-            }
+    /// Notes what became of a column that was to be restored.
+    pub(super) fn note_restored(&self, record: &Record, column: u16, failed: Option<&str>) {
+        let title = record.title();
+        self.forget_source();
+        self.reads.end_rebuild(title, column);
+        if let Some(why) = failed {
+            tracing::info!(title, column, why, "a column cannot be rebuilt yet");
+        } else {
+            metrics::counter!("rain_columns_rebuilt_total").increment(1);
+            tracing::info!(title, column, "a column was rebuilt");
         }
-        Delivery::of(self, manifest.clone(), true, lost)
+    }
+}
+
+fn failure(error: ReadError) -> RestoreFailure {
+    match error {
+        ReadError::TooFewColumns { .. } | ReadError::TooFewNodes { .. } => RestoreFailure::TooFewColumns,
+        ReadError::Absent { .. } | ReadError::Code(_) | ReadError::Kind { .. } | ReadError::Ending => {
+            RestoreFailure::Store(error.to_string())
+        }
     }
 }
 
@@ -166,5 +132,19 @@ fn whole(stripe: &StripeShape) -> Piece {
         cells: 0..stripe.data_cells as usize,
         blocks: 0..stripe.blocks_per_cell(),
         bytes: stripe.title_offset..stripe.title_offset + stripe.data_bytes,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_pass_as_late_as_the_rate_has_it_and_idle_time_is_not_saved_up() {
+        let (rate, now) = (Rate::default(), Instant::now());
+        assert_eq!(rate.turn(now, BYTES_PER_SECOND), now);
+        assert_eq!(rate.turn(now, BYTES_PER_SECOND / 2), now + Duration::from_secs(1));
+        let later = now + Duration::from_secs(9);
+        assert_eq!(rate.turn(later, 1), later);
     }
 }

@@ -1,7 +1,9 @@
 //! A node as a process: its listeners, its tasks, and how it ends.
 
 use super::Node;
+use super::desks::SHARDS;
 use super::links;
+use super::tasks::keep;
 use crate::config::Config;
 use crate::http::{Shutdown, serve_node};
 use crate::store::{FolderError, OpenError, SystemDisk};
@@ -53,22 +55,37 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), StartError> {
     let (mut interfaces, mut sockets) = (Vec::new(), Vec::new());
     for interface in &config.interfaces {
         let address = interface.address;
-        interfaces.push((listen(address).await?, address));
+        interfaces.push((Arc::new(listen(address).await?), address));
         sockets.push(UdpSocket::bind(address).map_err(|error| StartError::Listen { address, error })?);
     }
     let folder = config.data.display().to_string();
     let node = Node::open(config, disk).map_err(|error| StartError::Store { folder, error })?;
     let mut tasks = JoinSet::new();
     let links = links::watch(&node, sockets).map_err(StartError::Links)?;
-    tasks.spawn(links::plant_wrong_downs(Arc::clone(&node), links.hints()));
-    for (listener, address) in interfaces {
-        tasks.spawn(crate::peer::server::serve(Arc::clone(&node), listener, address));
+    let (planting, hints) = (Arc::clone(&node), links.hints());
+    tasks.spawn(keep("wrong downs", move || links::plant_wrong_downs(Arc::clone(&planting), hints.clone())));
+    node.open_desks();
+    for shard in 0..SHARDS {
+        let node = Arc::clone(&node);
+        tasks.spawn(keep("desk", move || Arc::clone(&node).keep_time(shard)));
     }
-    tasks.spawn(Arc::clone(&node).keep_house());
-    let peers = Arc::clone(&node);
-    tasks.spawn(async move { peers.peers.close_dead_pools().await });
-    tasks.spawn(Arc::clone(&node.reads).keep_seconds());
-    serve_node(node, players, shutdown).await;
+    let returns = Arc::clone(&node);
+    tasks.spawn(keep("returns", move || Arc::clone(&returns).watch_returns()));
+    for (listener, address) in interfaces {
+        let node = Arc::clone(&node);
+        let serve = move || crate::peer::server::serve(Arc::clone(&node), Arc::clone(&listener), address);
+        tasks.spawn(keep("peers", serve));
+    }
+    let pools = Arc::clone(&node);
+    let close = move || {
+        let node = Arc::clone(&pools);
+        async move { node.peers.close_dead_pools().await }
+    };
+    tasks.spawn(keep("pools", close));
+    let reads = Arc::clone(&node.reads);
+    tasks.spawn(keep("seconds", move || Arc::clone(&reads).keep_seconds()));
+    serve_node(Arc::clone(&node), players, shutdown).await;
     tasks.shutdown().await;
+    node.close_desks();
     Ok(())
 }

@@ -1,8 +1,7 @@
 //! What is known of titles, for people and tools.
 
 use super::Node;
-use super::drive::Drive;
-use super::read::ReadError;
+use super::read::{ReadError, content_of};
 use crate::peer::PeerRequest;
 use crate::title;
 use bytes::Bytes;
@@ -10,9 +9,8 @@ use core::time::Duration;
 use futures_util::future::join_all;
 use futures_util::{StreamExt, stream};
 use hyper::Method;
-use rain_cluster::catalog::{Found, Resolution, Resolve};
 use rain_cluster::{ColumnStatus, Manifest, NodeId, Reply, Request, Version};
-use rain_codec::Code;
+use rain_desk::Found;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -115,32 +113,25 @@ impl Node {
     ///
     /// Cancel safety: nothing is changed but damage that nodes remember.
     pub(crate) async fn title_report(self: &Arc<Self>, name: &str, look: Look) -> Result<TitleReport, ReadError> {
-        let placement = self.placement(name);
-        let mut drive = Drive::new(self, Resolve::new(self.now(), name, &placement));
-        let found = match drive.next(Resolve::poll_event).await {
-            Resolution::Found(found) => found,
-            Resolution::Absent(_) => return Err(ReadError::Absent),
-            Resolution::TooFew { found, expected } => return Err(ReadError::TooFewNodes { found, expected }),
-        };
-        let Some(content) = found.manifest.content.clone() else { return Err(ReadError::Absent) };
-        let code = Code::named(&content.code)?;
-        let columns =
-            placement.nodes().iter().enumerate().map(|(index, node)| self.column_report(&found, index, *node, look));
+        let found = self.find(name).await?;
+        let content = content_of(&found.record, found.is_fresh())?;
+        let nodes = found.record.placement.nodes().enumerate();
+        let columns = nodes.map(|(index, node)| self.column_report(&found, index, node, look));
         let columns = join_all(columns).await;
         let sound = columns.iter().filter(|column| column.state == ColumnState::Ok).count();
         Ok(TitleReport {
             title: name.to_owned(),
             bytes: content.bytes,
             etag: etag_text(&content.etag),
-            version: found.manifest.version.to_string(),
-            code: content.code,
-            tolerates: sound.saturating_sub(code.data_columns()),
+            version: found.record.version().to_string(),
+            code: content.code.clone(),
+            tolerates: sound.saturating_sub(content.data_columns.into()),
             columns,
         })
     }
 
     async fn column_report(self: &Arc<Self>, found: &Found, index: usize, node: NodeId, look: Look) -> ColumnReport {
-        let Manifest { title, version, .. } = &found.manifest;
+        let Manifest { title, version, .. } = &*found.record.manifest;
         let status = match (look, found.columns.get(&node)) {
             (Look::Known, Some(known)) => Some(known.clone()),
             // The version was found before this node had answered.
@@ -153,7 +144,7 @@ impl Node {
             Some(ColumnStatus::Missing) => (ColumnState::Missing, None),
             Some(ColumnStatus::Damaged { reason, .. }) => (ColumnState::Damaged, Some(reason)),
         };
-        ColumnReport { index, node: self.name_of(node).to_owned(), state, reason }
+        ColumnReport { index, node: self.name_of(node), state, reason }
     }
 
     /// How a node says that it holds its column; `None` when it does not answer.
@@ -163,10 +154,10 @@ impl Node {
         name: &str,
         version: Version,
     ) -> Option<ColumnStatus> {
-        let Some(Reply::State(state)) = self.ask(node, Request::Lookup { title: name.to_owned() }).await else {
+        let Some((_, Reply::State(state))) = self.ask(node, Request::Lookup { title: name.to_owned() }).await else {
             return None;
         };
-        let entry = state.entries.into_iter().find(|entry| entry.manifest.version == version);
+        let entry = state.entries.into_iter().find(|entry| entry.record.version() == version);
         Some(entry.map_or(ColumnStatus::Missing, |entry| entry.column))
     }
 
@@ -199,7 +190,7 @@ impl Node {
                 Look::Blocks => node.store.verify_column(now, &name, version),
             };
             let state = node.store.lookup(&name);
-            let entry = state.entries.into_iter().find(|entry| entry.manifest.version == version);
+            let entry = state.entries.into_iter().find(|entry| entry.record.version() == version);
             entry.map_or(ColumnStatus::Missing, |entry| entry.column)
         })
         .await

@@ -1,31 +1,30 @@
-//! Writing a title: ingest of the body, then the two phases.
+//! Writing a title: ingest of the body, between the two ends of what the desk does of a write.
 
-use super::ReadError;
-use super::drive::Drive;
-use super::{Node, random_u64, unix_time};
-use crate::peer::{PeerError, PeerRequest};
-use crate::store::{DecideError, Decision, UploadError, title_version};
+use super::desks::Begun;
+use super::{Node, ReadError, UploadPart, random_u64, unix_time};
+use crate::peer::{PeerError, PeerRequest, uploads};
+use crate::store::{UploadError, UploadPlan, title_version};
 use crate::title;
 use bytes::{Bytes, BytesMut};
 use core::time::Duration;
 use futures_util::future::join_all;
 use http_body_util::BodyExt;
 use hyper::{Method, StatusCode};
-use rain_cluster::commit::{Abort, Begin, Condition, Put, PutEvent, PutRequest};
-use rain_cluster::{Content, Manifest, NodeId, Placement};
-use rain_codec::column::{DEFAULT_BLOCK_BYTES, StripeEncoder, default_cell_bytes};
+use rain_cluster::manifest::MEDIA_TYPE;
+use rain_cluster::{Columns, Content, EtagKind, Manifest, NodeId, Record, Version};
+use rain_codec::Code;
+use rain_codec::column::{DEFAULT_BLOCK_BYTES, StripeEncoder, default_cell_bytes, default_group_bytes};
+use rain_desk::{Abort, Begin, Condition, Event, Shape, Task, Told};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 use tokio::task::block_in_place;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 /// So many bytes of each column are sent at once.
 const BATCH_BYTES: usize = 1 << 20;
 /// A participant that takes no batch for so long is done without.
 const APPEND: Duration = Duration::from_secs(10);
-
-/// A decision that may or may not have been written is written again after so long.
-const DECIDE_AGAIN: Duration = Duration::from_secs(1);
 
 /// What must hold of the present version, decided when its manifest is known.
 pub type Precondition = Box<dyn Fn(Option<&Manifest>) -> bool + Send + Sync>;
@@ -38,14 +37,14 @@ pub struct Written {
     /// How many columns may be lost.
     pub tolerates: usize,
     /// The version.
-    pub manifest: Manifest,
+    pub manifest: Arc<Manifest>,
 }
 
 /// Why nothing was written, or why that is not known.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WriteError {
-    /// Too few placement nodes.
-    #[error("{found} placement nodes take part, expected at least {expected}")]
+    /// Too few catalog nodes, or too few of those that are to hold columns.
+    #[error("{found} nodes take part, expected at least {expected}")]
     TooFewNodes {
         /// Nodes that do.
         found: usize,
@@ -58,8 +57,8 @@ pub enum WriteError {
     /// The precondition does not hold.
     #[error("the title is not what the condition says")]
     Precondition,
-    /// Another conditional write of the title was under way, and the condition still holds: to be tried again.
-    #[error("another conditional write of the title was under way; nothing was stored")]
+    /// Another write of the title was under way, one of the two under a condition which still holds: to be tried again.
+    #[error("another write of the title was under way; nothing was stored")]
     Conflict,
     /// A DELETE of what is not there.
     #[error("there is no such title")]
@@ -81,13 +80,14 @@ impl From<Abort> for WriteError {
             Abort::TooFewNodes { found, expected } => Self::TooFewNodes { found, expected },
             Abort::NoSpace => Self::NoSpace,
             Abort::ConditionFailed => Self::Precondition,
+            Abort::Superseded => Self::Conflict,
             Abort::Driver => Self::Store,
         }
     }
 }
 
 /// What a PUT or DELETE is to do.
-struct Task<B> {
+struct Work<B> {
     title: String,
     /// The body and its media type; `None` for a DELETE.
     body: Option<(B, String)>,
@@ -111,7 +111,7 @@ impl Node {
     where
         B: hyper::body::Body<Data = Bytes> + Send + Unpin + 'static,
     {
-        self.write(Task { title, body: Some((body, media_type)), precondition }).await
+        self.write(Work { title, body: Some((body, media_type)), precondition }).await
     }
 
     /// Deletes a title.
@@ -125,132 +125,88 @@ impl Node {
         title: String,
         precondition: Option<Precondition>,
     ) -> Result<Written, WriteError> {
-        self.write(Task { title, body: None::<(http_body_util::Empty<Bytes>, String)>, precondition }).await
+        self.write(Work { title, body: None::<(http_body_util::Empty<Bytes>, String)>, precondition }).await
     }
 
-    async fn write<B>(self: &Arc<Self>, task: Task<B>) -> Result<Written, WriteError>
+    async fn write<B>(self: &Arc<Self>, work: Work<B>) -> Result<Written, WriteError>
     where
         B: hyper::body::Body<Data = Bytes> + Send + Unpin + 'static,
     {
         let (told, tell) = oneshot::channel();
         let node = Arc::clone(self);
-        tokio::spawn(async move { node.coordinate(task, told).await });
-        tell.await.unwrap_or(Err(WriteError::Store))
+        self.desks.spawn("write", async move {
+            // The client may have gone away.
+            let _ = told.send(node.coordinate(work).await);
+        });
+        // It was interrupted, nobody knows where.
+        tell.await.unwrap_or(Err(WriteError::Unconfirmed))
     }
 
-    /// Coordinates one version from its beginning to the end of its marks.
-    async fn coordinate<B>(self: Arc<Self>, task: Task<B>, told: oneshot::Sender<Result<Written, WriteError>>)
+    /// Coordinates one version until the client may be told; what remains the desk does.
+    async fn coordinate<B>(self: &Arc<Self>, work: Work<B>) -> Result<Written, WriteError>
     where
         B: hyper::body::Body<Data = Bytes> + Send + Unpin,
     {
-        let Task { title, body, precondition } = task;
-        let placement = self.placement(&title);
-        let request = PutRequest {
-            title: title.clone(),
-            placement: placement.clone(),
-            coordinator: self.config.id,
-            life: self.store.life(),
-            random: (random_u64() >> 32) as u32,
+        let Work { title, body, precondition } = work;
+        let code = &self.config.code;
+        let shape =
+            body.is_some().then(|| Shape { columns: code.columns(), data_columns: code.data_columns() });
+        let random = super::low_half(random_u64());
+        let mut task = self.begin_task(&title, Task::Write { title: title.clone(), shape, random });
+        let begin = match task.next().await {
+            Some(Event::Begin(begin)) => begin,
+            Some(Event::Aborted(abort)) => return Err(abort.into()),
+            _ => return Err(WriteError::Store),
         };
-        let mut drive = Drive::new(&self, Put::new(self.now(), request));
-        let begin = match drive.next(Put::poll_event).await {
-            PutEvent::Begin(begin) => begin,
-            PutEvent::Aborted(abort) => return drop(told.send(Err(abort.into()))),
-            PutEvent::Decide(..) | PutEvent::Acknowledged { .. } | PutEvent::Unconfirmed | PutEvent::Settled => {
-                unreachable!("a put begins with Begin or Aborted")
-            }
-        };
-        self.store.begin(&title, begin.version);
-        let present = begin.current.as_ref().filter(|current| current.content.is_some());
+        let present = begin.current.as_ref().map(|current| &*current.manifest).filter(|current| !current.is_tombstone());
         let replaced = present.is_some();
+        let is_conditional = precondition.is_some();
         let refused = match &precondition {
             Some(holds) if !holds(present) => Some(WriteError::Precondition),
             _ if body.is_none() && !replaced => Some(WriteError::Absent),
             _ => None,
         };
-        let uploaded = match (refused, body) {
+        let ingested = match (refused, body) {
             (Some(refused), _) => Err(refused),
-            (None, Some((body, media_type))) => self.ingest(&title, &placement, &begin, body, media_type).await,
-            (None, None) => {
-                let manifest = Manifest { title: title.clone(), version: begin.version, content: None };
-                Ok((manifest, begin.participants.clone()))
-            }
+            (None, Some((body, media_type))) => self.ingest(&title, &begin, body, &media_type).await,
+            (None, None) => Ok(Ingested::nothing(&begin)),
         };
-        let (manifest, participants) = match uploaded {
-            Ok(uploaded) => uploaded,
+        let Ingested { content, attributes, uploaded } = match ingested {
+            Ok(ingested) => ingested,
             Err(error) => {
-                drive.machine.abort();
-                self.store.aborted(&title, begin.version);
-                drive.flush_then(|| drop(told.send(Err(error)))).await;
-                return;
+                task.tell(Told::GiveUp);
+                // The client hears of it once nobody has anything of it any more, or soon.
+                let _ = task.next().await;
+                return Err(error);
             }
         };
-        let condition = if precondition.is_some() { Condition::Unchanged } else { Condition::None };
-        drive.machine.prepare(self.now(), manifest.clone(), participants, condition);
-        self.commit(drive, manifest, replaced, precondition, told).await;
+        let (version, epoch) = (begin.version, self.config.cluster.epoch());
+        let manifest =
+            Arc::new(Manifest { title, version, epoch, conditional: is_conditional, content, attributes });
+        let record = Record { manifest: Arc::clone(&manifest), placement: Arc::new(begin.placement) };
+        let condition = if is_conditional { Condition::Unchanged } else { Condition::None };
+        task.tell(Told::Uploaded { record, uploaded, condition });
+        self.committed(task, manifest, replaced, precondition).await
     }
 
-    async fn commit(
+    /// Waits until the client may be told what became of a version.
+    async fn committed(
         self: &Arc<Self>,
-        mut drive: Drive<'_, Put>,
-        manifest: Manifest,
+        mut task: Begun,
+        manifest: Arc<Manifest>,
         replaced: bool,
         precondition: Option<Precondition>,
-        told: oneshot::Sender<Result<Written, WriteError>>,
-    ) {
-        let mut told = Some(told);
-        let mut tell = |result| {
-            if let Some(told) = told.take() {
-                // The client may have gone away.
-                let _ = told.send(result);
-            }
-        };
-        loop {
-            match drive.next(Put::poll_event).await {
-                PutEvent::Begin(_) => unreachable!("a put begins once"),
-                PutEvent::Decide(manifest, prepared) => {
-                    let decision = Arc::new(Decision { manifest, prepared });
-                    let mut may_be_written = false;
-                    loop {
-                        let decision = Arc::clone(&decision);
-                        match self.blocking(move |node| node.store.decide(&decision)).await {
-                            Ok(()) => break drive.machine.decided(self.now()),
-                            Err(DecideError::Clean(error)) if !may_be_written => {
-                                tracing::error!(%error, "a commit was given up");
-                                break drive.machine.abort();
-                            }
-                            Err(error) => {
-                                tracing::error!(%error, "a commit is undecided");
-                                may_be_written = true;
-                                tell(Err(WriteError::Unconfirmed));
-                                sleep(DECIDE_AGAIN).await;
-                            }
-                        }
-                    }
+    ) -> Result<Written, WriteError> {
+        match task.next().await {
+            Some(Event::Acknowledged { tolerates, .. }) => Ok(Written { replaced, tolerates, manifest }),
+            Some(Event::Aborted(abort)) => Err(match (abort, &precondition) {
+                (Abort::ConditionFailed, Some(holds)) if self.still_holds(&manifest.title, holds).await => {
+                    WriteError::Conflict
                 }
-                PutEvent::Acknowledged { columns } => {
-                    let tolerates = columns - self.config.quorum().data_columns();
-                    tell(Ok(Written { replaced, tolerates, manifest: manifest.clone() }));
-                }
-                PutEvent::Unconfirmed => {
-                    tell(Err(WriteError::Unconfirmed));
-                }
-                PutEvent::Settled => {
-                    let (title, version) = (manifest.title, manifest.version);
-                    return self.blocking(move |node| node.store.settled(&title, version)).await;
-                }
-                PutEvent::Aborted(abort) => {
-                    self.store.aborted(&manifest.title, manifest.version);
-                    let error = match (abort, &precondition) {
-                        (Abort::ConditionFailed, Some(holds)) if self.still_holds(&manifest.title, holds).await => {
-                            WriteError::Conflict
-                        }
-                        (abort, _) => abort.into(),
-                    };
-                    drive.flush_then(|| tell(Err(error))).await;
-                    return;
-                }
-            }
+                (abort, _) => abort.into(),
+            }),
+            // It may be committed: the desk was interrupted, or says so itself.
+            _ => Err(WriteError::Unconfirmed),
         }
     }
 
@@ -258,29 +214,28 @@ impl Node {
     async fn still_holds(self: &Arc<Self>, title: &str, holds: &Precondition) -> bool {
         match self.open_title(title).await {
             Ok(delivery) => holds(Some(&delivery.manifest)),
-            Err(ReadError::Absent) => holds(None),
+            Err(ReadError::Absent { .. }) => holds(None),
             Err(_) => false,
         }
     }
 
-    /// Encodes a body stripe by stripe and sends the columns to the participants; those that fail are left out.
+    /// Encodes a body stripe by stripe and sends the columns to those that are to hold them; those that fail are left out.
     async fn ingest<B>(
         self: &Arc<Self>,
         title: &str,
-        placement: &Placement,
         begin: &Begin,
         mut body: B,
-        media_type: String,
-    ) -> Result<(Manifest, Vec<NodeId>), WriteError>
+        media_type: &str,
+    ) -> Result<Ingested, WriteError>
     where
         B: hyper::body::Body<Data = Bytes> + Send + Unpin,
     {
         let code = &self.config.code;
         let codec = self.codec(code.name()).map_err(|_| WriteError::Store)?;
         let (cell_bytes, block_bytes) = (default_cell_bytes(code), DEFAULT_BLOCK_BYTES);
-        let stripe_bytes = cell_bytes as usize * code.data_cell_count();
         let mut encoder = StripeEncoder::new(codec, cell_bytes, block_bytes, title, title_version(begin.version));
-        let mut upload = Upload::new(self, title, placement, begin);
+        let stripe_bytes = encoder.stripe_data_bytes();
+        let mut upload = Upload::new(self, title, begin, cell_bytes);
         let mut hasher = blake3::Hasher::new();
         let (mut stripe, mut index, mut bytes) = (BytesMut::with_capacity(stripe_bytes), 0, 0_u64);
         upload.send_begin().await?;
@@ -303,20 +258,51 @@ impl Node {
             upload.encode(&mut encoder, &mut hasher, index, &stripe);
         }
         upload.send().await?;
-        upload.send_trees(encoder).await?;
-        let participants = upload.finish().await?;
+        let uploaded = upload.finish().await?;
         let mut etag = [0; 16];
         etag.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
-        let content = Content {
+        // The trees of long columns have many thousands of hashes.
+        let roots = block_in_place(|| encoder.finish().iter().map(rain_codec::column::ColumnTree::root).collect());
+        let content = Content::Columns(Columns {
             bytes,
+            etag_kind: EtagKind::Content,
             etag,
             code: code.name().to_owned(),
+            columns: count(code.columns()),
+            data_columns: count(code.data_columns()),
+            layout: 0,
             cell_bytes,
             block_bytes,
+            group_bytes: default_group_bytes(cell_bytes),
             modified_ms: u64::try_from(unix_time().as_millis()).unwrap_or(u64::MAX),
-            media_type,
+            roots,
+        });
+        let attributes = match media_type {
+            "" => BTreeMap::new(),
+            media_type => BTreeMap::from([(MEDIA_TYPE, media_type.as_bytes().to_vec())]),
         };
-        Ok((Manifest { title: title.to_owned(), version: begin.version, content: Some(content) }, participants))
+        Ok(Ingested { content, attributes, uploaded })
+    }
+}
+
+/// A number of columns; codes have few.
+fn count(columns: usize) -> u16 {
+    u16::try_from(columns).unwrap_or(u16::MAX)
+}
+
+/// What is to be committed.
+struct Ingested {
+    content: Content,
+    attributes: BTreeMap<u16, Vec<u8>>,
+    /// Who took the whole upload.
+    uploaded: Vec<NodeId>,
+}
+
+impl Ingested {
+    /// A deletion.
+    fn nothing(begin: &Begin) -> Self {
+        let uploaded = begin.uploads.iter().map(|(node, _)| *node).collect();
+        Self { content: Content::None, attributes: BTreeMap::new(), uploaded }
     }
 }
 
@@ -333,28 +319,64 @@ struct Participant {
 /// The columns of one version on their way to the participants.
 struct Upload<'a> {
     node: &'a Arc<Node>,
-    title: &'a str,
-    version: rain_cluster::Version,
-    write_quorum: usize,
+    what: Arc<Uploading>,
+    /// Fewer than so many participants are too few.
+    needed: usize,
     participants: Vec<Participant>,
     batches: Vec<BytesMut>,
     /// The batch under way, while the next one is filled.
     sending: Option<tokio::task::JoinHandle<Vec<Participant>>>,
 }
 
+/// What all columns of an upload have in common.
+struct Uploading {
+    title: String,
+    version: Version,
+    code: Arc<Code>,
+    cell_bytes: u32,
+    block_bytes: u32,
+    group_bytes: u32,
+}
+
+impl Uploading {
+    fn plan(&self, column: u16) -> UploadPlan {
+        UploadPlan {
+            title: self.title.clone(),
+            version: self.version,
+            column,
+            code: self.code.name().to_owned(),
+            cell_bytes: self.cell_bytes,
+            block_bytes: self.block_bytes,
+            group_bytes: self.group_bytes,
+        }
+    }
+}
+
 impl<'a> Upload<'a> {
-    fn new(node: &'a Arc<Node>, title: &'a str, placement: &Placement, begin: &Begin) -> Self {
-        let participant = |node: &NodeId| {
-            let column = placement.column_of(*node).and_then(|column| u16::try_from(column).ok());
-            column.map(|column| Participant { node: *node, column, offset: 0, alive: true, no_space: false })
+    fn new(node: &'a Arc<Node>, title: &str, begin: &Begin, cell_bytes: u32) -> Self {
+        let participant = |(node, column): &(NodeId, u16)| Participant {
+            node: *node,
+            column: *column,
+            offset: 0,
+            alive: true,
+            no_space: false,
+        };
+        let code = Arc::clone(&node.config.code);
+        let shape = Shape { columns: code.columns(), data_columns: code.data_columns() };
+        let what = Uploading {
+            title: title.to_owned(),
+            version: begin.version,
+            code,
+            cell_bytes,
+            block_bytes: DEFAULT_BLOCK_BYTES,
+            group_bytes: default_group_bytes(cell_bytes),
         };
         Self {
             node,
-            title,
-            version: begin.version,
-            write_quorum: placement.quorum().write(),
-            participants: begin.participants.iter().filter_map(participant).collect(),
-            batches: vec![BytesMut::new(); placement.nodes().len()],
+            what: Arc::new(what),
+            needed: shape.needed(),
+            participants: begin.uploads.iter().map(participant).collect(),
+            batches: vec![BytesMut::new(); shape.columns],
             sending: None,
         }
     }
@@ -384,30 +406,15 @@ impl<'a> Upload<'a> {
     async fn send(&mut self) -> Result<(), WriteError> {
         self.wait().await?;
         let batches: Vec<Bytes> = self.batches.iter_mut().map(|batch| batch.split().freeze()).collect();
-        let (node, title, version) = (Arc::clone(self.node), self.title.to_owned(), self.version);
+        let (node, what) = (Arc::clone(self.node), Arc::clone(&self.what));
         let participants = core::mem::take(&mut self.participants);
         self.sending = Some(tokio::spawn(async move {
             let send = participants.into_iter().map(|participant| {
                 let batch = batches[usize::from(participant.column)].clone();
-                participant.append(&node, &title, version, batch)
+                participant.append(&node, &what, batch)
             });
             join_all(send).await
         }));
-        Ok(())
-    }
-
-    /// Sends what is behind the last record of each column.
-    async fn send_trees(&mut self, encoder: StripeEncoder) -> Result<(), WriteError> {
-        let trees: Vec<Vec<u8>> =
-            block_in_place(|| encoder.finish().iter().map(rain_codec::column::ColumnTree::to_bytes).collect());
-        // All columns have as many cells, so their trees have one length.
-        let length = trees.first().map_or(0, Vec::len);
-        for start in (0..length).step_by(BATCH_BYTES) {
-            for (batch, tree) in self.batches.iter_mut().zip(&trees) {
-                batch.extend_from_slice(&tree[start..length.min(start + BATCH_BYTES)]);
-            }
-            self.send().await?;
-        }
         Ok(())
     }
 
@@ -416,12 +423,12 @@ impl<'a> Upload<'a> {
         let Some(sending) = self.sending.take() else { return Ok(()) };
         self.participants = sending.await.map_err(|_| WriteError::Store)?;
         let found = self.participants.iter().filter(|participant| participant.alive).count();
-        if found >= self.write_quorum {
+        if found >= self.needed {
             Ok(())
         } else if self.participants.iter().any(|participant| participant.no_space) {
             Err(WriteError::NoSpace)
         } else {
-            Err(WriteError::TooFewNodes { found, expected: self.write_quorum })
+            Err(WriteError::TooFewNodes { found, expected: self.needed })
         }
     }
 
@@ -438,13 +445,13 @@ impl<'a> Upload<'a> {
 
 impl Participant {
     /// Sends a batch; a participant that fails is alive no more.
-    async fn append(mut self, node: &Arc<Node>, title: &str, version: rain_cluster::Version, batch: Bytes) -> Self {
+    async fn append(mut self, node: &Arc<Node>, what: &Uploading, batch: Bytes) -> Self {
         // The first call opens the upload, with or without bytes.
         if !self.alive || (batch.is_empty() && self.offset > 0) {
             return self;
         }
         let length = batch.len() as u64;
-        let appended = timeout(APPEND, self.append_once(node, title, version, batch)).await;
+        let appended = timeout(APPEND, self.append_once(node, what, batch)).await;
         match appended {
             Ok(Ok(())) => self.offset += length,
             Ok(Err(full)) => {
@@ -457,22 +464,18 @@ impl Participant {
     }
 
     /// The error says whether the participant's disk is full.
-    async fn append_once(
-        &self,
-        node: &Arc<Node>,
-        title: &str,
-        version: rain_cluster::Version,
-        batch: Bytes,
-    ) -> Result<(), bool> {
+    async fn append_once(&self, node: &Arc<Node>, what: &Uploading, batch: Bytes) -> Result<(), bool> {
+        let begin = (self.offset == 0).then(|| what.plan(self.column));
         if self.node == node.config.id {
-            let taken = node.take_upload(title.to_owned(), version, self.column, self.offset, batch).await;
-            return taken.map_err(|error| {
+            let part = UploadPart { title: what.title.clone(), version: what.version, offset: self.offset };
+            return node.take_upload(part, begin, batch).await.map_err(|error| {
                 tracing::warn!(%error, "the own store does not take the upload");
                 matches!(error, UploadError::Disk(error) if error.kind() == std::io::ErrorKind::StorageFull)
             });
         }
-        let (segment, column, offset) = (title::to_segment(title), self.column, self.offset);
-        let path = format!("/peer/v1/uploads/{segment}/{version}/{column}/{offset}");
+        let (segment, version, column, offset) = (title::to_segment(&what.title), what.version, self.column, self.offset);
+        let query = begin.as_ref().map(|plan| format!("?{}", uploads::to_query(plan))).unwrap_or_default();
+        let path = format!("/peer/v1/uploads/{segment}/{version}/{column}/{offset}{query}");
         let request = PeerRequest { method: Method::POST, path, body: batch, patience: APPEND, hope: None };
         let sent = node.peers.ask(self.node, request).await;
         sent.map(drop).map_err(|error| {

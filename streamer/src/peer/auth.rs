@@ -1,10 +1,12 @@
 //! The keyed MAC of peer requests, and why replays are refused.
 //!
-//! A request carries `rain-auth: v1 SENDER BOOT COUNTER SESSION BODY MAC`. BODY is the BLAKE3 of the body, MAC the keyed
-//! BLAKE3 of method, path with query, and all before it. SESSION is the receiver's own boot number, so nothing sent to
+//! A request carries `rain-auth: v2 SENDER BOOT COUNTER SESSION BODY MAC`. SENDER is `NODE.LIFE.SERIAL.EPOCH`, the first
+//! two as eight hexadecimal digits each: who sends it, in which life of its ledger. BODY is the BLAKE3 of the body, MAC the
+//! keyed BLAKE3 of method, path with query, and all before it. SESSION is the receiver's own boot number, so nothing sent to
 //! an earlier start of it is valid; a sender that does not know it yet is told by a 401 with `rain-session`. Within a
-//! session each (BOOT, COUNTER) of a sender is taken once: counters in a sliding window, boots only upwards.
+//! session each (BOOT, COUNTER) of a node is taken once: counters in a sliding window, boots only upwards.
 
+use rain_cluster::{Life, NodeId, Sender};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -42,25 +44,37 @@ pub enum AuthError {
 #[derive(Debug)]
 pub struct Signer {
     key: [u8; 32],
-    name: String,
     boot: u64,
     counter: AtomicU64,
 }
 
 impl Signer {
-    /// Signs as `name`; `boot` must be higher at every start of the node.
-    pub fn new(key: [u8; 32], name: &str, boot: u64) -> Self {
-        Self { key, name: name.to_owned(), boot, counter: AtomicU64::new(0) }
+    /// `boot` must be higher at every start of the node.
+    pub fn new(key: [u8; 32], boot: u64) -> Self {
+        Self { key, boot, counter: AtomicU64::new(0) }
     }
 
     /// The value of the header for one request. Cost: a BLAKE3 of the body.
-    pub fn sign(&self, method: &str, path: &str, session: u64, body: &[u8]) -> String {
+    pub fn sign(&self, from: Sender, method: &str, path: &str, session: u64, body: &[u8]) -> String {
         let counter = self.counter.fetch_add(1, Ordering::Relaxed);
         let body = blake3::hash(body).to_hex();
-        let head = format!("v1 {} {} {counter} {session} {body}", self.name, self.boot);
+        let head = format!("v2 {} {} {counter} {session} {body}", sender_text(from), self.boot);
         let mac = mac(&self.key, method, path, &head);
         format!("{head} {}", mac.to_hex())
     }
+}
+
+fn sender_text(Sender { node, life, serial, epoch }: Sender) -> String {
+    format!("{node}.{life}.{serial}.{epoch}")
+}
+
+fn sender_of(text: &str) -> Option<Sender> {
+    let mut parts = text.split('.');
+    let node: NodeId = parts.next()?.parse().ok()?;
+    let life = Life(u32::from_str_radix(parts.next()?, 16).ok()?);
+    let sender = Sender { node, life, serial: parts.next()?.parse().ok()?, epoch: parts.next()?.parse().ok()? };
+    // One spelling per sender.
+    (sender_text(sender) == text).then_some(sender)
 }
 
 fn mac(key: &[u8; 32], method: &str, path: &str, head: &str) -> blake3::Hash {
@@ -73,7 +87,7 @@ fn mac(key: &[u8; 32], method: &str, path: &str, head: &str) -> blake3::Hash {
 pub struct Verifier {
     key: [u8; 32],
     session: u64,
-    senders: Mutex<BTreeMap<String, Window>>,
+    senders: Mutex<BTreeMap<NodeId, Window>>,
 }
 
 impl Verifier {
@@ -95,7 +109,8 @@ impl Verifier {
         let header = header.ok_or(AuthError::Malformed)?;
         let (head, found) = header.rsplit_once(' ').ok_or(AuthError::Malformed)?;
         let parts: Vec<_> = head.split(' ').collect();
-        let ["v1", sender, boot, counter, session, body] = parts[..] else { return Err(AuthError::Malformed) };
+        let ["v2", sender, boot, counter, session, body] = parts[..] else { return Err(AuthError::Malformed) };
+        let sender = sender_of(sender).ok_or(AuthError::Malformed)?;
         let number = |text: &str| text.parse::<u64>().map_err(|_| AuthError::Malformed);
         let (boot, counter, session) = (number(boot)?, number(counter)?, number(session)?);
         // Both comparisons take constant time: blake3::Hash sees to it.
@@ -108,18 +123,24 @@ impl Verifier {
             return Err(AuthError::Session { found: session, expected: self.session });
         }
         let mut senders = self.senders.lock().unwrap_or_else(PoisonError::into_inner);
-        let window = senders.entry(sender.to_owned()).or_insert_with(|| Window::new(boot));
-        if window.take(boot, counter) { Ok(Verified { body }) } else { Err(AuthError::Replay(counter)) }
+        let window = senders.entry(sender.node).or_insert_with(|| Window::new(boot));
+        if window.take(boot, counter) { Ok(Verified { sender, body }) } else { Err(AuthError::Replay(counter)) }
     }
 }
 
 /// A request whose head is genuine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Verified {
+    sender: Sender,
     body: blake3::Hash,
 }
 
 impl Verified {
+    /// Who sent it.
+    pub fn sender(&self) -> Sender {
+        self.sender
+    }
+
     /// Checks the body.
     ///
     /// # Errors
@@ -173,15 +194,27 @@ impl Window {
 mod tests {
     use super::*;
 
+    const A: Sender = Sender { node: NodeId(10), life: Life(0xdead_beef), serial: 7, epoch: 0 };
+
     fn pair() -> (Signer, Verifier) {
-        (Signer::new([7; 32], "A", 5), Verifier::new([7; 32], 99))
+        (Signer::new([7; 32], 5), Verifier::new([7; 32], 99))
+    }
+
+    #[test]
+    fn senders_have_one_spelling() {
+        assert_eq!(sender_text(A), "0000000a.deadbeef.7.0");
+        assert_eq!(sender_of("0000000a.deadbeef.7.0"), Some(A));
+        for wrong in ["", "a.deadbeef.7.0", "0000000a.DEADBEEF.7.0", "0000000a.deadbeef.07.0", "0000000a.deadbeef.7", "0000000a.deadbeef.7.0.1"] {
+            assert_eq!(sender_of(wrong), None, "{wrong}");
+        }
     }
 
     #[test]
     fn a_signed_request_passes_once() {
         let (signer, verifier) = pair();
-        let header = signer.sign("POST", "/p?q=1", 99, b"body");
+        let header = signer.sign(A, "POST", "/p?q=1", 99, b"body");
         let genuine = verifier.verify("POST", "/p?q=1", Some(&header)).unwrap();
+        assert_eq!(genuine.sender(), A);
         assert_eq!(genuine.verify_body(b"body"), Ok(()));
         assert_eq!(genuine.verify_body(b"other"), Err(AuthError::Mac));
         assert_eq!(verifier.verify("POST", "/p?q=1", Some(&header)), Err(AuthError::Replay(0)));
@@ -190,13 +223,13 @@ mod tests {
     #[test]
     fn whatever_is_changed_is_refused() {
         let (signer, verifier) = pair();
-        let header = signer.sign("POST", "/p", 99, b"body");
+        let header = signer.sign(A, "POST", "/p", 99, b"body");
         let other_body = header.replace(&blake3::hash(b"body").to_hex()[..], &blake3::hash(b"other").to_hex());
         for (method, path, header) in [
             ("GET", "/p", &header),
             ("POST", "/q", &header),
             ("POST", "/p", &other_body),
-            ("POST", "/p", &header.replace(" A ", " B ")),
+            ("POST", "/p", &header.replace("0000000a", "0000000b")),
         ] {
             assert_eq!(verifier.verify(method, path, Some(header)), Err(AuthError::Mac), "{method} {path} {header}");
         }
@@ -208,7 +241,7 @@ mod tests {
     #[test]
     fn another_session_is_told_the_right_one() {
         let (signer, verifier) = pair();
-        let header = signer.sign("POST", "/p", 98, b"");
+        let header = signer.sign(A, "POST", "/p", 98, b"");
         let refused = verifier.verify("POST", "/p", Some(&header));
         assert_eq!(refused, Err(AuthError::Session { found: 98, expected: 99 }));
     }

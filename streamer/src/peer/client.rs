@@ -2,7 +2,7 @@
 
 use super::auth::{AUTH_HEADER, SESSION_HEADER, Signer};
 use super::paths::Paths;
-use crate::config::{Config, PathAddresses};
+use crate::config::{Config, Member, PathAddresses};
 use bytes::Bytes;
 use core::pin::pin;
 use core::time::Duration;
@@ -15,8 +15,9 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use rain_cluster::NodeId;
 use rain_cluster::link::Hint;
+use rain_cluster::{NodeId, Sender};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use tokio::time::{sleep, timeout};
@@ -96,6 +97,15 @@ fn new_client(addresses: &PathAddresses) -> PoolClient {
         .build(connector)
 }
 
+/// Who this node is, at the moment.
+struct Whoami(Box<dyn Fn() -> Sender + Send + Sync>);
+
+impl core::fmt::Debug for Whoami {
+    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        (self.0)().fmt(formatter)
+    }
+}
+
 #[derive(Debug)]
 struct Peer {
     name: String,
@@ -108,8 +118,9 @@ struct Peer {
 pub struct Peers {
     /// What is known of the ways.
     pub paths: Paths,
-    nodes: Vec<Peer>,
+    nodes: BTreeMap<NodeId, Peer>,
     signer: Signer,
+    whoami: Whoami,
 }
 
 /// A request to a peer.
@@ -129,19 +140,17 @@ pub struct PeerRequest {
 }
 
 impl Peers {
-    /// Prepares pools for the paths of a configuration; connects to nobody yet.
-    pub fn new(config: &Config, boot: u64) -> Self {
+    /// Prepares pools for the paths of a configuration; connects to nobody yet. `whoami` says who this node is, for every
+    /// request.
+    pub fn new(config: &Config, boot: u64, whoami: impl Fn() -> Sender + Send + Sync + 'static) -> Self {
         let paths = Paths::new(config);
-        let nodes = config
-            .members
-            .iter()
-            .map(|member| Peer {
-                name: member.name.clone(),
-                pools: paths.to(member.id).iter().map(|path| Pool::new(path.addresses.clone())).collect(),
-                session: AtomicU64::new(0),
-            })
-            .collect();
-        Self { paths, nodes, signer: Signer::new(config.key, &config.me().name, boot) }
+        let peer = |member: &Member| Peer {
+            name: member.name.clone(),
+            pools: paths.to(member.id).iter().map(|path| Pool::new(path.addresses.clone())).collect(),
+            session: AtomicU64::new(0),
+        };
+        let nodes = config.members.iter().map(|member| (member.id, peer(member))).collect();
+        Self { paths, nodes, signer: Signer::new(config.key, boot), whoami: Whoami(Box::new(whoami)) }
     }
 
     /// Closes the idle connections of every path that goes down, until the task is aborted.
@@ -152,8 +161,8 @@ impl Peers {
         let mut seen = table.borrow().clone();
         while table.changed().await.is_ok() {
             let now = table.borrow_and_update().clone();
-            for (node, peer) in (0..).map(NodeId).zip(&self.nodes) {
-                for ((pool, before), after) in peer.pools.iter().zip(seen.paths(node)).zip(now.paths(node)) {
+            for (node, peer) in &self.nodes {
+                for ((pool, before), after) in peer.pools.iter().zip(seen.paths(*node)).zip(now.paths(*node)) {
                     if after.downs > before.downs {
                         pool.close();
                     }
@@ -175,7 +184,7 @@ impl Peers {
             let mut tried = Vec::new();
             let mut under_way = FuturesUnordered::new();
             let mut last = PeerError::Unreachable {
-                peer: self.nodes[to.0 as usize].name.clone(),
+                peer: self.name_of(to),
                 why: "no path to it is up".to_owned(),
             };
             loop {
@@ -203,7 +212,7 @@ impl Peers {
                 }
             }
         };
-        let silent = || PeerError::Silent { peer: self.nodes[to.0 as usize].name.clone(), after: request.patience };
+        let silent = || PeerError::Silent { peer: self.name_of(to), after: request.patience };
         timeout(request.patience, attempts).await.unwrap_or_else(|_| Err(silent()))
     }
 
@@ -229,9 +238,13 @@ impl Peers {
     }
 
     fn broke(&self, to: NodeId, path: usize, why: &dyn core::fmt::Display) -> PeerError {
-        let peer = &self.nodes[to.0 as usize];
-        let why = format!("{}: {why}", peer.pools[path].addresses);
-        PeerError::Unreachable { peer: peer.name.clone(), why }
+        let addresses = self.paths.to(to).get(path).map(|path| path.addresses.to_string()).unwrap_or_default();
+        PeerError::Unreachable { peer: self.name_of(to), why: format!("{addresses}: {why}") }
+    }
+
+    /// The name of a node; its id where it is none of the configuration's.
+    fn name_of(&self, node: NodeId) -> String {
+        self.nodes.get(&node).map_or_else(|| node.to_string(), |peer| peer.name.clone())
     }
 
     /// Sends a request over one path; ends when that goes down. The body of the answer is the caller's to read.
@@ -263,12 +276,12 @@ impl Peers {
         path_and_query: &str,
         body: Bytes,
     ) -> Result<Response<Incoming>, PeerError> {
-        let peer = &self.nodes[to.0 as usize];
-        let pool = &peer.pools[path];
+        let known = self.nodes.get(&to).and_then(|peer| Some((peer, peer.pools.get(path)?)));
+        let Some((peer, pool)) = known else { return Err(self.broke(to, path, &"there is no such path")) };
         // A second try, once the peer has told its session: this happens at its first request and after its restart.
         for _ in 0..2 {
             let session = peer.session.load(Ordering::Relaxed);
-            let auth = self.signer.sign(method.as_str(), path_and_query, session, &body);
+            let auth = self.signer.sign((self.whoami.0)(), method.as_str(), path_and_query, session, &body);
             let request = Request::builder()
                 .method(method.clone())
                 .uri(format!("http://{}{path_and_query}", pool.addresses.remote))

@@ -3,11 +3,14 @@
 //!
 //! | request | what |
 //! |---|---|
-//! | `POST /peer/v1/ask` | a [`rain_cluster::Request`] in JSON; the answer a [`rain_cluster::Reply`] |
-//! | `POST /peer/v1/uploads/TITLE/VERSION/COLUMN/OFFSET` | records of a column on its way in; offset 0 begins anew |
+//! | `POST /peer/v1/ask` | a [`Question`] in JSON; the answer an [`Answer`] |
+//! | `POST /peer/v1/uploads/TITLE/VERSION/COLUMN/0?code=&cell=&block=&group=` | a column on its way in, from its beginning: the code, and the bytes of cells, blocks and groups |
+//! | `POST /peer/v1/uploads/TITLE/VERSION/COLUMN/OFFSET` | more of its records |
 //! | `GET /peer/v1/columns/TITLE/VERSION/COLUMN?stripes=&rows=&blocks=&from=` | blocks of a column, with their checksums; from a byte of the answer on, when another path broke there |
 //! | `POST /peer/v1/inspect/TITLE/VERSION?blocks=` | look at your column, its header or every block of it |
 //! | `GET /peer/v1/titles` | the names of all titles with a marked version, in JSON |
+//!
+//! Every request says in its MAC who sends it, in which life of its ledger; one whose life is over is refused.
 
 pub mod auth;
 mod batch;
@@ -18,10 +21,32 @@ pub mod links;
 pub mod paths;
 mod ports;
 pub mod server;
+pub mod uploads;
 
 pub use client::{PeerError, PeerRequest, Peers};
 pub use paths::{PathReport, Paths};
 pub use ports::Request as TurnRequest;
 
+use rain_cluster::{Reply, Request, Sender};
+use serde::{Deserialize, Serialize};
+
 /// Longest body of a peer's request.
 pub const PEER_BODY_BYTES_MAX: usize = 8 << 20;
+
+/// A question as it travels.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Question {
+    /// Who asks.
+    pub from: Sender,
+    /// What.
+    pub request: Request,
+}
+
+/// An answer as it travels.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// Who answers.
+    pub from: Sender,
+    /// What.
+    pub reply: Reply,
+}

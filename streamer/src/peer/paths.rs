@@ -2,14 +2,14 @@
 
 use super::links::Hints;
 use super::ports::{PortList, Queue, Shared};
-use crate::config::{Config, PathAddresses};
-
+use crate::config::{Config, Member, PathAddresses};
 use core::time::Duration;
 use rain_cluster::link::Hint;
 use rain_cluster::path::{Candidate, PathMeasure, PathState, PathTable, choose};
 use rain_cluster::{NodeId, Time};
 use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -56,8 +56,8 @@ pub struct Path {
 /// The paths to all nodes.
 #[derive(Debug)]
 pub struct Paths {
-    names: Vec<String>,
-    peers: Vec<Vec<Path>>,
+    names: BTreeMap<NodeId, String>,
+    peers: BTreeMap<NodeId, Vec<Path>>,
     /// What is under way over this node's ports.
     queue: Shared,
     table: watch::Sender<PathTable>,
@@ -102,10 +102,10 @@ impl Paths {
             link: OnceLock::new(),
             late: AtomicU64::new(0),
         };
-        let peers: Vec<Vec<_>> =
-            config.members.iter().map(|member| config.paths_to(member).into_iter().map(&mut path).collect()).collect();
-        let table = PathTable::new(peers.iter().map(Vec::len));
-        let names = config.members.iter().map(|member| member.name.clone()).collect();
+        let mut paths = |member: &Member| (member.id, config.paths_to(member).into_iter().map(&mut path).collect());
+        let peers: BTreeMap<NodeId, Vec<_>> = config.members.iter().map(&mut paths).collect();
+        let table = PathTable::new(peers.iter().map(|(node, paths)| (*node, paths.len())));
+        let names = config.members.iter().map(|member| (member.id, member.name.clone())).collect();
         let (started, started_us) = (Instant::now(), monotonic_us());
         let (table, held_up) = (watch::Sender::new(table), Mutex::default());
         Self { names, peers, queue: queue.into(), table, held_up, started, started_us }
@@ -116,17 +116,17 @@ impl Paths {
         Time::default() + self.started.elapsed()
     }
 
-    /// The paths to a node, in the order of the configuration.
+    /// The paths to a node, in the order of the configuration; none to one that is no member.
     pub fn to(&self, node: NodeId) -> &[Path] {
-        &self.peers[node.0 as usize]
+        self.peers.get(&node).map_or(&[], Vec::as_slice)
     }
 
     /// The path that a peer's connection came by; `None` where that cannot be told, because several nodes share an
     /// address.
     pub fn find(&self, local: SocketAddr, remote: IpAddr) -> Option<(NodeId, usize)> {
         let same = |path: &Path| path.addresses.local == local && path.addresses.remote.ip() == remote;
-        let mut found = (0..).map(NodeId).zip(&self.peers).flat_map(|(node, paths)| {
-            paths.iter().enumerate().filter(|(_, path)| same(path)).map(move |(index, _)| (node, index))
+        let mut found = self.peers.iter().flat_map(|(node, paths)| {
+            paths.iter().enumerate().filter(|(_, path)| same(path)).map(move |(index, _)| (*node, index))
         });
         found.next().filter(|_| found.next().is_none())
     }
@@ -143,7 +143,7 @@ impl Paths {
         // Who waits for a path may have one now, or none any more.
         self.queue().advance(self);
         let addresses = &self.to(node)[path].addresses;
-        let (peer, name) = (self.names[node.0 as usize].clone(), addresses.to_string());
+        let (peer, name) = (self.names.get(&node).cloned().unwrap_or_default(), addresses.to_string());
         metrics::gauge!("rain_path_up", "peer" => peer.clone(), "path" => name)
             .set(f64::from(u8::from(state == PathState::Up)));
         tracing::info!(peer, path = %addresses, ?state, "a path");
@@ -266,13 +266,15 @@ impl Paths {
         }
     }
 
-    /// What is known of all paths.
+    /// What is known of all paths, by the names of the peers.
     pub fn reports(&self) -> Vec<PathReport> {
         let table = self.table.borrow();
-        let nodes = (0..).map(NodeId).zip(&self.names).zip(&self.peers);
+        let mut nodes: Vec<_> = self.names.values().zip(&self.peers).collect();
+        nodes.sort_by_key(|(name, _)| *name);
         nodes
-            .flat_map(|((node, name), paths)| {
-                paths.iter().zip(table.paths(node)).map(move |(path, status)| PathReport {
+            .into_iter()
+            .flat_map(|(name, (node, paths))| {
+                paths.iter().zip(table.paths(*node)).map(move |(path, status)| PathReport {
                     to: name.clone(),
                     switch: path.addresses.switch.clone(),
                     state: match status.state {

@@ -1,8 +1,8 @@
 //! The answering side.
 
-use super::PEER_BODY_BYTES_MAX;
+use super::{Answer, PEER_BODY_BYTES_MAX, Question, uploads};
 use super::auth::{AUTH_HEADER, AuthError, SESSION_HEADER};
-use crate::node::{Look, Node};
+use crate::node::{Look, Node, UploadPart};
 use crate::store::{ColumnError, UploadError};
 use crate::title;
 use bytes::Bytes;
@@ -12,9 +12,10 @@ use hyper::body::Incoming;
 use hyper::header::CONTENT_TYPE;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::http::request::Parts;
+use hyper::{Method, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use rain_cluster::Version;
+use rain_cluster::{Request, Sender, Version};
 use rain_fetch::ColumnRead;
 use serde::Serialize;
 use std::convert::Infallible;
@@ -47,7 +48,7 @@ impl From<io::Error> for Refusal {
 /// Serves peers on one interface until the task is aborted.
 ///
 /// Cancel safety: dropping it closes every connection.
-pub async fn serve(node: Arc<Node>, listener: TcpListener, interface: SocketAddr) {
+pub async fn serve(node: Arc<Node>, listener: Arc<TcpListener>, interface: SocketAddr) {
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -81,7 +82,7 @@ pub async fn serve(node: Arc<Node>, listener: TcpListener, interface: SocketAddr
     }
 }
 
-async fn answer(node: Arc<Node>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn answer(node: Arc<Node>, request: hyper::Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     let (parts, body) = request.into_parts();
     let path = parts.uri.path_and_query().map_or("", |path| path.as_str()).to_owned();
     let header = parts.headers.get(AUTH_HEADER).and_then(|value| value.to_str().ok());
@@ -104,35 +105,83 @@ async fn answer(node: Arc<Node>, request: Request<Incoming>) -> Result<Response<
     if let Err(error) = verified.verify_body(&body) {
         return Ok(text(StatusCode::UNAUTHORIZED, error.to_string()));
     }
-    let segments: Vec<_> = parts.uri.path().split('/').skip(1).collect();
-    let query = parts.uri.query().unwrap_or_default();
-    let answered = match (&parts.method, &segments[..]) {
-        (&Method::GET, ["peer", "v1", "titles"]) => Ok(json(&node.store.titles())),
-        (&Method::POST, ["peer", "v1", "ask"]) => ask(&node, &body).await,
-        (&Method::POST, ["peer", "v1", "uploads", title, version, column, offset]) => {
-            upload(&node, [title, version, column, offset], body).await
-        }
-        (&Method::GET, ["peer", "v1", "columns", title, version, column]) => {
-            columns(&node, [title, version, column], query).await
-        }
-        (&Method::POST, ["peer", "v1", "inspect", title, version]) => inspect(&node, title, version, query).await,
-        _ => Err(Refusal(StatusCode::NOT_FOUND, format!("there is no {} {path}", parts.method))),
+    let answered = match admit(&node, verified.sender()).await {
+        Ok(()) => route(&node, &parts, verified.sender(), body).await,
+        Err(refusal) => Err(refusal),
     };
     Ok(answered.unwrap_or_else(|Refusal(status, message)| text(status, message)))
 }
 
-async fn ask(node: &Arc<Node>, body: &Bytes) -> Result<Response<Full<Bytes>>, Refusal> {
-    let request = serde_json::from_slice(body).map_err(|error| Refusal::bad(&error.to_string()))?;
-    let reply = node.answer(request).await?;
-    Ok(json(&reply))
+/// Only members whose lives are not over are answered.
+async fn admit(node: &Arc<Node>, from: Sender) -> Result<(), Refusal> {
+    if from.node == node.config.id || node.config.member(from.node).is_none() {
+        let message = format!("node {} is no peer of this one", from.node);
+        return Err(Refusal(StatusCode::FORBIDDEN, message));
+    }
+    if node.admit(from).await? {
+        return Ok(());
+    }
+    Err(Refusal(StatusCode::GONE, format!("life {} of node {} is over", from.life, from.node)))
 }
 
-async fn upload(node: &Arc<Node>, segments: [&str; 4], body: Bytes) -> Result<Response<Full<Bytes>>, Refusal> {
+async fn route(
+    node: &Arc<Node>,
+    parts: &Parts,
+    from: Sender,
+    body: Bytes,
+) -> Result<Response<Full<Bytes>>, Refusal> {
+    let segments: Vec<_> = parts.uri.path().split('/').skip(1).collect();
+    let query = parts.uri.query().unwrap_or_default();
+    match (&parts.method, &segments[..]) {
+        (&Method::GET, ["peer", "v1", "titles"]) => Ok(json(&node.store.titles())),
+        (&Method::POST, ["peer", "v1", "ask"]) => ask(node, from, &body).await,
+        (&Method::POST, ["peer", "v1", "uploads", title, version, column, offset]) => {
+            upload(node, [title, version, column, offset], query, body).await
+        }
+        (&Method::GET, ["peer", "v1", "columns", title, version, column]) => {
+            columns(node, [title, version, column], query).await
+        }
+        (&Method::POST, ["peer", "v1", "inspect", title, version]) => inspect(node, title, version, query).await,
+        _ => Err(Refusal(StatusCode::NOT_FOUND, format!("there is no {} {}", parts.method, parts.uri.path()))),
+    }
+}
+
+async fn ask(node: &Arc<Node>, from: Sender, body: &Bytes) -> Result<Response<Full<Bytes>>, Refusal> {
+    let request = question(node, from, body).map_err(|why| {
+        node.note_unfit(from.node, &why);
+        Refusal::bad(&why)
+    })?;
+    let (from, reply) = node.answer(from, request).await?;
+    Ok(json(&Answer { from, reply }))
+}
+
+/// What a peer asks, if it can be.
+fn question(node: &Node, sender: Sender, body: &Bytes) -> Result<Request, String> {
+    let Question { from, request } = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+    if (from.node, from.life) != (sender.node, sender.life) {
+        return Err(format!("a question of node {}, expected node {}, who sent it", from.node, sender.node));
+    }
+    node.codes.vet_request(&request).map_err(|unfit| unfit.to_string())?;
+    Ok(request)
+}
+
+async fn upload(
+    node: &Arc<Node>,
+    segments: [&str; 4],
+    query: &str,
+    body: Bytes,
+) -> Result<Response<Full<Bytes>>, Refusal> {
     let [title, version, column, offset] = segments;
     let (title, version) = title_and_version(title, version)?;
     let column = column.parse().map_err(|_| Refusal::bad("the column is not a number"))?;
     let offset = offset.parse().map_err(|_| Refusal::bad("the offset is not a number"))?;
-    match node.take_upload(title, version, column, offset, body).await {
+    let begin = if offset == 0 {
+        let plan = uploads::from_query(query, title.clone(), version, column);
+        Some(plan.ok_or_else(|| Refusal::bad("the query is not code, cell, block and group"))?)
+    } else {
+        None
+    };
+    match node.take_upload(UploadPart { title, version, offset }, begin, body).await {
         Ok(()) => Ok(text(StatusCode::OK, String::new())),
         Err(UploadError::Disk(error)) => Err(error.into()),
         Err(error @ (UploadError::Unknown(_) | UploadError::Offset { .. })) => {

@@ -99,10 +99,16 @@ impl Closed {
     pub(super) fn close(&mut self, title: TitleHash) {
         self.clock += 1;
         if self.titles.len() >= CLOSED_MAX {
-            self.titles.clear();
-            self.all = self.clock;
+            self.close_all();
         }
         self.titles.insert(title, self.clock);
+    }
+
+    /// Closes every title, at once.
+    fn close_all(&mut self) {
+        self.clock += 1;
+        self.titles.clear();
+        self.all = self.clock;
     }
 
     /// Whether the title was closed since the ticket was given.
@@ -129,6 +135,9 @@ pub(super) struct Index<D: Disk> {
     pub(super) floor: u64,
     pub(super) incarnation: u64,
     pub(super) closed: Closed,
+    /// The newest conditional version of a title that was here, was superseded, and is gone: nothing may come before it
+    /// still. A start needs to know none of them: what was asked for before it is late.
+    barriers: BTreeMap<TitleHash, Version>,
     unknown: Vec<(u16, Vec<u8>)>,
 }
 
@@ -146,6 +155,7 @@ impl<D: Disk> Index<D> {
             floor: 0,
             incarnation: 0,
             closed: Closed::default(),
+            barriers: BTreeMap::new(),
             unknown: Vec::new(),
         }
     }
@@ -187,6 +197,9 @@ impl<D: Disk> Index<D> {
             Change::Learnt(life) => {
                 self.learnt = Some(life);
                 self.forget_hearsay(now);
+                // What is learnt are the newest versions: what was asked for before might come before one of which this
+                // store knew in an earlier life only.
+                self.closed.close_all();
             }
             Change::Floor(floor) => self.floor = self.floor.max(floor),
             Change::Retired(node, life) => drop(self.retired.insert((node, life))),
@@ -255,11 +268,18 @@ impl<D: Disk> Index<D> {
     }
 
     fn remove(&mut self, key: Key) {
-        if let Some(versions) = self.titles.get_mut(&key.0) {
-            versions.remove(&key.1);
-            if versions.is_empty() {
-                self.titles.remove(&key.0);
+        let Some(versions) = self.titles.get_mut(&key.0) else { return };
+        let removed = versions.remove(&key.1);
+        if versions.is_empty() {
+            self.titles.remove(&key.0);
+        }
+        if removed.is_some_and(|held| held.is_marked() && held.record.manifest.conditional) {
+            if self.barriers.len() >= CLOSED_MAX {
+                self.barriers.clear();
+                self.closed.close_all();
             }
+            let barrier = self.barriers.entry(key.0).or_insert(key.1);
+            *barrier = key.1.max(*barrier);
         }
     }
 
@@ -281,7 +301,8 @@ impl<D: Disk> Index<D> {
                 let between = |(version, held): (&Version, &Held)| {
                     *version > key.1 && held.record.manifest.conditional && held.standing != Standing::Hearsay
                 };
-                let late = self.closed.is_late(key.0, ticket) || self.versions(key.0).any(between);
+                let barred = self.barriers.get(&key.0).is_some_and(|barrier| *barrier > key.1);
+                let late = self.closed.is_late(key.0, ticket) || barred || self.versions(key.0).any(between);
                 return if late { Err(Refusal::Superseded) } else { Ok(()) };
             }
             Base::Nothing => None,

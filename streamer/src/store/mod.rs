@@ -11,7 +11,7 @@ mod committed;
 mod disk;
 mod group;
 mod index;
-mod ledger;
+pub mod ledger;
 mod names;
 mod orders;
 mod record;

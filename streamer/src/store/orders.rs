@@ -4,7 +4,7 @@ use super::change::{Change, Standing};
 use super::index::{Held, key_of};
 use super::names::{FileName, TitleHash};
 use super::{Disk, Store, column, lock, remove_if_there};
-use rain_cluster::{Record, Time};
+use rain_cluster::{Record, Sender, Time};
 use rain_desk::{Decision, StoreOrder, StoreTold};
 use std::io;
 use std::sync::atomic::Ordering;
@@ -49,10 +49,17 @@ impl<D: Disk> Store<D> {
                 self.sure.store(true, Ordering::Release);
                 StoreTold::Done
             }
-            StoreOrder::NewLife => match self.be_reborn(now) {
-                Ok(life) => StoreTold::Reborn(life),
-                Err(error) => StoreTold::Failed(error.to_string()),
-            },
+            StoreOrder::NewLife { life, remembered } => {
+                // Not compared with what was durable at the start: this start has told others of changes of its own.
+                let Sender { life: mine, serial, .. } = self.me();
+                if life != mine || !(remembered.retired || remembered.serial > serial) {
+                    return StoreTold::Already;
+                }
+                match self.be_reborn(now) {
+                    Ok(life) => StoreTold::Reborn(life),
+                    Err(error) => StoreTold::Failed(error.to_string()),
+                }
+            }
             StoreOrder::Sweep => told(self.sweep(now)),
             StoreOrder::Overdue => StoreTold::Overdue(lock(&self.index).overdue(now)),
             StoreOrder::OldTombstones => StoreTold::Records(lock(&self.index).old_tombstones(now)),
@@ -122,11 +129,17 @@ impl<D: Disk> Store<D> {
         }
     }
 
-    /// Begins to restore a column; where a file of it is left that is proven to be it, takes that into use.
+    /// Begins to restore a column; where a file of it is left that is proven to be it, takes that into use: one of an
+    /// earlier life, or one that the disk refused to read once and does not now.
     fn begin_column(&self, now: Time, record: &Record, column: u16) -> StoreTold {
         let key = key_of(record);
-        let unclaimed = lock(&self.index).unclaimed.get(&key).is_some_and(|(left, _)| *left == column);
-        if unclaimed {
+        let left = {
+            let index = lock(&self.index);
+            let unclaimed = index.unclaimed.get(&key).is_some_and(|(left, _)| *left == column);
+            let damaged = index.held(key).and_then(|held| held.column.as_ref());
+            unclaimed || damaged.is_some_and(|held| held.column == column && held.damage.is_some())
+        };
+        if left {
             let name = FileName { title: key.0, version: key.1, column };
             if column::prove(&*self.disk, &self.codes, name, record).is_ok() {
                 let taken = self.change(now, [Change::Column(key, Some(column))]);

@@ -116,7 +116,12 @@ impl<D: Disk> Store<D> {
             }
             return Err(refusal_of(&error));
         }
-        lock(&self.index).uploads.remove(&key);
+        if name.is_some() {
+            lock(&self.index).uploads.remove(&key);
+        } else {
+            // One that came whole, and whose coordinator did not hear so: it is restored like any that is lacking.
+            self.forget_upload(key);
+        }
         Ok(())
     }
 

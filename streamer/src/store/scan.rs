@@ -118,6 +118,8 @@ impl<D: Disk> Store<D> {
     pub fn open(disk: D, plan: StorePlan, now: Time) -> Result<Self, OpenError> {
         disk.create_folder(TITLES).map_err(disk_error(format!("making the folder {TITLES}")))?;
         let disk = Arc::new(disk);
+        // Left by a crash, and in nobody's way.
+        let _ = disk.remove(&super::unfinished(IDENTITY));
         let (identity, made) = match read_identity(&*disk) {
             Ok(identity) => {
                 identity.check(&plan)?;

@@ -296,6 +296,22 @@ fn a_damaged_ledger_begins_a_new_life() {
     assert_eq!(marked(&store.lookup("film")), [3]);
 }
 
+/// A peer knows of a later life of the store.
+const OLD: StoreOrder =
+    StoreOrder::NewLife { life: LIFE, remembered: Memory { life: LIFE, serial: 0, retired: true } };
+
+/// A peer remembers what this start has told it: the store is no older than that.
+#[test]
+fn a_store_that_has_gone_on_since_its_start_is_no_old_copy() {
+    let folder = Folder::new("gone-on");
+    let store = folder.open();
+    let serial = store.me().serial;
+    let accused = |serial| StoreOrder::NewLife { life: LIFE, remembered: Memory { life: LIFE, serial, retired: false } };
+    assert_eq!(store.carry_out(Time::default(), accused(serial)), StoreTold::Already);
+    assert!(matches!(store.carry_out(Time::default(), accused(serial + 1)), StoreTold::Reborn(_)));
+    assert_eq!(store.carry_out(Time::default(), accused(serial + 2)), StoreTold::Already, "that was said of another life");
+}
+
 #[test]
 fn a_column_of_an_earlier_life_counts_once_it_is_proven() {
     for flipped in [false, true] {
@@ -305,7 +321,7 @@ fn a_column_of_an_earlier_life_counts_once_it_is_proven() {
         upload(&store, &film, &records);
         assert_eq!(prepare(&store, &film, Base::Any, Some(0)), Reply::Prepared);
         assert!(
-            matches!(store.carry_out(Time::default(), StoreOrder::NewLife), StoreTold::Reborn(life) if life != LIFE)
+            matches!(store.carry_out(Time::default(), OLD), StoreTold::Reborn(life) if life != LIFE)
         );
         assert!(store.lookup("film").entries.is_empty(), "what was pending is nobody's promise now");
         if flipped {

@@ -18,6 +18,7 @@ mod faults;
 mod folders;
 mod harness;
 mod hedges;
+mod identity;
 mod names;
 mod network;
 mod offline;

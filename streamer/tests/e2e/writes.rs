@@ -158,7 +158,7 @@ fn a_body_that_breaks_off_stores_nothing() {
     wait_until("nothing left of it", CLEANED, || cluster.all_files_of("new").is_empty());
     wait_until("nothing but the old version left", CLEANED, || {
         let unfinished = |path: &std::path::PathBuf| path.extension().is_some_and(|extension| extension == "tmp");
-        (0..4).all(|node| cluster.files_of(node, "old").len() == 2)
+        (0..4).all(|node| cluster.files_of(node, "old").len() == 1)
             && !cluster.all_files_of("old").iter().any(unfinished)
     });
 }

@@ -1,6 +1,8 @@
-//! A disk that forgets: at a crash, what was not synced is lost, torn, or kept in part and out of order.
+//! A disk that forgets: at a crash, what was not synced is lost, torn, or kept in part and out of order. It fails, fills
+//! up and rots besides, and an old copy of it can be put in its place.
 
 use crate::random::Random;
+use crate::safeguard::Safeguard;
 use rain_streamer::store::Disk;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -10,44 +12,100 @@ use std::sync::{Arc, Mutex, MutexGuard};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     Column,
-    Mark,
-    Decision,
+    Ledger,
     Identity,
     Other,
 }
 
 impl Kind {
     fn of(path: &str) -> Self {
-        let path = path.strip_suffix(".tmp").unwrap_or(path);
-        match path.rsplit('.').next() {
-            Some("rain") => Self::Column,
-            Some("mark") => Self::Mark,
-            Some("decision") => Self::Decision,
-            _ if path == "identity" => Self::Identity,
+        let path = path.strip_suffix(UNFINISHED).unwrap_or(path);
+        match path {
+            "ledger" => Self::Ledger,
+            "identity" => Self::Identity,
+            _ if path.ends_with(".rain") => Self::Column,
             _ => Self::Other,
         }
     }
 }
 
-/// One safeguard taken away.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Missing {
-    Sync(Kind),
-    /// Of the folder, after a rename to such a file.
-    FolderSync(Kind),
-    Rename(Kind),
-    /// Marks are acknowledged but not made.
-    Mark,
-    /// A purged tombstone's counter is forgotten.
-    Floor,
-    /// Marks that readers spread are acknowledged but not made.
-    Spread,
+const UNFINISHED: &str = ".tmp";
+/// No batch of a ledger is longer here.
+const LAST_BATCH: usize = 4096;
+/// What a disk writes as one.
+const SECTOR: usize = 64;
+
+/// A write that is not durable yet: what was there before it.
+#[derive(Debug, Clone)]
+struct Undo {
+    offset: usize,
+    before: Vec<u8>,
+    /// Length of the file before.
+    length: usize,
 }
 
 #[derive(Debug, Default, Clone)]
 struct File {
     seen: Vec<u8>,
-    durable: Vec<u8>,
+    undo: Vec<Undo>,
+    /// Written before a sync that failed: no later sync makes it durable, as Linux does it.
+    doomed: Vec<(usize, Vec<u8>)>,
+    /// Which bits of it were flipped since they were written, by byte and place.
+    rotten: BTreeSet<(usize, usize)>,
+}
+
+impl File {
+    fn write(&mut self, offset: usize, bytes: &[u8]) {
+        let end = offset + bytes.len();
+        let before = self.seen.get(offset..).unwrap_or_default();
+        let before = before[..before.len().min(bytes.len())].to_vec();
+        self.undo.push(Undo { offset, before, length: self.seen.len() });
+        if self.seen.len() < end {
+            self.seen.resize(end, 0);
+        }
+        self.seen[offset..end].copy_from_slice(bytes);
+        self.rotten.retain(|(at, _)| !(offset..end).contains(at));
+        let doomed = std::mem::take(&mut self.doomed);
+        for (at, old) in doomed {
+            // What is written once more is not doomed any more.
+            if at < offset {
+                self.doomed.push((at, old[..old.len().min(offset - at)].to_vec()));
+            }
+            if at + old.len() > end {
+                let skip = end.saturating_sub(at).min(old.len());
+                self.doomed.push((at + skip, old[skip..].to_vec()));
+            }
+        }
+    }
+
+    fn doom(&mut self) {
+        for Undo { offset, before, length: _ } in std::mem::take(&mut self.undo) {
+            self.doomed.push((offset, before));
+        }
+    }
+
+    fn is_dirty(&self) -> bool {
+        !self.undo.is_empty() || !self.doomed.is_empty()
+    }
+
+    /// What is sure to be there after a loss of power.
+    fn durable(&self) -> Vec<u8> {
+        let mut bytes = self.seen.clone();
+        for Undo { offset, before, length } in self.undo.iter().rev() {
+            bytes.truncate(*length);
+            if before.is_empty() {
+                continue;
+            }
+            bytes[*offset..*offset + before.len()].copy_from_slice(before);
+        }
+        for (offset, before) in &self.doomed {
+            let end = (offset + before.len()).min(bytes.len());
+            if *offset < end {
+                bytes[*offset..end].copy_from_slice(&before[..end - offset]);
+            }
+        }
+        bytes
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -83,7 +141,7 @@ fn folder_of(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct State {
     random: Random,
     files: Vec<File>,
@@ -96,16 +154,22 @@ struct State {
     crashed: bool,
     eio_one_in: usize,
     full_one_in: usize,
-    missing: Option<Missing>,
+    missing: Option<Safeguard>,
     operations: u64,
+    /// Whether names are told as they change.
+    log: bool,
 }
 
 /// A handle on the disk; it outlives the node that uses it.
 #[derive(Debug, Clone)]
 pub struct SimDisk(Arc<Mutex<State>>);
 
+/// What was on a disk at some time.
+#[derive(Debug, Clone)]
+pub struct Image(State);
+
 impl SimDisk {
-    pub fn new(seed: u64, missing: Option<Missing>) -> Self {
+    pub fn new(seed: u64, missing: Option<Safeguard>) -> Self {
         Self(Arc::new(Mutex::new(State {
             random: Random::new(seed),
             files: Vec::new(),
@@ -120,7 +184,20 @@ impl SimDisk {
             full_one_in: 0,
             missing,
             operations: 0,
+            log: std::env::var("RAIN_SIM_LOG").is_ok(),
         })))
+    }
+
+    /// The disk that an image gives when it is put back.
+    pub fn of_image(seed: u64, image: &Image) -> Self {
+        Self(Arc::new(Mutex::new(State { random: Random::new(seed), operations: 0, ..image.0.clone() })))
+    }
+
+    /// What a loss of power at this moment might leave.
+    pub fn image(&self) -> Image {
+        let mut state = self.state().clone();
+        state.lose_power();
+        Image(state)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -153,67 +230,109 @@ impl SimDisk {
 
     /// Names of the files that are under way.
     pub fn unfinished(&self) -> Vec<String> {
-        self.state().names.keys().filter(|name| name.strip_suffix(".tmp").is_some()).cloned().collect()
+        self.state().names.keys().filter(|name| name.ends_with(UNFINISHED)).cloned().collect()
+    }
+
+    /// Names of all files.
+    pub fn names(&self) -> Vec<String> {
+        self.state().names.keys().cloned().collect()
+    }
+
+    /// The process dies and the system lives: what was written is there, and may still be lost with the power.
+    pub fn lose_process(&self) {
+        let mut state = self.state();
+        state.crash_in = None;
+        state.crashed = false;
     }
 
     /// Power is gone: only what was synced is sure to be there afterwards.
     pub fn lose_power(&self) {
+        self.state().lose_power();
+    }
+
+    /// Flips a bit in a file of this kind that is at rest; at its end only if `late`. False when there is none.
+    pub fn rot(&self, kind: Kind, late: bool, random: &mut Random) -> bool {
         let mut state = self.state();
-        let changes = std::mem::take(&mut state.changes);
-        let mode = state.random.below(4);
-        let cut = state.random.below(changes.len() + 1);
-        let mut names = std::mem::take(&mut state.durable);
+        let state = &mut *state;
+        let at_rest: Vec<usize> = state
+            .names
+            .iter()
+            .filter(|(name, file)| {
+                Kind::of(name) == kind && !name.ends_with(UNFINISHED) && !state.files[**file].is_dirty()
+            })
+            .map(|(_, file)| *file)
+            .filter(|file| !state.files[*file].seen.is_empty())
+            .collect();
+        if at_rest.is_empty() {
+            return false;
+        }
+        let file = &mut state.files[random.pick(&at_rest)];
+        let length = file.seen.len().saturating_sub(if late { 0 } else { LAST_BATCH });
+        if length == 0 {
+            return false;
+        }
+        let at = random.below(length);
+        let bit = random.below(8);
+        file.seen[at] ^= 1 << bit;
+        if !file.rotten.insert((at, bit)) {
+            // Flipped back.
+            file.rotten.remove(&(at, bit));
+        }
+        true
+    }
+
+    /// Whether the ledger or the identity has flipped bits.
+    pub fn is_rotten(&self) -> bool {
+        self.rotten().iter().any(|name| matches!(Kind::of(name), Kind::Ledger | Kind::Identity))
+    }
+
+    /// Names of the files that have flipped bits.
+    pub fn rotten(&self) -> Vec<String> {
+        let state = self.state();
+        state.names.iter().filter(|(_, file)| !state.files[**file].rotten.is_empty()).map(|(name, _)| name.clone()).collect()
+    }
+}
+
+impl State {
+    fn lose_power(&mut self) {
+        let changes = std::mem::take(&mut self.changes);
+        let mode = self.random.below(4);
+        let cut = self.random.below(changes.len() + 1);
+        let mut names = std::mem::take(&mut self.durable);
         for (index, change) in changes.iter().enumerate() {
             let kept = match mode {
                 0 => false,
                 1 => true,
                 2 => index < cut,
-                _ => state.random.one_in(2),
+                _ => self.random.one_in(2),
             };
             if kept {
                 change.apply(&mut names);
             }
         }
-        let folders = state.durable_folders.clone();
-        state.folders = folders;
-        names.retain(|path, _| folder_of(path).is_empty() || state.durable_folders.contains(folder_of(path)));
-        state.durable.clone_from(&names);
-        state.names = names;
-        for index in 0..state.files.len() {
-            let File { seen, durable } = state.files[index].clone();
-            if seen != durable {
-                let survivor = survivor(&mut state.random, &seen, &durable);
-                state.files[index] = File { seen: survivor.clone(), durable: survivor };
+        self.folders.clone_from(&self.durable_folders);
+        names.retain(|path, _| folder_of(path).is_empty() || self.durable_folders.contains(folder_of(path)));
+        self.durable.clone_from(&names);
+        self.names = names;
+        for file in &mut self.files {
+            if file.is_dirty() {
+                let durable = file.durable();
+                let seen = survivor(&mut self.random, &file.seen, &durable);
+                let rotten = std::mem::take(&mut file.rotten);
+                *file = File { seen, undo: Vec::new(), doomed: Vec::new(), rotten };
             }
         }
-        state.crash_in = None;
-        state.crashed = false;
-    }
-}
-
-/// What is left of a file whose last writes were not synced.
-fn survivor(random: &mut Random, seen: &[u8], durable: &[u8]) -> Vec<u8> {
-    match random.below(4) {
-        0 => durable.to_vec(),
-        1 => seen.to_vec(),
-        2 => seen[..random.below(seen.len() + 1)].to_vec(),
-        _ => {
-            // The length is there, but only some of the sectors.
-            let mut torn = seen.to_vec();
-            for (index, sector) in torn.chunks_mut(64).enumerate() {
-                if random.one_in(2) {
-                    let old = durable.get(index * 64..).unwrap_or_default();
-                    for (at, byte) in sector.iter_mut().enumerate() {
-                        *byte = old.get(at).copied().unwrap_or(0);
-                    }
-                }
+        // What has no name is gone.
+        let named: BTreeSet<usize> = self.names.values().copied().collect();
+        for (index, file) in self.files.iter_mut().enumerate() {
+            if !named.contains(&index) {
+                *file = File::default();
             }
-            torn
         }
+        self.crash_in = None;
+        self.crashed = false;
     }
-}
 
-impl State {
     /// Every operation passes here: it may be the one in which power goes, or fail.
     fn operate(&mut self) -> io::Result<()> {
         self.operations += 1;
@@ -234,8 +353,45 @@ impl State {
         Ok(())
     }
 
+    fn change(&mut self, change: Change) {
+        if self.log {
+            println!("             -- {change:?}");
+        }
+        change.apply(&mut self.names);
+        self.changes.push(change);
+    }
+
     fn file(&self, path: &str) -> io::Result<usize> {
         self.names.get(path).copied().ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
+    }
+}
+
+/// What is left of a file whose last writes were not synced.
+fn survivor(random: &mut Random, seen: &[u8], durable: &[u8]) -> Vec<u8> {
+    match random.below(4) {
+        0 => durable.to_vec(),
+        1 => seen.to_vec(),
+        2 => {
+            // Only the beginning of what came after.
+            let mut cut = seen[..random.below(seen.len() + 1)].to_vec();
+            if cut.len() < durable.len() {
+                cut.extend_from_slice(&durable[cut.len()..]);
+            }
+            cut
+        }
+        _ => {
+            // The length is there, but only some of the sectors.
+            let mut torn = seen.to_vec();
+            for (index, sector) in torn.chunks_mut(SECTOR).enumerate() {
+                if random.one_in(2) {
+                    let old = durable.get(index * SECTOR..).unwrap_or_default();
+                    for (at, byte) in sector.iter_mut().enumerate() {
+                        *byte = old.get(at).copied().unwrap_or(0);
+                    }
+                }
+            }
+            torn
+        }
     }
 }
 
@@ -257,8 +413,7 @@ impl Disk for SimDisk {
         }
         state.files.push(File::default());
         let file = state.files.len() - 1;
-        state.names.insert(path.to_owned(), file);
-        state.changes.push(Change::Set(path.to_owned(), file));
+        state.change(Change::Set(path.to_owned(), file));
         Ok(Handle { file, kind: Kind::of(path) })
     }
 
@@ -280,19 +435,14 @@ impl Disk for SimDisk {
 
     fn write_at(&self, file: &Handle, offset: u64, bytes: &[u8]) -> io::Result<()> {
         let mut state = self.state();
-        let failed = state.operate();
+        let mut failed = state.operate();
         let full = state.full_one_in;
         if failed.is_ok() && state.random.one_in(full) {
-            return Err(io::Error::from(io::ErrorKind::StorageFull));
+            failed = Err(io::Error::from(io::ErrorKind::StorageFull));
         }
         // A write that fails may have written some of its bytes.
         let written = if failed.is_ok() { bytes.len() } else { state.random.below(bytes.len() + 1) };
-        let offset = usize::try_from(offset).unwrap();
-        let seen = &mut state.files[file.file].seen;
-        if seen.len() < offset + written {
-            seen.resize(offset + written, 0);
-        }
-        seen[offset..offset + written].copy_from_slice(&bytes[..written]);
+        state.files[file.file].write(usize::try_from(offset).unwrap(), &bytes[..written]);
         failed
     }
 
@@ -307,10 +457,14 @@ impl Disk for SimDisk {
 
     fn sync(&self, file: &Handle) -> io::Result<()> {
         let mut state = self.state();
-        state.operate()?;
-        if state.missing != Some(Missing::Sync(file.kind)) {
-            let file = &mut state.files[file.file];
-            file.durable.clone_from(&file.seen);
+        if let Err(error) = state.operate() {
+            if state.random.one_in(2) {
+                state.files[file.file].doom();
+            }
+            return Err(error);
+        }
+        if state.missing != Some(Safeguard::Sync(file.kind)) {
+            state.files[file.file].undo.clear();
         }
         Ok(())
     }
@@ -319,12 +473,10 @@ impl Disk for SimDisk {
         let mut state = self.state();
         state.operate()?;
         let file = state.file(from)?;
-        if state.missing == Some(Missing::Rename(Kind::of(to))) {
+        if state.missing == Some(Safeguard::Rename(Kind::of(to))) {
             return Ok(());
         }
-        state.names.remove(from);
-        state.names.insert(to.to_owned(), file);
-        state.changes.push(Change::Rename(from.to_owned(), to.to_owned(), file));
+        state.change(Change::Rename(from.to_owned(), to.to_owned(), file));
         Ok(())
     }
 
@@ -332,8 +484,7 @@ impl Disk for SimDisk {
         let mut state = self.state();
         state.operate()?;
         state.file(path)?;
-        state.names.remove(path);
-        state.changes.push(Change::Remove(path.to_owned()));
+        state.change(Change::Remove(path.to_owned()));
         Ok(())
     }
 
@@ -350,7 +501,7 @@ impl Disk for SimDisk {
         let (here, elsewhere): (Vec<_>, Vec<_>) =
             std::mem::take(&mut state.changes).into_iter().partition(|change| change.folder() == path);
         let guards = match here.last() {
-            Some(Change::Rename(_, to, _)) => Some(Missing::FolderSync(Kind::of(to))),
+            Some(Change::Rename(_, to, _)) => Some(Safeguard::FolderSync(Kind::of(to))),
             _ => None,
         };
         if guards.is_some() && guards == state.missing {

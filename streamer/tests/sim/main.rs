@@ -1,80 +1,186 @@
-//! Seeded simulation of whole clusters: many clients, crashes at any step, power failures of all nodes at once,
-//! messages lost, late and repeated, disks that fail and fill up. `RAIN_SIM_SEEDS` sets how many seeds are run.
+//! Seeded simulation of whole clusters: many clients, crashes at any step, power failures of all nodes at once, messages
+//! lost, repeated and later than every time-out, links cut in one direction, clocks that run wrong and processes that stand
+//! still, disks that fail, fill up, rot, are lost and come back old. `RAIN_SIM_SEEDS` sets how many seeds are run.
 #![expect(clippy::unwrap_used, reason = "what cannot be is a failure of the simulation")]
 #![expect(unreachable_pub, reason = "a test has no outside")]
 #![expect(clippy::wildcard_enum_match_arm, reason = "of most operations only two or three kinds are meant")]
 #![expect(clippy::large_enum_variant, reason = "a few at a time")]
 
+mod coder;
 mod disk;
 mod history;
+mod lies;
 mod node;
+mod options;
 mod random;
+mod safeguard;
+mod scenarios;
+mod wire;
 mod world;
 
-use disk::{Kind, Missing};
+use options::Options;
+use safeguard::Safeguard;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
-use world::{Options, World};
+use world::World;
+
+/// Seeds run on so many threads.
+const THREADS: u64 = 2;
 
 fn seeds(default: u64) -> u64 {
     std::env::var("RAIN_SIM_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
+/// What a seed came to.
+#[derive(Debug, Default, Clone)]
+struct Ran {
+    operations: u64,
+    messages: u64,
+    disk: u64,
+    crashes: u64,
+    trace: String,
+}
+
+fn run(options: Options) -> Result<Ran, String> {
+    let mut world = None;
+    let ran = catch_unwind(AssertUnwindSafe(|| {
+        let world = world.insert(World::new(options));
+        world.run()
+    }));
+    match ran {
+        Ok(Ok(())) => {
+            let world = world.ok_or("it does not begin")?;
+            Ok(Ran {
+                operations: world.history.operations.len() as u64,
+                messages: world.wires.delivered,
+                disk: world.disk_operations(),
+                crashes: world.crashes,
+                trace: world.trace(),
+            })
+        }
+        Ok(Err(what)) => Err(what),
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().cloned();
+            let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+            Err(format!("a panic: {}", text.unwrap_or_default()))
+        }
+    }
+}
+
+/// Runs every seed below `count` on all threads, until one fails: the lowest that did, and what was seen.
+fn run_all(count: u64, missing: Option<Safeguard>, each: impl Fn(u64, Ran) + Sync) -> Option<(u64, String)> {
+    let (next, stop) = (AtomicU64::new(0), AtomicBool::new(false));
+    let failed: Mutex<Option<(u64, String)>> = Mutex::new(None);
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= count {
+                        break;
+                    }
+                    match run(Options::of(seed, missing)) {
+                        Ok(ran) => each(seed, ran),
+                        Err(what) => {
+                            // Lower seeds are under way or done: the lowest one is told.
+                            stop.store(true, Ordering::Relaxed);
+                            let mut failed = failed.lock().unwrap();
+                            if failed.as_ref().is_none_or(|(before, _)| seed < *before) {
+                                *failed = Some((seed, what));
+                            }
+                        }
+                    }
+                }
+            });
+        }
+    });
+    failed.into_inner().unwrap()
+}
+
+/// Every seed runs twice, with the same trace.
 #[test]
 fn no_acknowledged_title_is_lost_mixed_stale_or_resurrected() {
     let started = Instant::now();
-    let (mut operations, mut messages, mut crashes, mut disk) = (0, 0, 0, 0);
-    let count = seeds(3000);
-    for seed in 0..count {
-        let mut world = World::new(Options::of(seed, None));
-        if let Err(what) = world.run() {
-            panic!("seed {seed}: {what}\n{:#?}", world.options);
-        }
-        operations += world.history.operations.len();
-        messages += world.delivered;
-        crashes += world.crashes;
-        disk += world.nodes.iter().map(|node| node.disk.operations()).sum::<u64>();
+    let count = seeds(1000);
+    let sums = Mutex::new(Ran::default());
+    let failed = run_all(count, None, |seed, ran| {
+        let again = run(Options::of(seed, None)).expect("it ran before");
+        assert!(ran.trace == again.trace, "seed {seed} ran another way");
+        let mut sums = sums.lock().unwrap();
+        sums.operations += ran.operations;
+        sums.messages += ran.messages;
+        sums.disk += ran.disk;
+        sums.crashes += ran.crashes;
+    });
+    if let Some((seed, what)) = failed {
+        panic!("seed {seed}: {what}\n{:#?}", Options::of(seed, None));
     }
     let seconds = started.elapsed().as_secs_f64();
+    let Ran { operations, messages, disk, crashes, .. } = sums.into_inner().unwrap();
+    let each_second = |number: u64| number as f64 / seconds;
     println!(
-        "{count} histories ({operations} operations of clients, {messages} messages, {disk} operations of disks, \
-         {crashes} crashes) in {seconds:.1} s: {:.0} histories per second",
-        f64::from(u32::try_from(count).unwrap()) / seconds
+        "{count} histories, each run twice ({operations} operations of clients, {messages} messages, {disk} operations of \
+         disks, {crashes} losses of power or of a process) in {seconds:.1} s: {:.0} histories run per second, {:.0} messages \
+         and operations of disks per second",
+        each_second(2 * count),
+        each_second(2 * (messages + disk)),
     );
 }
 
-#[test]
-fn a_seed_runs_the_same_twice() {
-    for seed in 0..seeds(3000) / 30 {
-        let run = || {
-            let mut world = World::new(Options::of(seed, None));
-            world.run().unwrap();
-            world.trace()
-        };
-        assert_eq!(run(), run(), "seed {seed}");
-    }
-}
-
-/// Every fsync, folder fsync, rename and mark is needed: without it some seed loses data or leaves something undone.
+/// Every fsync, folder fsync, rename, mark and memory is needed: without it some seed loses data or leaves something
+/// undone.
 #[test]
 fn no_safeguard_is_superfluous() {
-    let kinds = [Kind::Column, Kind::Mark, Kind::Decision, Kind::Identity];
-    let syncs =
-        kinds.into_iter().flat_map(|kind| [Missing::Sync(kind), Missing::FolderSync(kind), Missing::Rename(kind)]);
     let mut survived = Vec::new();
-    for missing in syncs.chain([Missing::Mark, Missing::Spread, Missing::Floor]) {
-        let caught = (0..3 * seeds(3000)).find_map(|seed| {
-            let mut world = World::new(Options::of(seed, Some(missing)));
-            let run = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| world.run()));
-            match run {
-                Ok(Ok(())) => None,
-                Ok(Err(what)) => Some((seed, what)),
-                Err(_) => Some((seed, "an assertion failed".to_owned())),
-            }
-        });
-        match caught {
-            Some((seed, what)) => println!("without {missing:?}: seed {seed}: {what}"),
+    // A panic is as good a way to notice as any.
+    std::panic::set_hook(Box::new(|_| {}));
+    for missing in safeguard::all() {
+        match run_all(10 * seeds(1000), Some(missing), |_, _| {}) {
+            Some((seed, what)) => println!("without {missing:?}: seed {seed}: {}", what.lines().next().unwrap_or_default()),
             None => survived.push(missing),
         }
     }
+    drop(std::panic::take_hook());
     assert!(survived.is_empty(), "not missed in any seed: {survived:?}");
+}
+
+/// All seeds that fail, for looking at: `RAIN_SIM_SURVEY=1000`.
+#[test]
+fn the_survey_that_is_asked_for() {
+    let Some(count) = std::env::var("RAIN_SIM_SURVEY").ok().and_then(|text| text.parse::<u64>().ok()) else { return };
+    let next = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= count {
+                        break;
+                    }
+                    if let Err(what) = run(Options::of(seed, None)) {
+                        println!("seed {seed}: {}", what.lines().next().unwrap_or_default());
+                    }
+                }
+            });
+        }
+    });
+}
+
+/// One seed, for looking at: `RAIN_SIM_SEED=17 RAIN_SIM_LOG=1`.
+#[test]
+fn the_seed_that_is_asked_for() {
+    let Some(seed) = std::env::var("RAIN_SIM_SEED").ok().and_then(|text| text.parse().ok()) else { return };
+    let mut world = World::new(Options::of(seed, None));
+    println!("{:#?}", world.options);
+    if let Err(what) = world.run() {
+        if std::env::var("RAIN_SIM_LOG").is_ok() {
+            println!("{}", world.show());
+        }
+        for (index, operation) in world.history.operations.iter().enumerate() {
+            println!("{index}: {}", operation.brief());
+        }
+        panic!("seed {seed}: {what}");
+    }
 }

@@ -1,423 +1,762 @@
-//! One simulated node: a real store, and the operations under way.
+//! One simulated node: the desk and the store of production, and a driver as thin as can be. It decides nothing: orders
+//! become messages and calls of the store, answers go back to the desk.
 
-use crate::disk::{Missing, SimDisk};
-use crate::history::{Answer, History};
-use crate::world::{Body, Step, manifest_of};
+use crate::coder::{self, Records};
+use crate::disk::SimDisk;
+use crate::history::{Answer, History, Wish};
+use crate::safeguard::Safeguard;
+use crate::wire::{Body, Event, Inner, Message, Upload, Wires};
+use core::ops::Range;
 use core::time::Duration;
-use rain_cluster::catalog::{Found, Learnt, Resolve, Sync};
-use rain_cluster::commit::{Condition, Marking, PendingCheck, PurgeCheck, Put, PutEvent, Verdict};
-use rain_cluster::{Machine, Manifest, NodeId, Placement, Quorum, Reply, Request, Time, TitleState, Version};
-use rain_codec::column::{Geometry, StripeEncoder};
-use rain_codec::schedule::ErasurePattern;
-use rain_codec::stripe::StripeCodec;
-use rain_codec::{Cell, Code};
+use rain_cluster::catalog::{Found, Resolution};
+use rain_cluster::commit::{Begin, Condition};
+use rain_cluster::{Content, Life, Manifest, Members, NodeId, Record, Reply, Request, Sender, Time, Version};
+use rain_desk::order::RestoreFailure;
+use rain_desk::{Codes, Desk, DeskPlan, Order, RestoreOrder, StoreOrder, Task, TaskId, Told};
+use rain_codec::column::Geometry;
 use rain_fetch::ColumnRead;
-use rain_streamer::store::{DecideError, Decision, OpenError, Overdue, Store, title_version};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use rain_streamer::store::{ColumnError, OpenError, Store, StorePlan, UploadPlan};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-const UPLOAD: Duration = Duration::from_secs(2);
-const READ: Duration = Duration::from_secs(2);
+/// A column that does not come within so long is done without.
+const COLUMN: Duration = Duration::from_secs(2);
 
+/// What all nodes of a seed have in common.
+#[derive(Debug)]
+pub struct Cluster {
+    pub members: Arc<Members>,
+    pub codes: Arc<Codes>,
+    /// By place.
+    pub ids: Vec<NodeId>,
+    pub missing: Option<Safeguard>,
+    /// A question without an answer is given up after so long.
+    pub patience: Duration,
+}
+
+impl Cluster {
+    pub fn place(&self, id: NodeId) -> usize {
+        self.ids.iter().position(|other| *other == id).unwrap()
+    }
+}
+
+/// A clock that only goes forward, at a rate of its own.
+#[derive(Debug, Clone, Copy)]
+struct Clock {
+    /// When it stood at nothing.
+    origin: Time,
+    /// Of a thousand.
+    rate: u64,
+}
+
+impl Clock {
+    fn local(self, now: Time) -> Time {
+        Time::from_micros((now.micros() - self.origin.micros()) * self.rate / 1000)
+    }
+
+    /// The first moment at which it shows `local`, or later.
+    fn global(self, local: Time) -> Time {
+        Time::from_micros(self.origin.micros() + (local.micros() * 1000).div_ceil(self.rate))
+    }
+}
+
+/// A question of this node that is not answered yet.
+#[derive(Debug)]
+enum Call {
+    Ask(TaskId, NodeId, rain_cluster::RequestKind),
+    Upload(TaskId, usize),
+    /// A column, for a reader or for a repair.
+    Column(TaskId),
+}
+
+/// A body on its way to the participants.
+#[derive(Debug)]
+struct Ingest {
+    record: Record,
+    condition: Condition,
+    /// By node: its upload, the pieces of its column, and how many of them it has taken.
+    columns: BTreeMap<usize, Sending>,
+    taken: Vec<NodeId>,
+    /// Between two pieces, and after the last.
+    gap: Duration,
+    sent: bool,
+}
+
+#[derive(Debug)]
+struct Sending {
+    plan: Arc<Upload>,
+    pieces: Vec<Records>,
+    next: usize,
+    offset: u64,
+    over: bool,
+}
+
+/// Columns on their way here.
+#[derive(Debug)]
+struct Fetching {
+    record: Record,
+    stripes: Range<u64>,
+    waiting: BTreeSet<u64>,
+    got: BTreeMap<u16, Records>,
+    purpose: Purpose,
+}
+
+#[derive(Debug)]
+enum Purpose {
+    Reader { asked: usize, fresh: bool },
+    Repair { column: u16 },
+}
+
+/// A node that runs.
+#[derive(Debug)]
+pub struct Running {
+    pub store: Store<SimDisk>,
+    pub desk: Desk,
+    calls: BTreeMap<u64, Call>,
+    clients: BTreeMap<TaskId, usize>,
+    ingests: BTreeMap<TaskId, Ingest>,
+    fetches: BTreeMap<TaskId, Fetching>,
+}
+
+#[derive(Debug)]
 pub struct Node {
+    pub place: usize,
     pub id: NodeId,
     pub disk: SimDisk,
-    pub store: Option<Store<SimDisk>>,
-    pub operations: BTreeMap<u64, Operation>,
+    pub running: Option<Running>,
     pub starts: u64,
-}
-
-pub struct Operation {
-    pub kind: OperationKind,
-    pub asked: Option<usize>,
-}
-
-pub enum OperationKind {
-    Put { put: Put, content: Option<Vec<u8>>, condition: Condition, upload: Option<Uploading> },
-    Get { resolve: Resolve, reading: Option<Reading> },
-    Marking { marking: Marking, manifest: Manifest },
-    Pending { check: PendingCheck, overdue: Overdue },
-    Purge(PurgeCheck),
-    Sync(Sync),
-}
-
-/// Columns on their way to the participants.
-pub struct Uploading {
-    pub manifest: Manifest,
-    pub taken: Vec<NodeId>,
-    waiting: BTreeSet<NodeId>,
-    until: Time,
-    outbox: VecDeque<(NodeId, Body)>,
-}
-
-impl Uploading {
-    pub fn is_over(&self, now: Time) -> bool {
-        self.waiting.is_empty() || now >= self.until
-    }
-}
-
-/// Columns on their way to a reader.
-pub struct Reading {
-    found: Found,
-    waiting: BTreeSet<NodeId>,
-    columns: BTreeMap<u16, Arc<Vec<u8>>>,
-    until: Time,
-    outbox: VecDeque<(NodeId, Body)>,
-}
-
-impl Reading {
-    pub fn new(now: Time, found: Found, nodes: &[NodeId]) -> Self {
-        let (title, version) = (found.manifest.title.clone(), found.manifest.version);
-        let ask = |node: &NodeId| (*node, Body::Read { title: title.clone(), version });
-        let outbox = nodes.iter().map(ask).collect();
-        Self { found, waiting: nodes.iter().copied().collect(), columns: BTreeMap::new(), until: now + READ, outbox }
-    }
-
-    /// What the reader got, once k columns are there or no more will come.
-    pub fn result(&self, now: Time, codec: &StripeCodec) -> Option<Answer> {
-        let content = self.found.manifest.content.as_ref().unwrap();
-        if self.columns.len() < codec.code().data_columns() {
-            let over = self.waiting.is_empty() || now >= self.until;
-            return over.then_some(Answer::Unavailable);
-        }
-        let geometry = Geometry::new(codec.code(), content.cell_bytes, content.block_bytes, content.bytes);
-        let bytes = decode(codec, &geometry, &self.columns, content.bytes);
-        assert_eq!(blake3::hash(&bytes).as_bytes()[..16], content.etag, "columns of one version decode to its content");
-        let Found { manifest, confirmed, settled, .. } = &self.found;
-        Some(Answer::Found { version: manifest.version, content: bytes, confirmed: *confirmed, settled: *settled })
-    }
-}
-
-/// The title from any k columns, by the schedules of the codec.
-fn decode(codec: &StripeCodec, geometry: &Geometry, columns: &BTreeMap<u16, Arc<Vec<u8>>>, length: u64) -> Vec<u8> {
-    let code = codec.code();
-    let lost: Vec<usize> =
-        (0..code.columns()).filter(|column| !columns.contains_key(&u16::try_from(*column).unwrap())).collect();
-    let data: Vec<Cell> = (0..code.data_cell_count()).map(|index| code.data_cell(index)).collect();
-    let wanted: Vec<Cell> = data.iter().copied().filter(|cell| lost.contains(&usize::from(cell.column))).collect();
-    let schedule = codec.recover_schedule(ErasurePattern::of(&lost), &wanted).unwrap();
-    let mut bytes = Vec::new();
-    for index in 0..geometry.stripe_count() {
-        let stripe = geometry.stripe(index);
-        let length = usize::try_from(stripe.cell_bytes).unwrap();
-        let present = |cell: Cell| {
-            let base = stripe.record_offset - geometry.stripe(0).record_offset + stripe.cell_offset(cell.row);
-            let base = usize::try_from(base).unwrap();
-            &columns[&cell.column][base..base + length]
-        };
-        let inputs: Vec<&[u8]> = schedule.inputs().iter().map(|cell| present(*cell)).collect();
-        let mut outputs = vec![vec![0; length]; schedule.targets().len()];
-        let mut slices: Vec<&mut [u8]> = outputs.iter_mut().map(Vec::as_mut_slice).collect();
-        codec.run(&schedule, &inputs, &mut slices);
-        for cell in &data {
-            match schedule.targets().iter().position(|target| target == cell) {
-                Some(target) => bytes.extend_from_slice(&outputs[target]),
-                None => bytes.extend_from_slice(present(*cell)),
-            }
-        }
-    }
-    bytes.truncate(usize::try_from(length).unwrap());
-    bytes
+    /// Stopped until then, as by SIGSTOP.
+    pub stopped: Option<Time>,
+    /// Answers of the store come so late at most.
+    pub slow_ms: usize,
+    /// Old copies of the disk.
+    pub images: Vec<crate::world::Copy>,
+    /// Its answers name versions that cannot be.
+    pub lies: bool,
+    pub reborn: u64,
+    cluster: Arc<Cluster>,
+    clock: Clock,
+    wake: Option<Time>,
 }
 
 impl Node {
-    pub fn new(id: NodeId, disk: SimDisk) -> Self {
-        Self { id, disk, store: None, operations: BTreeMap::new(), starts: 0 }
+    pub fn new(place: usize, cluster: &Arc<Cluster>, disk: SimDisk) -> Self {
+        Self {
+            place,
+            id: cluster.ids[place],
+            disk,
+            running: None,
+            starts: 0,
+            stopped: None,
+            slow_ms: 0,
+            images: Vec::new(),
+            lies: false,
+            reborn: 0,
+            cluster: Arc::clone(cluster),
+            clock: Clock { origin: Time::default(), rate: 1000 },
+            wake: None,
+        }
     }
 
-    pub fn open(&mut self, now: Time, life: u32) -> Result<(), OpenError> {
+    pub fn local(&self, now: Time) -> Time {
+        self.clock.local(now)
+    }
+
+    pub fn store(&self) -> &Store<SimDisk> {
+        &self.running.as_ref().unwrap().store
+    }
+
+    /// What production does at a start.
+    pub fn start(&mut self, wires: &mut Wires, history: &mut History, rate: u64) -> Result<(), OpenError> {
         self.starts += 1;
-        self.store = Some(Store::open(self.disk.clone(), self.id, "simulated", life, now)?);
+        self.wake = None;
+        self.clock = Clock { origin: wires.now, rate };
+        let now = self.local(wires.now);
+        let plan = StorePlan {
+            node: self.id,
+            members: Arc::clone(&self.cluster.members),
+            codes: Arc::clone(&self.cluster.codes),
+            fresh_store: wires.random.word().max(1),
+            fresh_life: Life(wires.random.word()),
+        };
+        let store = Store::open(self.disk.clone(), plan, now)?;
+        store.begin_incarnation(wires.now.micros() / 1000)?;
+        let plan = DeskPlan {
+            me: store.me(),
+            members: Arc::clone(&self.cluster.members),
+            codes: Arc::clone(&self.cluster.codes),
+        };
+        let mut desk = Desk::new(plan);
+        desk.begin(now, Task::Recall);
+        if store.is_blank() {
+            desk.begin(now, Task::Learn);
+        }
+        desk.begin(now, Task::House);
+        self.running = Some(Running {
+            store,
+            desk,
+            calls: BTreeMap::new(),
+            clients: BTreeMap::new(),
+            ingests: BTreeMap::new(),
+            fetches: BTreeMap::new(),
+        });
+        self.pump(wires, history);
         Ok(())
     }
 
-    /// What a node takes up when it starts: to learn, if it is blank, and the marks of its decisions.
-    pub fn first_operations(&self, now: Time, others: &[NodeId], quorum: Quorum) -> Vec<OperationKind> {
-        let store = self.store.as_ref().unwrap();
-        let mut operations = Vec::new();
-        if store.is_blank() {
-            operations.push(OperationKind::Sync(Sync::new(now, others, quorum)));
-        }
-        for Decision { manifest, prepared } in store.decisions() {
-            let marking = Marking::new(now, manifest.clone(), prepared);
-            operations.push(OperationKind::Marking { marking, manifest });
-        }
-        operations
-    }
-
-    /// What a node looks after from time to time.
-    pub fn due(&self, now: Time, placement: impl Fn(&str) -> Placement) -> Vec<OperationKind> {
-        let store = self.store.as_ref().unwrap();
-        let _ = store.sweep(now);
-        let overdue = store.overdue(now).into_iter().map(|overdue| {
-            let check = PendingCheck::new(now, &overdue.title, overdue.version, &placement(&overdue.title));
-            OperationKind::Pending { check, overdue }
-        });
-        let tombstones = store.old_tombstones(now).into_iter().map(|manifest| {
-            OperationKind::Purge(PurgeCheck::new(now, &manifest.title, manifest.version, &placement(&manifest.title)))
-        });
-        overdue.chain(tombstones).collect()
-    }
-
-    /// Answers another node.
-    pub fn answer(&self, now: Time, body: Body, missing: Option<Missing>) -> Body {
-        let store = self.store.as_ref().unwrap();
-        match body {
-            Body::Ask(Request::Mark { spread, .. })
-                if missing == Some(Missing::Mark) || spread && missing == Some(Missing::Spread) =>
-            {
-                Body::Answer(Reply::Marked)
-            }
-            Body::Ask(request) => match store.handle(now, &request) {
-                Ok(Reply::State(state)) if missing == Some(Missing::Floor) => {
-                    Body::Answer(Reply::State(TitleState { floor: 0, ..state }))
-                }
-                Ok(reply) => Body::Answer(reply),
-                Err(_) => Body::Failed,
-            },
-            Body::Upload { title, version, column, records } => {
-                let begun = store.begin_upload(now, &title, version, column).is_ok();
-                let taken = begun && store.append(now, &title, version, 0, &records).is_ok();
-                if taken { Body::Uploaded } else { Body::Failed }
-            }
-            Body::Read { title, version } => read(store, now, &title, version).unwrap_or(Body::Failed),
-            Body::Answer(_) | Body::Uploaded | Body::Column { .. } | Body::Failed => Body::Failed,
-        }
-    }
-
-    /// Acts on the next event of an operation that no client waits for.
-    pub fn act(&self, now: Time, operation: &mut Operation) -> Step {
-        let store = self.store.as_ref().unwrap();
-        let mark = |manifest: &Manifest, spread| {
-            let _ = store.handle(now, &Request::Mark { manifest: manifest.clone(), spread });
+    /// A client's request.
+    pub fn request(&mut self, asked: usize, wires: &mut Wires, history: &mut History) {
+        let now = self.local(wires.now);
+        let Some(running) = &mut self.running else { return };
+        let operation = &mut history.operations[asked];
+        operation.reached = Some((self.place, self.starts));
+        let title = crate::history::title_name(operation.title);
+        let task = match operation.shape() {
+            Some(shape) => Task::Write { title, shape, random: wires.random.word() },
+            None => Task::Read { title },
         };
-        match &mut operation.kind {
-            OperationKind::Marking { marking, manifest } if marking.is_settled() => {
-                store.settled(&manifest.title, manifest.version);
-                Step::Done
+        let id = running.desk.begin(now, task);
+        running.clients.insert(id, asked);
+        self.pump(wires, history);
+    }
+
+    /// Something happens within this start.
+    pub fn happen(&mut self, inner: Inner, wires: &mut Wires, history: &mut History) {
+        let now = self.local(wires.now);
+        let Some(running) = &mut self.running else { return };
+        match inner {
+            Inner::Wake => {
+                self.wake = None;
+                running.desk.handle_timeout(now);
             }
-            OperationKind::Pending { check, overdue } => match (check.poll_event(), &overdue.manifest) {
-                (None, _) => Step::Wait,
-                (Some(Verdict::Mark), Some(manifest)) => {
-                    mark(manifest, false);
-                    Step::Done
+            Inner::Told(task, told) => running.desk.handle(now, task, told),
+            Inner::Expire(call) => self.unanswered(call, wires, history),
+            Inner::Piece { task, node } => self.send_piece(task, node, wires),
+            Inner::Sent(task) => {
+                if let Some(ingest) = running.ingests.get_mut(&task) {
+                    ingest.sent = true;
                 }
-                (Some(Verdict::Mark), None) => {
-                    store.drop_upload(&overdue.title, overdue.version);
-                    Step::Done
-                }
-                (Some(Verdict::Drop), _) => {
-                    let drop = Request::Drop { title: overdue.title.clone(), version: overdue.version };
-                    let _ = store.handle(now, &drop);
-                    Step::Done
-                }
-                (Some(Verdict::Later), _) => Step::Done,
-            },
-            OperationKind::Purge(check) if check.may_go().is_some() => Step::Done,
-            OperationKind::Sync(sync) => match sync.poll_event() {
-                None => Step::Wait,
-                Some(Learnt::Manifests(manifests)) => {
-                    for manifest in &manifests {
-                        mark(manifest, true);
-                    }
-                    Step::Again
-                }
-                Some(Learnt::Floor(floor)) => {
-                    let _ = store.raise_floor(floor);
-                    Step::Again
-                }
-                Some(Learnt::Enough) => {
-                    if store.set_learnt().is_ok() {
-                        Step::Done
-                    } else {
-                        Step::Wait
-                    }
-                }
-            },
-            _ => Step::Wait,
+                self.uploaded(task, wires);
+            }
+            Inner::Return => running.desk.handle_return(now),
+            Inner::Answer(answer) if answer.to == self.place => self.take_answer(answer, wires, history),
+            Inner::Answer(answer) => wires.send(&answer),
         }
+        self.pump(wires, history);
     }
-}
 
-fn read(store: &Store<SimDisk>, now: Time, title: &str, version: Version) -> Option<Body> {
-    store.verify_column(now, title, version).ok()?;
-    let column = store.open_column(now, title, version).ok()?;
-    let geometry = column.geometry();
-    let mut records = Vec::new();
-    for index in 0..geometry.stripe_count() {
-        let stripe = geometry.stripe(index);
-        let all = ColumnRead { stripes: index..index + 1, rows: 0..stripe.rows, blocks: 0..stripe.blocks_per_cell() };
-        records.extend(store.read_blocks(&column, &all, usize::MAX).ok()?);
-    }
-    Some(Body::Column { column: column.index(), records: Arc::new(records) })
-}
-
-impl OperationKind {
-    /// Takes an answer.
-    pub fn take(&mut self, now: Time, from: NodeId, body: Body, codec: &StripeCodec) {
-        if let Body::Answer(reply) = body {
-            self.machine().handle_message(now, from, reply);
+    pub fn deliver(&mut self, message: Message, wires: &mut Wires, history: &mut History) {
+        if self.running.is_none() {
+            if !message.answer {
+                // The port is closed: the asking node learns it.
+                let Message { from, to, call, sender, .. } = message;
+                wires.send(&Message { from: to, to: from, call, sender, answer: true, body: Body::Failed });
+            }
             return;
         }
-        match self {
-            Self::Put { upload: Some(uploading), .. } => {
-                let awaited = uploading.waiting.remove(&from);
-                uploading.taken.extend((awaited && matches!(body, Body::Uploaded)).then_some(from));
+        if message.answer {
+            self.take_answer(message, wires, history);
+        } else {
+            self.take_question(message, wires);
+        }
+        self.pump(wires, history);
+    }
+
+    fn admit(&self, from: Sender) -> bool {
+        self.cluster.missing == Some(Safeguard::Life) || self.store().admit(from).unwrap_or(false)
+    }
+
+    fn sender(&self) -> Sender {
+        let me = self.store().me();
+        // Without its life, a node is whoever has its id.
+        if self.cluster.missing == Some(Safeguard::Life) { Sender { life: Life(1), ..me } } else { me }
+    }
+
+    fn take_question(&mut self, message: Message, wires: &mut Wires) {
+        let now = self.local(wires.now);
+        let Message { from, to, call, sender, body, .. } = message;
+        let answer = match body {
+            Body::Ask(request) => match self.answer(now, sender, request) {
+                Some(reply) => Body::Answer(reply),
+                None => Body::Failed,
+            },
+            Body::Upload { plan, offset, records } => {
+                if self.take_piece(now, &plan, offset, &records) { Body::Uploaded } else { Body::Failed }
             }
-            Self::Get { reading: Some(reading), .. } => {
-                if reading.waiting.remove(&from)
-                    && let Body::Column { column, records } = body
-                    && reading.columns.len() < codec.code().data_columns()
-                {
-                    reading.columns.insert(column, records);
+            Body::Read { title, version, stripes } => {
+                read(self.store(), now, &title, version, stripes).unwrap_or(Body::Failed)
+            }
+            Body::Damaged { title, version } => {
+                let _ = self.store().verify_column(now, &title, version);
+                return;
+            }
+            Body::Answer(_) | Body::Uploaded | Body::Column { .. } | Body::Failed => return,
+        };
+        if self.disk.is_crashed() {
+            return;
+        }
+        let answer = Message { from: to, to: from, call, sender: self.sender(), answer: true, body: answer };
+        let latency = self.latency(wires);
+        let event = self.inner(Inner::Answer(answer));
+        wires.after(latency, event);
+    }
+
+    /// Answers a question at the door of production: vetted, admitted, answered, heard.
+    fn answer(&mut self, now: Time, from: Sender, mut request: Request) -> Option<Reply> {
+        self.cluster.codes.vet_request(&request).ok()?;
+        if !self.admit(from) {
+            return Some(Reply::Retired);
+        }
+        let missing = self.cluster.missing;
+        let weak = missing.and_then(|missing| missing.weaken_request(&mut request));
+        let mut reply = match weak {
+            Some(reply) => reply,
+            None => self.store().answer(now, from, &request).ok()?,
+        };
+        if let Some(missing) = missing {
+            missing.weaken_reply(&mut reply);
+        }
+        if self.lies && from.node != self.id {
+            crate::lies::lie(&mut reply, &request);
+        }
+        if from.node != self.id {
+            let running = self.running.as_mut().unwrap();
+            running.desk.heard(now, from.node, from.life);
+        }
+        Some(reply)
+    }
+
+    fn take_piece(&self, now: Time, plan: &Upload, offset: u64, records: &[u8]) -> bool {
+        let store = self.store();
+        let begun = offset > 0 || {
+            let upload = UploadPlan {
+                title: plan.title.clone(),
+                version: plan.version,
+                column: plan.column,
+                code: plan.code.clone(),
+                cell_bytes: plan.cell_bytes,
+                block_bytes: plan.block_bytes,
+                group_bytes: plan.group_bytes,
+            };
+            store.begin_upload(now, upload).is_ok()
+        };
+        begun && (records.is_empty() || store.append(now, &plan.title, plan.version, offset, records).is_ok())
+    }
+
+    fn take_answer(&mut self, message: Message, wires: &mut Wires, history: &mut History) {
+        let Message { call, sender, body, .. } = message;
+        let now = self.local(wires.now);
+        let Some(running) = &mut self.running else { return };
+        // One that comes late, or once more, is nobody's.
+        let Some(asked) = running.calls.remove(&call) else { return };
+        match (asked, body) {
+            (Call::Ask(task, node, kind), Body::Answer(reply)) => {
+                let told =
+                    if self.admit(sender) { Told::Answer(sender, kind, reply) } else { Told::Failed(node, kind) };
+                self.running.as_mut().unwrap().desk.handle(now, task, told);
+            }
+            (Call::Ask(task, node, kind), _) => running.desk.handle(now, task, Told::Failed(node, kind)),
+            (Call::Upload(task, node), body) => {
+                self.taken(task, node, matches!(body, Body::Uploaded), wires);
+            }
+            (Call::Column(task), body) => self.fetched(task, call, Some((message.from, body)), wires, history),
+        }
+    }
+
+    /// A question got no answer in time.
+    fn unanswered(&mut self, call: u64, wires: &mut Wires, history: &mut History) {
+        let now = self.local(wires.now);
+        let Some(running) = &mut self.running else { return };
+        match running.calls.remove(&call) {
+            None => {}
+            Some(Call::Ask(task, node, kind)) => running.desk.handle(now, task, Told::Failed(node, kind)),
+            Some(Call::Upload(task, node)) => self.taken(task, node, false, wires),
+            Some(Call::Column(task)) => self.fetched(task, call, None, wires, history),
+        }
+    }
+
+    fn latency(&self, wires: &mut Wires) -> Duration {
+        let micros = if self.slow_ms > 0 && wires.random.one_in(3) {
+            wires.random.below(1000 * self.slow_ms)
+        } else {
+            wires.random.below(300)
+        };
+        Duration::from_micros(micros as u64)
+    }
+
+    fn inner(&self, inner: Inner) -> Event {
+        Event::Inner { node: self.place, start: self.starts, inner }
+    }
+
+    /// Carries out what the desk orders, and hears what it tells.
+    fn pump(&mut self, wires: &mut Wires, history: &mut History) {
+        loop {
+            if self.disk.is_crashed() {
+                return;
+            }
+            let Some(running) = &mut self.running else { return };
+            if let Some((task, order)) = running.desk.poll_order() {
+                self.carry_out(task, order, wires, history);
+            } else if let Some((task, event)) = running.desk.poll_event() {
+                self.told(task, event, wires, history);
+            } else {
+                break;
+            }
+        }
+        let Some(at) = self.running.as_ref().and_then(|running| running.desk.poll_timeout()) else { return };
+        let at = self.clock.global(at).max(wires.now);
+        if self.wake.is_none_or(|wake| at < wake) {
+            self.wake = Some(at);
+            let event = self.inner(Inner::Wake);
+            wires.schedule(at, event);
+        }
+    }
+
+    fn carry_out(&mut self, task: TaskId, order: Order, wires: &mut Wires, history: &mut History) {
+        let now = self.local(wires.now);
+        match order {
+            Order::Ask(to, request) => {
+                let kind = request.kind();
+                let place = self.cluster.place(to);
+                self.call(Call::Ask(task, to, kind), place, Body::Ask(request), self.cluster.patience, wires);
+            }
+            Order::Store(order) => {
+                if let StoreOrder::Decide(decision) = &order {
+                    history.decided(&decision.record);
                 }
+                let shown = wires.log.then(|| format!("{order:?}"));
+                let told = self.store().carry_out(now, order);
+                if let Some(order) = shown {
+                    println!("             -- {} {task:?} {order} -> {told:?}", self.place);
+                }
+                let latency = self.latency(wires);
+                let event = self.inner(Inner::Told(task, Told::Stored(told)));
+                wires.after(latency, event);
             }
-            _ if matches!(body, Body::Failed) => self.machine().handle_failure(now, from),
+            Order::Restore(order) => self.restore(task, order, wires, history),
+            Order::Rate(_) => {
+                let wait = Duration::from_micros(wires.random.below(200_000) as u64);
+                let event = self.inner(Inner::Told(task, Told::Granted));
+                wires.after(wait, event);
+            }
+        }
+    }
+
+    fn call(&mut self, asked: Call, to: usize, body: Body, patience: Duration, wires: &mut Wires) -> u64 {
+        let call = wires.call();
+        let sender = self.sender();
+        let event = self.inner(Inner::Expire(call));
+        let message = Message { from: self.place, to, call, sender, answer: false, body };
+        if to == self.place {
+            wires.after(Duration::from_micros(1), Event::Deliver(message));
+        } else {
+            wires.send(&message);
+            wires.after(patience, event);
+        }
+        self.running.as_mut().unwrap().calls.insert(call, asked);
+        call
+    }
+
+    fn told(&mut self, task: TaskId, event: rain_desk::Event, wires: &mut Wires, history: &mut History) {
+        use rain_desk::Event as Told;
+        let asked = self.running.as_ref().unwrap().clients.get(&task).copied();
+        match (event, asked) {
+            (Told::Begin(begin), Some(asked)) => self.ingest(task, asked, begin, wires, history),
+            (Told::Acknowledged { columns, tolerates }, Some(asked)) => {
+                history.end(wires.now, asked, Answer::Acknowledged { columns, tolerates });
+            }
+            (Told::Unconfirmed, Some(asked)) => history.end(wires.now, asked, Answer::Unconfirmed),
+            (Told::Aborted(why), Some(asked)) => {
+                self.running.as_mut().unwrap().ingests.remove(&task);
+                wires.note(&format!("{asked} aborted: {why:?}"));
+                history.end(wires.now, asked, Answer::Refused);
+            }
+            (Told::Resolved(resolution), Some(asked)) => self.resolved(task, asked, resolution, wires, history),
+            (Told::Reborn { why, .. }, _) => {
+                self.reborn += 1;
+                wires.note(&format!("{} reborn: {why}", self.place));
+            }
+            (Told::Restored { failed, record, column }, _) => {
+                wires.note(&format!("{} restored {column} of {}: {failed:?}", self.place, record.version()));
+            }
             _ => {}
         }
     }
 
-    fn machine(&mut self) -> &mut dyn Machine {
-        match self {
-            Self::Put { put, .. } => put,
-            Self::Get { resolve, .. } => resolve,
-            Self::Marking { marking, .. } => marking,
-            Self::Pending { check, .. } => check,
-            Self::Purge(check) => check,
-            Self::Sync(sync) => sync,
-        }
-    }
-}
+    // Writing.
 
-impl Operation {
-    pub fn wake(&mut self, now: Time) {
-        self.kind.machine().handle_timeout(now);
-    }
-
-    /// Everything that wants to be sent.
-    pub fn transmit(&mut self) -> Vec<(NodeId, Body)> {
-        let mut messages = Vec::new();
-        while let Some((to, request)) = self.kind.machine().poll_transmit() {
-            messages.push((to, Body::Ask(request)));
-        }
-        match &mut self.kind {
-            OperationKind::Put { upload: Some(uploading), .. } => messages.extend(uploading.outbox.drain(..)),
-            OperationKind::Get { reading: Some(reading), .. } => messages.extend(reading.outbox.drain(..)),
-            _ => {}
-        }
-        messages
-    }
-
-    pub fn timeout(&mut self) -> Option<Time> {
-        match &mut self.kind {
-            OperationKind::Put { upload: Some(uploading), .. } => Some(uploading.until),
-            OperationKind::Get { reading: Some(reading), .. } => Some(reading.until),
-            kind => kind.machine().poll_timeout(),
-        }
-    }
-}
-
-/// What an event of a PUT is acted on with.
-pub struct PutContext<'a> {
-    pub now: Time,
-    pub store: &'a Store<SimDisk>,
-    pub power: &'a SimDisk,
-    pub history: &'a mut History,
-    pub codec: &'a Arc<StripeCodec>,
-    pub asked: usize,
-}
-
-/// Does what a PUT asks for, as the node's driver does.
-pub fn act_on_put(
-    with: PutContext<'_>,
-    put: &mut Put,
-    content: Option<&[u8]>,
-    upload: &mut Option<Uploading>,
-    event: PutEvent,
-    placement: &Placement,
-) -> Step {
-    let PutContext { now, store, power, history, codec, asked } = with;
-    let title = crate::world::title_name(history.operations[asked].title);
-    let version = history.operations[asked].version;
-    match event {
-        PutEvent::Begin(begin) => {
-            history.chose(asked, begin.version, begin.current.as_ref());
-            store.begin(&title, begin.version);
-            let manifest = manifest_of(&title, begin.version, content, codec.code());
-            let waiting = if content.is_some() { begin.participants.clone() } else { Vec::new() };
-            let columns = content.map(|bytes| encode(codec, &manifest, bytes)).unwrap_or_default();
-            let outbox = waiting.iter().map(|node| {
-                let column = placement.column_of(*node).unwrap();
-                let records = Arc::clone(&columns[column]);
-                let column = u16::try_from(column).unwrap();
-                (*node, Body::Upload { title: title.clone(), version: begin.version, column, records })
-            });
-            let outbox = outbox.collect();
-            let taken = if content.is_some() { Vec::new() } else { begin.participants };
-            let waiting = waiting.into_iter().collect();
-            *upload = Some(Uploading { manifest, taken, waiting, until: now + UPLOAD, outbox });
-            Step::Again
-        }
-        PutEvent::Decide(manifest, prepared) => {
-            let decision = Decision { manifest, prepared };
-            let mut decided = store.decide(&decision);
-            // Once it may have been written, it is written again until it is there, or power goes.
-            while let Err(DecideError::Uncertain(_)) = decided {
-                decided = match store.decide(&decision) {
-                    _ if power.is_crashed() => return Step::Done,
-                    Err(DecideError::Clean(error)) => Err(DecideError::Uncertain(error)),
-                    decided => decided,
+    fn ingest(&mut self, task: TaskId, asked: usize, begin: Begin, wires: &mut Wires, history: &mut History) {
+        let now = self.local(wires.now);
+        history.chose(asked, &begin);
+        let operation = &history.operations[asked];
+        let title = crate::history::title_name(operation.title);
+        let held = operation.wish.condition(begin.current.as_ref());
+        let Some(condition) = held else {
+            self.running.as_mut().unwrap().desk.handle(now, task, Told::GiveUp);
+            return;
+        };
+        let mut manifest = Manifest {
+            title: title.clone(),
+            version: begin.version,
+            epoch: self.cluster.members.epoch(),
+            conditional: condition == Condition::Unchanged,
+            content: Content::None,
+            attributes: BTreeMap::new(),
+        };
+        let mut columns = BTreeMap::new();
+        if let Some((code, bytes)) = operation.content() {
+            let (described, records) = coder::encode(&title, begin.version, code, bytes);
+            for (node, column) in &begin.uploads {
+                let plan = Upload {
+                    title: title.clone(),
+                    version: begin.version,
+                    column: *column,
+                    code: described.code.clone(),
+                    cell_bytes: described.cell_bytes,
+                    block_bytes: described.block_bytes,
+                    group_bytes: described.group_bytes,
                 };
+                let mut pieces = records[usize::from(*column)].clone();
+                if pieces.is_empty() {
+                    pieces.push(Records::default());
+                }
+                if operation.forge && node == &begin.uploads[0].0 && described.bytes > 0 {
+                    let stripe = coder::geometry(&described).stripe(0);
+                    pieces[0] = coder::forged(&title, begin.version, *column, &stripe, &pieces[0]).into();
+                }
+                let sending = Sending { plan: Arc::new(plan), pieces, next: 0, offset: 0, over: false };
+                columns.insert(self.cluster.place(*node), sending);
             }
-            match decided {
-                _ if power.is_crashed() => return Step::Done,
-                Ok(()) => put.decided(now),
-                Err(_) => put.abort(),
+            manifest.content = Content::Columns(described);
+        }
+        let record = Record { manifest: manifest.into(), placement: begin.placement.into() };
+        let (gap, nodes) = (operation.gap, columns.keys().copied().collect::<Vec<_>>());
+        let ingest = Ingest { record, condition, columns, taken: Vec::new(), gap, sent: false };
+        self.running.as_mut().unwrap().ingests.insert(task, ingest);
+        for node in nodes {
+            let event = self.inner(Inner::Piece { task, node });
+            wires.after(Duration::from_micros(1), event);
+        }
+        let event = self.inner(Inner::Sent(task));
+        wires.after(gap, event);
+    }
+
+    fn send_piece(&mut self, task: TaskId, node: usize, wires: &mut Wires) {
+        let Some(ingest) = self.running.as_mut().unwrap().ingests.get_mut(&task) else { return };
+        let sending = ingest.columns.get_mut(&node).unwrap();
+        let Some(records) = sending.pieces.get(sending.next).cloned() else { return };
+        let body = Body::Upload { plan: Arc::clone(&sending.plan), offset: sending.offset, records: Arc::clone(&records) };
+        sending.next += 1;
+        sending.offset += records.len() as u64;
+        self.call(Call::Upload(task, node), node, body, self.cluster.patience, wires);
+    }
+
+    fn taken(&mut self, task: TaskId, node: usize, taken: bool, wires: &mut Wires) {
+        let id = self.cluster.ids[node];
+        let Some(ingest) = self.running.as_mut().unwrap().ingests.get_mut(&task) else { return };
+        let gap = ingest.gap;
+        let sending = ingest.columns.get_mut(&node).unwrap();
+        if taken && sending.next < sending.pieces.len() {
+            let event = self.inner(Inner::Piece { task, node });
+            wires.after(gap, event);
+            return;
+        }
+        sending.over = true;
+        if taken {
+            ingest.taken.push(id);
+        }
+        self.uploaded(task, wires);
+    }
+
+    /// Tells the desk, once every participant has the body or has failed, and the client has sent all of it.
+    fn uploaded(&mut self, task: TaskId, wires: &Wires) {
+        let now = self.local(wires.now);
+        let running = self.running.as_mut().unwrap();
+        let over = |ingest: &Ingest| ingest.sent && ingest.columns.values().all(|sending| sending.over);
+        if running.ingests.get(&task).is_some_and(over) {
+            let Ingest { record, condition, taken, .. } = running.ingests.remove(&task).unwrap();
+            running.desk.handle(now, task, Told::Uploaded { record, uploaded: taken, condition });
+        }
+    }
+
+    // Reading.
+
+    fn resolved(
+        &mut self,
+        task: TaskId,
+        asked: usize,
+        resolution: Resolution,
+        wires: &mut Wires,
+        history: &mut History,
+    ) {
+        match resolution {
+            Resolution::Found(found) => {
+                let fresh = found.is_fresh();
+                let Found { record, .. } = found;
+                let columns = record.manifest.columns().unwrap();
+                let stripes = 0..coder::geometry(columns).stripe_count();
+                let nodes: Vec<_> = record.placement.nodes().collect();
+                self.fetch(task, record, stripes, &nodes, Purpose::Reader { asked, fresh }, wires, history);
             }
-            Step::Again
-        }
-        PutEvent::Acknowledged { columns } => {
-            history.end(now, asked, Answer::Acknowledged { columns });
-            Step::Again
-        }
-        PutEvent::Unconfirmed => {
-            history.end(now, asked, Answer::Unconfirmed);
-            Step::Again
-        }
-        PutEvent::Settled => {
-            store.settled(&title, version.unwrap());
-            Step::Done
-        }
-        PutEvent::Aborted(_) => {
-            if let Some(version) = version {
-                store.aborted(&title, version);
+            Resolution::Absent { tombstone, settled } => {
+                history.end(wires.now, asked, Answer::Absent { tombstone, settled });
             }
-            history.end(now, asked, Answer::Refused);
-            Step::Done
+            Resolution::TooFew { .. } => history.end(wires.now, asked, Answer::Unavailable),
         }
+    }
+
+    fn restore(&mut self, task: TaskId, order: RestoreOrder, wires: &mut Wires, history: &mut History) {
+        let RestoreOrder { record, column, stripe, lost } = order;
+        let seats = (0..).zip(record.placement.nodes());
+        let nodes: Vec<_> =
+            seats.filter(|(column, _)| !lost.contains(column)).map(|(_, node)| node).collect();
+        self.fetch(task, record, stripe..stripe + 1, &nodes, Purpose::Repair { column }, wires, history);
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one call each for a reader and for a repair")]
+    fn fetch(
+        &mut self,
+        task: TaskId,
+        record: Record,
+        stripes: Range<u64>,
+        nodes: &[NodeId],
+        purpose: Purpose,
+        wires: &mut Wires,
+        history: &mut History,
+    ) {
+        let (title, version): (Arc<str>, _) = (record.title().into(), record.version());
+        let mut fetching =
+            Fetching { record, stripes: stripes.clone(), waiting: BTreeSet::new(), got: BTreeMap::new(), purpose };
+        for node in nodes {
+            let body = Body::Read { title: Arc::clone(&title), version, stripes: stripes.clone() };
+            let place = self.cluster.place(*node);
+            fetching.waiting.insert(self.call(Call::Column(task), place, body, COLUMN, wires));
+        }
+        self.running.as_mut().unwrap().fetches.insert(task, fetching);
+        self.advance_fetch(task, wires, history);
+    }
+
+    fn fetched(
+        &mut self,
+        task: TaskId,
+        call: u64,
+        answer: Option<(usize, Body)>,
+        wires: &mut Wires,
+        history: &mut History,
+    ) {
+        let Some(fetching) = self.running.as_mut().unwrap().fetches.get_mut(&task) else { return };
+        fetching.waiting.remove(&call);
+        if let Some((from, Body::Column { column, records })) = answer {
+            let (title, version) = (fetching.record.title().to_owned(), fetching.record.version());
+            let described = fetching.record.manifest.columns().unwrap();
+            if is_sound(described, &fetching.stripes, &title, version, column, &records) {
+                fetching.got.insert(column, records);
+            } else {
+                // As production does, which tells the node that its column was found damaged.
+                let (sender, call) = (self.sender(), wires.call());
+                let body = Body::Damaged { title: title.into(), version };
+                wires.send(&Message { from: self.place, to: from, call, sender, answer: false, body });
+            }
+        }
+        self.advance_fetch(task, wires, history);
+    }
+
+    fn advance_fetch(&mut self, task: TaskId, wires: &mut Wires, history: &mut History) {
+        let now = self.local(wires.now);
+        let running = self.running.as_mut().unwrap();
+        let Some(fetching) = running.fetches.get(&task) else { return };
+        let columns = fetching.record.manifest.columns().unwrap();
+        let enough = fetching.got.len() >= usize::from(columns.data_columns);
+        if !enough && !fetching.waiting.is_empty() {
+            return;
+        }
+        let Fetching { record, stripes, mut got, purpose, .. } = running.fetches.remove(&task).unwrap();
+        let columns = record.manifest.columns().unwrap();
+        while got.len() > usize::from(columns.data_columns) {
+            got.pop_last();
+        }
+        let version = record.version();
+        match purpose {
+            Purpose::Reader { asked, fresh } => {
+                let answer = if enough {
+                    let content = coder::decode(columns, &got);
+                    Answer::Found { version, content, fresh }
+                } else {
+                    Answer::Unavailable
+                };
+                history.end(wires.now, asked, answer);
+            }
+            Purpose::Repair { column } => {
+                let restored = if enough {
+                    let stripe = coder::geometry(columns).stripe(stripes.start);
+                    let made = coder::restore(record.title(), version, columns, column, &stripe, &got);
+                    let appended =
+                        running.store.append(now, record.title(), version, coder::offset_of(&stripe), &made);
+                    appended.map_err(|error| RestoreFailure::Store(error.to_string()))
+                } else {
+                    Err(RestoreFailure::TooFewColumns)
+                };
+                running.desk.handle(now, task, Told::Restored(restored));
+            }
+        }
+    }
+
+    /// The operations of clients that this start will never answer.
+    pub fn stop(&mut self) -> BTreeSet<usize> {
+        self.running.take().map(|running| running.clients.into_values().collect()).unwrap_or_default()
     }
 }
 
-fn encode(codec: &Arc<StripeCodec>, manifest: &Manifest, bytes: &[u8]) -> Vec<Arc<Vec<u8>>> {
-    let content = manifest.content.as_ref().unwrap();
-    let code: &Code = codec.code();
-    let geometry = Geometry::new(code, content.cell_bytes, content.block_bytes, content.bytes);
-    let mut encoder = StripeEncoder::new(
-        Arc::clone(codec),
-        content.cell_bytes,
-        content.block_bytes,
-        &manifest.title,
-        title_version(manifest.version),
-    );
-    let mut columns = vec![Vec::new(); code.columns()];
-    for index in 0..geometry.stripe_count() {
+fn is_sound(
+    columns: &rain_cluster::Columns,
+    stripes: &Range<u64>,
+    title: &str,
+    version: Version,
+    column: u16,
+    records: &[u8],
+) -> bool {
+    let geometry: Geometry = coder::geometry(columns);
+    let mut rest = records;
+    for index in stripes.clone() {
         let stripe = geometry.stripe(index);
-        let start = usize::try_from(stripe.title_offset).unwrap();
-        let end = start + usize::try_from(stripe.data_bytes).unwrap();
-        let records = encoder.encode_stripe(index, &bytes[start..end]);
-        for (column, record) in columns.iter_mut().zip(records) {
-            column.extend_from_slice(record);
+        let Some((record, left)) = rest.split_at_checked(usize::try_from(stripe.record_bytes()).unwrap()) else {
+            return false;
+        };
+        if !coder::is_sound(title, version, column, &stripe, record) {
+            return false;
+        }
+        rest = left;
+    }
+    rest.is_empty()
+}
+
+/// The records of a column as its node sends them: nothing is verified, the reader does that.
+pub fn read(
+    store: &Store<SimDisk>,
+    now: Time,
+    title: &str,
+    version: Version,
+    stripes: Range<u64>,
+) -> Result<Body, ColumnError> {
+    let column = store.open_column(now, title, version)?;
+    let mut records = Vec::new();
+    for index in stripes {
+        let stripe = column.geometry().stripe(index);
+        let all = ColumnRead { stripes: index..index + 1, rows: 0..stripe.rows, blocks: 0..stripe.blocks_per_cell() };
+        let read = store.read_blocks(&column, &all, usize::MAX);
+        records.extend(read.inspect_err(|error| store.note_if_damage(title, version, error))?);
+    }
+    Ok(Body::Column { column: column.index(), records: Arc::new(records) })
+}
+
+impl Wish {
+    /// What the desk is to hold to; `None` when it does not hold already.
+    fn condition(&self, current: Option<&Record>) -> Option<Condition> {
+        let present = current.filter(|current| !current.manifest.is_tombstone()).map(Record::version);
+        match self {
+            Self::Any => Some(Condition::None),
+            Self::Version(version) => (present == Some(*version)).then_some(Condition::Unchanged),
+            Self::Nothing => present.is_none().then_some(Condition::Unchanged),
         }
     }
-    columns.into_iter().map(Arc::new).collect()
 }

@@ -125,12 +125,18 @@ fn secret(name: &str, text: &str) -> Result<()> {
     Ok(file.write_all(text.as_bytes())?)
 }
 
+/// The id of a node: the same whenever the laboratory is set up, so that a kept folder fits.
+fn id(node: u8) -> String {
+    format!("1ab000{node:02x}")
+}
+
 /// The configuration file of a node, as an operator would write it.
 fn configuration(plan: &Plan, node: u8) -> String {
     let (name, data, listen) = (node_name(node), folder(node), player_address(node));
     let mut text = format!(
-        "node = \"{name}\"\ndata = [\"{}\"]\ncode = \"{}\"\nlisten = \"{listen}\"\nkey_file = \"{FOLDER}/key\"\n\
+        "node = \"{name}\"\nid = \"{}\"\ndata = [\"{}\"]\ncode = \"{}\"\nlisten = \"{listen}\"\nkey_file = \"{FOLDER}/key\"\n\
          token_file = \"{FOLDER}/token\"\n",
+        id(node),
         data.display(),
         plan.code
     );
@@ -147,8 +153,11 @@ fn configuration(plan: &Plan, node: u8) -> String {
             plan.cables_of(peer).map(|cable| format!("{} = \"{}\"", switch_name(cable.switch), cable.listen()));
         let (name, http) = (node_name(peer), player_address(peer));
         let addresses = addresses.collect::<Vec<_>>().join(", ");
-        let _ =
-            write!(text, "\n[[peers]]\nname = \"{name}\"\nhttp = \"http://{http}\"\naddresses = {{ {addresses} }}\n");
+        let _ = write!(
+            text,
+            "\n[[peers]]\nname = \"{name}\"\nid = \"{}\"\nhttp = \"http://{http}\"\naddresses = {{ {addresses} }}\n",
+            id(peer)
+        );
     }
     text
 }
@@ -176,9 +185,9 @@ mod tests {
         let settings = vec!["heartbeat_ms=5".to_owned()];
         let plan = Plan { code: "parity:2+1".to_owned(), settings, ..Plan::sample(3) };
         let text = configuration(&plan, 1);
-        assert!(text.starts_with("node = \"B\"\ndata = [\"/run/rain-lab/B\"]\ncode = \"parity:2+1\"\n"), "{text}");
+        assert!(text.starts_with("node = \"B\"\nid = \"1ab00001\"\ndata = [\"/run/rain-lab/B\"]\ncode = \"parity:2+1\"\n"), "{text}");
         assert!(text.contains("switch = \"s2\"\naddress = \"10.2.0.2:7400\"\n"), "{text}");
-        let peer = "name = \"C\"\nhttp = \"http://10.99.0.3:80\"\n\
+        let peer = "name = \"C\"\nid = \"1ab00002\"\nhttp = \"http://10.99.0.3:80\"\n\
                     addresses = { s1 = \"10.1.0.3:7400\", s2 = \"10.2.0.3:7400\" }\n";
         assert!(text.contains(peer), "{text}");
         assert_eq!(text.matches("[[peers]]").count(), 2);

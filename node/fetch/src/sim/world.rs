@@ -122,7 +122,7 @@ pub(super) type Checked = Result<(), String>;
 impl World {
     pub(super) fn new(options: Options, title: &'static Title, missing: Option<Safeguard>) -> Self {
         let shards = u32::try_from(options.shards).unwrap();
-        let mut commons = vec![Commons::new(options.peers.len(), shards); options.shards];
+        let mut commons = vec![Commons::new((0..).map(NodeId).take(options.peers.len()), shards); options.shards];
         for commons in &mut commons {
             commons.budget.spend(options.spent / u64::from(shards));
         }

@@ -75,8 +75,9 @@ impl Cluster {
 
     fn config_text(&self, node: usize, code: &str) -> String {
         let mut text = format!(
-            "node = \"{}\"\ndata = [{}]\ncode = \"{code}\"\nlisten = \"127.0.0.1:{}\"\nkey_file = {}\n",
+            "node = \"{}\"\nid = \"{}\"\ndata = [{}]\ncode = \"{code}\"\nlisten = \"127.0.0.1:{}\"\nkey_file = {}\n",
             self.name(node),
+            self.id(node),
             quoted(&self.data(node)),
             self.port(node),
             quoted(&self.folder.join("cluster.key")),
@@ -87,7 +88,8 @@ impl Cluster {
         }
         for peer in (0..self.nodes.len()).filter(|peer| *peer != node) {
             let (name, port) = (self.name(peer), self.port(peer));
-            let _ = write!(text, "\n[[peers]]\nname = \"{name}\"\nhttp = \"http://127.0.0.1:{port}\"\n");
+            let id = self.id(peer);
+            let _ = write!(text, "\n[[peers]]\nname = \"{name}\"\nid = \"{id}\"\nhttp = \"http://127.0.0.1:{port}\"\n");
             let _ = writeln!(text, "[peers.addresses]");
             for switch in 1..=SWITCHES {
                 let _ = writeln!(text, "s{switch} = \"{}\"", self.address(peer, switch));
@@ -99,6 +101,11 @@ impl Cluster {
     /// A node's address on a switch: an address of the loopback for each switch.
     fn address(&self, node: usize, switch: u8) -> String {
         format!("127.77.{switch}.1:{}", self.port(node))
+    }
+
+    /// A node's id, whatever its name.
+    pub(crate) fn id(&self, node: usize) -> String {
+        format!("e2e0000{node:x}")
     }
 
     pub(crate) fn name(&self, node: usize) -> &str {
@@ -132,7 +139,8 @@ impl Cluster {
         &self.folder
     }
 
-    fn launch(&mut self, node: usize) {
+    /// Starts a node, if it does not run.
+    pub(crate) fn launch(&mut self, node: usize) {
         if self.nodes[node].process.is_none() {
             let mut command = rain();
             command.arg("node").arg("--config").arg(self.config(node));
@@ -186,14 +194,11 @@ impl Cluster {
         status
     }
 
-    /// The files that a node holds of a title, pending, decided or unfinished ones too.
+    /// The files that a node holds of a title, pending or unfinished ones too.
     pub(crate) fn files_of(&self, node: usize, title: &str) -> Vec<PathBuf> {
-        let (data, hash) = (self.data(node), title_hash(title));
-        let of_folder = |folder: &str| {
-            let folder = data.join(folder);
-            names_in(&folder).into_iter().filter(|name| name.starts_with(&hash)).map(move |name| folder.join(name))
-        };
-        of_folder("titles").chain(of_folder("decisions")).collect()
+        let (folder, hash) = (self.data(node).join("titles"), title_hash(title));
+        let names = names_in(&folder).into_iter().filter(|name| name.starts_with(&hash));
+        names.map(|name| folder.join(name)).collect()
     }
 
     /// All files of a title on all nodes.

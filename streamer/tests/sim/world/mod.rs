@@ -1,155 +1,78 @@
-//! A cluster in one thread: nodes with real stores and machines, on a network and disks that misbehave by seed.
+//! A cluster in one thread: nodes with the desks and stores of production, on a network and disks that misbehave by seed.
 
 mod end;
+mod faults;
 
-use crate::disk::{Missing, SimDisk};
-use crate::history::{Action, Answer, History};
-use crate::node::{Node, Operation, OperationKind, Reading, Uploading};
+pub use faults::Copy;
+
+use crate::disk::SimDisk;
+use crate::history::{Action, Answer, History, Wish};
+use crate::node::{Cluster, Node};
+use crate::options::Options;
 use crate::random::Random;
+use crate::wire::{Event, Inner, Wires};
 use core::time::Duration;
-use rain_cluster::catalog::{Resolution, Resolve};
-use rain_cluster::commit::{Condition, Put, PutRequest};
-use rain_cluster::{Content, Manifest, NodeId, Placement, Quorum, Reply, Request, Time, Version};
-use rain_codec::Code;
-use rain_codec::column::DEFAULT_BLOCK_BYTES;
-use rain_codec::stripe::StripeCodec;
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
-use std::sync::Arc;
+use rain_cluster::{Life, Members, NodeId, Time, Version};
+use rain_desk::Codes;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, OnceLock};
 
-/// What one seed runs with. Every seed switches on a few of the faults, each with a strength of its own.
-#[derive(Debug, Clone)]
-pub struct Options {
-    pub seed: u64,
-    pub missing: Option<Missing>,
-    nodes: usize,
-    code: &'static str,
-    titles: usize,
-    operations: usize,
-    spacing_ms: usize,
-    delay_ms: usize,
-    drop_one_in: usize,
-    repeat_one_in: usize,
-    late_one_in: usize,
-    crash_one_in: usize,
-    blackouts: usize,
-    eio_one_in: usize,
-    full_one_in: usize,
-    long: bool,
-}
-
-impl Options {
-    pub fn of(seed: u64, missing: Option<Missing>) -> Self {
-        let mut random = Random::new(seed ^ 0x5eed);
-        let (nodes, code) =
-            random.pick(&[(4, "b-code:4"), (4, "b-code:4"), (5, "b-code:4"), (5, "x-code:5"), (6, "b-code:6")]);
-        let mut sometimes = |strengths: &[usize]| if random.one_in(2) { random.pick(strengths) } else { 0 };
-        let (drop_one_in, repeat_one_in, late_one_in) =
-            (sometimes(&[5, 20, 100]), sometimes(&[5, 50]), sometimes(&[10, 100]));
-        let (crash_one_in, blackouts) = (sometimes(&[3, 10, 30]), sometimes(&[1, 2, 4]));
-        let (eio_one_in, full_one_in) = (sometimes(&[30, 300]), sometimes(&[20, 200]));
-        Self {
-            seed,
-            missing,
-            nodes,
-            code,
-            titles: 1 + random.below(3),
-            operations: 10 + random.below(40),
-            spacing_ms: random.pick(&[20, 200, 1000, 5000]),
-            delay_ms: random.pick(&[1, 10, 100]),
-            drop_one_in,
-            repeat_one_in,
-            late_one_in,
-            crash_one_in,
-            blackouts,
-            eio_one_in,
-            full_one_in,
-            long: random.one_in(8),
-        }
-    }
-}
-
-/// What travels between nodes.
-#[derive(Debug, Clone)]
-pub enum Body {
-    Ask(Request),
-    Answer(Reply),
-    Upload { title: String, version: Version, column: u16, records: Arc<Vec<u8>> },
-    Uploaded,
-    Read { title: String, version: Version },
-    Column { column: u16, records: Arc<Vec<u8>> },
-    Failed,
-}
-
-#[derive(Debug, Clone)]
-pub struct Message {
-    pub from: NodeId,
-    pub to: NodeId,
-    /// Which operation of which start of the asking node.
-    pub operation: u64,
-    pub body: Body,
-    pub answer: bool,
-}
-
-#[derive(Debug)]
-enum Event {
-    Deliver(Message),
-    Wake { node: usize, operation: u64 },
-    Tick { node: usize, start: u64 },
-    Client,
-    Restart { node: usize },
-    Blackout,
-}
+pub const SECOND: Duration = Duration::from_secs(1);
 
 pub struct World {
     pub options: Options,
-    pub random: Random,
-    pub now: Time,
-    pub history: History,
+    pub wires: Wires,
     pub nodes: Vec<Node>,
-    pub codec: Arc<StripeCodec>,
-    cluster: Vec<NodeId>,
-    quorum: Quorum,
-    queue: BinaryHeap<Reverse<(Time, u64)>>,
-    events: BTreeMap<u64, Event>,
-    sequence: u64,
-    next_operation: u64,
+    pub history: History,
+    pub cluster: Arc<Cluster>,
+    pub crashes: u64,
+    /// Nodes of which a disk was lost, put back old, or rots, until they are well again.
+    ill: BTreeSet<usize>,
+    /// Old copies that were put back, with the life that they claim, until they are found out.
+    old: BTreeMap<usize, Life>,
     issued: usize,
     calm: bool,
-    purges_get_lost: bool,
-    pub delivered: u64,
-    pub crashes: u64,
-    trace: blake3::Hasher,
+    /// Operations of disks that were taken away.
+    operations_gone: u64,
 }
 
-const SECOND: Duration = Duration::from_secs(1);
+fn codes() -> Arc<Codes> {
+    static CODES: OnceLock<Arc<Codes>> = OnceLock::new();
+    Arc::clone(CODES.get_or_init(Arc::default))
+}
 
 impl World {
     pub fn new(options: Options) -> Self {
         let mut random = Random::new(options.seed);
-        let code = Arc::new(Code::named(options.code).unwrap());
-        let quorum = Quorum::new(code.columns(), code.data_columns());
-        let cluster: Vec<_> = (0..options.nodes).map(|node| NodeId(u32::try_from(node).unwrap())).collect();
-        let nodes = cluster.iter().map(|id| Node::new(*id, SimDisk::new(random.next(), options.missing))).collect();
+        let mut ids = BTreeSet::new();
+        while ids.len() < options.nodes {
+            ids.insert(NodeId(random.word()));
+        }
+        let ids: Vec<_> = ids.into_iter().collect();
+        let members = Members::new(0, ids.clone(), options.catalog).unwrap();
+        let cluster = Arc::new(Cluster {
+            members: Arc::new(members),
+            codes: codes(),
+            ids,
+            missing: options.missing,
+            patience: Duration::from_millis(options.patience_ms as u64),
+        });
+        let disk = |random: &mut Random| SimDisk::new(random.next(), options.missing);
+        let nodes = (0..options.nodes).map(|place| Node::new(place, &cluster, disk(&mut random))).collect();
+        let mut wires = Wires::new(random, options.weather.clone());
+        wires.log = std::env::var("RAIN_SIM_LOG").is_ok();
         let mut world = Self {
-            codec: Arc::new(StripeCodec::new(code)),
-            now: Time::default(),
-            history: History::default(),
+            options,
+            wires,
             nodes,
+            history: History::default(),
             cluster,
-            quorum,
-            queue: BinaryHeap::new(),
-            events: BTreeMap::new(),
-            sequence: 0,
-            next_operation: 0,
+            crashes: 0,
+            ill: BTreeSet::new(),
+            old: BTreeMap::new(),
             issued: 0,
             calm: false,
-            purges_get_lost: false,
-            delivered: 0,
-            crashes: 0,
-            trace: blake3::Hasher::new(),
-            random,
-            options,
+            operations_gone: 0,
         };
         for node in 0..world.nodes.len() {
             world.start(node).expect("a new disk opens");
@@ -160,38 +83,33 @@ impl World {
     /// The whole life of one seed: load under faults, calm, then the loss of as many disks as was promised.
     pub fn run(&mut self) -> Result<(), String> {
         // The nodes of a new cluster find each other before the first client comes.
-        self.run_until(self.now + 3 * SECOND)?;
+        let weather = core::mem::take(&mut self.wires.weather);
+        self.wires.weather.delay_ms = 1;
+        self.run_for(3 * SECOND)?;
+        self.wires.weather = weather;
         let (eio, full) = (self.options.eio_one_in, self.options.full_one_in);
         self.nodes.iter().for_each(|node| node.disk.set_faults(eio, full));
-        let load = Duration::from_millis(u64::try_from(self.options.spacing_ms * self.options.operations).unwrap());
-        self.schedule(self.now, Event::Client);
-        for _ in 0..self.options.blackouts {
-            let at = self.random.below(usize::try_from(load.as_micros()).unwrap().max(1));
-            self.schedule(Time::from_micros(self.now.micros() + at as u64), Event::Blackout);
+        let load = Duration::from_millis((self.options.spacing_ms * self.options.operations) as u64);
+        self.wires.after(Duration::ZERO, Event::Client);
+        if !self.options.faults.is_empty() {
+            self.wires.after(Duration::ZERO, Event::Fault);
         }
-        self.run_until(self.now + load + SECOND)?;
-        self.calm = true;
-        self.issued = self.options.operations;
-        for node in 0..self.nodes.len() {
-            self.nodes[node].disk.set_faults(0, 0);
-            self.nodes[node].disk.keep_power();
-            if self.nodes[node].store.is_none() {
-                self.start(node)?;
-            }
-        }
-        // Every node is back: what is pending must be resolved within 5 s (DESIGN 4).
-        self.run_until(self.now + 12 * SECOND)?;
+        self.run_for(load + SECOND)?;
+        self.calm_down()?;
         self.nothing_half_done()?;
         self.read_everything()?;
         if self.options.long {
             // Tombstones are purged, superseded versions swept; then the same must be read.
             // Some of them only on some nodes: the order to purge gets lost.
-            self.purges_get_lost = true;
-            self.run_until(self.now + 130 * SECOND)?;
+            self.wires.weather.purges_get_lost = true;
+            self.run_for(180 * SECOND)?;
+            self.wires.weather.purges_get_lost = false;
             self.read_everything()?;
             self.write_without_one()?;
-            self.run_until(self.now + 70 * SECOND)?;
+            // Longer than a column without a version may stay, by the slowest clock.
+            self.run_for(800 * SECOND)?;
             self.read_everything()?;
+            self.no_file_left_over()?;
         }
         self.lose_disks()?;
         self.read_everything()?;
@@ -200,55 +118,67 @@ impl World {
 
     /// A fingerprint of all that happened, in order.
     pub fn trace(&self) -> String {
-        self.trace.finalize().to_hex().to_string()
+        format!("{} {:?} {}", self.wires.trace(), self.history.operations, self.disk_operations())
     }
 
-    fn placement(&self, title: &str) -> Placement {
-        Placement::of(title, &self.cluster, self.quorum)
+    pub fn disk_operations(&self) -> u64 {
+        self.operations_gone + self.nodes.iter().map(|node| node.disk.operations()).sum::<u64>()
     }
 
-    fn schedule(&mut self, at: Time, event: Event) {
-        self.sequence += 1;
-        self.queue.push(Reverse((at, self.sequence)));
-        self.events.insert(self.sequence, event);
+    pub fn run_for(&mut self, time: Duration) -> Result<(), String> {
+        self.run_until(self.wires.now + time)
     }
 
-    fn run_until(&mut self, end: Time) -> Result<(), String> {
-        while let Some(Reverse((at, sequence))) = self.queue.peek().copied() {
-            if at > end {
-                break;
-            }
-            self.queue.pop();
-            self.now = at;
-            let event = self.events.remove(&sequence).unwrap();
-            self.trace.update(format!("{} {event:?}\n", at.micros()).as_bytes());
+    pub fn run_until(&mut self, end: Time) -> Result<(), String> {
+        while let Some(event) = self.wires.next(end) {
             self.happen(event)?;
         }
-        self.now = end;
         Ok(())
     }
 
     fn happen(&mut self, event: Event) -> Result<(), String> {
+        let concerned = match &event {
+            Event::Deliver(message) => Some(message.to),
+            Event::Inner { node, .. } | Event::Request { node, .. } => Some(*node),
+            Event::Client | Event::Restart { .. } | Event::Fault | Event::Heal(_) => None,
+        };
+        if let Some(node) = concerned
+            && let Some(until) = self.nodes[node].stopped
+        {
+            // It stands still, and takes all of it when it goes on.
+            if until > self.wires.now {
+                self.wires.schedule(until, event);
+                return Ok(());
+            }
+            self.nodes[node].stopped = None;
+        }
         match event {
-            Event::Deliver(message) => self.deliver(message),
-            Event::Wake { node, operation } => self.wake(node, operation),
-            Event::Tick { node, start } => self.tick(node, start),
-            Event::Client => self.client(),
-            Event::Restart { node } if self.nodes[node].store.is_none() => self.start(node)?,
-            Event::Restart { .. } => {}
-            Event::Blackout => {
-                for node in 0..self.nodes.len() {
-                    self.crash(node);
+            Event::Deliver(message) => {
+                self.wires.delivered += 1;
+                let node = message.to;
+                self.nodes[node].deliver(message, &mut self.wires, &mut self.history);
+            }
+            Event::Inner { node, start, inner } => {
+                if self.nodes[node].starts == start {
+                    self.nodes[node].happen(inner, &mut self.wires, &mut self.history);
                 }
             }
+            Event::Request { node, asked } => {
+                self.nodes[node].request(asked, &mut self.wires, &mut self.history);
+            }
+            Event::Client => self.client(),
+            Event::Restart { node } if self.nodes[node].running.is_none() => self.start(node)?,
+            Event::Restart { .. } => {}
+            Event::Fault => self.fault()?,
+            Event::Heal(links) => self.wires.cut.retain(|link| !links.contains(link)),
         }
         for node in 0..self.nodes.len() {
             if self.nodes[node].disk.is_crashed() {
                 // Power goes in the middle of an operation of one node; sometimes it takes all with it.
-                let all = self.options.blackouts > 0 && self.random.one_in(2);
+                let all = !self.calm && self.wires.random.one_in(8);
                 for other in 0..self.nodes.len() {
                     if all || other == node {
-                        self.crash(other);
+                        self.crash(other, true);
                     }
                 }
             }
@@ -256,54 +186,56 @@ impl World {
         Ok(())
     }
 
-    fn crash(&mut self, node: usize) {
-        let node_ref = &mut self.nodes[node];
-        if node_ref.store.take().is_none() {
-            return;
-        }
-        node_ref.operations.clear();
-        node_ref.disk.lose_power();
-        self.crashes += 1;
-        let back = self.now + Duration::from_millis(u64::try_from(10 + self.random.below(4000)).unwrap());
-        self.schedule(back, Event::Restart { node });
+    /// A node loses power, or its process dies.
+    pub fn crash(&mut self, node: usize, power: bool) {
+        self.stop(node, power);
+        let back = Duration::from_millis(10 + self.wires.random.below(4000) as u64);
+        self.wires.after(back, Event::Restart { node });
     }
 
-    fn start(&mut self, node: usize) -> Result<(), String> {
-        let life = self.random.word();
+    /// The same, and it does not come back by itself.
+    pub fn stop(&mut self, node: usize, power: bool) {
+        let asked = self.nodes[node].stop();
+        self.history.stopped(&asked);
+        self.nodes[node].stopped = None;
+        if power {
+            self.nodes[node].disk.lose_power();
+        } else {
+            self.nodes[node].disk.lose_process();
+        }
+        self.crashes += 1;
+    }
+
+    pub fn start(&mut self, node: usize) -> Result<(), String> {
         // A node that cannot read its disk at the start is tried again, as an operator would.
-        let faults = (self.options.eio_one_in, self.options.full_one_in);
         self.nodes[node].disk.set_faults(0, 0);
-        let opened = self.nodes[node].open(self.now, life);
+        let error = self.options.rate_error;
+        let rate = 1000 + self.wires.random.below(2 * error + 1) as u64 - error as u64;
+        let opened = self.nodes[node].start(&mut self.wires, &mut self.history, rate);
         if self.nodes[node].disk.is_crashed() {
             // Power went while it started.
-            self.nodes[node].disk.lose_power();
-            self.crashes += 1;
-            self.nodes[node].store = None;
-            let back = self.now + Duration::from_millis(500);
-            self.schedule(back, Event::Restart { node });
+            self.crash(node, true);
             return Ok(());
         }
-        opened.map_err(|error| format!("node {node} does not start: {error}"))?;
-        if !self.calm {
-            self.nodes[node].disk.set_faults(faults.0, faults.1);
+        match opened {
+            Ok(()) => {}
+            // Whoever sees that a data folder is not what it says replaces the disk.
+            Err(error) if self.nodes[node].disk.is_rotten() => {
+                self.wires.note(&format!("{node} does not start: {error}"));
+                self.replace(node, None);
+                return self.start(node);
+            }
+            Err(error) => return Err(format!("node {node} does not start: {error}")),
         }
-        let others: Vec<_> = self.cluster.iter().copied().filter(|id| id.0 as usize != node).collect();
-        for kind in self.nodes[node].first_operations(self.now, &others, self.quorum) {
-            self.begin(node, kind, None);
+        if !self.calm && self.issued > 0 {
+            self.nodes[node].disk.set_faults(self.options.eio_one_in, self.options.full_one_in);
         }
-        let start = self.nodes[node].starts;
-        self.schedule(self.now + Duration::from_millis(100), Event::Tick { node, start });
+        for other in (0..self.nodes.len()).filter(|other| *other != node) {
+            let delay = Duration::from_millis(self.wires.random.below(1000) as u64);
+            let start = self.nodes[other].starts;
+            self.wires.after(delay, Event::Inner { node: other, start, inner: Inner::Return });
+        }
         Ok(())
-    }
-
-    fn tick(&mut self, node: usize, start: u64) {
-        if self.nodes[node].starts != start || self.nodes[node].store.is_none() {
-            return;
-        }
-        for kind in self.nodes[node].due(self.now, |title| self.placement(title)) {
-            self.begin(node, kind, None);
-        }
-        self.schedule(self.now + Duration::from_millis(500), Event::Tick { node, start });
     }
 
     fn client(&mut self) {
@@ -311,227 +243,95 @@ impl World {
             return;
         }
         self.issued += 1;
-        let spacing = Duration::from_micros(u64::try_from(self.random.below(2000 * self.options.spacing_ms)).unwrap());
-        self.schedule(self.now + spacing, Event::Client);
-        let node = self.random.below(self.nodes.len());
-        if self.random.one_in(self.options.crash_one_in) {
-            let operations = self.random.below(60);
-            self.nodes[self.random.below(self.options.nodes)].disk.crash_in(operations);
+        let random = &mut self.wires.random;
+        let spacing = Duration::from_micros(random.below(2000 * self.options.spacing_ms) as u64);
+        let node = random.below(self.options.nodes);
+        let crash = random.one_in(self.options.crash_one_in).then(|| random.below(60));
+        let (victim, title) = (random.below(self.options.nodes), random.below(self.options.titles));
+        let kind = random.below(12);
+        self.wires.after(spacing, Event::Client);
+        if let Some(operations) = crash
+            && self.may_crash()
+        {
+            self.nodes[victim].disk.crash_in(operations);
         }
-        if self.nodes[node].store.is_none() {
-            return;
-        }
-        let title = self.random.below(self.options.titles);
-        match self.random.below(10) {
-            0..=3 => {
-                let length = if self.random.one_in(8) { 0 } else { self.random.below(3000) };
-                let content: Vec<u8> = (0..length).map(|_| self.random.next().to_le_bytes()[0]).collect();
-                let conditional = self.random.one_in(4);
-                self.put(node, title, Some(content), conditional);
+        let asked = match kind {
+            0..=4 if !self.options.codes.is_empty() => {
+                let content = self.content();
+                let code = self.wires.random.pick(&self.options.codes);
+                let wish = self.wish(title);
+                self.begin(node, title, Action::Put(code, content), wish)
             }
-            4 => self.put(node, title, None, false),
-            _ => self.get(node, title),
-        }
-    }
-
-    fn put(&mut self, node: usize, title: usize, content: Option<Vec<u8>>, conditional: bool) {
-        let action = content.clone().map_or(Action::Delete, |content| Action::Put { content, conditional });
-        let name = title_name(title);
-        let request = PutRequest {
-            placement: self.placement(&name),
-            title: name,
-            coordinator: self.cluster[node],
-            life: self.nodes[node].store.as_ref().unwrap().life(),
-            random: self.random.word(),
+            0..=5 => {
+                let wish = if self.wires.random.one_in(3) { self.wish(title) } else { Wish::Any };
+                self.begin(node, title, Action::Delete, wish)
+            }
+            _ => self.begin(node, title, Action::Get, Wish::Any),
         };
-        let asked = self.history.begin(self.now, title, action);
-        let condition = if conditional { Condition::Unchanged } else { Condition::None };
-        let kind = OperationKind::Put { put: Put::new(self.now, request), content, condition, upload: None };
-        self.begin(node, kind, Some(asked));
+        if self.options.upload_ms > 0 {
+            let gap = self.wires.random.below(self.options.upload_ms) as u64;
+            self.history.operations[asked].gap = Duration::from_millis(gap);
+        }
+        self.history.operations[asked].forge = self.wires.random.one_in(self.options.forge_one_in);
     }
 
-    fn get(&mut self, node: usize, title: usize) {
-        let name = title_name(title);
-        let asked = self.history.begin(self.now, title, Action::Get);
-        let resolve = Resolve::new(self.now, &name, &self.placement(&name));
-        self.begin(node, OperationKind::Get { resolve, reading: None }, Some(asked));
-    }
-
-    fn begin(&mut self, node: usize, kind: OperationKind, asked: Option<usize>) {
-        self.next_operation += 1;
-        let id = self.next_operation;
-        self.nodes[node].operations.insert(id, Operation { kind, asked });
-        self.pump(node, id);
-    }
-
-    fn send(&mut self, message: &Message) {
-        let local = message.from == message.to;
-        let copies = if self.calm || local {
-            1
-        } else if self.random.one_in(self.options.drop_one_in) {
-            0
-        } else {
-            1 + usize::from(self.random.one_in(self.options.repeat_one_in))
+    fn content(&mut self) -> Vec<u8> {
+        let random = &mut self.wires.random;
+        let length = match random.below(16) {
+            0 | 1 => 0,
+            // More than a stripe of most codes.
+            2 => 12_000 + random.below(30_000),
+            _ => random.below(3000),
         };
-        if self.purges_get_lost && matches!(message.body, Body::Ask(Request::Purge { .. })) && self.random.one_in(2) {
-            return;
+        let fill = random.next();
+        (0..length).map(|at| (fill >> (at % 57)) as u8 ^ u8::try_from(at % 251).unwrap()).collect()
+    }
+
+    fn wish(&mut self, title: usize) -> Wish {
+        if !self.wires.random.one_in(self.options.condition_one_in) {
+            return Wish::Any;
         }
-        for _ in 0..copies {
-            let mut delay = self.random.below(1000 * self.options.delay_ms);
-            if !self.calm && self.random.one_in(self.options.late_one_in) {
-                delay += self.random.below(4_000_000);
-            }
-            let at = if local { self.now } else { self.now + Duration::from_micros(delay as u64) };
-            self.schedule(at, Event::Deliver(message.clone()));
+        if self.wires.random.one_in(4) {
+            return Wish::Nothing;
+        }
+        let seen = |operation: &crate::history::Operation| match &operation.answer {
+            Some(Answer::Acknowledged { .. }) => operation.version,
+            Some(Answer::Found { version, .. }) => Some(*version),
+            _ => None,
+        };
+        let of_title = self.history.operations.iter().filter(|operation| operation.title == title);
+        let versions: Vec<Version> = of_title.filter_map(seen).collect();
+        match versions.iter().max() {
+            Some(newest) if !self.wires.random.one_in(6) => Wish::Version(*newest),
+            Some(_) => Wish::Version(self.wires.random.pick(&versions)),
+            None => Wish::Nothing,
         }
     }
 
-    fn deliver(&mut self, message: Message) {
-        self.delivered += 1;
-        let node = message.to.0 as usize;
-        if self.nodes[node].store.is_none() {
-            if !message.answer {
-                // The port is closed: the asking node learns it.
-                let (from, to) = (message.to, message.from);
-                self.send(&Message { from, to, body: Body::Failed, answer: true, ..message });
-            }
-            return;
-        }
-        if message.answer {
-            let operation = message.operation;
-            if let Some(waiting) = self.nodes[node].operations.get_mut(&operation) {
-                waiting.kind.take(self.now, message.from, message.body, &self.codec);
-                self.pump(node, operation);
-            }
-            return;
-        }
-        let body = self.nodes[node].answer(self.now, message.body, self.options.missing);
-        let (from, to, operation) = (message.to, message.from, message.operation);
-        self.send(&Message { from, to, operation, body, answer: true });
+    fn begin(&mut self, node: usize, title: usize, action: Action, wish: Wish) -> usize {
+        let asked = self.history.begin(self.wires.now, title, action, wish);
+        self.wires.after(Duration::ZERO, Event::Request { node, asked });
+        asked
     }
 
-    fn wake(&mut self, node: usize, operation: u64) {
-        if let Some(waiting) = self.nodes[node].operations.get_mut(&operation) {
-            waiting.wake(self.now);
-            self.pump(node, operation);
-        }
+    pub fn put(&mut self, node: usize, title: usize, content: &[u8], wish: Wish) -> usize {
+        let code = self.options.codes[0];
+        self.begin(node, title, Action::Put(code, content.to_vec()), wish)
     }
 
-    /// Lets an operation go as far as it can: sends its messages, acts on its events, sets its timer.
-    fn pump(&mut self, node: usize, id: u64) {
-        let Some(mut operation) = self.nodes[node].operations.remove(&id) else { return };
-        let mut done = false;
-        loop {
-            for (to, body) in operation.transmit() {
-                self.send(&Message { from: self.cluster[node], to, operation: id, body, answer: false });
-            }
-            match self.step(node, &mut operation) {
-                Step::Again => {}
-                Step::Wait => break,
-                Step::Done => {
-                    done = true;
-                    break;
-                }
-            }
-        }
-        for (to, body) in operation.transmit() {
-            self.send(&Message { from: self.cluster[node], to, operation: id, body, answer: false });
-        }
-        if !done && !self.nodes[node].disk.is_crashed() {
-            if let Some(at) = operation.timeout() {
-                self.schedule(at.max(self.now + Duration::from_micros(1)), Event::Wake { node, operation: id });
-            }
-            self.nodes[node].operations.insert(id, operation);
-        }
+    pub fn delete(&mut self, node: usize, title: usize) -> usize {
+        self.begin(node, title, Action::Delete, Wish::Any)
     }
 
-    /// Acts on the next event of an operation.
-    fn step(&mut self, node: usize, operation: &mut Operation) -> Step {
-        let now = self.now;
-        let asked = operation.asked;
-        match &mut operation.kind {
-            OperationKind::Get { resolve, reading: reading @ None } => match resolve.poll_event() {
-                None => Step::Wait,
-                Some(Resolution::Found(found)) => {
-                    let title = found.manifest.title.clone();
-                    let next = Reading::new(now, found, self.placement(&title).nodes());
-                    *reading = Some(next);
-                    Step::Again
-                }
-                Some(Resolution::Absent(tombstone)) => {
-                    self.history.end(now, asked.unwrap(), Answer::Absent { tombstone });
-                    Step::Done
-                }
-                Some(Resolution::TooFew { .. }) => {
-                    self.history.end(now, asked.unwrap(), Answer::Unavailable);
-                    Step::Done
-                }
-            },
-            OperationKind::Get { reading: Some(reading), .. } => match reading.result(now, &self.codec) {
-                None => Step::Wait,
-                Some(answer) => {
-                    self.history.end(now, asked.unwrap(), answer);
-                    Step::Done
-                }
-            },
-            OperationKind::Put { put, content, condition, upload } => {
-                if let Some(uploading) = upload {
-                    if !uploading.is_over(now) {
-                        return Step::Wait;
-                    }
-                    let Uploading { manifest, taken, .. } = upload.take().unwrap();
-                    put.prepare(now, manifest, taken, *condition);
-                    return Step::Again;
-                }
-                let Some(event) = put.poll_event() else { return Step::Wait };
-                let placement = self.placement(&title_name(self.history.operations[asked.unwrap()].title));
-                let store = self.nodes[node].store.as_ref().unwrap();
-                crate::node::act_on_put(
-                    crate::node::PutContext {
-                        now,
-                        store,
-                        power: &self.nodes[node].disk,
-                        history: &mut self.history,
-                        codec: &self.codec,
-                        asked: asked.unwrap(),
-                    },
-                    put,
-                    content.as_deref(),
-                    upload,
-                    event,
-                    &placement,
-                )
-            }
-            _ => self.nodes[node].act(now, operation),
-        }
+    pub fn get(&mut self, node: usize, title: usize) -> usize {
+        self.begin(node, title, Action::Get, Wish::Any)
     }
-}
 
-/// Whether an operation can go on at once.
-pub enum Step {
-    Again,
-    Wait,
-    Done,
-}
+    pub fn answer(&self, asked: usize) -> Option<&Answer> {
+        self.history.operations[asked].answer.as_ref()
+    }
 
-pub fn title_name(title: usize) -> String {
-    format!("title {title}")
-}
-
-/// The manifest of a content, as an ingest makes it.
-pub fn manifest_of(title: &str, version: Version, content: Option<&[u8]>, code: &Code) -> Manifest {
-    let content = content.map(|bytes| {
-        let mut etag = [0; 16];
-        etag.copy_from_slice(&blake3::hash(bytes).as_bytes()[..16]);
-        Content {
-            bytes: bytes.len() as u64,
-            etag,
-            code: code.name().to_owned(),
-            cell_bytes: 4096,
-            block_bytes: DEFAULT_BLOCK_BYTES,
-            modified_ms: 0,
-            media_type: String::new(),
-        }
-    });
-    Manifest { title: title.to_owned(), version, content }
+    pub fn version(&self, asked: usize) -> Version {
+        self.history.operations[asked].version.unwrap()
+    }
 }

@@ -1,0 +1,141 @@
+//! Questions to other nodes, and to this one: with who says it, in every question and every answer.
+
+use super::Node;
+use crate::peer::{Answer, PeerRequest, Question};
+use bytes::Bytes;
+use core::time::Duration;
+use hyper::Method;
+use rain_cluster::{NodeId, Reply, Request, Sender};
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+/// A question answered from memory.
+const QUICK: Duration = Duration::from_secs(2);
+/// Then a second path is tried beside the first.
+const HOPE: Duration = Duration::from_millis(30);
+/// A question answered from a disk that may have gigabytes to sync.
+const DURABLE: Duration = Duration::from_mins(1);
+/// What is wrong with a peer's messages is told so often at most.
+const UNFIT: Duration = Duration::from_mins(1);
+
+/// When it was last told of each peer that it says what cannot be.
+#[derive(Debug, Default)]
+pub(super) struct UnfitLog(Mutex<BTreeMap<NodeId, Instant>>);
+
+impl UnfitLog {
+    /// Whether it is to be told once more.
+    fn is_due(&self, node: NodeId) -> bool {
+        let now = Instant::now();
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = told.get(&node).is_none_or(|last| now.duration_since(*last) >= UNFIT);
+        if due {
+            told.insert(node, now);
+        }
+        due
+    }
+}
+
+/// How long an answer may take, and when a second path is tried.
+fn patience(request: &Request) -> (Duration, Option<Duration>) {
+    match request {
+        Request::Lookup { .. } | Request::Outcome { .. } | Request::Committed | Request::Remembered => {
+            (QUICK, Some(HOPE))
+        }
+        Request::Prepare { .. }
+        | Request::Mark { .. }
+        | Request::Drop { .. }
+        | Request::Retire { .. }
+        | Request::Close { .. }
+        | Request::Purge { .. } => (DURABLE, None),
+    }
+}
+
+impl Node {
+    /// Asks a node, or this one; `None` when no answer came, or one that is not to be used. What manifests an answer has
+    /// is not checked here.
+    ///
+    /// Cancel safety: dropping it gives the question up; the peer may have acted on it.
+    pub(super) async fn ask(self: &Arc<Self>, to: NodeId, request: Request) -> Option<(Sender, Reply)> {
+        let me = self.store.me();
+        if to == self.config.id {
+            let answer = self.answer(me, request).await;
+            return answer.inspect_err(|error| tracing::warn!(%error, "the store refused")).ok();
+        }
+        let (patience, hope) = patience(&request);
+        let body = Bytes::from(serde_json::to_vec(&Question { from: me, request }).ok()?);
+        let request = PeerRequest { method: Method::POST, path: "/peer/v1/ask".to_owned(), body, patience, hope };
+        let answer = self.peers.ask(to, request).await;
+        let answer = answer.inspect_err(|error| tracing::debug!(%error, "no answer")).ok()?;
+        let Answer { from, reply } = match serde_json::from_slice(&answer) {
+            Ok(answer) => answer,
+            Err(error) => {
+                self.note_unfit(to, &error.to_string());
+                return None;
+            }
+        };
+        if from.node != to {
+            self.note_unfit(to, &format!("an answer of node {}, expected node {to}", from.node));
+            return None;
+        }
+        let admitted = self.admit(from).await.inspect_err(|error| tracing::warn!(%error, "a life was not written down"));
+        if !admitted.unwrap_or(false) {
+            tracing::debug!(node = %from.node, life = %from.life, "an answer from a life that is over");
+            return None;
+        }
+        // An earlier life of this node is over, and that is known here: it was said to that one.
+        let is_late = reply == Reply::Retired && self.store.me().life != me.life;
+        (!is_late).then_some((from, reply))
+    }
+
+    /// Remembers who says something; whether it is to be listened to: not if its life is over.
+    ///
+    /// # Errors
+    /// Those of the disk: it is not to be listened to.
+    ///
+    /// Cancel safety: dropping it leaves the store to finish.
+    pub(crate) async fn admit(self: &Arc<Self>, from: Sender) -> io::Result<bool> {
+        // Another life of a node is written down; that of one that was heard of is in memory.
+        let admitted = if self.desks.knows(from.node, from.life) {
+            self.store.admit(from)?
+        } else {
+            self.blocking(move |node| node.store.admit(from)).await?
+        };
+        if admitted {
+            self.hear(from.node, from.life);
+        }
+        Ok(admitted)
+    }
+
+    /// Lets the store answer a request, whose manifests are those of codes. Who answers is said with it.
+    ///
+    /// # Errors
+    /// Those of the disk: the asking node must take them for silence.
+    ///
+    /// Cancel safety: dropping it leaves the store to finish.
+    pub(crate) async fn answer(self: &Arc<Self>, from: Sender, request: Request) -> io::Result<(Sender, Reply)> {
+        let life = self.store.me().life;
+        let reply = if matches!(request, Request::Lookup { .. }) {
+            // No disk in it.
+            self.store.answer(self.now(), from, &request)?
+        } else {
+            self.blocking(move |node| node.store.answer(node.now(), from, &request)).await?
+        };
+        let me = self.store.me();
+        if me.life != life {
+            // In which life this was promised cannot be told.
+            return Err(io::Error::other("the store began a new life"));
+        }
+        Ok((me, reply))
+    }
+
+    /// Counts a message that cannot be, and tells people, though not of each.
+    pub(crate) fn note_unfit(&self, node: NodeId, why: &str) {
+        let name = self.name_of(node);
+        metrics::counter!("rain_unfit_messages_total", "peer" => name.clone()).increment(1);
+        if self.unfit.is_due(node) {
+            tracing::warn!(peer = name, why, "a peer says what cannot be");
+        }
+    }
+}

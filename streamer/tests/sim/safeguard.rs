@@ -1,0 +1,101 @@
+//! What the simulation takes away, one by one, to see that it is missed.
+
+use crate::disk::Kind;
+use rain_cluster::{Outcome, Reply, Request, Ticket};
+
+/// A part of the protocol, or a habit of the store, whose absence some seed must notice. None of them is a switch in
+/// production's code: each is taken away at the disk, or by altering what travels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Safeguard {
+    /// Bytes of such a file are made durable.
+    Sync(Kind),
+    /// The name of such a file is made durable.
+    FolderSync(Kind),
+    /// A file of this kind gets its name only when it is whole.
+    Rename(Kind),
+    /// Marks are made, not only acknowledged.
+    Mark,
+    /// Marks that readers spread are made, not only acknowledged.
+    Spread,
+    /// A purged tombstone's counter is remembered.
+    Floor,
+    /// What was asked for before a title was closed is not taken after it.
+    Ticket,
+    /// A node in another life is not taken for the one that promised.
+    Life,
+    /// Others remember how many changes a store has made.
+    Memory,
+    /// A blank node learns of pending versions, too.
+    Inheritance,
+    /// A blank store's silence does not count.
+    Blank,
+    /// Catalog nodes take no more marks of a coordinator whose life is over.
+    Retirement,
+    /// Of a coordinator whose life is over, the catalog may decide.
+    RetiredDecision,
+    /// A column is compared with the root that the manifest names.
+    Root,
+    /// A conditional version refuses what would come before it.
+    Superseded,
+}
+
+/// All of them.
+pub fn all() -> Vec<Safeguard> {
+    let kinds = [Kind::Column, Kind::Ledger, Kind::Identity];
+    let of_kinds =
+        kinds.into_iter().flat_map(|kind| [Safeguard::Sync(kind), Safeguard::FolderSync(kind), Safeguard::Rename(kind)]);
+    of_kinds
+        .chain([
+            Safeguard::Mark,
+            Safeguard::Spread,
+            Safeguard::Floor,
+            Safeguard::Ticket,
+            Safeguard::Life,
+            Safeguard::Memory,
+            Safeguard::Inheritance,
+            Safeguard::Blank,
+            Safeguard::Retirement,
+            Safeguard::RetiredDecision,
+            Safeguard::Root,
+            Safeguard::Superseded,
+        ])
+        .collect()
+}
+
+impl Safeguard {
+    /// What an answer comes to without the safeguard.
+    pub fn weaken_reply(self, reply: &mut Reply) {
+        match (self, reply) {
+            (Self::Floor, Reply::State(state)) => state.floor = 0,
+            (Self::Floor, Reply::Committed { floor, .. }) => *floor = 0,
+            (Self::Blank, Reply::State(state)) => state.blank = false,
+            (Self::Blank, Reply::Committed { blank, .. }) => *blank = false,
+            (Self::Memory, reply @ Reply::Remembered(_)) => *reply = Reply::Remembered(None),
+            (Self::Inheritance, Reply::Committed { pending, .. }) => pending.clear(),
+            (Self::RetiredDecision, Reply::Outcome(outcome @ Outcome::Unknown)) => *outcome = Outcome::Undecided,
+            _ => {}
+        }
+    }
+
+    /// What a question comes to without the safeguard; an answer where it is not even asked.
+    pub fn weaken_request(self, request: &mut Request) -> Option<Reply> {
+        match (self, &mut *request) {
+            (Self::Mark, Request::Mark { .. }) => return Some(Reply::Marked),
+            (Self::Spread, Request::Mark { spread: Some(_), .. }) => return Some(Reply::Marked),
+            (Self::Ticket, Request::Mark { spread: Some(ticket), .. } | Request::Prepare { ticket, .. }) => {
+                *ticket = Ticket(u64::MAX);
+            }
+            (Self::Superseded, Request::Prepare { record, .. }) if record.manifest.conditional => {
+                let mut manifest = (*record.manifest).clone();
+                manifest.conditional = false;
+                record.manifest = manifest.into();
+            }
+            (Self::Retirement, Request::Retire { title, .. }) => {
+                let title = title.clone();
+                *request = Request::Lookup { title };
+            }
+            _ => {}
+        }
+        None
+    }
+}
