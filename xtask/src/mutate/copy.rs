@@ -27,7 +27,7 @@ pub mod mutant {
 /// that cargo builds only what changed.
 pub(super) fn plant(suite: Suite, workspace: &Workspace, folder: &Path) -> Result<()> {
     let manifest = fs::read_to_string(workspace.root.join("Cargo.toml"))?;
-    let manifest: String = manifest.lines().map(|line| manifest_line(suite, line, &workspace.root)).collect();
+    let manifest: String = manifest.lines().map(|line| manifest_line(suite, line)).collect();
     write_changed(&folder.join("Cargo.toml"), manifest.as_bytes())?;
     fs::copy(workspace.root.join("Cargo.lock"), folder.join("Cargo.lock"))?;
     for name in suite.crates() {
@@ -36,19 +36,14 @@ pub(super) fn plant(suite: Suite, workspace: &Workspace, folder: &Path) -> Resul
     Ok(())
 }
 
-/// A line of the workspace's manifest in the copy: the crates that are not copied are used where they are.
-fn manifest_line(suite: Suite, line: &str, root: &Path) -> String {
-    let path = line.split_once("path = \"").and_then(|(_, rest)| rest.split_once('"')).map(|(path, _)| path);
-    match (line.split_once(" = "), path) {
-        (Some(("members", _)), _) => {
+/// A line of the workspace's manifest in the copy.
+fn manifest_line(suite: Suite, line: &str) -> String {
+    match line.split_once(" = ") {
+        Some(("members", _)) => {
             let members: Vec<String> = suite.crates().iter().map(|name| format!("\"{name}\"")).collect();
             format!("members = [{}]\n", members.join(", "))
         }
-        (Some(("default-members", _)), _) => String::new(),
-        (_, Some(path)) if !suite.crates().contains(&path) => {
-            let there = format!("path = \"{}\"", root.join(path).display());
-            format!("{}\n", line.replace(&format!("path = \"{path}\""), &there))
-        }
+        Some(("default-members", _)) => String::new(),
         _ => format!("{line}\n"),
     }
 }
@@ -96,7 +91,7 @@ pub(super) fn planted(suite: Suite, file: &str, mut source: String) -> Result<St
     if file == format!("{home}/src/lib.rs") {
         source.push_str(MODULE);
     }
-    if suite == Suite::Codec && file == "kernels/src/straight/table/mod.rs" {
+    if file == "kernels/src/straight/table/mod.rs" {
         let is_kept = |line: &&str| match line.trim().strip_prefix("mod ").or(line.trim().strip_suffix("::TABLE,")) {
             Some(name) => BODIES.contains(&name.trim_end_matches(';')),
             None => true,
@@ -126,12 +121,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_copied_is_used_where_it_is() {
-        let line = |line| manifest_line(Suite::Node, line, Path::new("/root"));
-        assert_eq!(line("rain-codec = { path = \"codec\" }"), "rain-codec = { path = \"/root/codec\" }\n");
-        assert_eq!(line("rain-desk = { path = \"node/desk\" }"), "rain-desk = { path = \"node/desk\" }\n");
-        assert_eq!(line("members = [\"a\"]"), "members = [\"cluster\", \"node/fetch\", \"node/desk\", \"streamer\"]\n");
-        assert_eq!(line("default-members = [\"a\"]"), "");
-        assert_eq!(line("edition = \"2024\""), "edition = \"2024\"\n");
+    fn the_copy_is_a_workspace_of_its_own() {
+        assert_eq!(manifest_line(Suite::Codec, "members = [\"a\"]"), "members = [\"kernels\", \"codec\"]\n");
+        assert_eq!(manifest_line(Suite::Codec, "default-members = [\"a\"]"), "");
+        assert_eq!(manifest_line(Suite::Codec, "edition = \"2024\""), "edition = \"2024\"\n");
     }
 }

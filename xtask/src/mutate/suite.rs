@@ -104,11 +104,11 @@ impl Suite {
         }
     }
 
-    /// The crates that are copied. Others are used where they are.
+    /// The crates that are copied: those of the bugs, and all that they stand on.
     pub(super) fn crates(self) -> &'static [&'static str] {
         match self {
             Self::Codec => &["kernels", "codec"],
-            Self::Node => &["cluster", "node/fetch", "node/desk", "streamer"],
+            Self::Node => &["kernels", "codec", "benches", "cluster", "node/fetch", "node/desk", "streamer"],
         }
     }
 
@@ -124,7 +124,17 @@ impl Suite {
     pub(super) fn build(self) -> &'static [&'static str] {
         match self {
             Self::Codec => &["test", "--no-run", "--lib", "--tests"],
-            Self::Node => &["test", "--no-run", "--release", "--lib", "--test", "sim"],
+            Self::Node => &[
+                "test",
+                "--no-run",
+                "--release",
+                "-p=rain-cluster",
+                "-p=rain-fetch",
+                "-p=rain-desk",
+                "-p=rain-streamer",
+                "--lib",
+                "--test=sim",
+            ],
         }
     }
 
