@@ -43,7 +43,7 @@ pub mod topology;
 pub mod version;
 
 pub use machine::Machine;
-pub use manifest::{Columns, Content, EtagKind, Manifest, ManifestError, Record};
+pub use manifest::{Attributes, Columns, Content, EtagKind, Manifest, ManifestError, Record};
 pub use members::{Members, MembersError, Quorum};
 pub use message::{
     Base, ColumnStatus, Entry, Memory, Outcome, Refusal, Reply, Request, RequestKind, Sender, Ticket, TitleState,

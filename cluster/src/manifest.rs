@@ -9,7 +9,6 @@ use crate::placement::{Placement, Seat};
 use crate::version::{COUNTER_MAX, Life, NodeId, Version};
 use core::fmt;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Longest title name that the format takes, in bytes of UTF-8.
@@ -153,6 +152,33 @@ fn bounds(field: &'static str, found: u64, expected: impl fmt::Display) -> Manif
     ManifestError::Bounds { field, found, expected: expected.to_string() }
 }
 
+/// Keys and values that belong to a version, in the order of their keys.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Attributes(Box<[(u16, Box<[u8]>)]>);
+
+impl Attributes {
+    /// Sets the value of a key.
+    pub fn insert(&mut self, key: u16, value: &[u8]) {
+        let mut all = core::mem::take(&mut self.0).into_vec();
+        match all.binary_search_by_key(&key, |(key, _)| *key) {
+            Ok(place) => all[place].1 = value.into(),
+            Err(place) => all.insert(place, (key, value.into())),
+        }
+        self.0 = all.into();
+    }
+
+    /// The value of a key.
+    pub fn get(&self, key: u16) -> Option<&[u8]> {
+        let place = self.0.binary_search_by_key(&key, |(key, _)| *key).ok()?;
+        Some(&self.0[place].1)
+    }
+
+    /// All of them, by key.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (u16, &[u8])> {
+        self.0.iter().map(|(key, value)| (*key, &**value))
+    }
+}
+
 /// A version of a title: what everybody agrees on, under one hash.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Manifest {
@@ -167,7 +193,7 @@ pub struct Manifest {
     /// What it holds.
     pub content: Content,
     /// Keys and values that belong to it: at most [`ATTRIBUTES_BYTES_MAX`] bytes.
-    pub attributes: BTreeMap<u16, Vec<u8>>,
+    pub attributes: Attributes,
 }
 
 impl Manifest {
@@ -186,7 +212,7 @@ impl Manifest {
 
     /// The media type; empty where none was given.
     pub fn media_type(&self) -> &str {
-        self.attributes.get(&MEDIA_TYPE).and_then(|value| core::str::from_utf8(value).ok()).unwrap_or_default()
+        self.attributes.get(MEDIA_TYPE).and_then(|value| core::str::from_utf8(value).ok()).unwrap_or_default()
     }
 
     /// BLAKE3 of [`to_bytes`](Self::to_bytes): title, version, code, sizes, entity tag, roots and attributes under one
@@ -210,8 +236,8 @@ impl Manifest {
             Content::Unknown { bytes, .. } => content.extend_from_slice(bytes),
         }
         put_long(&mut bytes, &content);
-        bytes.extend_from_slice(&u16::try_from(self.attributes.len()).unwrap_or(u16::MAX).to_le_bytes());
-        for (key, value) in &self.attributes {
+        bytes.extend_from_slice(&u16::try_from(self.attributes.iter().len()).unwrap_or(u16::MAX).to_le_bytes());
+        for (key, value) in self.attributes.iter() {
             bytes.extend_from_slice(&key.to_le_bytes());
             put_short(&mut bytes, value);
         }
@@ -249,7 +275,7 @@ impl Manifest {
             1 => Content::Columns(take_columns(content)?),
             kind => Content::Unknown { kind, bytes: content.to_vec() },
         };
-        let mut attributes = BTreeMap::new();
+        let mut attributes = Vec::new();
         let mut last = None;
         for _ in 0..fields.u16().ok_or(SHORT)? {
             let (key, value) = (fields.u16().ok_or(SHORT)?, fields.short().ok_or(SHORT)?);
@@ -258,8 +284,9 @@ impl Manifest {
                 return Err(bounds("attribute", key.into(), "keys in order, each once"));
             }
             last = Some(key);
-            attributes.insert(key, value.to_vec());
+            attributes.push((key, value.into()));
         }
+        let attributes = Attributes(attributes.into());
         Ok(Self { title, version, epoch, conditional: flags & CONDITIONAL != 0, content, attributes })
     }
 
@@ -277,7 +304,7 @@ impl Manifest {
         if !(1..=COUNTER_MAX).contains(&self.version.counter) {
             return Err(bounds("counter", self.version.counter, format!("1 to {COUNTER_MAX}")));
         }
-        let attributes: usize = self.attributes.values().map(|value| value.len() + 4).sum();
+        let attributes: usize = self.attributes.iter().map(|(_, value)| value.len() + 4).sum();
         if attributes > ATTRIBUTES_BYTES_MAX {
             return Err(bounds("bytes of attributes", attributes as u64, format!("at most {ATTRIBUTES_BYTES_MAX}")));
         }
@@ -541,13 +568,15 @@ mod tests {
             modified_ms: 5,
             roots: vec![[1; 32], [2; 32], [3; 32], [4; 32]],
         };
+        let mut attributes = Attributes::default();
+        attributes.insert(MEDIA_TYPE, b"video/mp4");
         let manifest = Manifest {
             title: "a film".to_owned(),
             version: Version { counter: 3, node: NodeId(1), life: Life(2), random: 4 },
             epoch: 0,
             conditional: true,
             content: Content::Columns(columns),
-            attributes: BTreeMap::from([(MEDIA_TYPE, b"video/mp4".to_vec())]),
+            attributes,
         };
         let seats = (1..=4).map(|node| Seat { node: NodeId(node), store: node + 10 }).collect();
         Record { manifest: Arc::new(manifest), placement: Arc::new(Placement { generation: 6, seats }) }
@@ -615,7 +644,7 @@ mod tests {
             (with(|manifest| manifest.title = "a\nb".to_owned()), "character of title: found 10"),
             (with(|manifest| manifest.title = "x".repeat(1025)), "bytes of title: found 1025"),
             (
-                with(|manifest| drop(manifest.attributes.insert(9, vec![0; ATTRIBUTES_BYTES_MAX]))),
+                with(|manifest| manifest.attributes.insert(9, &[0; ATTRIBUTES_BYTES_MAX])),
                 "bytes of attributes: found 8209",
             ),
             (with(|manifest| manifest.content = Content::None), "seats: found 4, expected 0"),
@@ -642,7 +671,7 @@ mod tests {
             with(|manifest| columns_of(manifest).roots[2][31] ^= 1),
             with(|manifest| columns_of(manifest).etag[0] ^= 1),
             with(|manifest| manifest.conditional = false),
-            with(|manifest| drop(manifest.attributes.insert(ORIGINAL_DATE, vec![0; 8]))),
+            with(|manifest| manifest.attributes.insert(ORIGINAL_DATE, &[0; 8])),
         ] {
             assert_ne!(first.manifest.hash(), other.manifest.hash());
         }

@@ -175,6 +175,9 @@ pub enum Request {
     /// Asked by a blank node, or one that was away: every committed version that you know, and every pending one.
     /// Answered by [`Reply::Committed`].
     Committed,
+    /// Asked by a node that may have been away: of all that you know to be committed, what is the digest? Answered by
+    /// [`Reply::Digest`].
+    Digest,
     /// Asked at a start: what do you remember of me? Answered by [`Reply::Remembered`].
     Remembered,
 }
@@ -200,6 +203,8 @@ pub enum RequestKind {
     Purge,
     /// [`Request::Committed`].
     Committed,
+    /// [`Request::Digest`].
+    Digest,
     /// [`Request::Remembered`].
     Remembered,
 }
@@ -217,6 +222,7 @@ impl Request {
             Self::Close { .. } => RequestKind::Close,
             Self::Purge { .. } => RequestKind::Purge,
             Self::Committed => RequestKind::Committed,
+            Self::Digest => RequestKind::Digest,
             Self::Remembered => RequestKind::Remembered,
         }
     }
@@ -292,6 +298,9 @@ pub enum Reply {
         /// No lower than the counter of any tombstone that it purged.
         floor: u64,
     },
+    /// To [`Request::Digest`]: equal ones are of the same newest committed versions of the same titles. `None` of a blank
+    /// store, which does not know what it does not know.
+    Digest(Option<u64>),
     /// To [`Request::Remembered`]; `None` of a node that it never heard of.
     Remembered(Option<Memory>),
     /// The sender's life is over: another one of the same node was heard of since.

@@ -154,7 +154,10 @@ impl Parts<'_> {
         }
         for (place, (name, switches)) in (1..).zip(self.peers()) {
             let id = self.id(place);
-            line(format!("[[peers]]\nname = {}\nid = \"{id}\"\nhttp = \"http://p:80\"\n[peers.addresses]", quoted(&name)));
+            line(format!(
+                "[[peers]]\nname = {}\nid = \"{id}\"\nhttp = \"http://p:80\"\n[peers.addresses]",
+                quoted(&name)
+            ));
             for switch in switches {
                 line(format!("s{switch} = \"127.0.1.1:{switch}\""));
             }

@@ -11,8 +11,8 @@ use arbitrary::{Arbitrary, Result, Unstructured};
 use libfuzzer_sys::fuzz_target;
 use rain_cluster::message::{Base, Outcome};
 use rain_cluster::{
-    ColumnStatus, Columns, Content, Entry, EtagKind, Life, Manifest, Memory, NodeId, Placement, Record, Refusal, Reply,
-    Request, Seat, Sender, Ticket, TitleState, Version,
+    Attributes, ColumnStatus, Columns, Content, Entry, EtagKind, Life, Manifest, Memory, NodeId, Placement, Record,
+    Refusal, Reply, Request, Seat, Sender, Ticket, TitleState, Version,
 };
 use rain_streamer::peer::{Answer, Question};
 
@@ -95,13 +95,17 @@ fn record(source: &mut Unstructured<'_>, fit: &mut bool) -> Result<Record> {
         Ok(Seat { node: NodeId(node), store })
     });
     let seats = seats.collect::<Result<_>>()?;
+    let mut attributes = Attributes::default();
+    for (key, value) in source.arbitrary::<Vec<(u16, Vec<u8>)>>()? {
+        attributes.insert(key, &value);
+    }
     let manifest = Manifest {
         title: source.arbitrary()?,
         version: version(source)?,
         epoch: source.arbitrary()?,
         conditional: source.arbitrary()?,
         content,
-        attributes: source.arbitrary()?,
+        attributes,
     };
     let placement = Placement { generation: source.arbitrary()?, seats };
     let record = Record { manifest: Arc::new(manifest), placement: Arc::new(placement) };
@@ -125,7 +129,7 @@ fn entry(source: &mut Unstructured<'_>, fit: &mut bool) -> Result<Entry> {
 
 fn question(source: &mut Unstructured<'_>, fit: &mut bool) -> Result<Question> {
     let title = String::arbitrary(source)?;
-    let request = match source.int_in_range(0..=9)? {
+    let request = match source.int_in_range(0..=10)? {
         0 => Request::Lookup { title },
         1 => {
             let base = match source.int_in_range(0..=2)? {
@@ -146,13 +150,14 @@ fn question(source: &mut Unstructured<'_>, fit: &mut bool) -> Result<Question> {
         6 => Request::Close { title },
         7 => Request::Purge { title, version: version(source)? },
         8 => Request::Committed,
+        9 => Request::Digest,
         _ => Request::Remembered,
     };
     Ok(Question { from: sender(source)?, request })
 }
 
 fn answer(source: &mut Unstructured<'_>, fit: &mut bool) -> Result<Answer> {
-    let reply = match source.int_in_range(0..=9)? {
+    let reply = match source.int_in_range(0..=10)? {
         0 => {
             let (entries, uploads) = (many(source, |source| entry(source, fit))?, many(source, version)?);
             let (blank, store, floor, ticket) = source.arbitrary()?;
@@ -160,8 +165,7 @@ fn answer(source: &mut Unstructured<'_>, fit: &mut bool) -> Result<Answer> {
         }
         1 => Reply::Prepared,
         2 => {
-            let refusals =
-                [Refusal::NoSpace, Refusal::Condition, Refusal::Superseded, Refusal::Column, Refusal::Blank];
+            let refusals = [Refusal::NoSpace, Refusal::Condition, Refusal::Superseded, Refusal::Column, Refusal::Blank];
             Reply::Refused(*source.choose(&refusals)?)
         }
         3 => Reply::Marked,
@@ -180,6 +184,7 @@ fn answer(source: &mut Unstructured<'_>, fit: &mut bool) -> Result<Answer> {
             let memory = source.arbitrary::<Option<(u32, u64, bool)>>()?;
             Reply::Remembered(memory.map(|(life, serial, retired)| Memory { life: Life(life), serial, retired }))
         }
+        9 => Reply::Digest(source.arbitrary()?),
         _ => Reply::Retired,
     };
     Ok(Answer { from: sender(source)?, reply })

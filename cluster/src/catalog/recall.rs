@@ -113,6 +113,7 @@ impl Machine for Recall {
             | Reply::Absent
             | Reply::Dropped
             | Reply::Outcome(_)
+            | Reply::Digest(_)
             | Reply::Committed { .. } => return,
         };
         // One accuser at a time: whoever else says so is asked again.
@@ -147,7 +148,9 @@ impl Machine for Recall {
 
     fn poll_timeout(&self) -> Option<Time> {
         match self.enough {
-            Some(enough) if !self.sure && self.accuser.is_none() => Some(self.retry.min(enough.max(self.started) + STRAGGLERS)),
+            Some(enough) if !self.sure && self.accuser.is_none() => {
+                Some(self.retry.min(enough.max(self.started) + STRAGGLERS))
+            }
             _ => (!self.round.is_over()).then_some(self.retry),
         }
     }

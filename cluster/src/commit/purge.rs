@@ -10,8 +10,10 @@ use core::time::Duration;
 
 const ANSWER: Duration = Duration::from_secs(1);
 
-/// Asks every member of the cluster what it still holds of a deleted title, and closes the title there: whoever asked
-/// about it earlier can no longer bring anything of it back, however late its message comes.
+/// Asks every member of the cluster what it still holds of a deleted title, and, where nothing speaks against it, closes
+/// the title there: whoever asked about it earlier can no longer bring anything of it back, however late its message comes.
+/// Not before: a node that has missed what was written since would close the title again and again to itself, and refuse
+/// what it is told by those who know.
 ///
 /// The tombstone may go when each of them holds the tombstone alone or nothing at all, marked or pending or in upload:
 /// then there is nothing left that its absence could bring back. A node that misses the order to purge keeps it; what
@@ -22,6 +24,8 @@ pub struct PurgeCheck {
     version: Version,
     nodes: Vec<NodeId>,
     round: Round,
+    /// The title is being closed: the second round.
+    closing: bool,
     until: Time,
     may_go: Option<bool>,
 }
@@ -30,9 +34,9 @@ impl PurgeCheck {
     /// Begins to ask about the tombstone `version` of `title`.
     pub fn new(now: Time, title: &str, version: Version, members: &Members) -> Self {
         let mut round = Round::default();
-        round.ask(members.nodes().iter().copied(), &Request::Close { title: title.to_owned() });
+        round.ask(members.nodes().iter().copied(), &Request::Lookup { title: title.to_owned() });
         let nodes = members.nodes().to_vec();
-        Self { title: title.to_owned(), version, nodes, round, until: now + ANSWER, may_go: None }
+        Self { title: title.to_owned(), version, nodes, round, closing: false, until: now + ANSWER, may_go: None }
     }
 
     /// Whether the tombstone was sent away, once that is known.
@@ -55,6 +59,10 @@ impl Machine for PurgeCheck {
         }
         if !self.is_clear(&state) || now >= self.until {
             self.may_go = Some(false);
+        } else if self.round.is_over() && !self.closing {
+            self.closing = true;
+            self.until = now + ANSWER;
+            self.round.ask(self.nodes.iter().copied(), &Request::Close { title: self.title.clone() });
         } else if self.round.is_over() {
             self.may_go = Some(true);
             let purge = Request::Purge { title: self.title.clone(), version: self.version };

@@ -317,16 +317,17 @@ impl World {
 
     fn prepare(&mut self, operation: usize, left_out: u8) {
         let now = self.now;
+        let shape = self.shape;
         let Some(write) = self.in_stage(operation, Stage::Uploading) else { return };
         let Some(begin) = &write.begin else { return };
-        let content = if write.is_delete { Content::None } else { content(self.shape) };
+        let content = if write.is_delete { Content::None } else { content(shape) };
         let manifest = Manifest {
             title: TITLE.to_owned(),
             version: begin.version,
             epoch: 0,
             conditional: write.condition != Condition::None,
             content,
-            attributes: BTreeMap::new(),
+            attributes: rain_cluster::Attributes::default(),
         };
         let placement: Placement = begin.placement.clone();
         let record = Record { manifest: Arc::new(manifest), placement: Arc::new(placement) };
@@ -374,7 +375,7 @@ impl World {
                     epoch: 0,
                     conditional: false,
                     content: Content::None,
-                    attributes: BTreeMap::new(),
+                    attributes: rain_cluster::Attributes::default(),
                 };
                 let record = Record { manifest: Arc::new(manifest), placement: Arc::default() };
                 let entries = vec![Entry { record, marked, column: ColumnStatus::Missing }];
@@ -475,8 +476,14 @@ impl World {
                 assert_eq!(columns, prepared.iter().filter(|node| write.uploaded.contains(node)).count());
                 let version = record.version();
                 let marks = catalog.iter().filter(|node| self.nodes[node.0 as usize].knows(version)).count();
-                assert!(has_lied || marks >= quorum.write(), "{version} is acknowledged with {marks} marks: {quorum:?}");
-                assert!(tolerates <= quorum.catalog() - quorum.read() && (has_lied || tolerates < marks), "{tolerates}");
+                assert!(
+                    has_lied || marks >= quorum.write(),
+                    "{version} is acknowledged with {marks} marks: {quorum:?}"
+                );
+                assert!(
+                    tolerates <= quorum.catalog() - quorum.read() && (has_lied || tolerates < marks),
+                    "{tolerates}"
+                );
                 assert!(write.is_delete || tolerates <= columns - shape.data_columns, "{tolerates} of {columns}");
                 self.acknowledged = self.acknowledged.max(Some(version));
             }

@@ -296,8 +296,10 @@ impl Desk {
             self.slots.insert(id, slot);
         }
         for task in out.begun {
-            let once =
-                matches!(task, Task::Check(_) | Task::Purge(_) | Task::Restore(..) | Task::CatchUp | Task::Learn | Task::Recall);
+            let once = matches!(
+                task,
+                Task::Check(_) | Task::Purge(_) | Task::Restore(..) | Task::CatchUp | Task::Learn | Task::Recall
+            );
             if !(once && self.is_under_way(&task)) {
                 self.begin(now, task);
             }

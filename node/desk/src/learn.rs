@@ -142,10 +142,12 @@ impl Running for Learning {
     }
 }
 
-/// A node that was away asks the others, one after the other, what was committed meanwhile.
+/// A node that was away asks the others what was committed meanwhile: first for a digest, then those that know something
+/// else for all that they know.
 #[derive(Debug)]
 pub(crate) struct CatchingUp {
-    ticket: Option<Ticket>,
+    /// From before anybody was asked.
+    begun: Option<(Ticket, u64)>,
     waiting: BTreeSet<NodeId>,
     orders: Orders,
     /// There is no ticket: the next one may have more luck.
@@ -154,35 +156,50 @@ pub(crate) struct CatchingUp {
 
 impl CatchingUp {
     pub(crate) fn new() -> Self {
-        Self { ticket: None, waiting: BTreeSet::new(), orders: Orders::default(), failed: false }
+        Self { begun: None, waiting: BTreeSet::new(), orders: Orders::default(), failed: false }
+    }
+
+    fn ask(&mut self, with: &mut Context<'_>, node: NodeId, request: Request) {
+        self.waiting.insert(node);
+        with.order(Order::Ask(node, request));
     }
 }
 
 impl Running for CatchingUp {
     fn start(&mut self, with: &mut Context<'_>) {
-        with.store(StoreOrder::Ticket);
+        with.store(StoreOrder::Digest);
     }
 
     fn handle(&mut self, with: &mut Context<'_>, told: Told) {
-        match told {
-            Told::Stored(StoreTold::Ticket(ticket)) => {
-                self.ticket = Some(ticket);
-                self.waiting = with.members.others(with.me.node).collect();
-                for node in &self.waiting {
-                    with.out.orders.push_back(Order::Ask(*node, Request::Committed));
+        match (told, self.begun) {
+            (Told::Stored(StoreTold::Digest(ticket, digest)), _) => {
+                self.begun = Some((ticket, digest));
+                let others: Vec<_> = with.members.others(with.me.node).collect();
+                for node in others {
+                    self.ask(with, node, Request::Digest);
                 }
             }
-            Told::Stored(_) if self.ticket.is_none() => self.failed = true,
-            Told::Stored(_) => self.orders.under_way = false,
-            Told::Answer(from, _, Reply::Committed { blank, marked, .. }) if self.waiting.remove(&from.node) => {
-                if let (false, Some(ticket)) = (blank, self.ticket) {
-                    let mine = marked.into_iter().filter(|record| with.concerns_me(record)).collect();
-                    self.orders.push_marks(mine, ticket);
+            (Told::Stored(_), None) => self.failed = true,
+            (Told::Stored(_), Some(_)) => self.orders.under_way = false,
+            (Told::Answer(from, _, reply), Some((ticket, digest))) if self.waiting.remove(&from.node) => match reply {
+                Reply::Digest(Some(theirs)) if theirs != digest => self.ask(with, from.node, Request::Committed),
+                Reply::Committed { blank: false, marked, .. } => {
+                    // Also what does not concern this node: it may replace something that it holds.
+                    self.orders.push_marks(marked, ticket);
                 }
-            }
-            Told::Answer(from, ..) => drop(self.waiting.remove(&from.node)),
-            Told::Failed(node, _) => drop(self.waiting.remove(&node)),
-            Told::Restored(_) | Told::Granted | Told::Uploaded { .. } | Told::GiveUp => {}
+                Reply::Digest(_) | Reply::Committed { .. } => {}
+                Reply::State(_)
+                | Reply::Prepared
+                | Reply::Refused(_)
+                | Reply::Marked
+                | Reply::Absent
+                | Reply::Dropped
+                | Reply::Outcome(_)
+                | Reply::Remembered(_)
+                | Reply::Retired => {}
+            },
+            (Told::Failed(node, _), _) => drop(self.waiting.remove(&node)),
+            (Told::Answer(..) | Told::Restored(_) | Told::Granted | Told::Uploaded { .. } | Told::GiveUp, _) => {}
         }
         self.orders.advance(with);
     }
@@ -194,7 +211,7 @@ impl Running for CatchingUp {
     }
 
     fn is_over(&self) -> bool {
-        self.failed || (self.ticket.is_some() && self.waiting.is_empty() && self.orders.is_idle())
+        self.failed || (self.begun.is_some() && self.waiting.is_empty() && self.orders.is_idle())
     }
 
     fn concerns(&self, what: &Task) -> bool {

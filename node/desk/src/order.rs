@@ -54,7 +54,10 @@ pub enum StoreOrder {
     Decisions,
     /// What time is it, by the count of closed titles? Ticket.
     Ticket,
-    /// Mark what is not known here yet, unless its title was closed since the ticket. Done or failed.
+    /// The same, and the digest of what is known to be committed. Digest.
+    Digest,
+    /// Mark what is not known here yet, unless its title was closed since the ticket: of versions that this node keeps
+    /// something of, and of titles of which it holds an older version. Done or failed.
     MarkAll {
         /// The versions.
         records: Vec<Record>,
@@ -124,6 +127,8 @@ pub enum StoreTold {
     Decisions(Vec<Decision>),
     /// The ticket.
     Ticket(Ticket),
+    /// The ticket, and the digest.
+    Digest(Ticket, u64),
     /// The versions.
     Overdue(Vec<Overdue>),
     /// The versions.

@@ -127,6 +127,7 @@ impl Codes {
             | Request::Close { .. }
             | Request::Purge { .. }
             | Request::Committed
+            | Request::Digest
             | Request::Remembered => Ok(()),
         }
     }
@@ -153,6 +154,7 @@ impl Codes {
             | Reply::Absent
             | Reply::Dropped
             | Reply::Outcome(_)
+            | Reply::Digest(_)
             | Reply::Remembered(_)
             | Reply::Retired => Ok(()),
         }

@@ -52,7 +52,11 @@ fn advice(config: &Config, minted: &[Minted]) -> String {
         the same ids for the same nodes: run this on one node only, and copy them to the others.\n"
         .to_owned();
     for Minted { name, id, is_own } in minted {
-        let place = if *is_own { format!("beside `node = \"{name}\"`") } else { format!("to `[[peers]]` with `name = \"{name}\"`") };
+        let place = if *is_own {
+            format!("beside `node = \"{name}\"`")
+        } else {
+            format!("to `[[peers]]` with `name = \"{name}\"`")
+        };
         let _ = write!(text, "\n# {place}\nid = \"{id}\"\n");
     }
     let own = &config.me().name;

@@ -2,8 +2,8 @@
 
 use super::body::{TitleBody, empty};
 use super::conditions::{self, Present, Verdict};
-use super::ranges::{self, Asked};
 use super::error::{FRESHNESS, UNCONFIRMED};
+use super::ranges::{self, Asked};
 use super::{ApiError, ResponseBody};
 use crate::node::{Delivery, Node, Precondition, etag_text};
 use crate::title;

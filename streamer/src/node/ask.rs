@@ -40,9 +40,11 @@ impl UnfitLog {
 /// How long an answer may take, and when a second path is tried.
 fn patience(request: &Request) -> (Duration, Option<Duration>) {
     match request {
-        Request::Lookup { .. } | Request::Outcome { .. } | Request::Committed | Request::Remembered => {
-            (QUICK, Some(HOPE))
-        }
+        Request::Lookup { .. }
+        | Request::Outcome { .. }
+        | Request::Committed
+        | Request::Digest
+        | Request::Remembered => (QUICK, Some(HOPE)),
         Request::Prepare { .. }
         | Request::Mark { .. }
         | Request::Drop { .. }
@@ -79,7 +81,8 @@ impl Node {
             self.note_unfit(to, &format!("an answer of node {}, expected node {to}", from.node));
             return None;
         }
-        let admitted = self.admit(from).await.inspect_err(|error| tracing::warn!(%error, "a life was not written down"));
+        let admitted =
+            self.admit(from).await.inspect_err(|error| tracing::warn!(%error, "a life was not written down"));
         if !admitted.unwrap_or(false) {
             tracing::debug!(node = %from.node, life = %from.life, "an answer from a life that is over");
             return None;

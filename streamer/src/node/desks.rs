@@ -82,7 +82,9 @@ impl State {
         let mut events = Vec::new();
         while let Some((id, event)) = self.desk.poll_event() {
             match (self.owners.get(&id), event) {
-                (_, event @ (Event::Unfit { .. } | Event::Reborn { .. } | Event::Restored { .. })) => events.push(event),
+                (_, event @ (Event::Unfit { .. } | Event::Reborn { .. } | Event::Restored { .. })) => {
+                    events.push(event)
+                }
                 (Some(owner), event) => {
                     // An owner who does not listen any more has no use for it.
                     let _ = owner.try_send(event);
@@ -90,10 +92,7 @@ impl State {
                 // Nobody is there to upload anything.
                 (None, Event::Begin(_)) => self.desk.handle(now, id, Told::GiveUp),
                 // Of a write or read whose client is gone.
-                (
-                    None,
-                    Event::Acknowledged { .. } | Event::Unconfirmed | Event::Aborted(_) | Event::Resolved(_),
-                ) => {}
+                (None, Event::Acknowledged { .. } | Event::Unconfirmed | Event::Aborted(_) | Event::Resolved(_)) => {}
             }
         }
         // Who waits for a task that is over hears that there is nothing more to come.
@@ -193,12 +192,7 @@ impl Desks {
 
 impl Node {
     /// Lets a desk take a step, and does what it leaves to be done. `of` as in [`State::drain`].
-    fn step<T>(
-        self: &Arc<Self>,
-        shard: usize,
-        of: Option<TaskId>,
-        step: impl FnOnce(&mut State, Time) -> T,
-    ) -> T {
+    fn step<T>(self: &Arc<Self>, shard: usize, of: Option<TaskId>, step: impl FnOnce(&mut State, Time) -> T) -> T {
         let (result, left) = {
             let Shard { state, earlier } = &self.desks.shards[shard];
             let mut state = lock(state);

@@ -1,8 +1,8 @@
 //! Restoring columns that this node lacks: stripe by stripe from any k others, at a rate that viewers do not notice. What
 //! is restored, and when, the desk decides.
 
-use super::read::{Delivery, ReadError};
 use super::Node;
+use super::read::{Delivery, ReadError};
 use crate::store::{UploadError, title_version};
 use core::time::Duration;
 use rain_cluster::{Record, Version};

@@ -11,11 +11,10 @@ use futures_util::future::join_all;
 use http_body_util::BodyExt;
 use hyper::{Method, StatusCode};
 use rain_cluster::manifest::MEDIA_TYPE;
-use rain_cluster::{Columns, Content, EtagKind, Manifest, NodeId, Record, Version};
+use rain_cluster::{Attributes, Columns, Content, EtagKind, Manifest, NodeId, Record, Version};
 use rain_codec::Code;
 use rain_codec::column::{DEFAULT_BLOCK_BYTES, StripeEncoder, default_cell_bytes, default_group_bytes};
 use rain_desk::{Abort, Begin, Condition, Event, Shape, Task, Told};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 use tokio::task::block_in_place;
@@ -149,8 +148,7 @@ impl Node {
     {
         let Work { title, body, precondition } = work;
         let code = &self.config.code;
-        let shape =
-            body.is_some().then(|| Shape { columns: code.columns(), data_columns: code.data_columns() });
+        let shape = body.is_some().then(|| Shape { columns: code.columns(), data_columns: code.data_columns() });
         let random = super::low_half(random_u64());
         let mut task = self.begin_task(&title, Task::Write { title: title.clone(), shape, random });
         let begin = match task.next().await {
@@ -158,7 +156,8 @@ impl Node {
             Some(Event::Aborted(abort)) => return Err(abort.into()),
             _ => return Err(WriteError::Store),
         };
-        let present = begin.current.as_ref().map(|current| &*current.manifest).filter(|current| !current.is_tombstone());
+        let present =
+            begin.current.as_ref().map(|current| &*current.manifest).filter(|current| !current.is_tombstone());
         let replaced = present.is_some();
         let is_conditional = precondition.is_some();
         let refused = match &precondition {
@@ -181,8 +180,7 @@ impl Node {
             }
         };
         let (version, epoch) = (begin.version, self.config.cluster.epoch());
-        let manifest =
-            Arc::new(Manifest { title, version, epoch, conditional: is_conditional, content, attributes });
+        let manifest = Arc::new(Manifest { title, version, epoch, conditional: is_conditional, content, attributes });
         let record = Record { manifest: Arc::clone(&manifest), placement: Arc::new(begin.placement) };
         let condition = if is_conditional { Condition::Unchanged } else { Condition::None };
         task.tell(Told::Uploaded { record, uploaded, condition });
@@ -277,10 +275,10 @@ impl Node {
             modified_ms: u64::try_from(unix_time().as_millis()).unwrap_or(u64::MAX),
             roots,
         });
-        let attributes = match media_type {
-            "" => BTreeMap::new(),
-            media_type => BTreeMap::from([(MEDIA_TYPE, media_type.as_bytes().to_vec())]),
-        };
+        let mut attributes = Attributes::default();
+        if !media_type.is_empty() {
+            attributes.insert(MEDIA_TYPE, media_type.as_bytes());
+        }
         Ok(Ingested { content, attributes, uploaded })
     }
 }
@@ -293,7 +291,7 @@ fn count(columns: usize) -> u16 {
 /// What is to be committed.
 struct Ingested {
     content: Content,
-    attributes: BTreeMap<u16, Vec<u8>>,
+    attributes: Attributes,
     /// Who took the whole upload.
     uploaded: Vec<NodeId>,
 }
@@ -302,7 +300,7 @@ impl Ingested {
     /// A deletion.
     fn nothing(begin: &Begin) -> Self {
         let uploaded = begin.uploads.iter().map(|(node, _)| *node).collect();
-        Self { content: Content::None, attributes: BTreeMap::new(), uploaded }
+        Self { content: Content::None, attributes: Attributes::default(), uploaded }
     }
 }
 
@@ -473,7 +471,8 @@ impl Participant {
                 matches!(error, UploadError::Disk(error) if error.kind() == std::io::ErrorKind::StorageFull)
             });
         }
-        let (segment, version, column, offset) = (title::to_segment(&what.title), what.version, self.column, self.offset);
+        let (segment, version, column, offset) =
+            (title::to_segment(&what.title), what.version, self.column, self.offset);
         let query = begin.as_ref().map(|plan| format!("?{}", uploads::to_query(plan))).unwrap_or_default();
         let path = format!("/peer/v1/uploads/{segment}/{version}/{column}/{offset}{query}");
         let request = PeerRequest { method: Method::POST, path, body: batch, patience: APPEND, hope: None };

@@ -204,7 +204,14 @@ mod tests {
     fn senders_have_one_spelling() {
         assert_eq!(sender_text(A), "0000000a.deadbeef.7.0");
         assert_eq!(sender_of("0000000a.deadbeef.7.0"), Some(A));
-        for wrong in ["", "a.deadbeef.7.0", "0000000a.DEADBEEF.7.0", "0000000a.deadbeef.07.0", "0000000a.deadbeef.7", "0000000a.deadbeef.7.0.1"] {
+        for wrong in [
+            "",
+            "a.deadbeef.7.0",
+            "0000000a.DEADBEEF.7.0",
+            "0000000a.deadbeef.07.0",
+            "0000000a.deadbeef.7",
+            "0000000a.deadbeef.7.0.1",
+        ] {
             assert_eq!(sender_of(wrong), None, "{wrong}");
         }
     }

@@ -183,10 +183,7 @@ impl Peers {
         let attempts = async {
             let mut tried = Vec::new();
             let mut under_way = FuturesUnordered::new();
-            let mut last = PeerError::Unreachable {
-                peer: self.name_of(to),
-                why: "no path to it is up".to_owned(),
-            };
+            let mut last = PeerError::Unreachable { peer: self.name_of(to), why: "no path to it is up".to_owned() };
             loop {
                 if let Some(path) = self.paths.choose(to, &tried) {
                     tried.push(path);

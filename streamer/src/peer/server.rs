@@ -1,7 +1,7 @@
 //! The answering side.
 
-use super::{ASK, Answer, PEER_BODY_BYTES_MAX, Question, uploads};
 use super::auth::{AUTH_HEADER, AuthError, SESSION_HEADER};
+use super::{ASK, Answer, PEER_BODY_BYTES_MAX, Question, uploads};
 use crate::node::{Look, Node, UploadPart};
 use crate::store::{ColumnError, UploadError};
 use crate::title;
@@ -10,9 +10,9 @@ use futures_util::future::BoxFuture;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::header::CONTENT_TYPE;
+use hyper::http::request::Parts;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rain_cluster::{Reply, Request, Sender, Version};
@@ -127,12 +127,7 @@ async fn admit(node: &Arc<Node>, from: Sender) -> Result<bool, Refusal> {
     Ok(node.admit(from).await?)
 }
 
-async fn route(
-    node: &Arc<Node>,
-    parts: &Parts,
-    from: Sender,
-    body: Bytes,
-) -> Result<Response<Full<Bytes>>, Refusal> {
+async fn route(node: &Arc<Node>, parts: &Parts, from: Sender, body: Bytes) -> Result<Response<Full<Bytes>>, Refusal> {
     let segments: Vec<_> = parts.uri.path().split('/').skip(1).collect();
     let query = parts.uri.query().unwrap_or_default();
     match (&parts.method, &segments[..]) {

@@ -32,9 +32,18 @@ mod tests {
         let of = |query: &str| from_query(query, "film".to_owned(), version, 2);
         let query = "code=rs:10+4&cell=65536&block=16384&group=32768";
         let plan = of(query).unwrap();
-        assert_eq!((plan.code.as_str(), plan.cell_bytes, plan.block_bytes, plan.group_bytes), ("rs:10+4", 65536, 16384, 32768));
+        assert_eq!(
+            (plan.code.as_str(), plan.cell_bytes, plan.block_bytes, plan.group_bytes),
+            ("rs:10+4", 65536, 16384, 32768)
+        );
         assert_eq!(to_query(&plan), query);
-        for wrong in ["", "code=b-code:4", "cell=1&code=b-code:4&block=1&group=1", "code=b-code:4&cell=01&block=1&group=1", "code=b-code:4&cell=1&block=1&group=1&x=1"] {
+        for wrong in [
+            "",
+            "code=b-code:4",
+            "cell=1&code=b-code:4&block=1&group=1",
+            "code=b-code:4&cell=01&block=1&group=1",
+            "code=b-code:4&cell=1&block=1&group=1&x=1",
+        ] {
             assert!(of(wrong).is_none(), "{wrong}");
         }
     }

@@ -196,7 +196,6 @@ impl Rest<'_> {
 mod tests {
     use super::*;
     use rain_cluster::{Content, Manifest, Placement};
-    use std::collections::BTreeMap;
     use std::sync::Arc;
 
     #[test]
@@ -209,7 +208,7 @@ mod tests {
             epoch: 0,
             conditional: false,
             content: Content::None,
-            attributes: BTreeMap::new(),
+            attributes: rain_cluster::Attributes::default(),
         };
         let record = Record { manifest: Arc::new(manifest), placement: Arc::new(Placement::none()) };
         let changes = [

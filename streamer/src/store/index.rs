@@ -4,6 +4,7 @@ use super::change::{Change, Standing};
 use super::names::TitleHash;
 use super::upload::Upload;
 use super::{Disk, PENDING_PATIENCE, SUPERSEDED_LINGER, TOMBSTONE_AGE, UPLOAD_LINGER};
+use core::ops::RangeInclusive;
 use rain_cluster::{Base, ColumnStatus, Entry, Life, NodeId, Record, Refusal, Ticket, Time, TitleState, Version};
 use rain_desk::{Decision, Overdue};
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,6 +14,11 @@ pub(super) type Key = (TitleHash, Version);
 
 pub(super) fn key_of(record: &Record) -> Key {
     (TitleHash::of(record.title()), record.version())
+}
+
+/// The keys of all versions of a title.
+fn keys_of(title: TitleHash) -> RangeInclusive<Key> {
+    (title, Version::LOWEST)..=(title, Version::HIGHEST)
 }
 
 /// So many closed titles are remembered one by one; then all are taken for closed.
@@ -120,7 +126,7 @@ impl Closed {
 /// Everything that the store holds.
 #[derive(Debug)]
 pub(super) struct Index<D: Disk> {
-    titles: BTreeMap<TitleHash, BTreeMap<Version, Held>>,
+    versions: BTreeMap<Key, Held>,
     pub(super) uploads: BTreeMap<Key, Upload<D::File>>,
     pub(super) decisions: BTreeMap<Key, Decision>,
     /// Versions that this node coordinates and has not decided.
@@ -144,7 +150,7 @@ pub(super) struct Index<D: Disk> {
 impl<D: Disk> Index<D> {
     pub(super) fn new() -> Self {
         Self {
-            titles: BTreeMap::new(),
+            versions: BTreeMap::new(),
             uploads: BTreeMap::new(),
             decisions: BTreeMap::new(),
             active: BTreeSet::new(),
@@ -173,7 +179,7 @@ impl<D: Disk> Index<D> {
                     read: None,
                     record,
                 };
-                self.titles.entry(title).or_default().insert(held.record.version(), held);
+                self.versions.insert((title, held.record.version()), held);
                 self.supersede(title, now);
             }
             Change::Marked(key) => {
@@ -213,7 +219,7 @@ impl<D: Disk> Index<D> {
 
     /// All of it, as changes: what a ledger begins with after a compaction.
     pub(super) fn snapshot(&self) -> Vec<Change> {
-        let versions = self.titles.values().flat_map(BTreeMap::values).map(|held| Change::Version {
+        let versions = self.versions.values().map(|held| Change::Version {
             standing: held.standing,
             column: held.column.as_ref().map(|column| column.column),
             record: held.record.clone(),
@@ -235,7 +241,7 @@ impl<D: Disk> Index<D> {
         self.learnt = None;
         self.decisions.clear();
         self.active.clear();
-        for held in self.titles.values_mut().flat_map(BTreeMap::values_mut).filter(|held| held.is_marked()) {
+        for held in self.versions.values_mut().filter(|held| held.is_marked()) {
             held.standing = Standing::Hearsay;
         }
         let open = self.all().filter(|(_, held)| held.is_open()).map(|(key, _)| key).collect();
@@ -260,19 +266,15 @@ impl<D: Disk> Index<D> {
     }
 
     pub(super) fn held(&self, key: Key) -> Option<&Held> {
-        self.titles.get(&key.0)?.get(&key.1)
+        self.versions.get(&key)
     }
 
     pub(super) fn held_mut(&mut self, key: Key) -> Option<&mut Held> {
-        self.titles.get_mut(&key.0)?.get_mut(&key.1)
+        self.versions.get_mut(&key)
     }
 
     fn remove(&mut self, key: Key) {
-        let Some(versions) = self.titles.get_mut(&key.0) else { return };
-        let removed = versions.remove(&key.1);
-        if versions.is_empty() {
-            self.titles.remove(&key.0);
-        }
+        let removed = self.versions.remove(&key);
         if removed.is_some_and(|held| held.is_marked() && held.record.manifest.conditional) {
             if self.barriers.len() >= CLOSED_MAX {
                 self.barriers.clear();
@@ -283,8 +285,14 @@ impl<D: Disk> Index<D> {
         }
     }
 
+    /// Whether anything is held of a title.
+    pub(super) fn holds(&self, title: TitleHash) -> bool {
+        self.versions(title).next().is_some()
+    }
+
+    /// The versions of a title, oldest first.
     fn versions(&self, title: TitleHash) -> impl DoubleEndedIterator<Item = (&Version, &Held)> {
-        self.titles.get(&title).into_iter().flatten()
+        self.versions.range(keys_of(title)).map(|((_, version), held)| (version, held))
     }
 
     pub(super) fn newest_marked(&self, title: TitleHash) -> Option<Version> {
@@ -316,8 +324,7 @@ impl<D: Disk> Index<D> {
     /// Notes the time from which versions older than the newest marked one may go.
     fn supersede(&mut self, title: TitleHash, now: Time) {
         let Some(newest) = self.newest_marked(title) else { return };
-        let versions = self.titles.get_mut(&title).into_iter().flatten();
-        for (_, held) in versions.take_while(|(version, _)| **version < newest) {
+        for (_, held) in self.versions.range_mut((title, Version::LOWEST)..(title, newest)) {
             if !held.is_open() {
                 held.superseded.get_or_insert(now);
             }
@@ -330,7 +337,7 @@ impl<D: Disk> Index<D> {
     }
 
     pub(super) fn state(&self, title: TitleHash) -> TitleState {
-        let decisions = self.decisions.range((title, Version::LOWEST)..=(title, Version::HIGHEST));
+        let decisions = self.decisions.range(keys_of(title));
         let mut entries: Vec<_> = self
             .versions(title)
             .map(|(version, held)| Entry {
@@ -345,7 +352,7 @@ impl<D: Disk> Index<D> {
                 entries.push(Entry { record: decision.record.clone(), marked: true, column: ColumnStatus::Missing });
             }
         }
-        let uploads = self.uploads.range((title, Version::LOWEST)..=(title, Version::HIGHEST));
+        let uploads = self.uploads.range(keys_of(title));
         TitleState {
             blank: self.is_unsure_of(title),
             entries,
@@ -356,8 +363,28 @@ impl<D: Disk> Index<D> {
         }
     }
 
+    /// The newest committed version of every title.
     fn newest(&self) -> impl Iterator<Item = &Held> {
-        self.titles.values().filter_map(|versions| versions.values().rev().find(|held| held.is_marked()))
+        let mut last = None;
+        let newest = move |(key, _): &(&Key, &Held)| last.replace(key.0) != Some(key.0);
+        self.versions.iter().rev().filter(|(_, held)| held.is_marked()).filter(newest).map(|(_, held)| held)
+    }
+
+    /// Equal of equal sets of newest committed versions, whatever the order; of others the same by chance only.
+    pub(super) fn digest(&self) -> u64 {
+        let of = |held: &Held| {
+            let Version { counter, node, life, random } = held.record.version();
+            let title = u128::from_le_bytes(TitleHash::of(held.record.title()).bytes());
+            let words = [title as u64, (title >> 64) as u64, counter, u64::from(node.0) << 32 | u64::from(life.0)];
+            // The finaliser of SplitMix64 after each word.
+            words.into_iter().chain([random.into()]).fold(0_u64, |hash, word| {
+                let mut hash = hash.wrapping_add(word).wrapping_add(0x9e37_79b9_7f4a_7c15);
+                hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+                hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+                hash ^ (hash >> 31)
+            })
+        };
+        self.newest().map(of).fold(0, u64::wrapping_add)
     }
 
     pub(super) fn titles(&self) -> Vec<String> {
@@ -381,14 +408,12 @@ impl<D: Disk> Index<D> {
     }
 
     fn all(&self) -> impl Iterator<Item = (Key, &Held)> {
-        self.titles
-            .iter()
-            .flat_map(|(title, versions)| versions.iter().map(|(version, held)| ((*title, *version), held)))
+        self.versions.iter().map(|(key, held)| (*key, held))
     }
 
     /// Versions held.
     pub(super) fn len(&self) -> usize {
-        self.titles.values().map(BTreeMap::len).sum()
+        self.versions.len()
     }
 
     /// Column files in use, by version.

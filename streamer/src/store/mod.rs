@@ -87,6 +87,8 @@ pub struct Store<D: Disk> {
     title_locks: [Mutex<()>; TITLE_LOCKS],
     /// The others remember nothing that is forgotten here.
     sure: AtomicBool,
+    /// How many changes were durable when it was opened.
+    serial_at_start: u64,
     /// From which the next new life is made.
     fresh: Mutex<Life>,
     /// Length of the ledger after its last compaction.
@@ -99,9 +101,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl<D: Disk> Store<D> {
     /// Who speaks: the node, in the present life of this store.
+    ///
+    /// As long as it is not sure, it tells how many changes it had made when it started, and not how many it has made by
+    /// now: else the others, asked whether they remember more, would remember what this very start has told them; or a
+    /// disk that is an old copy would make changes until it has made as many as they remember.
     pub fn me(&self) -> Sender {
         let Identity { node, life, .. } = *lock(&self.identity);
-        Sender { node, life, serial: self.ledger.serial(), epoch: self.members.epoch() }
+        let serial = if self.is_sure() { self.ledger.serial() } else { self.serial_at_start };
+        Sender { node, life, serial, epoch: self.members.epoch() }
     }
 
     /// Which of its node's stores it is.

@@ -38,6 +38,10 @@ impl<D: Disk> Store<D> {
             }
             StoreOrder::Decisions => StoreTold::Decisions(lock(&self.index).decisions.values().cloned().collect()),
             StoreOrder::Ticket => StoreTold::Ticket(lock(&self.index).closed.ticket()),
+            StoreOrder::Digest => {
+                let index = lock(&self.index);
+                StoreTold::Digest(index.closed.ticket(), index.digest())
+            }
             StoreOrder::MarkAll { records, ticket } => told(self.mark_all(now, &records, ticket)),
             StoreOrder::Inherit(records) => told(self.inherit(now, &records)),
             StoreOrder::RaiseFloor(floor) => {
@@ -50,7 +54,7 @@ impl<D: Disk> Store<D> {
                 StoreTold::Done
             }
             StoreOrder::NewLife { life, remembered } => {
-                // Not compared with what was durable at the start: this start has told others of changes of its own.
+                // Once it is sure, it is not compared with what was durable at the start: it has told of changes since.
                 let Sender { life: mine, serial, .. } = self.me();
                 if life != mine || !(remembered.retired || remembered.serial > serial) {
                     return StoreTold::Already;

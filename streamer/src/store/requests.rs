@@ -44,6 +44,10 @@ impl<D: Disk> Store<D> {
                 let [marked, pending] = index.committed();
                 Ok(Reply::Committed { blank, marked, pending, floor: index.floor })
             }
+            Request::Digest => {
+                let digest = (!self.is_silent()).then(|| lock(&self.index).digest());
+                Ok(Reply::Digest(digest))
+            }
             Request::Remembered => Ok(Reply::Remembered(self.remembered(from))),
         }
     }
@@ -128,6 +132,10 @@ impl<D: Disk> Store<D> {
     /// Makes it durable that a version is committed.
     fn mark(&self, now: Time, from: Sender, record: &Record, spread: Option<Ticket>) -> io::Result<Reply> {
         let key = key_of(record);
+        if !self.is_sure() {
+            // A promise that is told without its serial could be forgotten unseen. It is asked for again.
+            return Err(io::Error::other("the store is not sure yet that it is no old copy"));
+        }
         let _title = self.lock_title(key.0);
         if spread.is_none() && from.node == key.1.node && from.node != self.me().node {
             // The word of a coordinator whose life is over is taken no more: the others have decided without it.
@@ -174,7 +182,8 @@ impl<D: Disk> Store<D> {
         // In one order, so that two of them never wait for each other.
         let buckets: BTreeSet<usize> = keys.iter().map(|(title, _)| title.bucket(TITLE_LOCKS)).collect();
         let _titles: Vec<_> = buckets.into_iter().map(|bucket| lock(&self.title_locks[bucket])).collect();
-        let changes = keys.into_iter().zip(records).filter_map(|(key, record)| {
+        let mine = keys.into_iter().zip(records).filter(|(key, record)| self.is_wanted(*key, record));
+        let changes = mine.filter_map(|(key, record)| {
             match self.marking_of(key, record, Some(ticket)) {
                 Marking::Change(change) => Some(change),
                 Marking::Known | Marking::Refused => None,
@@ -182,6 +191,15 @@ impl<D: Disk> Store<D> {
         });
         let changes: Vec<_> = changes.collect();
         self.change(now, changes)
+    }
+
+    /// Whether this node keeps a version's mark or a column of it, or holds something that it replaces: else that would stay
+    /// for ever, and the title could not be purged.
+    fn is_wanted(&self, key: Key, record: &Record) -> bool {
+        let me = self.me().node;
+        record.placement.column_of(me).is_some()
+            || lock(&self.index).holds(key.0)
+            || self.members.catalog_of(record.title()).contains(&me)
     }
 
     /// Keeps versions as pending of which it is not known what became.

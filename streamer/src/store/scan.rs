@@ -158,6 +158,7 @@ impl<D: Disk> Store<D> {
             identity: Mutex::new(identity),
             compacted: AtomicU64::new(index.len() as u64 * VERSION_BYTES),
             index: Mutex::new(index),
+            serial_at_start: ledger.serial(),
             ledger,
             titles: GroupSync::default(),
             title_locks: array::from_fn(|_| Mutex::new(())),

@@ -7,6 +7,7 @@ use rain_cluster::{
 use rain_codec::column::{StripeEncoder, default_group_bytes};
 use rain_codec::{Code, StripeCodec};
 use rain_desk::{StoreOrder, StoreTold};
+use rain_fetch::{Arrival, ColumnRead, Damage};
 use std::path::PathBuf;
 
 const ME: NodeId = NodeId(1);
@@ -71,7 +72,7 @@ fn from(node: NodeId, life: u32, serial: u64) -> Sender {
 
 fn tombstone(title: &str, counter: u64, conditional: bool) -> Record {
     let content = Content::None;
-    let attributes = std::collections::BTreeMap::new();
+    let attributes = rain_cluster::Attributes::default();
     let manifest =
         Manifest { title: title.to_owned(), version: version(counter), epoch: 0, conditional, content, attributes };
     Record { manifest: Arc::new(manifest), placement: Arc::new(Placement::none()) }
@@ -257,7 +258,11 @@ fn what_comes_late_brings_nothing_back() {
     drop(store);
     let store = folder.try_open(&[ME, OTHER], None).unwrap();
     store.begin_incarnation(8).unwrap();
-    assert_eq!(mark(&store, &tombstone("other", 1, false), Some(before)), Reply::Absent);
+    let mark_late = Request::Mark { record: tombstone("other", 1, false), spread: Some(before) };
+    let unsure = store.answer(Time::default(), from(OTHER, 20, 1), &mark_late);
+    assert!(unsure.is_err(), "it makes no promise before it knows that it is no old copy");
+    store.carry_out(Time::default(), StoreOrder::SetSure);
+    assert_eq!(ask(&store, &mark_late), Reply::Absent);
 }
 
 /// A flipped byte in the ledger: what it promised may be forgotten, so it says nothing until it has learnt, and its column
@@ -297,8 +302,7 @@ fn a_damaged_ledger_begins_a_new_life() {
 }
 
 /// A peer knows of a later life of the store.
-const OLD: StoreOrder =
-    StoreOrder::NewLife { life: LIFE, remembered: Memory { life: LIFE, serial: 0, retired: true } };
+const OLD: StoreOrder = StoreOrder::NewLife { life: LIFE, remembered: Memory { life: LIFE, serial: 0, retired: true } };
 
 /// A peer remembers what this start has told it: the store is no older than that.
 #[test]
@@ -306,10 +310,15 @@ fn a_store_that_has_gone_on_since_its_start_is_no_old_copy() {
     let folder = Folder::new("gone-on");
     let store = folder.open();
     let serial = store.me().serial;
-    let accused = |serial| StoreOrder::NewLife { life: LIFE, remembered: Memory { life: LIFE, serial, retired: false } };
+    let accused =
+        |serial| StoreOrder::NewLife { life: LIFE, remembered: Memory { life: LIFE, serial, retired: false } };
     assert_eq!(store.carry_out(Time::default(), accused(serial)), StoreTold::Already);
     assert!(matches!(store.carry_out(Time::default(), accused(serial + 1)), StoreTold::Reborn(_)));
-    assert_eq!(store.carry_out(Time::default(), accused(serial + 2)), StoreTold::Already, "that was said of another life");
+    assert_eq!(
+        store.carry_out(Time::default(), accused(serial + 2)),
+        StoreTold::Already,
+        "that was said of another life"
+    );
 }
 
 #[test]
@@ -320,9 +329,7 @@ fn a_column_of_an_earlier_life_counts_once_it_is_proven() {
         let (film, records) = film(3, &[5; 9000]);
         upload(&store, &film, &records);
         assert_eq!(prepare(&store, &film, Base::Any, Some(0)), Reply::Prepared);
-        assert!(
-            matches!(store.carry_out(Time::default(), OLD), StoreTold::Reborn(life) if life != LIFE)
-        );
+        assert!(matches!(store.carry_out(Time::default(), OLD), StoreTold::Reborn(life) if life != LIFE));
         assert!(store.lookup("film").entries.is_empty(), "what was pending is nobody's promise now");
         if flipped {
             let path = &folder.columns()[0];
@@ -341,6 +348,41 @@ fn a_column_of_an_earlier_life_counts_once_it_is_proven() {
             assert_eq!(store.carry_out(Time::default(), finish), StoreTold::Done);
         }
         store.verify_column(Time::default(), "film", version(3)).unwrap();
+    }
+}
+
+/// Whatever a peer asks for of a column with a last stripe that shrank: what comes is proven, or found to be forged.
+#[test]
+fn what_is_read_is_proven_against_the_root() {
+    let folder = Folder::new("proofs");
+    let store = folder.open();
+    let content: Vec<u8> = (0..3 * CELL_BYTES + 900).map(|at| (at * at / 7).to_le_bytes()[0]).collect();
+    let (film, records) = film(3, &content);
+    upload(&store, &film, &records);
+    prepare(&store, &film, Base::Any, Some(0));
+    mark(&store, &film, None);
+    let column = store.open_column(Time::default(), "film", version(3)).unwrap();
+    let geometry = *column.geometry();
+    let root = film.manifest.columns().unwrap().roots[0];
+    let seal = rain_codec::Seal::new("film", title_version(version(3)), 0);
+    let verified = |read: &ColumnRead, root: [u8; 32]| {
+        let bytes = store.read_blocks(&column, read, usize::MAX).unwrap();
+        assert_eq!(bytes.len() as u64, read.answer_bytes(&geometry));
+        Arrival::verified(read.clone(), bytes::Bytes::from(bytes).into(), seal, &root, &geometry)
+    };
+    assert_eq!(geometry.stripe_count(), 4);
+    for start in 0..4 {
+        for end in start + 1..=4 {
+            let read = ColumnRead { stripes: start..end, rows: 0..1, blocks: 0..1, proof: true };
+            if !read.fits(&geometry, usize::MAX) {
+                continue;
+            }
+            verified(&read, root).unwrap();
+            assert!(matches!(verified(&read, [7; 32]), Err(Damage::Proof(_))));
+            verified(&ColumnRead { proof: false, ..read.clone() }, [7; 32]).unwrap();
+            let length = usize::try_from(read.answer_bytes(&geometry)).unwrap();
+            assert!(matches!(store.read_blocks(&column, &read, length - 1), Err(ColumnError::OutOfRange)));
+        }
     }
 }
 

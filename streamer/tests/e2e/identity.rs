@@ -1,6 +1,6 @@
 //! Who a node is: its id, whatever it is called (DESIGN 10).
 
-use crate::harness::{Cluster, assert_same, get, put, rain, random_bytes, run, wait_until, CLEANED};
+use crate::harness::{CLEANED, Cluster, assert_same, get, put, rain, random_bytes, run, wait_until};
 use std::fs;
 
 /// Changes the configuration of every node.
@@ -24,10 +24,9 @@ fn renaming_a_node_and_another_code_change_nothing_of_what_is_stored() {
         assert!(cluster.terminate(node).success());
     }
     edit(&cluster, 4, |text| {
-        text.replace("node = \"B\"", "node = \"Zoe\"").replace("name = \"B\"", "name = \"Zoe\"").replace(
-            "code = \"b-code:4\"",
-            "code = \"replica:3\"",
-        )
+        text.replace("node = \"B\"", "node = \"Zoe\"")
+            .replace("name = \"B\"", "name = \"Zoe\"")
+            .replace("code = \"b-code:4\"", "code = \"replica:3\"")
     });
     cluster.start_all();
     for node in 0..4 {
@@ -38,7 +37,10 @@ fn renaming_a_node_and_another_code_change_nothing_of_what_is_stored() {
         }
     }
     let after = report(&cluster);
-    assert_eq!((&after["version"], &after["code"], &after["tolerates"]), (&before["version"], &before["code"], &before["tolerates"]));
+    assert_eq!(
+        (&after["version"], &after["code"], &after["tolerates"]),
+        (&before["version"], &before["code"], &before["tolerates"])
+    );
     let columns = |report: &serde_json::Value| report["columns"].to_string();
     assert_eq!(columns(&after), columns(&before).replace("\"B\"", "\"Zoe\""), "where columns are");
     let status = run(rain().args(["status", "--server", &cluster.url(1)])).succeeded().text();
@@ -62,7 +64,8 @@ fn renaming_a_node_and_another_code_change_nothing_of_what_is_stored() {
 fn ids_are_minted_by_config_check_and_asked_for_by_the_node() {
     let cluster = Cluster::lay_out("b-code:4", 4);
     let text = fs::read_to_string(cluster.config(0)).expect("a configuration");
-    let without: String = text.lines().filter(|line| !line.starts_with("id = ")).map(|line| format!("{line}\n")).collect();
+    let without: String =
+        text.lines().filter(|line| !line.starts_with("id = ")).map(|line| format!("{line}\n")).collect();
     fs::write(cluster.config(0), &without).expect("a configuration");
     let asks = ["no `id` of node `A`, peer `B`, peer `C`, peer `D`", "rain config check"];
     run(rain().args(["node", "--config"]).arg(cluster.config(0))).failed_naming(&asks);

@@ -93,15 +93,9 @@ pub fn forged(title: &str, version: Version, column: u16, stripe: &StripeShape, 
 }
 
 /// Cells of a stripe from the records of other columns.
-fn cells(
-    codec: &StripeCodec,
-    stripe: &StripeShape,
-    records: &BTreeMap<u16, &[u8]>,
-    wanted: &[Cell],
-) -> Vec<Vec<u8>> {
-    let lost: Vec<usize> = (0..codec.code().columns())
-        .filter(|column| !records.contains_key(&u16::try_from(*column).unwrap()))
-        .collect();
+fn cells(codec: &StripeCodec, stripe: &StripeShape, records: &BTreeMap<u16, &[u8]>, wanted: &[Cell]) -> Vec<Vec<u8>> {
+    let lost: Vec<usize> =
+        (0..codec.code().columns()).filter(|column| !records.contains_key(&u16::try_from(*column).unwrap())).collect();
     let length = usize::try_from(stripe.cell_bytes).unwrap();
     let present = |cell: Cell| {
         let base = usize::try_from(stripe.cell_offset(cell.row)).unwrap();
@@ -149,8 +143,7 @@ pub fn restore(
     got: &BTreeMap<u16, Records>,
 ) -> Vec<u8> {
     let codec = codec(&columns.code);
-    let wanted: Vec<Cell> =
-        (0..codec.code().rows()).map(|row| Cell::new(usize::from(column), row)).collect();
+    let wanted: Vec<Cell> = (0..codec.code().rows()).map(|row| Cell::new(usize::from(column), row)).collect();
     let records = got.iter().map(|(column, record)| (*column, record.as_slice())).collect();
     let cells = cells(&codec, stripe, &records, &wanted);
     ColumnBuilder::new(Seal::new(title, title_version(version), column), columns.group_bytes)

@@ -289,7 +289,12 @@ impl SimDisk {
     /// Names of the files that have flipped bits.
     pub fn rotten(&self) -> Vec<String> {
         let state = self.state();
-        state.names.iter().filter(|(_, file)| !state.files[**file].rotten.is_empty()).map(|(name, _)| name.clone()).collect()
+        state
+            .names
+            .iter()
+            .filter(|(_, file)| !state.files[**file].rotten.is_empty())
+            .map(|(name, _)| name.clone())
+            .collect()
     }
 }
 

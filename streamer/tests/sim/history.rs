@@ -55,8 +55,8 @@ pub struct Operation {
     pub start: Time,
     pub end: Option<Time>,
     pub answer: Option<Answer>,
-    /// The node and its start that took the request.
-    pub reached: Option<(usize, u64)>,
+    /// The node that was asked, and which start of it.
+    pub sent: (usize, u64),
     /// The version that a PUT or DELETE wrote, once it was chosen.
     pub version: Option<Version>,
     /// Whether its coordinator began to write its decision: from then on it may be committed.
@@ -119,7 +119,7 @@ pub struct History {
 }
 
 impl History {
-    pub fn begin(&mut self, now: Time, title: usize, action: Action, wish: Wish) -> usize {
+    pub fn begin(&mut self, now: Time, sent: (usize, u64), title: usize, action: Action, wish: Wish) -> usize {
         self.operations.push(Operation {
             title,
             action,
@@ -127,7 +127,7 @@ impl History {
             start: now,
             end: None,
             answer: None,
-            reached: None,
+            sent,
             version: None,
             decided: false,
             dead: false,
@@ -331,7 +331,8 @@ impl<'a> Title<'a> {
                 }
                 Wish::Nothing => {
                     let present = before.and_then(|before| self.writes.get(before));
-                    if present.is_some_and(|present| present.action != Action::Delete) && !self.may_be_deleted(before, version)
+                    if present.is_some_and(|present| present.action != Action::Delete)
+                        && !self.may_be_deleted(before, version)
                     {
                         return Err(format!("{version} was to replace nothing, and stands behind {before:?}"));
                     }
@@ -363,10 +364,10 @@ impl Operation {
             Some(Answer::Found { version, fresh, .. }) => format!("found {version} fresh {fresh}"),
             other => format!("{other:?}"),
         };
-        let Self { title, wish, start, end, reached, version, decided, .. } = self;
+        let Self { title, wish, start, end, sent, version, decided, .. } = self;
         let (start, end) = (start.micros(), end.map(Time::micros));
         format!(
-            "{start}..{end:?} title {title} {action} {wish:?} at {reached:?}: {} decided {decided}: {answer}",
+            "{start}..{end:?} title {title} {action} {wish:?} at {sent:?}: {} decided {decided}: {answer}",
             version.map(|version| version.to_string()).unwrap_or_default()
         )
     }

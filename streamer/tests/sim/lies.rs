@@ -4,7 +4,6 @@ use rain_cluster::manifest::EtagKind;
 use rain_cluster::{
     ColumnStatus, Columns, Content, Entry, Life, Manifest, NodeId, Placement, Record, Reply, Request, Seat, Version,
 };
-use std::collections::BTreeMap;
 
 /// A version that no honest node names.
 fn unfit(title: &str, kind: usize) -> Record {
@@ -30,7 +29,7 @@ fn unfit(title: &str, kind: usize) -> Record {
         epoch: 0,
         conditional: true,
         content: Content::Columns(columns),
-        attributes: BTreeMap::new(),
+        attributes: rain_cluster::Attributes::default(),
     };
     let seat = Seat { node: NodeId(1), store: 1 };
     let placement = Placement { generation: 0, seats: vec![seat; if kind == 2 { 3 } else { 4 }] };
@@ -47,7 +46,7 @@ pub fn lie(reply: &mut Reply, request: &Request) {
         (Reply::Committed { marked, .. }, Request::Committed) => {
             let kind = marked.len() % 4;
             marked.push(unfit("title 0", kind));
-        },
+        }
         _ => {}
     }
 }

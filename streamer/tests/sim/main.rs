@@ -138,7 +138,9 @@ fn no_safeguard_is_superfluous() {
     std::panic::set_hook(Box::new(|_| {}));
     for missing in safeguard::all() {
         match run_all(10 * seeds(1000), Some(missing), |_, _| {}) {
-            Some((seed, what)) => println!("without {missing:?}: seed {seed}: {}", what.lines().next().unwrap_or_default()),
+            Some((seed, what)) => {
+                println!("without {missing:?}: seed {seed}: {}", what.lines().next().unwrap_or_default())
+            }
             None => survived.push(missing),
         }
     }

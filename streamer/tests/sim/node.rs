@@ -11,9 +11,9 @@ use core::time::Duration;
 use rain_cluster::catalog::{Found, Resolution};
 use rain_cluster::commit::{Begin, Condition};
 use rain_cluster::{Content, Life, Manifest, Members, NodeId, Record, Reply, Request, Sender, Time, Version};
+use rain_codec::column::Geometry;
 use rain_desk::order::RestoreFailure;
 use rain_desk::{Codes, Desk, DeskPlan, Order, RestoreOrder, StoreOrder, Task, TaskId, Told};
-use rain_codec::column::Geometry;
 use rain_fetch::ColumnRead;
 use rain_streamer::store::{ColumnError, OpenError, Store, StorePlan, UploadPlan};
 use std::collections::{BTreeMap, BTreeSet};
@@ -208,8 +208,7 @@ impl Node {
     pub fn request(&mut self, asked: usize, wires: &mut Wires, history: &mut History) {
         let now = self.local(wires.now);
         let Some(running) = &mut self.running else { return };
-        let operation = &mut history.operations[asked];
-        operation.reached = Some((self.place, self.starts));
+        let operation = &history.operations[asked];
         let title = crate::history::title_name(operation.title);
         let task = match operation.shape() {
             Some(shape) => Task::Write { title, shape, random: wires.random.word() },
@@ -281,7 +280,11 @@ impl Node {
                 None => Body::Failed,
             },
             Body::Upload { plan, offset, records } => {
-                if self.take_piece(now, &plan, offset, &records) { Body::Uploaded } else { Body::Failed }
+                if self.take_piece(now, &plan, offset, &records) {
+                    Body::Uploaded
+                } else {
+                    Body::Failed
+                }
             }
             Body::Read { title, version, stripes } => {
                 read(self.store(), now, &title, version, stripes).unwrap_or(Body::Failed)
@@ -501,7 +504,7 @@ impl Node {
             epoch: self.cluster.members.epoch(),
             conditional: condition == Condition::Unchanged,
             content: Content::None,
-            attributes: BTreeMap::new(),
+            attributes: rain_cluster::Attributes::default(),
         };
         let mut columns = BTreeMap::new();
         if let Some((code, bytes)) = operation.content() {
@@ -545,7 +548,8 @@ impl Node {
         let Some(ingest) = self.running.as_mut().unwrap().ingests.get_mut(&task) else { return };
         let sending = ingest.columns.get_mut(&node).unwrap();
         let Some(records) = sending.pieces.get(sending.next).cloned() else { return };
-        let body = Body::Upload { plan: Arc::clone(&sending.plan), offset: sending.offset, records: Arc::clone(&records) };
+        let body =
+            Body::Upload { plan: Arc::clone(&sending.plan), offset: sending.offset, records: Arc::clone(&records) };
         sending.next += 1;
         sending.offset += records.len() as u64;
         self.call(Call::Upload(task, node), node, body, self.cluster.patience, wires);
@@ -608,8 +612,7 @@ impl Node {
     fn restore(&mut self, task: TaskId, order: RestoreOrder, wires: &mut Wires, history: &mut History) {
         let RestoreOrder { record, column, stripe, lost } = order;
         let seats = (0..).zip(record.placement.nodes());
-        let nodes: Vec<_> =
-            seats.filter(|(column, _)| !lost.contains(column)).map(|(_, node)| node).collect();
+        let nodes: Vec<_> = seats.filter(|(column, _)| !lost.contains(column)).map(|(_, node)| node).collect();
         self.fetch(task, record, stripe..stripe + 1, &nodes, Purpose::Repair { column }, wires, history);
     }
 
@@ -690,8 +693,7 @@ impl Node {
                 let restored = if enough {
                     let stripe = coder::geometry(columns).stripe(stripes.start);
                     let made = coder::restore(record.title(), version, columns, column, &stripe, &got);
-                    let appended =
-                        running.store.append(now, record.title(), version, coder::offset_of(&stripe), &made);
+                    let appended = running.store.append(now, record.title(), version, coder::offset_of(&stripe), &made);
                     appended.map_err(|error| RestoreFailure::Store(error.to_string()))
                 } else {
                     Err(RestoreFailure::TooFewColumns)
@@ -742,7 +744,7 @@ pub fn read(
     let mut records = Vec::new();
     for index in stripes {
         let stripe = column.geometry().stripe(index);
-        let all = ColumnRead { stripes: index..index + 1, rows: 0..stripe.rows, blocks: 0..stripe.blocks_per_cell() };
+        let all = ColumnRead { stripes: index..index + 1, rows: 0..stripe.rows, blocks: 0..stripe.blocks_per_cell(), proof: false };
         let read = store.read_blocks(&column, &all, usize::MAX);
         records.extend(read.inspect_err(|error| store.note_if_damage(title, version, error))?);
     }

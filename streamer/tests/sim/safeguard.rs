@@ -42,8 +42,9 @@ pub enum Safeguard {
 /// All of them.
 pub fn all() -> Vec<Safeguard> {
     let kinds = [Kind::Column, Kind::Ledger, Kind::Identity];
-    let of_kinds =
-        kinds.into_iter().flat_map(|kind| [Safeguard::Sync(kind), Safeguard::FolderSync(kind), Safeguard::Rename(kind)]);
+    let of_kinds = kinds
+        .into_iter()
+        .flat_map(|kind| [Safeguard::Sync(kind), Safeguard::FolderSync(kind), Safeguard::Rename(kind)]);
     of_kinds
         .chain([
             Safeguard::Mark,

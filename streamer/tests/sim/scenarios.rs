@@ -54,9 +54,8 @@ fn a_damaged_promise_resurrects_nothing() {
         delete(&mut world, 1);
         if seed % 2 == 1 {
             // The tombstone is purged, and the node that rots has missed that.
-            world.wires.held = Some(Box::new(|message| {
-                message.to == 0 && matches!(message.body, Body::Ask(Request::Purge { .. }))
-            }));
+            world.wires.held =
+                Some(Box::new(|message| message.to == 0 && matches!(message.body, Body::Ask(Request::Purge { .. }))));
             world.run_for(150 * SECOND).unwrap();
             world.wires.held = None;
         }
@@ -146,9 +145,14 @@ fn one_lost_disk_hides_no_acknowledged_write() {
 /// be there.
 #[test]
 fn what_is_told_to_be_tolerated_is_tolerated() {
-    for (nodes, code, expected) in
-        [(3, "replica:3", 1), (5, "replica:3", 2), (4, "parity:3+1", 1), (6, "rs:2+4", 3), (9, "rs:3+3", 3), (2, "replica:2", 1)]
-    {
+    for (nodes, code, expected) in [
+        (3, "replica:3", 1),
+        (5, "replica:3", 2),
+        (4, "parity:3+1", 1),
+        (6, "rs:2+4", 3),
+        (9, "rs:3+3", 3),
+        (2, "replica:2", 1),
+    ] {
         for first in 0..nodes {
             let mut world = world(nodes, &[code]);
             let asked = put(&mut world, 0, b"one");
@@ -286,9 +290,8 @@ fn an_old_copy_of_a_disk_is_found_out() {
 #[test]
 fn a_node_that_goes_on_is_no_old_copy() {
     let mut world = World::new(Options::quiet(4, &["b-code:4"]));
-    world.wires.held = Some(Box::new(|message| {
-        message.from == 3 && matches!(&message.body, Body::Answer(Reply::Remembered(_)))
-    }));
+    world.wires.held =
+        Some(Box::new(|message| message.from == 3 && matches!(&message.body, Body::Answer(Reply::Remembered(_)))));
     world.run_for(3 * SECOND).unwrap();
     put(&mut world, 0, b"one");
     put(&mut world, 1, b"two");
@@ -344,6 +347,69 @@ fn a_slow_disk_holds_up_no_decision() {
         world.run_for(40 * SECOND).unwrap();
         world.nodes[0].slow_ms = 0;
         world.run_for(10 * SECOND).unwrap();
+        world.nothing_half_done().unwrap();
+    }
+}
+
+/// A node had missed what was written after a DELETE. Whenever it asked what it had missed, it also tried to purge its
+/// tombstone, which closed the title to what it was told: for ever.
+#[test]
+fn a_node_that_missed_a_write_is_not_closed_to_it() {
+    let mut world = world(4, &["replica:3"]);
+    put(&mut world, 0, b"one");
+    delete(&mut world, 0);
+    world.run_for(100 * SECOND).unwrap();
+    isolate(&mut world, 3, &[0, 1, 2]);
+    put(&mut world, 0, b"two");
+    world.run_for(30 * SECOND).unwrap();
+    world.wires.cut.clear();
+    world.run_for(40 * SECOND).unwrap();
+    world.nothing_half_done().unwrap();
+    let state = world.nodes[3].store().lookup("title 0");
+    assert!(state.newest_marked().is_some_and(|newest| !newest.record.manifest.is_tombstone()));
+}
+
+/// A version of many columns was replaced by one of few: who was to hold a column of the first, and nothing of the second,
+/// never heard of that, kept it for ever, and so the title could not be purged either.
+#[test]
+fn whoever_holds_what_was_replaced_hears_of_it() {
+    let mut options = Options::quiet(6, &["rs:2+4"]);
+    options.catalog = Some(2);
+    let mut world = World::new(options);
+    world.run_for(3 * SECOND).unwrap();
+    put(&mut world, 0, b"one");
+    world.options.codes = vec!["replica:2"];
+    put(&mut world, 0, b"two");
+    world.run_for(100 * SECOND).unwrap();
+    let files = |world: &World| {
+        let of_node = |node: &crate::node::Node| node.disk.names().into_iter().filter(|name| name.ends_with(".rain")).count();
+        world.nodes.iter().map(of_node).sum::<usize>()
+    };
+    assert_eq!(files(&world), 2);
+    delete(&mut world, 0);
+    world.run_for(220 * SECOND).unwrap();
+    assert_eq!(files(&world), 0);
+    assert!(world.nodes.iter().all(|node| node.store().lookup("title 0").entries.is_empty()), "it was purged everywhere");
+}
+
+/// The disk refused to write down the new life of an old copy. By then the store had made as many changes as the others
+/// remembered, was taken for sound, and stayed blank for ever.
+#[test]
+fn a_new_life_that_was_refused_once_begins_all_the_same() {
+    for seed in 0..10 {
+        let mut world = world(4, &["b-code:4"]);
+        put(&mut world, 0, b"one");
+        let copy = crate::world::Copy { me: world.nodes[0].store().me(), image: world.nodes[0].disk.image() };
+        put(&mut world, 0, b"two");
+        world.run_for(12 * SECOND).unwrap();
+        world.stop(0, true);
+        world.replace(0, Some(&copy));
+        world.start(0).unwrap();
+        world.nodes[0].disk.set_faults(2 + seed, 0);
+        world.run_for(5 * SECOND).unwrap();
+        world.nodes[0].disk.set_faults(0, 0);
+        world.run_for(30 * SECOND).unwrap();
+        assert_eq!(world.nodes[0].reborn, 1);
         world.nothing_half_done().unwrap();
     }
 }

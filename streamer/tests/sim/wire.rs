@@ -17,13 +17,27 @@ pub enum Body {
     Ask(Request),
     Answer(Reply),
     /// A piece of a column; the first one begins the upload.
-    Upload { plan: Arc<Upload>, offset: u64, records: Records },
+    Upload {
+        plan: Arc<Upload>,
+        offset: u64,
+        records: Records,
+    },
     Uploaded,
     /// Records of a column.
-    Read { title: Arc<str>, version: Version, stripes: Range<u64> },
-    Column { column: u16, records: Records },
+    Read {
+        title: Arc<str>,
+        version: Version,
+        stripes: Range<u64>,
+    },
+    Column {
+        column: u16,
+        records: Records,
+    },
     /// A reader found a column damaged: look at it.
-    Damaged { title: Arc<str>, version: Version },
+    Damaged {
+        title: Arc<str>,
+        version: Version,
+    },
     Failed,
 }
 
@@ -87,11 +101,21 @@ pub enum Inner {
 #[derive(Debug)]
 pub enum Event {
     Deliver(Message),
-    Inner { node: usize, start: u64, inner: Inner },
+    Inner {
+        node: usize,
+        start: u64,
+        inner: Inner,
+    },
     Client,
     /// A client's request reaches a node.
-    Request { node: usize, asked: usize },
-    Restart { node: usize },
+    Request {
+        node: usize,
+        start: u64,
+        asked: usize,
+    },
+    Restart {
+        node: usize,
+    },
     Fault,
     Heal(BTreeSet<(usize, usize)>),
 }
@@ -103,7 +127,9 @@ impl Event {
             Self::Deliver(Message { from, to, call, body, .. }) => write!(text, "{from}>{to} {call} {}", body.name()),
             Self::Inner { node, inner, .. } => match inner {
                 Inner::Told(task, told) => write!(text, "{node} {task:?} {:?}", core::mem::discriminant(told)),
-                Inner::Answer(Message { to, call, body, .. }) => write!(text, "{node} answers {to} {call} {}", body.name()),
+                Inner::Answer(Message { to, call, body, .. }) => {
+                    write!(text, "{node} answers {to} {call} {}", body.name())
+                }
                 other => write!(text, "{node} {other:?}"),
             },
             other => write!(text, "{other:?}"),

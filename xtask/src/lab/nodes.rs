@@ -185,7 +185,10 @@ mod tests {
         let settings = vec!["heartbeat_ms=5".to_owned()];
         let plan = Plan { code: "parity:2+1".to_owned(), settings, ..Plan::sample(3) };
         let text = configuration(&plan, 1);
-        assert!(text.starts_with("node = \"B\"\nid = \"1ab00001\"\ndata = [\"/run/rain-lab/B\"]\ncode = \"parity:2+1\"\n"), "{text}");
+        assert!(
+            text.starts_with("node = \"B\"\nid = \"1ab00001\"\ndata = [\"/run/rain-lab/B\"]\ncode = \"parity:2+1\"\n"),
+            "{text}"
+        );
         assert!(text.contains("switch = \"s2\"\naddress = \"10.2.0.2:7400\"\n"), "{text}");
         let peer = "name = \"C\"\nid = \"1ab00002\"\nhttp = \"http://10.99.0.3:80\"\n\
                     addresses = { s1 = \"10.1.0.3:7400\", s2 = \"10.2.0.3:7400\" }\n";

@@ -42,6 +42,18 @@ impl Cluster {
         Self::start("b-code:4", 4)
     }
 
+    /// Starts four nodes, each with `setting`, a line of its configuration.
+    pub(crate) fn of_four_with(setting: &str) -> Self {
+        let mut cluster = Self::lay_out("b-code:4", 4);
+        for node in 0..4 {
+            let path = cluster.config(node);
+            let text = fs::read_to_string(&path).expect("a configuration");
+            fs::write(&path, format!("{setting}\n{text}")).expect("a configuration");
+        }
+        cluster.start_all();
+        cluster
+    }
+
     /// Makes folders and configurations, and starts nothing.
     pub(crate) fn lay_out(code: &str, count: usize) -> Self {
         let (folder, ports) = (Folder::new(), Ports::claim());

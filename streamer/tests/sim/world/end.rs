@@ -53,10 +53,8 @@ impl World {
     }
 
     fn is_over(&self, operation: &crate::history::Operation) -> bool {
-        let runs = |(node, start): (usize, u64)| {
-            self.nodes[node].running.is_some() && self.nodes[node].starts == start
-        };
-        operation.answer.is_some() || !operation.reached.is_some_and(runs)
+        let (node, start) = operation.sent;
+        operation.answer.is_some() || self.nodes[node].running.is_none() || self.nodes[node].starts != start
     }
 
     /// Every node looks at every column that it holds.
@@ -195,7 +193,7 @@ impl World {
                         Some(Answer::Found { version, fresh, .. }) => format!("{version}, fresh: {fresh}"),
                         other => format!("{other:?}"),
                     };
-                    return Err(format!("title {} cannot be read by {:?}: {brief}", get.title, get.reached));
+                    return Err(format!("title {} cannot be read by {:?}: {brief}", get.title, get.sent));
                 }
             }
         }

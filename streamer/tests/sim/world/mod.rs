@@ -163,8 +163,11 @@ impl World {
                     self.nodes[node].happen(inner, &mut self.wires, &mut self.history);
                 }
             }
-            Event::Request { node, asked } => {
-                self.nodes[node].request(asked, &mut self.wires, &mut self.history);
+            Event::Request { node, start, asked } => {
+                // Its connection goes with the process.
+                if self.nodes[node].starts == start {
+                    self.nodes[node].request(asked, &mut self.wires, &mut self.history);
+                }
             }
             Event::Client => self.client(),
             Event::Restart { node } if self.nodes[node].running.is_none() => self.start(node)?,
@@ -309,8 +312,9 @@ impl World {
     }
 
     fn begin(&mut self, node: usize, title: usize, action: Action, wish: Wish) -> usize {
-        let asked = self.history.begin(self.wires.now, title, action, wish);
-        self.wires.after(Duration::ZERO, Event::Request { node, asked });
+        let start = self.nodes[node].starts;
+        let asked = self.history.begin(self.wires.now, (node, start), title, action, wish);
+        self.wires.after(Duration::ZERO, Event::Request { node, start, asked });
         asked
     }
 
