@@ -340,8 +340,8 @@ fn a_column_of_an_earlier_life_counts_once_it_is_proven() {
         mark_anew(&store, &film);
         assert_eq!(store.carry_out(Time::default(), StoreOrder::Lacking), StoreTold::Records(vec![film.clone()]));
         let begin = StoreOrder::BeginColumn { record: film.clone(), column: 0 };
-        let begun = store.carry_out(Time::default(), begin);
-        assert_eq!(begun, if flipped { StoreTold::Done } else { StoreTold::Already });
+        let told = store.carry_out(Time::default(), begin);
+        assert_eq!(told, if flipped { StoreTold::Done } else { StoreTold::Already });
         if flipped {
             store.append(Time::default(), "film", version(3), 0, &records).unwrap();
             let finish = StoreOrder::FinishColumn { record: film, column: 0 };

@@ -304,7 +304,7 @@ fn a_forged_column_is_read_around_where_reads_are_proven() {
             let read = get(PATH).to(cluster.port(node)).expect(200);
             assert_same(&read.body, &content, &format!("the title from {node}"));
             let last = content.len() - 3000;
-            let part = get(PATH).header("range", &format!("bytes={last}-")).to(cluster.port(node)).expect(206);
+            let part = get(PATH).header("range", format!("bytes={last}-")).to(cluster.port(node)).expect(206);
             assert_same(&part.body, &content[last..], &format!("the end from {node}"));
         }
         let metrics = get("/metrics").to(cluster.port(0)).expect(200);

@@ -89,7 +89,7 @@ impl Cluster {
         let mut text = format!(
             "node = \"{}\"\nid = \"{}\"\ndata = [{}]\ncode = \"{code}\"\nlisten = \"127.0.0.1:{}\"\nkey_file = {}\n",
             self.name(node),
-            self.id(node),
+            Self::id(node),
             quoted(&self.data(node)),
             self.port(node),
             quoted(&self.folder.join("cluster.key")),
@@ -100,7 +100,7 @@ impl Cluster {
         }
         for peer in (0..self.nodes.len()).filter(|peer| *peer != node) {
             let (name, port) = (self.name(peer), self.port(peer));
-            let id = self.id(peer);
+            let id = Self::id(peer);
             let _ = write!(text, "\n[[peers]]\nname = \"{name}\"\nid = \"{id}\"\nhttp = \"http://127.0.0.1:{port}\"\n");
             let _ = writeln!(text, "[peers.addresses]");
             for switch in 1..=SWITCHES {
@@ -116,7 +116,7 @@ impl Cluster {
     }
 
     /// A node's id, whatever its name.
-    pub(crate) fn id(&self, node: usize) -> String {
+    pub(crate) fn id(node: usize) -> String {
         format!("e2e0000{node:x}")
     }
 
