@@ -339,7 +339,10 @@ fn ids(folder: &Path, names: &[String], keep: bool) -> Result<BTreeMap<String, N
         }
     }
     if keep && ids.len() > before {
-        let text: String = ids.iter().map(|(name, id)| format!("{} = \"{id}\"\n", toml_key(name))).collect();
+        let mut text = String::new();
+        for (name, id) in &ids {
+            let _ = writeln!(text, "{} = \"{id}\"", toml_key(name));
+        }
         fs::write(&path, text).map_err(failed(&path))?;
     }
     Ok(ids)
