@@ -31,10 +31,18 @@ impl Nodes {
     /// # Errors
     /// They do not start.
     pub fn start(port: u16, count: u16) -> io::Result<Self> {
+        Self::start_with(port, count, "")
+    }
+
+    /// The same, each node with `settings`, lines of its configuration.
+    ///
+    /// # Errors
+    /// They do not start.
+    pub fn start_with(port: u16, count: u16, settings: &str) -> io::Result<Self> {
         let folder = TemporaryFolder::new("nodes")?;
         let mut nodes = Self { running: Vec::new(), folder, port };
         for node in 0..count {
-            let config = nodes.write_config(node, count)?;
+            let config = nodes.write_config(node, count, settings)?;
             nodes.running.push(start_node(&config)?);
         }
         nodes.wait_until_ready()?;
@@ -77,7 +85,7 @@ impl Nodes {
         self.folder.path().join(format!("{name}.toml"))
     }
 
-    fn write_config(&self, node: u16, count: u16) -> io::Result<PathBuf> {
+    fn write_config(&self, node: u16, count: u16, settings: &str) -> io::Result<PathBuf> {
         let name = |node: u16| char::from(b'A' + u8::try_from(node).unwrap_or(u8::MAX));
         let id = |node: u16| format!("bec0{node:04x}");
         let address = |node: u16, switch: u16| format!("127.{switch}.{}.3:{}", node + 1, self.port);
@@ -85,7 +93,7 @@ impl Nodes {
         std::fs::create_dir(&data)?;
         let (port, data) = (self.port + node, data.display());
         let mut text = format!(
-            "node = \"{}\"\nid = \"{}\"\ndata = [\"{data}\"]\ncode = \"b-code:{count}\"\nlisten = \"127.0.0.1:{port}\"\n",
+            "node = \"{}\"\nid = \"{}\"\ndata = [\"{data}\"]\ncode = \"b-code:{count}\"\nlisten = \"127.0.0.1:{port}\"\n{settings}\n",
             name(node),
             id(node)
         );

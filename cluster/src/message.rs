@@ -214,13 +214,9 @@ impl RequestKind {
     pub fn only_asks(self) -> bool {
         match self {
             Self::Lookup | Self::Outcome | Self::Committed | Self::Digest => true,
-            Self::Prepare
-            | Self::Mark
-            | Self::Drop
-            | Self::Retire
-            | Self::Close
-            | Self::Purge
-            | Self::Remembered => false,
+            Self::Prepare | Self::Mark | Self::Drop | Self::Retire | Self::Close | Self::Purge | Self::Remembered => {
+                false
+            }
         }
     }
 }

@@ -145,6 +145,7 @@ impl Drop for Folder {
 }
 
 /// A title's column files: as they were made, and on disk, where they are damaged.
+#[expect(clippy::struct_excessive_bools, reason = "each is a thing that was done to the files")]
 struct Stored {
     folder: Folder,
     code: Arc<Code>,

@@ -1,7 +1,8 @@
 //! A title that is read from damaged columns comes as it was put, or not at all.
 //!
 //! Oracle: the bytes that were put. The columns are encoded, then spoilt, cut off and exchanged; what a read finds to be
-//! damaged must be so, and it may fail only when more columns are damaged than the code makes up for.
+//! damaged must be so, and it may fail only when more columns are damaged than the code makes up for. Where columns are
+//! proven against their roots, one that was forged under right checksums is damaged too.
 #![no_main]
 
 use std::collections::BTreeSet;
@@ -10,9 +11,9 @@ use std::sync::{Arc, OnceLock};
 use arbitrary::Arbitrary;
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
-use rain_codec::column::{CHECKSUM_BYTES, HEADER_BYTES};
+use rain_codec::column::{CHECKSUM_BYTES, ColumnBuilder, HASH_BYTES, HEADER_BYTES};
 use rain_codec::{Cell, Code, ErasurePattern, Geometry, Seal, StripeCodec, StripeEncoder, TitleVersion};
-use rain_fetch::{Arrival, Arrivals, ColumnRead, Gather, Piece, Rope, assemble, pieces};
+use rain_fetch::{Arrival, Arrivals, ColumnRead, Gather, Piece, ReadProof, Rope, assemble, pieces};
 
 const CODES: [&str; 7] = ["b-code:4", "b-code:5", "b-code:8", "x-code:5", "x-code:7", "rs:4+2", "rs:3+3"];
 const TITLE: &str = "film";
@@ -31,6 +32,8 @@ struct Case {
     /// Where an answer is cut into buffers.
     cut: u16,
     late: Option<u8>,
+    /// Whether what comes is proven.
+    proof: bool,
     data: Vec<u8>,
 }
 
@@ -46,6 +49,8 @@ enum Damage {
     Exchanged { column: u8, with: u8 },
     /// Two places of one file, each as long as a block.
     Misplaced { column: u8, from: u16, to: u16 },
+    /// Other cells, under checksums and hashes that fit: only proofs tell.
+    Forged { column: u8 },
 }
 
 /// What is stored of a title.
@@ -53,7 +58,9 @@ struct Stored {
     codec: Arc<StripeCodec>,
     geometry: Geometry,
     content: Vec<u8>,
-    /// The records of each column, one after the other, without the header.
+    /// The root of each column.
+    roots: Vec<[u8; HASH_BYTES]>,
+    /// Of each column all that is behind the header: the records, and the hash tree.
     sound: Vec<Vec<u8>>,
     found: Vec<Vec<u8>>,
     lost: ErasurePattern,
@@ -63,7 +70,9 @@ fuzz_target!(|case: Case| {
     let mut stored = store(&case);
     let mut spoilt = BTreeSet::new();
     for damage in case.damage.iter().take(6) {
-        spoil(&mut stored, *damage, &mut spoilt);
+        if case.proof || !matches!(damage, Damage::Forged { .. }) {
+            spoil(&mut stored, *damage, &mut spoilt);
+        }
     }
     let length = stored.content.len() as u64;
     let start = u64::from(case.from) % length;
@@ -106,7 +115,12 @@ fn store(case: &Case) -> Stored {
             column.extend_from_slice(record);
         }
     }
-    Stored { codec, geometry, content, found: sound.clone(), sound, lost: ErasurePattern::none() }
+    let mut roots = Vec::new();
+    for (column, tree) in sound.iter_mut().zip(encoder.finish()) {
+        roots.push(tree.root());
+        column.extend(tree.to_bytes());
+    }
+    Stored { codec, geometry, content, roots, found: sound.clone(), sound, lost: ErasurePattern::none() }
 }
 
 fn spoil(stored: &mut Stored, damage: Damage, spoilt: &mut BTreeSet<usize>) {
@@ -135,7 +149,26 @@ fn spoil(stored: &mut Stored, damage: Damage, spoilt: &mut BTreeSet<usize>) {
             let (from, to) = (place(from), place(to));
             file.copy_within(from..from + length, to);
         }
+        Damage::Forged { column } => {
+            let forged = forge(&stored.geometry, of(column), &stored.sound[of(column)]);
+            stored.found[of(column)] = forged;
+        }
     }
+}
+
+/// A column like a sound one, of other cells.
+fn forge(geometry: &Geometry, column: usize, sound: &[u8]) -> Vec<u8> {
+    let seal = Seal::new(TITLE, VERSION, u16::try_from(column).expect("few"));
+    let mut builder = ColumnBuilder::new(seal, geometry.tree().group_bytes());
+    let mut forged = Vec::new();
+    for stripe in (0..geometry.stripe_count()).map(|stripe| geometry.stripe(stripe)) {
+        let cells =
+            sound[index(stripe.record_offset) - HEADER_BYTES..][..index(stripe.cell_offset(stripe.rows))].iter();
+        let wrong: Vec<u8> = cells.map(|byte| byte ^ 0x55).collect();
+        forged.extend(builder.record(&stripe, [&wrong[..]]));
+    }
+    forged.extend(builder.finish().to_bytes());
+    forged
 }
 
 /// Reads a piece as a node does; nothing when too few columns are left.
@@ -148,7 +181,8 @@ fn read(stored: &Stored, piece: &Piece, case: &Case) -> Option<Vec<u8>> {
         gather.adopt(alternative);
     }
     while let Some((column, rows)) = gather.poll_request() {
-        let read = ColumnRead { stripes: piece.stripes.clone(), rows: rows.clone(), blocks: piece.blocks.clone() };
+        let (stripes, blocks, proof) = (piece.stripes.clone(), piece.blocks.clone(), case.proof);
+        let read = ColumnRead { stripes, rows: rows.clone(), blocks, proof };
         if let Some(arrival) = answer(stored, column, &read, usize::from(case.cut)) {
             gather.handle_arrival(column, rows);
             arrivals.push(column, arrival);
@@ -184,12 +218,13 @@ fn answer(stored: &Stored, column: u16, read: &ColumnRead, cut: usize) -> Option
     rope.push(found.slice(..cut));
     rope.push(found.slice(cut..));
     let seal = Seal::new(TITLE, VERSION, column);
-    let verified = Arrival::verified(read.clone(), rope, seal, &stored.geometry);
+    let verified = Arrival::verified(read.clone(), rope, seal, &stored.roots[usize::from(column)], &stored.geometry);
     assert_eq!(verified.is_ok(), is_sound, "column {column}, {read:?}: {:?}", verified.err());
     verified.ok()
 }
 
-/// The blocks of a read, stripe by stripe, and behind those of a stripe their checksums; nothing where the file is too short.
+/// The blocks of a read, stripe by stripe, and behind those of a stripe their checksums; behind all that what proves them.
+/// Nothing where the file is too short.
 fn excerpt(stored: &Stored, file: &[u8], read: &ColumnRead) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     for stripe in read.stripes.clone() {
@@ -206,6 +241,14 @@ fn excerpt(stored: &Stored, file: &[u8], read: &ColumnRead) -> Option<Vec<u8>> {
             let checksums = record + usize::from(shape.rows) * cell_bytes + row * blocks * CHECKSUM_BYTES;
             let of_blocks = read.blocks.start as usize * CHECKSUM_BYTES..read.blocks.end as usize * CHECKSUM_BYTES;
             bytes.extend_from_slice(file.get(checksums..)?.get(of_blocks)?);
+        }
+    }
+    if read.proof {
+        let (geometry, proof) = (&stored.geometry, ReadProof::of(read, &stored.geometry));
+        let fringe = proof.fringe().iter().flat_map(|fringe| geometry.cell_pieces(fringe.clone()));
+        let hashes = proof.places().iter().map(|place| geometry.tree_offset() + place * HASH_BYTES as u64);
+        for piece in fringe.chain(hashes.map(|offset| offset..offset + HASH_BYTES as u64)) {
+            bytes.extend_from_slice(file.get(index(piece.start) - HEADER_BYTES..index(piece.end) - HEADER_BYTES)?);
         }
     }
     Some(bytes)

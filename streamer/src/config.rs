@@ -76,6 +76,7 @@ struct File {
     #[serde(default)]
     joined: bool,
     heartbeat_ms: Option<u64>,
+    verify_reads: Option<String>,
     demo: Option<FileDemo>,
 }
 
@@ -104,6 +105,9 @@ struct FilePeer {
     http: String,
     addresses: BTreeMap<String, SocketAddr>,
 }
+
+/// Where nobody says.
+const DEFAULT_VERIFY_READS: VerifyReads = VerifyReads::Crc;
 
 fn default_code() -> String {
     "b-code:4".to_owned()
@@ -156,8 +160,19 @@ pub struct Config {
     pub joined: bool,
     /// Between two pings of a path, longer on a node with very many; `None` for what suits how many it has.
     pub heartbeat: Option<Duration>,
+    /// By what it is known that bytes of peers are those of their columns.
+    pub verify_reads: VerifyReads,
     /// What a node of a demo knows of it.
     pub demo: Option<DemoMember>,
+}
+
+/// By what a reader knows that bytes which peers send are those of their columns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VerifyReads {
+    /// By their seals: whatever disks, memories and networks do to them is found. A member that lies is believed.
+    Crc,
+    /// Besides by the root of the column that the manifest names: such a member is found too.
+    Hash,
 }
 
 /// What a node of a demo knows of the demo.
@@ -303,6 +318,7 @@ impl Config {
             interfaces,
             joined: file.joined,
             heartbeat: file.heartbeat_ms.map(check_heartbeat).transpose()?,
+            verify_reads: file.verify_reads.as_deref().map_or(Ok(DEFAULT_VERIFY_READS), check_verify_reads)?,
             demo: file.demo.map(check_demo).transpose()?,
         })
     }
@@ -416,6 +432,14 @@ fn check_heartbeat(milliseconds: u64) -> Result<Duration, ConfigError> {
     Ok(Duration::from_millis(milliseconds))
 }
 
+fn check_verify_reads(text: &str) -> Result<VerifyReads, ConfigError> {
+    match text {
+        "crc" => Ok(VerifyReads::Crc),
+        "hash" => Ok(VerifyReads::Hash),
+        other => Err(value("verify_reads", format!("`{other}`"), "\"crc\" or \"hash\"")),
+    }
+}
+
 fn check_demo(demo: FileDemo) -> Result<DemoMember, ConfigError> {
     let FileDemo { supervisor, false_downs, seed } = demo;
     if !(0.0..=1000.0).contains(&false_downs) {
@@ -472,7 +496,7 @@ fn overrides(variables: impl Iterator<Item = (String, String)>) -> impl Iterator
     variables.filter_map(|(variable, text)| {
         let key = variable.strip_prefix("RAIN_")?.to_lowercase();
         let replaced = match key.as_str() {
-            "node" | "id" | "code" | "listen" | "key_file" | "token_file" => toml::Value::String(text),
+            "node" | "id" | "code" | "listen" | "key_file" | "token_file" | "verify_reads" => toml::Value::String(text),
             "data" => toml::Value::Array(vec![toml::Value::String(text)]),
             _ => return None,
         };
@@ -562,6 +586,11 @@ mod tests {
                 "listen = \"0.0.0.0:8080\"",
                 "`listen`: found 0.0.0.0:8080, expected a loopback",
             ),
+            (
+                "node = \"B\"",
+                "node = \"B\"\nverify_reads = \"sha\"",
+                "`verify_reads`: found `sha`, expected \"crc\" or \"hash\"",
+            ),
             ("node = \"B\"", "nodes = \"B\"", "unknown field `nodes`"),
             ("listen = \"127.0.0.1:8080\"", "listen = 5", "expected socket address"),
         ] {
@@ -569,6 +598,14 @@ mod tests {
             let error = check(&GOOD.replace(from, to)).unwrap_err();
             assert!(error.contains(named), "{to}: {error}");
         }
+    }
+
+    #[test]
+    fn reads_are_verified_as_it_is_said() {
+        let with = |line: &str| check(&GOOD.replace("node = \"B\"", &format!("node = \"B\"\n{line}")));
+        assert_eq!(check(GOOD).unwrap().verify_reads, DEFAULT_VERIFY_READS);
+        assert_eq!(with("verify_reads = \"crc\"").unwrap().verify_reads, VerifyReads::Crc);
+        assert_eq!(with("verify_reads = \"hash\"").unwrap().verify_reads, VerifyReads::Hash);
     }
 
     #[test]

@@ -50,7 +50,14 @@ pub(crate) struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { targets: Vec::new(), seconds: SECONDS_EACH, input: None, keep: false }
+        Self::each(SECONDS_EACH)
+    }
+}
+
+impl Options {
+    /// All targets, each for so long.
+    pub(crate) fn each(seconds: u32) -> Self {
+        Self { targets: Vec::new(), seconds, input: None, keep: false }
     }
 }
 

@@ -9,6 +9,7 @@ mod generate;
 mod lab;
 mod measure;
 mod mutate;
+mod nightly;
 mod proof;
 mod stages;
 mod tools;
@@ -69,8 +70,11 @@ enum Command {
     Lab(Lab),
     /// Runs fuzz targets, each with an oracle, for as long as is wanted.
     Fuzz(fuzz::Options),
-    /// Plants bugs in codec and kernels, one by one, and reports which test finds each; writes docs/mutation.md.
+    /// Plants bugs, one by one, and reports which test finds each; writes docs/mutation.md, or docs/mutation-node.md.
     Mutate(mutate::Options),
+    /// Runs what takes a night, part after part, whatever fails: the test, long simulations, both suites of bugs, long
+    /// fuzzing; writes docs/nightly.md.
+    Nightly(nightly::Options),
     /// Writes the generated sources: the straight-line bodies of kernels/, and the C header of capi/.
     Generate {
         /// Only say whether they are as they would be written.
@@ -95,6 +99,7 @@ fn main() -> ExitCode {
         Command::Lab(what) => laboratory(&what),
         Command::Fuzz(options) => fuzzed(&options),
         Command::Mutate(options) => mutated(&options),
+        Command::Nightly(options) => tonight(&options),
         Command::Generate { check } => generate(check),
         Command::Prove { file } => prove(file.as_deref()),
     }
@@ -136,6 +141,16 @@ fn fuzzed(options: &fuzz::Options) -> ExitCode {
 
 fn mutated(options: &mutate::Options) -> ExitCode {
     match Workspace::find().and_then(|workspace| mutate::run(&workspace, options)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn tonight(options: &nightly::Options) -> ExitCode {
+    match Workspace::find().and_then(|workspace| nightly::run(&workspace, options)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error:#}");

@@ -115,7 +115,7 @@ impl Stage {
             Stage::Lint => lint(workspace),
             Stage::Unit => unit(workspace),
             Stage::Model => model(workspace),
-            Stage::Sim => sim(workspace),
+            Stage::Sim => sim(workspace, None),
             Stage::Fuzz => fuzz::run(workspace, &fuzz::Options::default()),
             Stage::Proof => prove(workspace),
             Stage::E2e => end_to_end(workspace),
@@ -179,7 +179,8 @@ const LINKS: &str = "links";
 /// The streamer's test that is a stage of its own.
 const SIMULATION: &str = "sim";
 
-fn sim(workspace: &Workspace) -> Result<Outcome> {
+/// Runs the seeded simulators, each with so many seeds; `None` with as many as it takes for usual.
+pub(crate) fn sim(workspace: &Workspace, seeds: Option<u32>) -> Result<Outcome> {
     for target in [
         ["-p", "rain-cluster", "--test", LINKS].as_slice(),
         &["-p", "rain-cluster", "--lib", "rudp::sim"],
@@ -187,7 +188,8 @@ fn sim(workspace: &Workspace) -> Result<Outcome> {
         &["-p", "rain-streamer", "--test", SIMULATION],
     ] {
         let test = [&["test", "--release"], target, &["--", "--nocapture"]].concat();
-        tools::run(&mut workspace.cargo(&test))?;
+        let mut test = workspace.cargo(&test);
+        tools::run(test.envs(seeds.map(|seeds| ("RAIN_SIM_SEEDS", seeds.to_string()))))?;
     }
     Ok(Outcome::Passed)
 }

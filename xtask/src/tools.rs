@@ -2,6 +2,7 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -122,6 +123,17 @@ fn install(packages: &[&str]) -> Result<()> {
     };
     run(&mut apt(&["update", "-q"]))?;
     run(apt(&["install", "-q", "-y", "--no-install-recommends"]).args(packages))
+}
+
+/// The processor, as it names itself.
+pub(crate) fn cpu() -> Result<String> {
+    let info = fs::read_to_string("/proc/cpuinfo").context("/proc/cpuinfo")?;
+    let names = info.lines().filter_map(|line| line.split_once(':'));
+    let field = |wanted: &str| {
+        let value = names.clone().find(|(name, _)| name.trim() == wanted);
+        value.map_or("unknown", |(_, value)| value.trim())
+    };
+    Ok(format!("{} family {} model {}", field("model name"), field("cpu family"), field("model")))
 }
 
 /// A stage's outcome where something it needs is absent from the repository.

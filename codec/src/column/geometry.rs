@@ -169,6 +169,22 @@ impl Geometry {
         TreeShape::new(column_bytes, self.group_bytes)
     }
 
+    /// Finds cell bytes of a column, as its hash tree counts them, in the column file: a piece for each stripe.
+    ///
+    /// # Panics
+    /// When the range ends behind the column's last cell.
+    pub fn cell_pieces(&self, bytes: Range<u64>) -> impl Iterator<Item = Range<u64>> {
+        let of_stripe = u64::from(self.rows) * u64::from(self.cell_bytes);
+        let stripes = bytes.start / of_stripe..bytes.end.div_ceil(of_stripe);
+        stripes.map(move |index| {
+            let shape = self.stripe(index);
+            let cells = shape.column_offset..shape.column_offset + shape.cell_offset(shape.rows);
+            assert!(bytes.end <= cells.end || cells.end == shape.column_offset + of_stripe, "{bytes:?} of a column");
+            let at = |byte: u64| shape.record_offset + byte.clamp(cells.start, cells.end) - cells.start;
+            at(bytes.start)..at(bytes.end)
+        })
+    }
+
     fn last(&self) -> Option<StripeShape> {
         Some(self.stripe(self.stripe_count().checked_sub(1)?))
     }
@@ -289,6 +305,33 @@ mod tests {
         assert_eq!((shape.checksum_offset(0, 0), shape.checksum_offset(1, 1)), (3456, 3456 + 24));
         assert_eq!(shape.record_bytes(), 3456 + 6 * 8);
         assert_eq!(shape.column_range(2, shape.block_range(1)), 3328..3456);
+    }
+
+    /// The cells of all stripes, one byte after the other.
+    #[test]
+    fn cell_bytes_are_found_in_the_file() {
+        let geometry = Geometry::new(&code("b-code:4"), 4096, 1024, 2 * 16384 + 1000);
+        let stripes = (0..3).map(|index| geometry.stripe(index));
+        let places: Vec<u64> = stripes
+            .flat_map(|shape| shape.record_offset..shape.record_offset + shape.cell_offset(shape.rows))
+            .collect();
+        let total = geometry.tree().column_bytes();
+        assert_eq!(places.len() as u64, total);
+        for start in (0..total).step_by(997) {
+            for end in (start + 1..=total).step_by(1013).chain([total]) {
+                let found = geometry.cell_pieces(start..end).flatten();
+                let range = usize::try_from(start).unwrap()..usize::try_from(end).unwrap();
+                assert!(found.eq(places[range].iter().copied()), "{start}..{end}");
+            }
+        }
+        assert_eq!(geometry.cell_pieces(5..5).flatten().count(), 0);
+    }
+
+    #[test]
+    #[should_panic(expected = "of a column")]
+    fn no_cell_bytes_past_the_last() {
+        let geometry = Geometry::new(&code("b-code:4"), 4096, 1024, 1000);
+        let _ = geometry.cell_pieces(0..geometry.tree().column_bytes() + 1).count();
     }
 
     #[test]

@@ -23,8 +23,8 @@ pub use encoder::StripeEncoder;
 pub use geometry::{Geometry, StripeShape, default_cell_bytes};
 pub use header::{ColumnHeader, ColumnLayout, EtagKind, HeaderError, StoreTag, TitleVersion};
 pub use tree::{
-    ColumnHasher, ColumnTree, DEFAULT_GROUP_BYTES, GROUP_BYTES_MIN, HASH_BYTES, ProofError, TreeError, TreeShape,
-    default_group_bytes, verify_groups,
+    ColumnHasher, ColumnTree, DEFAULT_GROUP_BYTES, GROUP_BYTES_MIN, GroupSet, HASH_BYTES, ProofError, TreeError,
+    TreeShape, default_group_bytes, verify_group_set, verify_groups,
 };
 
 /// Bytes of the header at the head of every column file.

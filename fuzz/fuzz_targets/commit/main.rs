@@ -433,7 +433,7 @@ impl World {
                 Kind::Check(check, version) => {
                     let (verdict, version) = (check.poll_event(), *version);
                     let Some(verdict) = verdict else { return };
-                    self.check_verdict(&verdict, version);
+                    self.check_verdict(verdict, version);
                 }
                 Kind::Purge(_) => return,
             }
@@ -534,7 +534,7 @@ impl World {
         }
     }
 
-    fn check_verdict(&self, verdict: &Verdict, version: Version) {
+    fn check_verdict(&self, verdict: Verdict, version: Version) {
         let committed = self.committed.get(&version);
         match verdict {
             Verdict::Mark => assert!(self.has_lied || committed.is_some(), "{version} was never committed"),

@@ -187,8 +187,9 @@ impl Running for CatchingUp {
                     // Also what does not concern this node: it may replace something that it holds.
                     self.orders.push_marks(marked, ticket);
                 }
-                Reply::Digest(_) | Reply::Committed { .. } => {}
-                Reply::State(_)
+                Reply::Digest(_)
+                | Reply::Committed { .. }
+                | Reply::State(_)
                 | Reply::Prepared
                 | Reply::Refused(_)
                 | Reply::Marked

@@ -1,13 +1,15 @@
 //! From the columns of a piece to the bytes of the title.
 
-use super::{ColumnRead, Piece, Plan, Rope};
+use super::{ColumnRead, Piece, Plan, ReadProof, Rope};
 use bytes::Bytes;
 use core::ops::Range;
-use rain_codec::column::{CHECKSUM_BYTES, Crc64, Geometry, Seal, StripeShape, crc64, crc64_of_xor};
+use rain_codec::column::{
+    CHECKSUM_BYTES, Crc64, Geometry, HASH_BYTES, ProofError, Seal, StripeShape, crc64, crc64_of_xor, verify_group_set,
+};
 use rain_codec::{Cell, Schedule};
 use std::collections::BTreeMap;
 
-/// Blocks that are not what their checksums say.
+/// Blocks that are not what their checksums say, or not what their column's root says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Damage {
     /// A peer's answer is shorter or longer than it must be.
@@ -16,7 +18,7 @@ pub enum Damage {
         /// Bytes that came.
         found: usize,
         /// Bytes that had to come.
-        expected: usize,
+        expected: u64,
     },
     /// A block read from a column.
     #[error("stripe {stripe}, row {row}, block {block}: the checksum does not match")]
@@ -28,6 +30,9 @@ pub enum Damage {
         /// The block of the cell.
         block: u32,
     },
+    /// All blocks are what their checksums say; but they are not those of the column, or what came to prove it is wrong.
+    #[error("the blocks are not proven: {0}")]
+    Proof(#[from] ProofError),
     /// A block that was recovered from sound ones: the XOR went wrong, or the memory.
     #[error("stripe {stripe}: the recovered cell {cell} does not match its sources")]
     Recovered {
@@ -47,14 +52,23 @@ pub struct Arrival {
 }
 
 impl Arrival {
-    /// Takes the answer to `read` and verifies every block of it.
+    /// Takes the answer to `read` and verifies every block of it: against its seal, and if the read asked for a proof
+    /// against the `root` of its column, which is not looked at otherwise.
+    ///
+    /// Cost: the CRC of all blocks; with a proof also the BLAKE3 of all groups that hold them, three times that.
     ///
     /// # Errors
     /// [`Damage`].
-    pub fn verified(read: ColumnRead, bytes: Rope, seal: Seal, geometry: &Geometry) -> Result<Self, Damage> {
-        let each = read.stripe_bytes(&geometry.stripe(read.stripes.start));
-        let expected = each * usize::try_from(read.stripes.end - read.stripes.start).unwrap_or(usize::MAX);
-        if bytes.len() != expected {
+    pub fn verified(
+        read: ColumnRead,
+        bytes: Rope,
+        seal: Seal,
+        root: &[u8; HASH_BYTES],
+        geometry: &Geometry,
+    ) -> Result<Self, Damage> {
+        let proof = read.proof.then(|| ReadProof::of(&read, geometry));
+        let expected = read.blocks_bytes(geometry) + proof.as_ref().map_or(0, ReadProof::bytes);
+        if bytes.len() as u64 != expected {
             return Err(Damage::Length { found: bytes.len(), expected });
         }
         let arrival = Self { read, bytes, seal };
@@ -68,7 +82,27 @@ impl Arrival {
                 }
             }
         }
+        if let Some(proof) = proof {
+            arrival.prove(&proof, root, geometry)?;
+        }
         Ok(arrival)
+    }
+
+    /// Hashes the blocks with the fringe between them, in the order of the column, and compares with its root.
+    fn prove(&self, proof: &ReadProof, root: &[u8; HASH_BYTES], geometry: &Geometry) -> Result<(), ProofError> {
+        // Where each piece of the groups begins in the column, and where it lies in the answer.
+        let runs = self.read.runs(geometry).map(|(run, at)| (run.start, at..at + to_usize(run.end - run.start)));
+        let mut pieces: Vec<(u64, Range<usize>)> = runs.collect();
+        let mut behind = to_usize(self.read.blocks_bytes(geometry));
+        for fringe in proof.fringe() {
+            let end = behind + to_usize(fringe.end - fringe.start);
+            pieces.push((fringe.start, behind..end));
+            behind = end;
+        }
+        pieces.sort_unstable_by_key(|(start, _)| *start);
+        let cells = pieces.iter().flat_map(|(_, range)| self.bytes.parts(range.clone()));
+        let hashes = self.bytes.contiguous(behind..self.bytes.len());
+        verify_group_set(root, proof.tree(), proof.groups(), cells, hashes.as_chunks().0)
     }
 
     /// Which rows it holds.

@@ -21,6 +21,7 @@ mod pace;
 mod piece;
 mod piece_fetch;
 mod plan;
+mod read_proof;
 mod rope;
 mod safeguard;
 #[cfg(test)]
@@ -38,6 +39,7 @@ pub use pace::Pace;
 pub use piece::{Piece, pieces};
 pub use piece_fetch::{PieceAsk, PieceFetch};
 pub use plan::{Plan, TooFewColumns};
+pub use read_proof::ReadProof;
 pub use rope::Rope;
 pub use turns::{Destination, Ports, Ticket, Turns};
 pub use window::Window;

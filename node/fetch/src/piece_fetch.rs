@@ -8,7 +8,7 @@ use super::{ColumnRead, Gather, Piece, Plan, TooFewColumns};
 use core::ops::Range;
 use core::time::Duration;
 use rain_cluster::{NodeId, Time};
-use rain_codec::column::StripeShape;
+use rain_codec::column::Geometry;
 use rain_codec::{Cell, ErasurePattern, StripeCodec};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,8 +21,8 @@ const RETRY: Duration = Duration::from_millis(200);
 pub struct PieceAsk {
     /// How the title is encoded.
     pub codec: Arc<StripeCodec>,
-    /// The shape of the piece's stripes; they have one.
-    pub stripe: StripeShape,
+    /// How its columns are laid out.
+    pub geometry: Geometry,
     /// The stripes and the blocks.
     pub piece: Piece,
     /// The cells of each stripe, in the order in which they are delivered: data cells of the piece, or any.
@@ -31,6 +31,8 @@ pub struct PieceAsk {
     pub nodes: Vec<NodeId>,
     /// Whose own store is read.
     pub own: NodeId,
+    /// Whether peers are to prove their answers; the own store never is.
+    pub proof: bool,
     /// Columns that are not to be had.
     pub lost: ErasurePattern,
     /// How long columns may take to return when too few are left.
@@ -97,13 +99,15 @@ impl PieceFetch {
     /// Begins to fetch.
     ///
     /// # Panics
-    /// Unless the codec's code has as many columns as `nodes`, and the piece has a stripe and a block.
+    /// Unless the codec's code has as many columns as `nodes`, and the piece has a stripe and a block, all of which the
+    /// columns have.
     pub fn new(now: Time, ask: PieceAsk, commons: &mut Commons) -> Self {
         Self::with_missing(now, ask, commons, Missing::default())
     }
 
     /// Begins to fetch, without one of the safeguards.
-    pub(crate) fn with_missing(now: Time, ask: PieceAsk, commons: &mut Commons, missing: Missing) -> Self {
+    pub(crate) fn with_missing(now: Time, mut ask: PieceAsk, commons: &mut Commons, missing: Missing) -> Self {
+        ask.proof &= missing.has(Safeguard::Proof);
         assert_eq!(ask.codec.code().columns(), ask.nodes.len(), "a node for each column");
         assert!(!ask.piece.stripes.is_empty() && !ask.piece.blocks.is_empty(), "a piece of nothing");
         let mut fetch = Self {
@@ -348,13 +352,17 @@ impl PieceFetch {
         let fetch = if node == self.ask.own {
             ColumnFetch::read(id, node, column, rows, step)
         } else {
-            let Piece { stripes, blocks, .. } = &self.ask.piece;
-            let read = ColumnRead { stripes: stripes.clone(), rows: rows.clone(), blocks: blocks.clone() };
-            let stripes = usize::try_from(stripes.end - stripes.start).unwrap_or(usize::MAX);
-            let expected = read.stripe_bytes(&self.ask.stripe).saturating_mul(stripes);
+            let expected = usize::try_from(self.answer_bytes(rows.clone())).unwrap_or(usize::MAX);
             ColumnFetch::ask((id, node), (column, rows), expected, self.turn, step)
         };
         self.asked.insert(id, Asked { fetch, verified: false, without: false, again: Time::default() });
+    }
+
+    /// Bytes of a peer's answer for these rows.
+    fn answer_bytes(&self, rows: Range<u16>) -> u64 {
+        let PieceAsk { geometry, piece: Piece { stripes, blocks, .. }, proof, .. } = &self.ask;
+        let read = ColumnRead { stripes: stripes.clone(), rows, blocks: blocks.clone(), proof: *proof };
+        read.answer_bytes(geometry)
     }
 
     /// A column failed: others are asked for more.
@@ -427,12 +435,11 @@ impl PieceFetch {
 
     /// Does without a late column, if enough others are left and the budget allows; whether it does.
     fn do_without(&mut self, column: u16, step: &mut Step<'_>) -> bool {
+        let of_row = self.answer_bytes(0..1);
         let Some(gather) = &mut self.gather else { return false };
         let Some(alternative) = gather.without_late(column) else { return false };
-        let Piece { stripes, blocks, .. } = &self.ask.piece;
-        let rows = u16::try_from(alternative.rows).unwrap_or(u16::MAX);
-        let read = ColumnRead { stripes: stripes.clone(), rows: 0..rows, blocks: blocks.clone() };
-        let bytes = read.stripe_bytes(&self.ask.stripe) as u64 * (stripes.end - stripes.start);
+        // The first row with its proof stands for each.
+        let bytes = of_row * alternative.rows as u64;
         let allowed = step.take(bytes);
         if allowed {
             self.charged += bytes;

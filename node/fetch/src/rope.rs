@@ -37,13 +37,25 @@ impl Rope {
     /// # Panics
     /// When the range ends behind the last byte.
     pub fn slices(&self, range: Range<usize>) -> impl Iterator<Item = Bytes> {
+        self.within(range).map(|(bytes, part)| bytes.slice(part))
+    }
+
+    /// The same, only looked at.
+    ///
+    /// # Panics
+    /// When the range ends behind the last byte.
+    pub fn parts(&self, range: Range<usize>) -> impl Iterator<Item = &[u8]> {
+        self.within(range).map(|(bytes, part)| &bytes[part])
+    }
+
+    fn within(&self, range: Range<usize>) -> impl Iterator<Item = (&Bytes, Range<usize>)> {
         assert!(range.end <= self.length, "{range:?} of {}", self.length);
         let first = self.buffers.partition_point(|(offset, bytes)| offset + bytes.len() <= range.start);
         self.buffers[first..].iter().take_while(move |(offset, _)| *offset < range.end).filter_map(
             move |(offset, bytes)| {
                 let start = range.start.max(*offset) - offset;
                 let end = range.end.min(offset + bytes.len()) - offset;
-                (start < end).then(|| bytes.slice(start..end))
+                (start < end).then_some((bytes, start..end))
             },
         )
     }
@@ -94,6 +106,7 @@ mod tests {
                     assert_eq!(*rope.contiguous(start..end), bytes[start..end]);
                     let parts: Vec<u8> = rope.slices(start..end).flatten().collect();
                     assert_eq!(parts, bytes[start..end]);
+                    assert_eq!(rope.parts(start..end).collect::<Vec<_>>().concat(), bytes[start..end]);
                 }
             }
         }

@@ -33,6 +33,8 @@ pub(crate) enum Safeguard {
     Length,
     /// With too few columns it is looked again, as long as there is patience.
     Patience,
+    /// Who forges a column is found by its root.
+    Proof,
 }
 
 /// Which safeguard is missing: none, but in tests.

@@ -339,7 +339,8 @@ fn ids(folder: &Path, names: &[String], keep: bool) -> Result<BTreeMap<String, N
         }
     }
     if keep && ids.len() > before {
-        let text: String = ids.iter().map(|(name, id)| format!("{} = \"{id}\"\n", toml_key(name))).collect();
+        let lines: Vec<_> = ids.iter().map(|(name, id)| format!("{} = \"{id}\"\n", toml_key(name))).collect();
+        let text = lines.concat();
         fs::write(&path, text).map_err(failed(&path))?;
     }
     Ok(ids)

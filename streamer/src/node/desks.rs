@@ -83,7 +83,7 @@ impl State {
         while let Some((id, event)) = self.desk.poll_event() {
             match (self.owners.get(&id), event) {
                 (_, event @ (Event::Unfit { .. } | Event::Reborn { .. } | Event::Restored { .. })) => {
-                    events.push(event)
+                    events.push(event);
                 }
                 (Some(owner), event) => {
                     // An owner who does not listen any more has no use for it.

@@ -90,8 +90,8 @@ impl Node {
         let store = Arc::new(Store::open(disk, plan, Time::default())?);
         let clock_ms = u64::try_from(unix_time().as_millis()).unwrap_or(u64::MAX);
         let incarnation = store.begin_incarnation(clock_ms)?;
-        let desk = || DeskPlan { me: store.me(), members: Arc::clone(&config.cluster), codes: Arc::clone(&codes) };
-        let desks = Desks::new(desk);
+        let plan = || DeskPlan { me: store.me(), members: Arc::clone(&config.cluster), codes: Arc::clone(&codes) };
+        let desks = Desks::new(plan);
         let sender = {
             let store = Arc::clone(&store);
             move || store.me()

@@ -125,7 +125,8 @@ impl Delivery {
     pub(super) fn of(node: &Arc<Node>, record: &Record, fresh: bool, lost: ErasurePattern) -> Result<Self, ReadError> {
         let content = content_of(record, fresh)?.clone();
         let codec = node.codec(&content.code)?;
-        let geometry = Geometry::new(codec.code(), content.cell_bytes, content.block_bytes, content.bytes);
+        let geometry = Geometry::new(codec.code(), content.cell_bytes, content.block_bytes, content.bytes)
+            .with_group_bytes(content.group_bytes);
         Ok(Self {
             node: Arc::clone(node),
             manifest: Arc::clone(&record.manifest),

@@ -55,14 +55,14 @@ impl Node {
     ///
     /// Cancel safety: dropping it leaves the store to finish.
     pub(super) async fn restore(self: &Arc<Self>, order: RestoreOrder) -> Result<(), RestoreFailure> {
-        let source = self.source_of(&order).map_err(failure)?;
+        let source = self.source_of(&order).map_err(|error| failure(&error))?;
         let RestoreOrder { record, column, stripe, .. } = order;
         let stripe = source.stripe(stripe);
         let cells: Vec<Cell> = (0..stripe.rows).map(|row| Cell { column, row }).collect();
         let cells = source.fetch_lost(&whole(&stripe), &cells).await.map_err(|error| {
             // The next try begins with all columns that the others say they have.
             self.forget_source();
-            failure(error)
+            failure(&error)
         })?;
         let (title, version, content) = (record.title().to_owned(), record.version(), source.content());
         let seal = Seal::new(&title, title_version(version), column);
@@ -116,7 +116,7 @@ impl Node {
     }
 }
 
-fn failure(error: ReadError) -> RestoreFailure {
+fn failure(error: &ReadError) -> RestoreFailure {
     match error {
         ReadError::TooFewColumns { .. } | ReadError::TooFewNodes { .. } => RestoreFailure::TooFewColumns,
         ReadError::Absent { .. } | ReadError::Code(_) | ReadError::Kind { .. } | ReadError::Ending => {

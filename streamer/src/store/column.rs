@@ -5,10 +5,11 @@ use super::names::{FileName, TitleHash};
 use super::{Disk, Store, lock, title_version};
 use rain_cluster::{Record, Time, Version};
 use rain_codec::column::{
-    CHECKSUM_BYTES, ColumnHasher, ColumnHeader, Geometry, HEADER_BYTES, HeaderError, Seal, StripeShape, TitleVersion,
+    CHECKSUM_BYTES, ColumnHasher, ColumnHeader, Geometry, HASH_BYTES, HEADER_BYTES, HeaderError, Seal, StripeShape,
+    TitleVersion,
 };
 use rain_desk::Codes;
-use rain_fetch::ColumnRead;
+use rain_fetch::{ColumnRead, ReadProof};
 use std::io;
 
 /// The disk could not do it, on every Linux.
@@ -197,6 +198,9 @@ impl<D: Disk> Store<D> {
 
     /// Reads blocks of a column, laid out as [`ColumnRead`] says. Nothing is verified: the reader does that.
     ///
+    /// Cost: a read for each stripe, or two for each of its rows. With a proof also one for each piece of the fringe and
+    /// for each hash.
+    ///
     /// # Errors
     /// [`ColumnError::OutOfRange`], and those of the disk, which are remembered as damage.
     pub fn read_blocks(
@@ -209,11 +213,30 @@ impl<D: Disk> Store<D> {
             return Err(ColumnError::OutOfRange);
         }
         let each = read.stripe_bytes(&column.geometry.stripe(read.stripes.start));
-        let mut bytes = vec![0; each * usize::try_from(read.stripes.end - read.stripes.start).unwrap_or(0)];
+        let mut bytes = Vec::new();
+        bytes.reserve_exact(usize::try_from(read.answer_bytes(&column.geometry)).map_err(io::Error::other)?);
+        bytes.resize(usize::try_from(read.blocks_bytes(&column.geometry)).map_err(io::Error::other)?, 0);
         for (index, buffer) in read.stripes.clone().zip(bytes.chunks_mut(each)) {
             self.read_stripe(column, &column.geometry.stripe(index), read, buffer)?;
         }
+        if read.proof {
+            self.read_proof(column, &ReadProof::of(read, &column.geometry), &mut bytes)?;
+        }
         Ok(bytes)
+    }
+
+    /// Reads what proves blocks: the bytes beside them, and hashes one by one, for they lie all over the tree.
+    fn read_proof(&self, column: &ColumnReader<D::File>, proof: &ReadProof, answer: &mut Vec<u8>) -> io::Result<()> {
+        let geometry = &column.geometry;
+        let fringe = proof.fringe().iter().flat_map(|bytes| geometry.cell_pieces(bytes.clone()));
+        let hashes = proof.places().iter().map(|place| geometry.tree_offset() + place * HASH_BYTES as u64);
+        let hashes = hashes.map(|offset| offset..offset + HASH_BYTES as u64);
+        for piece in fringe.chain(hashes) {
+            let start = answer.len();
+            answer.resize(start + usize::try_from(piece.end - piece.start).map_err(io::Error::other)?, 0);
+            self.disk.read_at(&column.file, piece.start, &mut answer[start..])?;
+        }
+        Ok(())
     }
 
     fn read_stripe(

@@ -374,10 +374,11 @@ impl<D: Disk> Index<D> {
     pub(super) fn digest(&self) -> u64 {
         let of = |held: &Held| {
             let Version { counter, node, life, random } = held.record.version();
-            let title = u128::from_le_bytes(TitleHash::of(held.record.title()).bytes());
-            let words = [title as u64, (title >> 64) as u64, counter, u64::from(node.0) << 32 | u64::from(life.0)];
+            let title = TitleHash::of(held.record.title()).bytes();
+            let (halves, _) = title.as_chunks::<8>();
+            let words = [counter, u64::from(node.0) << 32 | u64::from(life.0), random.into()];
             // The finaliser of SplitMix64 after each word.
-            words.into_iter().chain([random.into()]).fold(0_u64, |hash, word| {
+            halves.iter().map(|half| u64::from_le_bytes(*half)).chain(words).fold(0_u64, |hash, word| {
                 let mut hash = hash.wrapping_add(word).wrapping_add(0x9e37_79b9_7f4a_7c15);
                 hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
                 hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -7,6 +7,7 @@ use rain_cluster::{
 use rain_codec::column::{StripeEncoder, default_group_bytes};
 use rain_codec::{Code, StripeCodec};
 use rain_desk::{StoreOrder, StoreTold};
+use rain_fetch::{Arrival, ColumnRead, Damage};
 use std::path::PathBuf;
 
 const ME: NodeId = NodeId(1);
@@ -339,14 +340,49 @@ fn a_column_of_an_earlier_life_counts_once_it_is_proven() {
         mark_anew(&store, &film);
         assert_eq!(store.carry_out(Time::default(), StoreOrder::Lacking), StoreTold::Records(vec![film.clone()]));
         let begin = StoreOrder::BeginColumn { record: film.clone(), column: 0 };
-        let begun = store.carry_out(Time::default(), begin);
-        assert_eq!(begun, if flipped { StoreTold::Done } else { StoreTold::Already });
+        let told = store.carry_out(Time::default(), begin);
+        assert_eq!(told, if flipped { StoreTold::Done } else { StoreTold::Already });
         if flipped {
             store.append(Time::default(), "film", version(3), 0, &records).unwrap();
             let finish = StoreOrder::FinishColumn { record: film, column: 0 };
             assert_eq!(store.carry_out(Time::default(), finish), StoreTold::Done);
         }
         store.verify_column(Time::default(), "film", version(3)).unwrap();
+    }
+}
+
+/// Whatever a peer asks for of a column with a last stripe that shrank: what comes is proven, or found to be forged.
+#[test]
+fn what_is_read_is_proven_against_the_root() {
+    let folder = Folder::new("proofs");
+    let store = folder.open();
+    let content: Vec<u8> = (0..3 * CELL_BYTES + 900).map(|at| (at * at / 7).to_le_bytes()[0]).collect();
+    let (film, records) = film(3, &content);
+    upload(&store, &film, &records);
+    prepare(&store, &film, Base::Any, Some(0));
+    mark(&store, &film, None);
+    let column = store.open_column(Time::default(), "film", version(3)).unwrap();
+    let geometry = *column.geometry();
+    let root = film.manifest.columns().unwrap().roots[0];
+    let seal = rain_codec::Seal::new("film", title_version(version(3)), 0);
+    let verified = |read: &ColumnRead, root: [u8; 32]| {
+        let bytes = store.read_blocks(&column, read, usize::MAX).unwrap();
+        assert_eq!(bytes.len() as u64, read.answer_bytes(&geometry));
+        Arrival::verified(read.clone(), bytes::Bytes::from(bytes).into(), seal, &root, &geometry)
+    };
+    assert_eq!(geometry.stripe_count(), 4);
+    for start in 0..4 {
+        for end in start + 1..=4 {
+            let read = ColumnRead { stripes: start..end, rows: 0..1, blocks: 0..1, proof: true };
+            if !read.fits(&geometry, usize::MAX) {
+                continue;
+            }
+            verified(&read, root).unwrap();
+            assert!(matches!(verified(&read, [7; 32]), Err(Damage::Proof(_))));
+            verified(&ColumnRead { proof: false, ..read.clone() }, [7; 32]).unwrap();
+            let length = usize::try_from(read.answer_bytes(&geometry)).unwrap();
+            assert!(matches!(store.read_blocks(&column, &read, length - 1), Err(ColumnError::OutOfRange)));
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Column files that are not what they were: every read is still right, and the damage is named (DESIGN 4 and 6).
 
 use crate::harness::{Cluster, Connection, REFUSAL, assert_same, get, put, rain, random_bytes, run, wait_until};
-use rain_codec::column::{CHECKSUM_BYTES, HEADER_BYTES, crc64};
+use rain_codec::column::{CHECKSUM_BYTES, ColumnBuilder, HEADER_BYTES, Seal, crc64};
 use rain_codec::{Code, ColumnHeader, Geometry};
 use serde_json::Value;
 use std::fs;
@@ -264,6 +264,55 @@ fn stat_tells_of_damage_in_words_too() {
     let named = |line: &str| line.contains("on C") && line.contains("damaged") && line.contains("0 bytes");
     assert_eq!(text.lines().filter(|line| named(line)).count(), 1, "{text}");
     assert_eq!(text.lines().filter(|line| line.contains("damaged")).count(), 1, "{text}");
+}
+
+/// In place of the cells of a column others, with seals and a hash tree that fit them; the header stays as it is.
+fn forge(bytes: &mut Vec<u8>) {
+    let header = ColumnHeader::parse(bytes).expect("a column file");
+    let geometry = Geometry::of(&header, &Code::named(&header.code).expect("a code of the codec"));
+    let seal = Seal::new(&header.title, header.version, header.column);
+    let mut builder = ColumnBuilder::new(seal, header.group_bytes);
+    let mut forged = bytes[..HEADER_BYTES].to_vec();
+    let length = |bytes: u64| usize::try_from(bytes).expect("a small file");
+    for stripe in (0..geometry.stripe_count()).map(|index| geometry.stripe(index)) {
+        let cells = &bytes[length(stripe.record_offset)..][..length(stripe.cell_offset(stripe.rows))];
+        let wrong: Vec<u8> = cells.iter().map(|byte| byte ^ 0x55).collect();
+        forged.extend(builder.record(&stripe, [&wrong[..]]));
+    }
+    forged.extend(builder.finish().to_bytes());
+    *bytes = forged;
+}
+
+/// A member that lies: its column is not the one that the manifest names, though no checksum tells. Where reads are
+/// proven, the others read around it, name it, and it gets well; where they are not, its bytes are believed.
+#[test]
+fn a_forged_column_is_read_around_where_reads_are_proven() {
+    for verify_reads in ["hash", "crc"] {
+        let cluster = Cluster::of_four_with(&format!("verify_reads = \"{verify_reads}\""));
+        let content = random_bytes(2_600_000, 1);
+        put(PATH, content.clone()).to(cluster.port(0)).expect(201);
+        let file = newest_column_file(&cluster, 2);
+        let whole = fs::read(&file).expect("a column file");
+        change(&file, forge);
+        if verify_reads == "crc" {
+            let read = get(PATH).to(cluster.port(0)).expect(200);
+            assert_eq!(read.body.len(), content.len());
+            assert!(read.body != content, "what no checksum tells was told");
+            continue;
+        }
+        for node in [0, 1, 3] {
+            let read = get(PATH).to(cluster.port(node)).expect(200);
+            assert_same(&read.body, &content, &format!("the title from {node}"));
+            let last = content.len() - 3000;
+            let part = get(PATH).header("range", format!("bytes={last}-")).to(cluster.port(node)).expect(206);
+            assert_same(&part.body, &content[last..], &format!("the end from {node}"));
+        }
+        let metrics = get("/metrics").to(cluster.port(0)).expect(200);
+        let metrics = String::from_utf8_lossy(&metrics.body).into_owned();
+        assert!(metrics.contains("rain_column_failures_total{node=\"C\"}"), "{metrics}");
+        wait_until("the column made good", SECONDS, || fs::read(&file).is_ok_and(|bytes| bytes == whole));
+        reads_right(&cluster, &content);
+    }
 }
 
 /// Damages every block of a column: one byte in each 512.

@@ -64,8 +64,8 @@ fn renaming_a_node_and_another_code_change_nothing_of_what_is_stored() {
 fn ids_are_minted_by_config_check_and_asked_for_by_the_node() {
     let cluster = Cluster::lay_out("b-code:4", 4);
     let text = fs::read_to_string(cluster.config(0)).expect("a configuration");
-    let without: String =
-        text.lines().filter(|line| !line.starts_with("id = ")).map(|line| format!("{line}\n")).collect();
+    let without: Vec<_> = text.lines().filter(|line| !line.starts_with("id = ")).collect();
+    let without = without.join("\n");
     fs::write(cluster.config(0), &without).expect("a configuration");
     let asks = ["no `id` of node `A`, peer `B`, peer `C`, peer `D`", "rain config check"];
     run(rain().args(["node", "--config"]).arg(cluster.config(0))).failed_naming(&asks);
@@ -95,7 +95,7 @@ fn a_data_folder_is_of_one_node_and_one_set_of_ids() {
     put("/v/title", *b"content").to(cluster.port(0)).expect(201);
     cluster.kill(0);
     let good = fs::read_to_string(cluster.config(0)).expect("a configuration");
-    let (own, other) = (cluster.id(0), cluster.id(3));
+    let (own, other) = (Cluster::id(0), Cluster::id(3));
     let start = |cluster: &Cluster, text: &str| {
         fs::write(cluster.config(0), text).expect("a configuration");
         run(rain().args(["node", "--config"]).arg(cluster.config(0)))

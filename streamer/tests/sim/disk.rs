@@ -328,9 +328,9 @@ impl State {
             }
         }
         // What has no name is gone.
-        let named: BTreeSet<usize> = self.names.values().copied().collect();
+        let in_use: BTreeSet<usize> = self.names.values().copied().collect();
         for (index, file) in self.files.iter_mut().enumerate() {
-            if !named.contains(&index) {
+            if !in_use.contains(&index) {
                 *file = File::default();
             }
         }

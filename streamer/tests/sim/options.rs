@@ -118,7 +118,7 @@ impl Options {
             .copied()
             .filter(|code| shape_of(code).columns <= nodes)
             .collect();
-        let codes = (0..1 + random.below(3)).filter(|_| !fits.is_empty()).map(|_| random.pick(&fits)).collect();
+        let codes = (0..=random.below(3)).filter(|_| !fits.is_empty()).map(|_| random.pick(&fits)).collect();
         let catalog = random.one_in(4).then(|| 1 + random.below(nodes));
         let mut sometimes = |strengths: &[usize]| if random.one_in(2) { random.pick(strengths) } else { 0 };
         let (drop_one_in, repeat_one_in, late_one_in) =

@@ -1,6 +1,7 @@
 //! The bugs: where each is, and which test should find it.
 
 /// A bug to plant.
+#[derive(Clone, Copy)]
 pub(super) struct Mutant {
     pub(super) file: &'static str,
     /// Text that is in the file once; the expression between `«` and `»` is what is replaced.

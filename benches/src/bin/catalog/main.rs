@@ -59,12 +59,12 @@ fn measure(folder: &Path, titles: u64) -> io::Result<Results> {
     put_titles(&next, titles, None)?;
     println!("{titles} titles after {:.0} s more", began.elapsed().as_secs_f64());
     sleep(CALM);
-    let written = next.load(Ordering::Relaxed) as f64;
+    let written = number(next.load(Ordering::Relaxed));
     let per_title: BTreeMap<String, f64> = memory(&nodes)
         .into_iter()
         .map(|(node, bytes)| {
-            let grown = bytes as f64 - before.get(&node).copied().unwrap_or(0) as f64;
-            (node, grown / written)
+            let grown = number(bytes >> 10) - number(before.get(&node).copied().unwrap_or(0) >> 10);
+            (node, 1024.0 * grown / written)
         })
         .collect();
     println!("bytes of memory a title: {per_title:.0?}");
@@ -79,6 +79,11 @@ fn measure(folder: &Path, titles: u64) -> io::Result<Results> {
             "restart_to_ready_s": restarted.as_secs_f64(),
         })],
     )])
+}
+
+/// What is counted here stays below 2^32.
+fn number(count: u64) -> f64 {
+    u32::try_from(count).map_or(f64::INFINITY, f64::from)
 }
 
 /// What the processes keep in memory of their own now.
@@ -113,7 +118,7 @@ fn put_titles(next: &AtomicU64, end: u64, time: Option<Duration>) -> io::Result<
         let clients: Vec<_> = (0..CLIENTS).map(|number| scope.spawn(move || client(number))).collect();
         clients.into_iter().try_for_each(|client| client.join().map_err(|_| io::Error::other("a client panicked"))?)
     })
-    .map(|()| done.load(Ordering::Relaxed) as f64 / began.elapsed().as_secs_f64())
+    .map(|()| number(done.load(Ordering::Relaxed)) / began.elapsed().as_secs_f64())
 }
 
 fn put(stream: &mut TcpStream, title: &str, body: &[u8]) -> io::Result<()> {
@@ -135,7 +140,7 @@ fn synced_writes(folder: &Path) -> io::Result<f64> {
     let writer = |number: usize| {
         let path = folder.join(format!("synced-{number}"));
         let file = File::create(&path)?;
-        let (block, mut offset) = ([number as u8; WRITE_BYTES], 0);
+        let (block, mut offset) = ([0x5a; WRITE_BYTES], 0);
         while began.elapsed() < ROUND {
             file.write_all_at(&block, offset)?;
             file.sync_data()?;
@@ -148,5 +153,5 @@ fn synced_writes(folder: &Path) -> io::Result<f64> {
         let writers: Vec<_> = (0..CLIENTS).map(|number| scope.spawn(move || writer(number))).collect();
         writers.into_iter().try_for_each(|writer| writer.join().map_err(|_| io::Error::other("a writer panicked"))?)
     })
-    .map(|()| done.load(Ordering::Relaxed) as f64 / began.elapsed().as_secs_f64())
+    .map(|()| number(done.load(Ordering::Relaxed)) / began.elapsed().as_secs_f64())
 }

@@ -161,7 +161,9 @@ impl Decoding {
         let pool: Vec<Records> = title.chunks_exact(full).enumerate().map(encode).collect();
         let tree = |column: usize| {
             let mut hasher = ColumnHasher::new(group_bytes);
-            pool.iter().for_each(|records| hasher.update(&records[column][..column_bytes]));
+            for records in &*pool {
+                hasher.update(&records[column][..column_bytes]);
+            }
             hasher.finish()
         };
         let trees = (0..codec.code().columns()).map(tree).collect();

@@ -1,6 +1,6 @@
 //! Measures what a viewer gets: a title read from start to end through one of four `rain node` processes, healthy and with two
-//! nodes dead, beside nginx serving the same file, in turns; then a large title up and down, and what the processes
-//! keep in memory meanwhile.
+//! nodes dead, beside nginx serving the same file, in turns; with the answers of peers checked by CRC, and proven by hash
+//! besides (`verify_reads`). By CRC also a large title up and down, and what the processes keep in memory meanwhile.
 //!
 //! `cargo run --release -p rain-benches --bin serve -- [--large GIB]`, after `cargo build --release`. Needs nginx.
 
@@ -39,15 +39,24 @@ fn main() -> io::Result<()> {
 }
 
 fn measure(folder: &Path, large: u64) -> io::Result<Results> {
-    let nodes = Nodes::start(PORT, NODES)?;
+    let mut results = Results::new();
+    let mut rows = Vec::new();
+    for (verify_reads, large) in [("crc", large), ("hash", 0)] {
+        rows.extend(measure_with(folder, verify_reads, large, &mut results)?);
+    }
+    results.push(("reads".to_owned(), rows));
+    Ok(results)
+}
+
+fn measure_with(folder: &Path, verify_reads: &str, large: u64, results: &mut Results) -> io::Result<Vec<Value>> {
+    let nodes = Nodes::start_with(PORT, NODES, &format!("verify_reads = \"{verify_reads}\""))?;
     put_content(PORT, "title", TITLE_BYTES, SEED)?;
     let file = folder.join("title");
     let mut sink = fs::File::create(&file)?;
     get(PORT, "/v/title", |bytes| sink.write_all(bytes))?;
     let nginx = Nginx::start(folder)?;
     let mut rows = Vec::new();
-    rows.extend(read_rounds("healthy")?);
-    let mut results = Results::new();
+    rows.extend(read_rounds("healthy", verify_reads)?);
     if large > 0 {
         results.push(("memory".to_owned(), large_title(&nodes, large << 30)?));
     }
@@ -55,14 +64,13 @@ fn measure(folder: &Path, large: u64) -> io::Result<Results> {
     nodes.kill(2);
     // The others take note of it before the clock runs.
     get(PORT, "/v/title", |_| Ok(()))?;
-    rows.extend(read_rounds("two nodes dead")?);
+    rows.extend(read_rounds("two nodes dead", verify_reads)?);
     drop(nginx);
-    results.push(("reads".to_owned(), rows));
-    Ok(results)
+    Ok(rows)
 }
 
 /// Reads the title in turns from the first node and from nginx.
-fn read_rounds(state: &str) -> io::Result<Vec<Value>> {
+fn read_rounds(state: &str, verify_reads: &str) -> io::Result<Vec<Value>> {
     let (mut ours, mut theirs, mut first) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let own = get(PORT, "/v/title", |_| Ok(()))?;
@@ -71,9 +79,12 @@ fn read_rounds(state: &str) -> io::Result<Vec<Value>> {
         theirs.push(get(NGINX_PORT, "/title", |_| Ok(()))?.gb_per_s());
     }
     let (ours, theirs, first) = (median(&mut ours), median(&mut theirs), median(&mut first));
-    println!("{state}: {ours:.2} GB/s, nginx {theirs:.2} GB/s, ratio {:.2}, first byte {first:.1} ms", ours / theirs);
+    println!(
+        "{verify_reads}, {state}: {ours:.2} GB/s, nginx {theirs:.2} GB/s, ratio {:.2}, first byte {first:.1} ms",
+        ours / theirs
+    );
     Ok(vec![json!({
-        "state": state, "rain_gb_per_s": ours, "nginx_gb_per_s": theirs, "ratio": ours / theirs,
+        "state": state, "verify_reads": verify_reads, "rain_gb_per_s": ours, "nginx_gb_per_s": theirs, "ratio": ours / theirs,
         "first_byte_ms": first, "bytes": TITLE_BYTES, "rounds": ROUNDS,
     })])
 }

@@ -14,7 +14,7 @@ use core::ops::Range;
 use thiserror::Error;
 
 pub use hasher::ColumnHasher;
-pub use proof::{ProofError, verify_groups};
+pub use proof::{GroupSet, ProofError, verify_group_set, verify_groups};
 use shape::Node;
 pub(in crate::column) use shape::is_group;
 pub use shape::{HASH_BYTES, TreeShape};

@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use super::{GROUP_BYTES_MIN, ProofError};
+use super::{GROUP_BYTES_MIN, GroupSet, ProofError};
 use crate::column::CHECKSUM_BYTES;
 
 /// Bytes of one hash.
@@ -18,11 +18,11 @@ pub(super) struct Node {
     pub(super) index: u64,
 }
 
-/// How a node lies to a range of groups.
+/// How a node lies to some groups.
 pub(super) enum Lies {
     Outside,
     Inside,
-    /// Partly in it: its halves, of which the right one may have no groups.
+    /// It has some of them and others: its halves, of which the right one may have no groups.
     Across(Node, Option<Node>),
 }
 
@@ -98,12 +98,29 @@ impl TreeShape {
     /// [`verify_groups`]: super::verify_groups
     pub fn proof_places(&self, groups: Range<u64>) -> Result<Vec<u64>, ProofError> {
         self.check(&groups)?;
-        let mut places = Vec::new();
-        self.walk(self.top(), &groups, &mut places);
-        Ok(places)
+        Ok(self.places_beside(&[groups]))
     }
 
-    fn walk(&self, node: Node, groups: &Range<u64>, places: &mut Vec<u64>) {
+    /// Lists the hashes that prove all groups of a set at once, in the order in which [`verify_group_set`] takes them.
+    ///
+    /// Shape: as [`TreeShape::proof_places`]; fewer than its ranges have one by one.
+    ///
+    /// # Errors
+    /// [`ProofError::Groups`] for groups that the column does not have, and for none.
+    ///
+    /// [`verify_group_set`]: super::verify_group_set
+    pub fn set_places(&self, groups: &GroupSet) -> Result<Vec<u64>, ProofError> {
+        self.check(&groups.whole())?;
+        Ok(self.places_beside(groups.ranges()))
+    }
+
+    pub(super) fn places_beside(&self, groups: &[Range<u64>]) -> Vec<u64> {
+        let mut places = Vec::new();
+        self.walk(self.top(), groups, &mut places);
+        places
+    }
+
+    fn walk(&self, node: Node, groups: &[Range<u64>], places: &mut Vec<u64>) {
         match self.lies(node, groups) {
             Lies::Outside => places.push(self.place(node)),
             Lies::Inside => {}
@@ -135,16 +152,18 @@ impl TreeShape {
         start..(start + (1 << node.level)).min(self.group_count())
     }
 
-    pub(super) fn lies(&self, node: Node, groups: &Range<u64>) -> Lies {
+    /// How a node lies to ranges of groups, which are in order and do not touch.
+    pub(super) fn lies(&self, node: Node, groups: &[Range<u64>]) -> Lies {
         let own = self.groups_of(node);
-        if own.end <= groups.start || groups.end <= own.start {
-            Lies::Outside
-        } else if groups.start <= own.start && own.end <= groups.end {
-            Lies::Inside
-        } else {
-            let left = Node { level: node.level - 1, index: node.index * 2 };
-            let right = Node { index: left.index + 1, ..left };
-            Lies::Across(left, (right.index < self.count(right.level)).then_some(right))
+        let ahead = groups.partition_point(|range| range.end <= own.start);
+        match groups.get(ahead).filter(|range| range.start < own.end) {
+            None => Lies::Outside,
+            Some(range) if range.start <= own.start && own.end <= range.end => Lies::Inside,
+            Some(_) => {
+                let left = Node { level: node.level - 1, index: node.index * 2 };
+                let right = Node { index: left.index + 1, ..left };
+                Lies::Across(left, (right.index < self.count(right.level)).then_some(right))
+            }
         }
     }
 

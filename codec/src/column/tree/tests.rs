@@ -158,7 +158,7 @@ fn what_is_no_proof_is_refused_with_numbers() {
     }
     for (start, end) in [(1, 1), (2, 1), (5, 7), (u64::MAX, u64::MAX), (0, u64::MAX)] {
         let error = ProofError::Groups { start, end, count: 6 };
-        assert_eq!(verify_groups(&root, len, 1024, start..end, own, &proof), Err(error.clone()));
+        assert_eq!(verify_groups(&root, len, 1024, start..end, own, &proof), Err(error));
         assert_eq!(tree.proof(start..end), Err(error));
     }
     let error = verify_groups(&root, len, 1024, 1..2, &own[1..], &proof);
@@ -185,4 +185,71 @@ fn a_wrong_group_is_found() {
         assert_eq!(tree.wrong_groups(0, &wrong).collect::<Vec<_>>(), [at as u64 / 4096]);
         assert_eq!(tree.wrong_groups(1, &wrong[4096..]).count(), usize::from(at >= 4096));
     }
+}
+
+/// Any groups of small columns are proven at once, from slices of any length; with any byte or hash altered they are not.
+#[test]
+fn every_set_of_groups_is_proven_at_once() {
+    for len in [1, 1024, 2048, 2100, 3072, 4500, 5120, 5 * 1024 + 64] {
+        let cells = cells(len);
+        let tree = tree(&cells, 1024);
+        let (root, shape) = (tree.root(), *tree.shape());
+        for chosen in 1..1_u64 << shape.group_count() {
+            let mut set = GroupSet::default();
+            let mut own = Vec::new();
+            for group in (0..shape.group_count()).filter(|group| chosen >> group & 1 == 1) {
+                set.add(group..group + 1);
+                let bytes = shape.bytes_of(group..group + 1);
+                own.extend_from_slice(&cells[in_memory(bytes.start)..in_memory(bytes.end)]);
+            }
+            assert!(set.ranges().windows(2).all(|pair| pair[0].end < pair[1].start), "{set:?}");
+            let places = shape.set_places(&set).unwrap();
+            let mut proof: Vec<_> = places.iter().map(|place| tree.hashes[in_memory(*place)]).collect();
+            let single: usize = set.ranges().iter().map(|range| shape.proof_places(range.clone()).unwrap().len()).sum();
+            assert!(proof.len() <= single, "{set:?}");
+            let check = |own: &[u8], proof: &[[u8; 32]], piece: usize| {
+                verify_group_set(&root, &shape, &set, own.chunks(piece), proof)
+            };
+            for piece in [1, 700, 1024, 1 << 20] {
+                assert_eq!(check(&own, &proof, piece), Ok(()), "{len} {set:?} {piece}");
+            }
+            for at in (0..own.len()).step_by(61).chain([own.len() - 1]) {
+                own[at] ^= 1;
+                assert!(matches!(check(&own, &proof, 1500), Err(ProofError::Root { .. })), "{len} {set:?} {at}");
+                own[at] ^= 1;
+            }
+            for at in 0..proof.len() {
+                proof[at][at % 32] ^= 1;
+                assert!(matches!(check(&own, &proof, 1500), Err(ProofError::Root { .. })), "{len} {set:?} {at}");
+                proof[at][at % 32] ^= 1;
+            }
+            let expected = own.len() as u64;
+            for found in [0, own.len() - 1, own.len() + 1] {
+                own.resize(found, 0);
+                assert_eq!(check(&own, &proof, 700), Err(ProofError::CellBytes { found, expected }));
+                own.truncate(in_memory(expected) - 1);
+            }
+            let (found, expected) = (proof.len() + 1, proof.len());
+            proof.push([0; 32]);
+            assert_eq!(check(&own, &proof, 700), Err(ProofError::Hashes { found, expected }));
+        }
+        let count = shape.group_count();
+        let mut beyond = GroupSet::default();
+        beyond.add(0..count + 1);
+        let error = ProofError::Groups { start: 0, end: count + 1, count };
+        assert_eq!(verify_group_set(&root, &shape, &beyond, [&cells[..]], &[]), Err(error));
+        let none = ProofError::Groups { start: 0, end: 0, count };
+        assert_eq!(shape.set_places(&GroupSet::default()), Err(none));
+    }
+}
+
+#[test]
+fn groups_that_touch_become_one_range() {
+    let mut set = GroupSet::default();
+    for (groups, end) in [(2..4, 4), (3..5, 5), (3..4, 5), (5..6, 6)] {
+        set.add(groups);
+        assert_eq!(set.ranges(), core::slice::from_ref(&(2..end)));
+    }
+    set.add(7..9);
+    assert_eq!(set.ranges(), [2..6, 7..9]);
 }

@@ -27,6 +27,9 @@ pub(super) struct Ledger {
     pub(super) switches: u64,
     /// Pieces that were delivered.
     pub(super) delivered: usize,
+    /// Answers that were proven against the root of their column, and such as were found to be none of it.
+    pub(super) proven: usize,
+    pub(super) disproven: usize,
     /// Over which paths a row of a column was asked for, by fetch.
     asked: BTreeMap<(usize, u16, u16), BTreeSet<usize>>,
     late: BTreeMap<(usize, usize), Time>,

@@ -1,5 +1,5 @@
 //! Seeded simulation: streams that share a budget fetch pieces from nodes that are slow, fall silent, die, come back and
-//! lie, over paths that go down. `RAIN_SIM_SEEDS` sets how many seeds are run, `RAIN_SIM_FIRST` the first of them. What is
+//! lie, some of them under checksums that fit, over paths that go down. `RAIN_SIM_SEEDS` sets how many seeds are run, `RAIN_SIM_FIRST` the first of them. What is
 //! planted is looked for in the same seeds always.
 
 mod ledger;
@@ -13,7 +13,7 @@ mod world;
 use crate::safeguard::Safeguard;
 use crate::{Piece, pieces};
 use core::time::Duration;
-use peers::{Peer, ms};
+use peers::{Lie, Peer, ms};
 use rain_codec::ErasurePattern;
 use random::Random;
 use title::{Title, title};
@@ -40,6 +40,7 @@ fn some_pieces(random: &mut Random, title: &Title) -> Vec<Piece> {
 }
 
 /// Of four seeds, one is calm, the others are anything.
+/// Of two, one has peers prove what they answer; some of these lie in ways that only a proof shows.
 fn options(seed: u64) -> (Options, &'static Title) {
     let mut random = Random::new(seed);
     let title = title(random.index(8));
@@ -62,11 +63,20 @@ fn options(seed: u64) -> (Options, &'static Title) {
         }
     }
     let own = random.one_in(2).then(|| random.index(code.columns()));
+    // A number of its own for each seed, which leaves the others as they were.
+    let mut liars = Random::new(seed ^ 0xf0e9);
+    let proof = liars.one_in(2);
+    for peer in peers.iter_mut().filter(|_| proof && !calm) {
+        if liars.one_in(6) {
+            peer.lie = Some(liars.pick(&Lie::PROVEN));
+        }
+    }
     let streams = (0..=random.index(4)).map(|_| some_pieces(&mut random, title)).collect();
     let options = Options {
         seed,
         peers,
         own,
+        proof,
         lost,
         streams,
         ahead: random.index(3) + 1,
@@ -82,7 +92,8 @@ fn options(seed: u64) -> (Options, &'static Title) {
 }
 
 fn run(seed: u64, missing: Option<Safeguard>) -> Result<World, String> {
-    let (options, title) = options(seed);
+    let (mut options, title) = options(seed);
+    options.proof &= missing != Some(Safeguard::Proof);
     let mut world = World::new(options, title, missing);
     world.run().map_err(|what| format!("seed {seed}: {what}\n{:#?}", world.options.peers))?;
     Ok(world)
@@ -92,6 +103,7 @@ fn run(seed: u64, missing: Option<Safeguard>) -> Result<World, String> {
 #[test]
 fn pieces_come_whatever_the_peers_do() {
     let (mut pieces, mut useful, mut extra, mut hedges, mut won, mut failed, mut switches) = (0, 0, 0, 0, 0, 0, 0);
+    let (mut proven, mut disproven) = (0, 0);
     for seed in seeds() {
         let first = run(seed, None).unwrap_or_else(|what| panic!("{what}"));
         let second = run(seed, None).unwrap_or_else(|what| panic!("{what}"));
@@ -101,13 +113,15 @@ fn pieces_come_whatever_the_peers_do() {
         (useful, extra) = (useful + ledger.useful, extra + ledger.extra);
         (hedges, won) = (hedges + ledger.hedges, won + ledger.won);
         (failed, switches) = (failed + ledger.failed, switches + ledger.switches);
+        (proven, disproven) = (proven + ledger.proven, disproven + ledger.disproven);
     }
     println!(
         "{pieces} pieces, {useful} bytes of use, {extra} of none; {hedges} hedges, {won} of them first; {failed} columns \
-         failed, {switches} requests left their path"
+         failed, {switches} requests left their path; {proven} answers proven, {disproven} disproven"
     );
     // One seed by itself may have a quiet time.
     assert!(seeds().count() < 100 || (won > 0 && failed > 0 && switches > 0 && extra > 0));
+    assert!(seeds().count() < 100 || (proven > 0 && disproven > 0));
 }
 
 /// Each safeguard is needed: without it a scenario or a seed fails.
@@ -130,6 +144,7 @@ fn no_safeguard_is_superfluous() {
         LastResort,
         Deduplication,
         Patience,
+        Proof,
     ] {
         let quietly = |check: &dyn Fn() -> Result<(), String>| {
             std::panic::catch_unwind(std::panic::AssertUnwindSafe(check)).unwrap_or(Err("an assertion failed".into()))

@@ -23,6 +23,19 @@ pub(super) enum Lie {
     Short,
     /// It refuses.
     Refusal,
+    /// Every byte is wrong, under checksums and hashes that fit.
+    Forgery,
+    /// The blocks are right, and what is to prove them is not: a byte of the fringe, or of a hash.
+    Fringe,
+    /// The same: a byte of the last hash.
+    Hash,
+    /// What is to prove the blocks is missing.
+    NoProof,
+}
+
+impl Lie {
+    /// Those that only proofs find.
+    pub(super) const PROVEN: [Self; 4] = [Self::Forgery, Self::Fringe, Self::Hash, Self::NoProof];
 }
 
 /// When something is not well.

@@ -1,6 +1,6 @@
 //! Situations in which one thing matters.
 
-use super::peers::{Peer, Trouble, at, ms};
+use super::peers::{Lie, Peer, Trouble, at, ms};
 use super::title::title;
 use super::world::{Options, World};
 use crate::safeguard::Safeguard;
@@ -12,7 +12,7 @@ use rain_codec::ErasurePattern;
 type Scenario = fn(Option<Safeguard>) -> Result<(), String>;
 
 /// All of them, by name.
-pub(super) const ALL: [(&str, Scenario); 9] = [
+pub(super) const ALL: [(&str, Scenario); 10] = [
     ("a silent column is done without early", a_silent_column_is_done_without_early),
     ("a silent column holds nobody up", a_silent_column_holds_nobody_up),
     ("the second path saves the last column", the_second_path_saves_the_last_column),
@@ -22,6 +22,7 @@ pub(super) const ALL: [(&str, Scenario); 9] = [
     ("columns return in time", columns_return_in_time),
     ("stalls of 25 ms are no death", stalls_are_no_death),
     ("slow nodes do not cost more than is promised", slow_nodes_do_not_cost_more),
+    ("forgers are found and read around", forgers_are_found_and_read_around),
 ];
 
 /// The whole start allowance.
@@ -36,6 +37,7 @@ fn options() -> Options {
         seed: 1,
         peers: vec![Peer::prompt(2); 4],
         own: None,
+        proof: false,
         lost: ErasurePattern::none(),
         streams: vec![pieces(&title.geometry, 0..title.content.len() as u64, 1 << 18)],
         ahead: 1,
@@ -168,6 +170,43 @@ fn slow_nodes_do_not_cost_more(missing: Option<Safeguard>) -> Result<(), String>
     options.streams = vec![pieces(&title.geometry, 0..title.content.len() as u64, 1 << 18); 12];
     options.shards = 3;
     run(options, missing).map(|_| ())
+}
+
+/// As many nodes lie as the code makes up for, in whatever a proof shows: each is found at its first answer, or has told
+/// the truth.
+fn forgers_are_found_and_read_around(missing: Option<Safeguard>) -> Result<(), String> {
+    let (geometry, end) = (&title(0).geometry, title(0).content.len() as u64);
+    for (first, second) in Lie::PROVEN.into_iter().flat_map(|first| Lie::PROVEN.map(|second| (first, second))) {
+        for range in [0..end, 10_000..90_000, end - 12_345..end] {
+            let mut options = options();
+            options.proof = missing != Some(Safeguard::Proof);
+            options.streams = vec![pieces(geometry, range.clone(), 1 << 18)];
+            options.peers[0].lie = Some(first);
+            options.peers[2].lie = Some(second);
+            let world = run_whole(options, missing)?;
+            let (proven, disproven) = (world.ledger.proven, world.ledger.disproven);
+            // Who sends no proof at all breaks off.
+            let expected = [first, second].into_iter().filter(|lie| *lie != Lie::NoProof).count();
+            if disproven != expected || proven == 0 {
+                return Err(format!(
+                    "{first:?}, {second:?}, {range:?}: {proven} answers proven, {disproven} disproven"
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Without proofs a forger is believed: this is what they are for.
+#[test]
+fn without_proofs_a_forger_gets_through() {
+    let mut options = options();
+    options.peers[0].lie = Some(Lie::Forgery);
+    let believed = run_whole(options.clone(), None).map(|_| ());
+    assert!(believed.as_ref().is_err_and(|what| what.starts_with("wrong bytes in")), "{believed:?}");
+    options.proof = true;
+    let world = run_whole(options, None).unwrap();
+    assert!(world.ledger.disproven > 0 && world.ledger.proven > 0);
 }
 
 #[test]

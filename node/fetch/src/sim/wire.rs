@@ -3,7 +3,7 @@
 use super::peers::{Lie, ms};
 use super::title::{TITLE, VERSION};
 use super::world::{Attempt, Checked, Happening, UNREAD, World};
-use crate::{Arrival, FetchTold, RequestId, Rope};
+use crate::{Arrival, Damage, FetchTold, RequestId, Rope};
 use core::fmt::Write;
 use core::time::Duration;
 use rain_codec::column::Seal;
@@ -21,11 +21,18 @@ impl World {
         let Some(path) = path else { return self.tell(id, &FetchTold::NoPath { request }) };
         self.ledger.check_path(id, column, transfer.read.rows.clone(), path)?;
         let mut answer = self.title.answer(column, &transfer.read).to_vec();
+        // What proves the blocks begins here; an answer may have none.
+        let blocks = usize::try_from(transfer.read.blocks_bytes(&self.title.geometry)).unwrap();
+        let last = answer.len() - 1;
         match peer.lie {
             Some(Lie::Damage) => answer[transfer.expected / 2] ^= 1,
             Some(Lie::Long) => answer.extend([7; 64]),
             Some(Lie::Short) => answer.truncate(answer.len() / 2),
-            Some(Lie::Refusal) | None => {}
+            Some(Lie::Forgery) => answer = self.title.forged_answer(column, &transfer.read).to_vec(),
+            Some(Lie::Fringe) if last >= blocks => answer[blocks] ^= 1,
+            Some(Lie::Hash) if last >= blocks => answer[last] ^= 1,
+            Some(Lie::NoProof) => answer.truncate(blocks),
+            Some(Lie::Refusal | Lie::Fringe | Lie::Hash) | None => {}
         }
         let first = self.now + peer.latency * 2;
         if peer.lie == Some(Lie::Refusal) {
@@ -125,13 +132,16 @@ impl World {
         let Some(transfer) = fetch.transfers.remove(&request) else { return Err("verify what is not there".into()) };
         let lie = self.options.peers[transfer.node].lie;
         let seal = Seal::new(TITLE, VERSION, transfer.column);
-        match Arrival::verified(transfer.read, transfer.rope, seal, &self.title.geometry) {
+        let (root, proven) = (&self.title.roots[usize::from(transfer.column)], transfer.read.proof);
+        match Arrival::verified(transfer.read, transfer.rope, seal, root, &self.title.geometry) {
             Ok(arrival) => {
+                self.ledger.proven += usize::from(proven);
                 fetch.arrivals.push(transfer.column, arrival);
                 self.tell(id, &FetchTold::Verified { request })
             }
             Err(damage) if lie.is_some() => {
                 self.ledger.note_fault(0);
+                self.ledger.disproven += usize::from(matches!(damage, Damage::Proof(_)));
                 let _ = writeln!(self.trace, "  {damage}");
                 self.tell(id, &FetchTold::Damaged { request })
             }

@@ -23,6 +23,8 @@ pub(super) struct Options {
     pub(super) peers: Vec<Peer>,
     /// Whose own store is read; its column is read like that of a peer with its troubles.
     pub(super) own: Option<usize>,
+    /// Peers prove what they answer.
+    pub(super) proof: bool,
     /// Columns that are known to be lost.
     pub(super) lost: ErasurePattern,
     /// The pieces of each stream.
@@ -203,11 +205,12 @@ impl World {
             let wanted: Vec<Cell> = piece.cells.clone().map(|index| codec.code().data_cell(index)).collect();
             let ask = PieceAsk {
                 codec: codec.clone(),
-                stripe: self.title.geometry.stripe(piece.stripes.start),
+                geometry: self.title.geometry,
                 piece: piece.clone(),
                 wanted,
                 nodes: (0..).map(NodeId).take(self.options.peers.len()).collect(),
                 own: NodeId(self.options.own.map_or(u32::MAX, |own| u32::try_from(own).unwrap())),
+                proof: self.options.proof,
                 lost: self.lost,
                 patience: self.options.patience,
             };
@@ -305,7 +308,7 @@ impl World {
                 let fetch = self.fetches.get_mut(&id).unwrap();
                 let Piece { stripes, blocks, .. } = fetch.piece.clone();
                 let transfer = fetch.transfers.entry(request).or_insert_with(|| {
-                    let read = ColumnRead { stripes, rows, blocks };
+                    let read = ColumnRead { stripes, rows, blocks, proof: self.options.proof };
                     let rope = Rope::default();
                     let (ask, attempts) = (VecDeque::new(), BTreeMap::new());
                     Transfer { node: node.0 as usize, column, read, expected: bytes, rope, ask, attempts, sent: 0 }
@@ -338,7 +341,7 @@ impl World {
             FetchOrder::Read { request, column, rows } => {
                 let fetch = self.fetches.get_mut(&id).unwrap();
                 let Piece { stripes, blocks, .. } = fetch.piece.clone();
-                let read = ColumnRead { stripes, rows, blocks };
+                let read = ColumnRead { stripes, rows, blocks, proof: false };
                 let (rope, ask, attempts) = (Rope::default(), VecDeque::new(), BTreeMap::new());
                 let own = self.options.own.unwrap();
                 let transfer = Transfer { node: own, column, read, expected: 0, rope, ask, attempts, sent: 0 };

@@ -42,6 +42,18 @@ impl Cluster {
         Self::start("b-code:4", 4)
     }
 
+    /// Starts four nodes, each with `setting`, a line of its configuration.
+    pub(crate) fn of_four_with(setting: &str) -> Self {
+        let mut cluster = Self::lay_out("b-code:4", 4);
+        for node in 0..4 {
+            let path = cluster.config(node);
+            let text = fs::read_to_string(&path).expect("a configuration");
+            fs::write(&path, format!("{setting}\n{text}")).expect("a configuration");
+        }
+        cluster.start_all();
+        cluster
+    }
+
     /// Makes folders and configurations, and starts nothing.
     pub(crate) fn lay_out(code: &str, count: usize) -> Self {
         let (folder, ports) = (Folder::new(), Ports::claim());
@@ -77,7 +89,7 @@ impl Cluster {
         let mut text = format!(
             "node = \"{}\"\nid = \"{}\"\ndata = [{}]\ncode = \"{code}\"\nlisten = \"127.0.0.1:{}\"\nkey_file = {}\n",
             self.name(node),
-            self.id(node),
+            Self::id(node),
             quoted(&self.data(node)),
             self.port(node),
             quoted(&self.folder.join("cluster.key")),
@@ -88,7 +100,7 @@ impl Cluster {
         }
         for peer in (0..self.nodes.len()).filter(|peer| *peer != node) {
             let (name, port) = (self.name(peer), self.port(peer));
-            let id = self.id(peer);
+            let id = Self::id(peer);
             let _ = write!(text, "\n[[peers]]\nname = \"{name}\"\nid = \"{id}\"\nhttp = \"http://127.0.0.1:{port}\"\n");
             let _ = writeln!(text, "[peers.addresses]");
             for switch in 1..=SWITCHES {
@@ -104,7 +116,7 @@ impl Cluster {
     }
 
     /// A node's id, whatever its name.
-    pub(crate) fn id(&self, node: usize) -> String {
+    pub(crate) fn id(node: usize) -> String {
         format!("e2e0000{node:x}")
     }
 

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// What is pending is resolved within 5 s (DESIGN 4) by clocks that err by a fifth, once the last node is back.
 const CALM: Duration = Duration::from_secs(12);
 /// Within so long every column is rebuilt.
-const HEALED: Duration = Duration::from_secs(60);
+const HEALED: Duration = Duration::from_mins(1);
 
 impl World {
     /// Nothing goes wrong any more, everybody is back, and clients and messages that are under way come to their end.
@@ -242,12 +242,12 @@ impl World {
 
     /// Which versions of a title each node holds, for failures.
     pub fn show(&self) -> String {
-        let mut text = String::new();
+        let mut text = Vec::new();
         for node in self.nodes.iter().filter(|node| node.running.is_some()) {
             let of_title = (0..self.options.titles).map(|title| (title, node.store().lookup(&title_name(title))));
             let states: BTreeMap<usize, _> = of_title.collect();
-            text += &format!("node {}: {states:#?}\n", node.place);
+            text.push(format!("node {}: {states:#?}\n", node.place));
         }
-        text
+        text.concat()
     }
 }

@@ -1,0 +1,900 @@
+//! The bugs of cluster, desk, store and fetching: where each is, and what a user would see of it.
+
+use super::suite::Bug;
+use super::table::Mutant;
+
+/// A bug, and what goes wrong for a user.
+const fn bug(harm: &'static str, mutant: Mutant) -> Bug {
+    Bug { mutant, harm, equivalent: None }
+}
+
+/// A change that changes nothing, and why.
+const fn harmless(proof: &'static str, mutant: Mutant) -> Bug {
+    Bug { mutant, harm: "nothing", equivalent: Some(proof) }
+}
+
+const CLUSTER: (&str, &str) = ("rain_cluster", "");
+const DESK: (&str, &str) = ("rain_desk", "");
+const FETCH: (&str, &str) = ("rain_fetch", "");
+const STORE: (&str, &str) = ("rain_streamer", "store::tests");
+const LEDGER: (&str, &str) = ("rain_streamer", "store::ledger");
+
+/// Every bug.
+pub(super) const ALL: &[Bug] = &[
+    bug(
+        "with an even number of catalog nodes two conditional PUTs both win",
+        Mutant {
+            file: "cluster/src/members.rs",
+            text: "«self.catalog / 2 + 1»",
+            instead: "self.catalog.div_ceil(2)",
+            first: CLUSTER,
+        },
+    ),
+    bug(
+        "a node with a new disk asks one node too few, and denies an acknowledged title",
+        Mutant {
+            file: "cluster/src/members.rs",
+            text: "(«self.nodes.len() + 1»).saturating_sub(self.quorum.write())",
+            instead: "self.nodes.len()",
+            first: CLUSTER,
+        },
+    ),
+    bug(
+        "after an overwrite one node holds two columns: its loss counts twice",
+        Mutant {
+            file: "cluster/src/placement.rs",
+            text: "*place = Some(«chosen.remove(index)»);",
+            instead: "chosen[index]",
+            first: CLUSTER,
+        },
+    ),
+    bug(
+        "a title that is deleted and written anew stays deleted: its version is below what was purged",
+        Mutant {
+            file: "cluster/src/message.rs",
+            text: "«versions.map(|version| version.counter).max().unwrap_or(0).max(self.floor)»",
+            instead: "versions.map(|version| version.counter).max().unwrap_or(0)",
+            first: CLUSTER,
+        },
+    ),
+    bug(
+        "a PUT beside one that is pending takes its counter, and may lose to it though it came later",
+        Mutant {
+            file: "cluster/src/commit/put.rs",
+            text: "counter: «self.answers.highest_counter().saturating_add(1)»,",
+            instead: "self.answers.newest_marked().map_or(0, |record| record.version().counter) + 1",
+            first: CLUSTER,
+        },
+    ),
+    bug(
+        "of two uploads that must not replace anything, both succeed",
+        Mutant {
+            file: "cluster/src/commit/put.rs",
+            text: "begin.current.as_ref().map_or(«Base::Nothing», ",
+            instead: "Base::Any",
+            first: CLUSTER,
+        },
+    ),
+    bug(
+        "the promise of a node whose disk was replaced meanwhile is counted: a PUT is acknowledged with a column too few",
+        Mutant {
+            file: "cluster/src/commit/put.rs",
+            text: "is_some_and(|promise| «promise.life != life»)",
+            instead: "false",
+            first: CLUSTER,
+        },
+    ),
+    bug(
+        "a version is decided with k columns: the next lost disk loses it",
+        Mutant {
+            file: "cluster/src/commit/put.rs",
+            text: "let enough = catalog >= self.write() && «columns >= self.needed_columns()»;",
+            instead: "columns + 1 >= self.needed_columns()",
+            first: CLUSTER,
+        },
+    ),
+    bug(
+        "a PUT is acknowledged with W - 1 marks: a reader may still get the old version",
+        Mutant {
+            file: "cluster/src/commit/put.rs",
+            text: "if !*told && «marks >= write» && columns >= needed {",
+            instead: "marks + 1 >= write",
+            first: CLUSTER,
+        },
+    ),
+    bug(
+        "a node that prepared unheard keeps the aborted version for long, and conditional PUTs are refused",
+        Mutant {
+            file: "cluster/src/commit/put.rs",
+            text: "«self.round.tell(self.answers.nodes(), &drop)»;",
+            instead: "self.round.tell(self.prepared.keys().copied(), &drop)",
+            first: CLUSTER,
+        },
+    ),
+    bug(
+        "a version that was acknowledged is dropped when its coordinator begins a new life",
+        Mutant {
+            file: "cluster/src/commit/put.rs",
+            text: "if «matches!(self.phase, Phase::Asking | Phase::Uploading | Phase::Preparing { .. } | Phase::Deciding { .. })» {",
+            instead: "!matches!(self.phase, Phase::Done)",
+            first: CLUSTER,
+        },
+    ),
+    bug(
+        "a node that holds nothing of a version counts as one that marked it",
+        Mutant {
+            file: "cluster/src/commit/marking.rs",
+            text: "&& «self.round.answered(from.node) && reply == Reply::Marked» {",
+            instead: "self.round.answered(from.node)",
+            first: CLUSTER,
+        },
+    ),
+    bug(
+        "a node whose disk was replaced after its mark is not marked again: the mark is missing for ever",
+        Mutant {
+            file: "cluster/src/commit/marking.rs",
+            text: "«self.round.ask_one(node, self.request.clone())»;",
+            instead: "()",
+            first: CLUSTER,
+        },
+    ),
+    bug(
+        "an acknowledged version is dropped because its coordinator lost its disk",
+        Mutant {
+            file: "cluster/src/commit/pending.rs",
+            text: "Outcome::Unknown => «self.ask_catalog(now, Phase::Retiring)»,",
+            instead: "self.finish(Verdict::Drop)",
+            first: CLUSTER,
+        },
+    ),
+    bug(
+        "a version is dropped though the one node that has its mark did not answer",
+        Mutant {
+            file: "cluster/src/commit/pending.rs",
+            text: "(self.round.is_over() || «self.phase == Phase::Retiring»)",
+            instead: "false",
+            first: CLUSTER,
+        },
+    ),
+    bug(
+        "a version that is pending elsewhere is taken for committed: an aborted PUT appears",
+        Mutant {
+            file: "cluster/src/commit/pending.rs",
+            text: "state.entries.iter().filter(same).any(|entry| «entry.marked»)",
+            instead: "true",
+            first: CLUSTER,
+        },
+    ),
+    bug(
+        "a tombstone is purged while a node cannot tell what it holds: the deleted title returns",
+        Mutant { file: "cluster/src/commit/purge.rs", text: "«!state.blank»\n", instead: "true", first: CLUSTER },
+    ),
+    bug(
+        "only catalog nodes are asked whether a tombstone may go: a column holder outside brings the title back",
+        Mutant {
+            file: "cluster/src/commit/purge.rs",
+            text: "«round.ask(members.nodes().iter().copied(), &Request::Close { title: title.to_owned() })»;",
+            instead: "round.ask(members.catalog_of(title), &Request::Close { title: title.to_owned() })",
+            first: CLUSTER,
+        },
+    ),
+    bug(
+        "the silence of a blank node counts: a reader is told that an acknowledged title does not exist",
+        Mutant {
+            file: "cluster/src/catalog/resolve.rs",
+            text: "«self.counted()» >= self.quorum.read()",
+            instead: "self.reached()",
+            first: CLUSTER,
+        },
+    ),
+    bug(
+        "a reader that was held up spreads what was purged meanwhile: the deleted title returns",
+        Mutant {
+            file: "cluster/src/catalog/resolve.rs",
+            text: "(Phase::Asking, Reply::State(_)) if «self.round.awaits(from.node) && now > self.started + ANSWERS»",
+            instead: "false",
+            first: CLUSTER,
+        },
+    ),
+    bug(
+        "blank nodes teach each other: after two replaced disks an acknowledged title is gone",
+        Mutant {
+            file: "cluster/src/catalog/learn.rs",
+            text: "if «blank» {\n            self.blank.insert",
+            instead: "false",
+            first: CLUSTER,
+        },
+    ),
+    bug(
+        "a node with a new disk does not learn what it may have promised, and a committed version is dropped",
+        Mutant {
+            file: "cluster/src/catalog/learn.rs",
+            text: "(«!pending.is_empty()»).then_some(Learnt::Pending(pending))",
+            instead: "false",
+            first: CLUSTER,
+        },
+    ),
+    bug(
+        "a disk that was rolled back by one change is not found out: a promise is forgotten",
+        Mutant {
+            file: "cluster/src/catalog/recall.rs",
+            text: "memory.life == self.life && «memory.serial > self.serial»;",
+            instead: "memory.serial > self.serial + 1",
+            first: CLUSTER,
+        },
+    ),
+    bug(
+        "a store believes itself before R nodes agree: nobody has to remember what it forgot",
+        Mutant {
+            file: "cluster/src/catalog/recall.rs",
+            text: "needed: «members.quorum().read() - 1»,",
+            instead: "members.quorum().read().saturating_sub(2)",
+            first: CLUSTER,
+        },
+    ),
+    bug(
+        "after a restart a conditional PUT counts as an unconditional one: another slips between it and its base",
+        Mutant {
+            file: "cluster/src/manifest.rs",
+            text: "bytes.push(«if self.conditional { CONDITIONAL } else { 0 }»);",
+            instead: "0",
+            first: CLUSTER,
+        },
+    ),
+    bug(
+        "a manifest with an attribute twice is taken, and read as one of another hash",
+        Mutant {
+            file: "cluster/src/manifest.rs",
+            text: "last.is_some_and(|last| «last >= key»)",
+            instead: "last > key",
+            first: CLUSTER,
+        },
+    ),
+    bug(
+        "nobody hears of a peer's new disk: a PUT is acknowledged on its old promise",
+        Mutant {
+            file: "node/desk/src/desk.rs",
+            text: "before.is_none_or(|before| «before == life»)",
+            instead: "true",
+            first: DESK,
+        },
+    ),
+    bug(
+        "after a new life every PUT through this node is refused, or its outcome is answered for by nobody",
+        Mutant {
+            file: "node/desk/src/desk.rs",
+            text: "(self.me.life, self.me.serial) = («life», 0);",
+            instead: "self.me.life",
+            first: DESK,
+        },
+    ),
+    bug(
+        "an old copy of a disk that runs on never finds out that its life is over, and answers nobody",
+        Mutant {
+            file: "node/desk/src/desk.rs",
+            text: "if «matches!(told, Told::Answer(_, _, Reply::Retired))» && ",
+            instead: "false",
+            first: DESK,
+        },
+    ),
+    bug(
+        "a peer's manifest of another shape reaches the machines: the node panics or reads wrong bytes",
+        Mutant {
+            file: "node/desk/src/desk.rs",
+            text: "match «self.codes.vet_reply(&reply)» {",
+            instead: "Ok::<(), crate::vet::Unfit>(())",
+            first: DESK,
+        },
+    ),
+    bug(
+        "a version that says it needs fewer columns than its code is kept with too few",
+        Mutant {
+            file: "node/desk/src/vet.rs",
+            text: "usize::from(columns.data_columns), «code.data_columns()»)",
+            instead: "usize::from(columns.data_columns)",
+            first: DESK,
+        },
+    ),
+    bug(
+        "a pending version whose mark was lost is never asked about, and blocks conditional PUTs",
+        Mutant {
+            file: "node/desk/src/house.rs",
+            text: "chore(|| «Some(StoreOrder::Overdue)», PENDING)",
+            instead: "Some(StoreOrder::Lacking)",
+            first: DESK,
+        },
+    ),
+    bug(
+        "a blank store whose disk refused a mark speaks all the same: an acknowledged version is denied",
+        Mutant {
+            file: "node/desk/src/learn.rs",
+            text: "Told::Stored(StoreTold::Failed(_)) => «self.begin_again(with.now + AGAIN)»,",
+            instead: "self.orders.under_way = false",
+            first: DESK,
+        },
+    ),
+    bug(
+        "a column is restored from columns that are damaged or missing, and never gets whole",
+        Mutant {
+            file: "node/desk/src/restore.rs",
+            text: ".filter(|(column, node)| «*column == self.column || !has(*node, *column)»)",
+            instead: "*column == self.column",
+            first: DESK,
+        },
+    ),
+    bug(
+        "with exactly k columns left none is restored: the title stays one loss from its end",
+        Mutant {
+            file: "node/desk/src/restore.rs",
+            text: "if «left < usize::from(columns.data_columns)» {",
+            instead: "left <= usize::from(columns.data_columns)",
+            first: DESK,
+        },
+    ),
+    bug(
+        "after a coordinator's restart a node with a new disk is not marked again",
+        Mutant {
+            file: "node/desk/src/running.rs",
+            text: "«self.marking.handle_life(with.now, node, life)»;",
+            instead: "()",
+            first: DESK,
+        },
+    ),
+    bug(
+        "a decision that may lie on the disk is aborted: after a restart the version is there, without columns",
+        Mutant {
+            file: "node/desk/src/write.rs",
+            text: "«self.step = Step::DecidingAgain(decision, with.now + DECIDE_AGAIN)»;",
+            instead: "self.put.abort()",
+            first: DESK,
+        },
+    ),
+    bug(
+        "what an aborted PUT left on a node stays for ever: its coordinator says that it is still deciding",
+        Mutant {
+            file: "node/desk/src/write.rs",
+            text: "«with.store(StoreOrder::Abort { title: self.title.clone(), version })»;",
+            instead: "()",
+            first: DESK,
+        },
+    ),
+    bug(
+        "a message from before a purge is taken: the deleted title returns",
+        Mutant {
+            file: "streamer/src/store/requests.rs",
+            text: "«lock(&self.index).closed.close(TitleHash::of(title))»;",
+            instead: "()",
+            first: STORE,
+        },
+    ),
+    bug(
+        "a blank store promises what its earlier life may have promised to another: both conditional PUTs win",
+        Mutant {
+            file: "streamer/src/store/requests.rs",
+            text: "if «self.is_silent()» {\n            // In an earlier life",
+            instead: "false",
+            first: STORE,
+        },
+    ),
+    bug(
+        "a column that is not there is promised when the question comes twice",
+        Mutant {
+            file: "streamer/src/store/requests.rs",
+            text: "held.standing != Standing::Hearsay && («column.is_none() || held.has_column()»);",
+            instead: "true",
+            first: STORE,
+        },
+    ),
+    bug(
+        "a version of a life that is over is promised after all agreed that there is none: it stays pending",
+        Mutant {
+            file: "streamer/src/store/requests.rs",
+            text: "if «index.retired.contains(&(key.1.node, key.1.life))» {\n                Err(Refusal::Superseded)",
+            instead: "false",
+            first: STORE,
+        },
+    ),
+    bug(
+        "the ledger knows a version before its column has its name: a refused PUT stays pending",
+        Mutant {
+            file: "streamer/src/store/requests.rs",
+            text: "«if let Some(name) = &name {\n                self.publish_column(name)?;\n            }\n            \
+                   self.change(now, [Change::Version { standing: Standing::Pending, column, record: record.clone() }])»",
+            instead: "self.change(now, [Change::Version { standing: Standing::Pending, column, record: record.clone() }])?; \
+                      if let Some(name) = &name { self.publish_column(name)?; } Ok(())",
+            first: STORE,
+        },
+    ),
+    bug(
+        "a late mark of a coordinator whose life is over is taken: one node has a version that all dropped",
+        Mutant {
+            file: "streamer/src/store/requests.rs",
+            text: "if «lock(&self.index).retired.contains(&(key.1.node, key.1.life))» {",
+            instead: "false",
+            first: STORE,
+        },
+    ),
+    bug(
+        "a reader's mark is taken though the title was closed since it asked: the deleted title returns",
+        Mutant {
+            file: "streamer/src/store/requests.rs",
+            text: "Some(_) | None if «late» => Marking::Refused,",
+            instead: "late && spread.is_none()",
+            first: STORE,
+        },
+    ),
+    bug(
+        "where a column was moved to is not taken over: readers ask the node that gave it away",
+        Mutant {
+            file: "streamer/src/store/requests.rs",
+            text: "if «held.record.placement.generation >= record.placement.generation» {",
+            instead: "held.record.placement.generation <= record.placement.generation",
+            first: STORE,
+        },
+    ),
+    bug(
+        "a node with a new disk speaks of a title that it may have promised: a committed version is dropped",
+        Mutant {
+            file: "streamer/src/store/requests.rs",
+            text: "standing: «Standing::Inherited», column: None",
+            instead: "Standing::Pending",
+            first: STORE,
+        },
+    ),
+    bug(
+        "a coordinator with an old copy of its disk says aborted of what it committed",
+        Mutant {
+            file: "streamer/src/store/requests.rs",
+            text: "index.active.contains(&key) || «!self.is_sure()» {",
+            instead: "false",
+            first: STORE,
+        },
+    ),
+    bug(
+        "a coordinator says aborted of what an earlier life of it committed",
+        Mutant {
+            file: "streamer/src/store/requests.rs",
+            text: "version.node == me.node && «version.life == me.life» {",
+            instead: "true",
+            first: STORE,
+        },
+    ),
+    bug(
+        "that a life is over is forgotten in a restart: its late mark makes a version that the others dropped",
+        Mutant {
+            file: "streamer/src/store/requests.rs",
+            text: "«self.change(now, [Change::Retired(node, life)])?»;",
+            instead: "lock(&self.index).apply(now, Change::Retired(node, life))",
+            first: STORE,
+        },
+    ),
+    bug(
+        "a title that is written anew after a purge is below the tombstone that one node kept, and stays deleted",
+        Mutant {
+            file: "streamer/src/store/requests.rs",
+            text: "«self.change(now, [Change::Floor(version.counter), Change::Removed(key)])?»;",
+            instead: "self.change(now, [Change::Removed(key)])?",
+            first: STORE,
+        },
+    ),
+    bug(
+        "a column goes before the ledger says so: after a failed write a promised version has none",
+        Mutant {
+            file: "streamer/src/store/requests.rs",
+            text: "«self.change(now, keys.iter().copied().map(Change::Removed))?»;",
+            instead: "for (key, column) in &columns { let _ = self.disk.remove(&FileName { title: key.0, version: key.1, \
+                      column: *column }.path()); } self.change(now, keys.iter().copied().map(Change::Removed))?",
+            first: STORE,
+        },
+    ),
+    bug(
+        "a PUT slips between a conditional one and its base: what that one replaced was never seen",
+        Mutant {
+            file: "streamer/src/store/index.rs",
+            text: "|| «self.versions(key.0).any(between)»;",
+            instead: "false",
+            first: STORE,
+        },
+    ),
+    bug(
+        "a conditional PUT replaces a version that its client has not seen",
+        Mutant {
+            file: "streamer/src/store/index.rs",
+            text: "let holds = «self.newest_marked(key.0) == base» && ",
+            instead: "self.newest_marked(key.0) >= base",
+            first: STORE,
+        },
+    ),
+    bug(
+        "a superseded version goes while it is being read: a viewer's stream breaks",
+        Mutant {
+            file: "streamer/src/store/index.rs",
+            text: "held.superseded.map(|superseded| «superseded.max(held.read.unwrap_or_default())»)",
+            instead: "superseded",
+            first: STORE,
+        },
+    ),
+    bug(
+        "a decision is no mark: a version that the coordinator alone knows to be committed is not seen",
+        Mutant {
+            file: "streamer/src/store/index.rs",
+            text: "marked: !held.is_open() || «self.decisions.contains_key(&(title, *version))»,",
+            instead: "false",
+            first: STORE,
+        },
+    ),
+    bug(
+        "what a store knew before its new life counts again once it has learnt: deleted titles return",
+        Mutant {
+            file: "streamer/src/store/index.rs",
+            text: "«self.forget_hearsay(now)»;",
+            instead: "()",
+            first: STORE,
+        },
+    ),
+    bug(
+        "a compaction forgets decisions: after a restart an acknowledged version is said to be aborted",
+        Mutant {
+            file: "streamer/src/store/index.rs",
+            text: "«changes.extend(self.decisions.values().cloned().map(Change::Decision))»;",
+            instead: "()",
+            first: STORE,
+        },
+    ),
+    bug(
+        "a column whose file is gone is told to be whole, and never restored",
+        Mutant {
+            file: "streamer/src/store/scan.rs",
+            text: "let damage = «Some(\"the file is not there\".to_owned())»;",
+            instead: "None::<String>",
+            first: STORE,
+        },
+    ),
+    bug(
+        "a store that lost its ledger votes as if it had never promised anything",
+        Mutant {
+            file: "streamer/src/store/scan.rs",
+            text: "let lost = «found.created && !made»;",
+            instead: "false",
+            first: STORE,
+        },
+    ),
+    bug(
+        "an upload that was resumed in the middle of what had come is refused at its end: a column too few",
+        Mutant {
+            file: "streamer/src/store/upload.rs",
+            text: "«incoming.take(fresh)»;",
+            instead: "if known == 0 { incoming.take(fresh) }",
+            first: STORE,
+        },
+    ),
+    bug(
+        "a column that is not what the manifest says is promised: with others of its kind the title is lost",
+        Mutant {
+            file: "streamer/src/store/upload.rs",
+            text: "if «columns.roots.get(usize::from(column)) != Some(&tree.root())» {",
+            instead: "false",
+            first: STORE,
+        },
+    ),
+    bug(
+        "a promised column is gone after a power cut",
+        Mutant {
+            file: "streamer/src/store/upload.rs",
+            text: "«self.disk.sync(&incoming.file)»\n",
+            instead: "Ok(())",
+            first: STORE,
+        },
+    ),
+    bug(
+        "rot that a reader met is not remembered: the column is told to be whole, and never restored",
+        Mutant {
+            file: "streamer/src/store/column.rs",
+            text: "| ColumnError::Block { .. } => «true»,",
+            instead: "false",
+            first: STORE,
+        },
+    ),
+    bug(
+        "a column with rotted checksums passes the check, and fails every reader",
+        Mutant {
+            file: "streamer/src/store/column.rs",
+            text: "«column.check_record(&stripe, &bytes)?»;",
+            instead: "()",
+            first: STORE,
+        },
+    ),
+    bug(
+        "whoever asks while a folder is synced is told that his name is durable: after a power cut a column is gone",
+        Mutant {
+            file: "streamer/src/store/group.rs",
+            text: "state.covered = «covers»;",
+            instead: "state.asked",
+            first: ("rain_streamer", "store::group"),
+        },
+    ),
+    bug(
+        "a version of an earlier life is decided after all had agreed that there is none",
+        Mutant {
+            file: "streamer/src/store/orders.rs",
+            text: "if «decision.record.version().life != self.me().life» {",
+            instead: "false",
+            first: STORE,
+        },
+    ),
+    bug(
+        "ten minutes after a column was restored the sweep removes it",
+        Mutant {
+            file: "streamer/src/store/orders.rs",
+            text: "index.uploads.remove(&key);\n        «index.unclaimed.remove(&key)»;",
+            instead: "None",
+            first: STORE,
+        },
+    ),
+    bug(
+        "an old copy of a node goes on being heard after its successor was",
+        Mutant {
+            file: "streamer/src/store/mod.rs",
+            text: "if «index.retired.contains(&(node, life))» {\n                return Ok(false);",
+            instead: "false",
+            first: STORE,
+        },
+    ),
+    bug(
+        "the name of a promised column is gone after a power cut",
+        Mutant {
+            file: "streamer/src/store/mod.rs",
+            text: "«self.titles.sync(|| self.disk.sync_folder(TITLES))»",
+            instead: "Ok(())",
+            first: STORE,
+        },
+    ),
+    bug(
+        "a change that was durable is forgotten by a compaction that came at that moment",
+        Mutant {
+            file: "streamer/src/store/mod.rs",
+            text: "«self.ledger.append_all(changes.iter().map(Change::to_bytes))?»;",
+            instead: "drop(_hold); self.ledger.append_all(changes.iter().map(Change::to_bytes))?",
+            first: STORE,
+        },
+    ),
+    bug(
+        "with a clock that was set back, a message from before a purge is taken: the deleted title returns",
+        Mutant {
+            file: "streamer/src/store/mod.rs",
+            text: "let incarnation = «(lock(&self.index).incarnation + 1).max(clock_ms.min(1 << 43))»;",
+            instead: "clock_ms.min(1 << 43)",
+            first: STORE,
+        },
+    ),
+    bug(
+        "after a new life and a restart hearsay counts as knowledge: deleted titles return",
+        Mutant {
+            file: "streamer/src/store/mod.rs",
+            text: "hearsay would be taken for knowledge.\n        «self.compact()?»;",
+            instead: "()",
+            first: STORE,
+        },
+    ),
+    bug(
+        "what a failed write left is read at the next start as if somebody had been promised it",
+        Mutant {
+            file: "streamer/src/store/ledger/tail.rs",
+            text: "if «self.dirty» {\n            self.chain.generation = self.next_generation()?;",
+            instead: "false",
+            first: LEDGER,
+        },
+    ),
+    bug(
+        "a compacted ledger has no durable name: after a power cut all that was promised since is forgotten",
+        Mutant {
+            file: "streamer/src/store/ledger/tail.rs",
+            text: "*self = Self::make(disk, header, records)?;\n        «disk.sync_folder(\"\")?»;",
+            instead: "()",
+            first: LEDGER,
+        },
+    ),
+    bug(
+        "where the sync of a compacted ledger's name failed, what is promised next is gone after a power cut",
+        Mutant {
+            file: "streamer/src/store/ledger/tail.rs",
+            text: "if !self.named {\n            «disk.sync_folder(\"\")?»;",
+            instead: "()",
+            first: LEDGER,
+        },
+    ),
+    bug(
+        "a change whose sync failed is shown at the next start, and gone after a power cut",
+        Mutant {
+            file: "streamer/src/store/ledger/tail.rs",
+            text: "if «!damaged && survey.records > 0» {",
+            instead: "false",
+            first: LEDGER,
+        },
+    ),
+    bug(
+        "a compaction does not wait for changes that are durable and not yet known: they are forgotten",
+        Mutant {
+            file: "streamer/src/store/ledger/queue.rs",
+            text: "while «queue.leading || queue.holds > 0» {",
+            instead: "queue.leading",
+            first: LEDGER,
+        },
+    ),
+    bug(
+        "every crash in the middle of a write is taken for rot: the node begins a new life, blank",
+        Mutant {
+            file: "streamer/src/store/ledger/frame.rs",
+            text: "self.is_later(chain) && «self.durable > chain.sequence»",
+            instead: "self.durable >= chain.sequence",
+            first: LEDGER,
+        },
+    ),
+    bug(
+        "a frame of a batch that failed is read behind another: a refused change is there after a restart",
+        Mutant {
+            file: "streamer/src/store/ledger/frame.rs",
+            text: "self.sequence == chain.sequence + 1 && «self.previous == chain.check»",
+            instead: "true",
+            first: LEDGER,
+        },
+    ),
+    bug(
+        "a column that failed is asked for again by the way around the late one",
+        Mutant {
+            file: "node/fetch/src/gather.rs",
+            text: "plan.needed().all(|(needed, _)| «needed != column»)",
+            instead: "true",
+            first: FETCH,
+        },
+    ),
+    bug(
+        "the way around a late column leads over a lost one, which never comes: the stream stands",
+        Mutant {
+            file: "node/fetch/src/gather.rs",
+            text: "Plan::new(&self.codec, &self.wanted, «union(self.lost, late)»)",
+            instead: "late",
+            first: FETCH,
+        },
+    ),
+    bug(
+        "one big hedge takes more than is there: more is wasted than was promised",
+        Mutant {
+            file: "node/fetch/src/budget.rs",
+            text: "let is_there = «self.bytes >= whole(bytes)»;",
+            instead: "self.bytes > 0",
+            first: FETCH,
+        },
+    ),
+    bug(
+        "a path that breaks at once is asked again and again",
+        Mutant {
+            file: "node/fetch/src/column_fetch.rs",
+            text: "«self.failed.push(path)»;",
+            instead: "()",
+            first: FETCH,
+        },
+    ),
+    bug(
+        "every hedge that found no path costs budget: after a bad hour late nodes are waited for",
+        Mutant {
+            file: "node/fetch/src/column_fetch.rs",
+            text: "let Some(asking) = self.asking.take() else { return Became::Open };\n        «step.give_back(asking.charged)»;",
+            instead: "()",
+            first: FETCH,
+        },
+    ),
+    bug(
+        "a damaged column is asked for again in every round until the patience is over",
+        Mutant {
+            file: "node/fetch/src/piece_fetch.rs", text: "if «why.is_loss()» {", instead: "false", first: FETCH
+        },
+    ),
+    bug(
+        "when what stood in for a late column fails too, the late one is waited for half a second",
+        Mutant {
+            file: "node/fetch/src/piece_fetch.rs", text: "«asked.without = false»;", instead: "()", first: FETCH
+        },
+    ),
+    bug(
+        "a range of which too few columns are left is looked for for ever: the viewer gets no error",
+        Mutant {
+            file: "node/fetch/src/piece_fetch.rs",
+            text: "if «step.now < self.until» && self.missing",
+            instead: "true",
+            first: FETCH,
+        },
+    ),
+    bug(
+        "nodes that were late once are not asked though without them there are too few: the stream breaks",
+        Mutant {
+            file: "node/fetch/src/piece_fetch.rs",
+            text: "let gather = «Gather::new(codec, wanted, avoided).or_else(|_| Gather::new(codec, wanted, *lost))»;",
+            instead: "Gather::new(codec, wanted, avoided)",
+            first: FETCH,
+        },
+    ),
+    bug(
+        "what a hedge did not waste is given back twice: more is wasted than was promised",
+        Mutant {
+            file: "node/fetch/src/piece_fetch.rs",
+            text: "step.give_back(«core::mem::take(&mut self.charged)»);",
+            instead: "self.charged",
+            first: FETCH,
+        },
+    ),
+    bug(
+        "bytes that were put together wrongly reach the viewer",
+        Mutant {
+            file: "node/fetch/src/assemble.rs",
+            text: "if «crc64(&output[range.clone()]) != expected» {",
+            instead: "false",
+            first: FETCH,
+        },
+    ),
+    bug(
+        "rot in all stripes of an answer but the first reaches the viewer",
+        Mutant {
+            file: "node/fetch/src/assemble.rs",
+            text: "for index in «arrival.read.stripes.clone()» {",
+            instead: "arrival.read.stripes.start..arrival.read.stripes.start + 1",
+            first: FETCH,
+        },
+    ),
+    bug(
+        "a peer that asks for the last stripe together with full ones gets bytes from wrong places",
+        Mutant {
+            file: "node/fetch/src/column_read.rs",
+            text: "«first.cell_bytes == last.cell_bytes»\n",
+            instead: "first.cell_bytes >= last.cell_bytes",
+            first: FETCH,
+        },
+    ),
+    bug(
+        "small requests overtake a big one for ever: its viewer waits",
+        Mutant {
+            file: "node/fetch/src/turns.rs",
+            text: "if «taken.contains(&port) || !ports.has_room(port, bytes)» {",
+            instead: "!ports.has_room(port, bytes)",
+            first: FETCH,
+        },
+    ),
+    bug(
+        "the window only grows: switches drop what they cannot hold, and viewers wait for retransmissions",
+        Mutant {
+            file: "node/fetch/src/window.rs",
+            text: "(self.began, self.came) = (now, «0»);",
+            instead: "self.came",
+            first: FETCH,
+        },
+    ),
+    bug(
+        "a node that was late once is avoided for ever, and twice as much may be wasted",
+        Mutant {
+            file: "node/fetch/src/commons.rs",
+            text: "self.suspected.is_some_and(|since| «now.since(since) < SUSPICION»)",
+            instead: "true",
+            first: FETCH,
+        },
+    ),
+    harmless(
+        "A buffer that ends where the range begins is looked at besides: its part is empty and filtered out, and the \
+         copy is that of the next ones.",
+        Mutant {
+            file: "node/fetch/src/rope.rs",
+            text: "let first = self.buffers.partition_point(|(offset, bytes)| «offset + bytes.len() <= range.start»);",
+            instead: "offset + bytes.len() < range.start",
+            first: FETCH,
+        },
+    ),
+    harmless(
+        "What came of a lost column is kept, but no plan made after the loss needs a lost column, and a column that was \
+         lost once is never had again in the same gathering.",
+        Mutant {
+            file: "node/fetch/src/gather.rs",
+            text: "«self.arrived.remove(&column)»;",
+            instead: "None",
+            first: FETCH,
+        },
+    ),
+];
