@@ -209,6 +209,18 @@ pub enum RequestKind {
     Remembered,
 }
 
+impl RequestKind {
+    /// Whether it changes nothing where it is asked, and the answer is the same whoever asks.
+    pub fn only_asks(self) -> bool {
+        match self {
+            Self::Lookup | Self::Outcome | Self::Committed | Self::Digest => true,
+            Self::Prepare | Self::Mark | Self::Drop | Self::Retire | Self::Close | Self::Purge | Self::Remembered => {
+                false
+            }
+        }
+    }
+}
+
 impl Request {
     /// Which question it is.
     pub fn kind(&self) -> RequestKind {

@@ -298,6 +298,11 @@ impl Node {
         }
     }
 
+    /// Has all others asked what they know, and so which of their lives is the present one.
+    pub(crate) fn ask_around(self: &Arc<Self>) {
+        self.step(HOUSE, None, |state, now| state.desk.handle_return(now));
+    }
+
     /// Tells the house of nodes that can be reached again, until the task is aborted.
     ///
     /// Cancel safety: nothing is lost.
@@ -310,7 +315,7 @@ impl Node {
                 self.others().into_iter().filter(|peer| table.is_up(*peer) == Some(true)).collect()
             };
             if !up.is_subset(&present) {
-                self.step(HOUSE, None, |state, now| state.desk.handle_return(now));
+                self.ask_around();
                 sleep(RETURNS).await;
             }
             present = up;

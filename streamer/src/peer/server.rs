@@ -105,7 +105,7 @@ async fn answer(node: Arc<Node>, request: hyper::Request<Incoming>) -> Result<Re
     if let Err(error) = verified.verify_body(&body) {
         return Ok(text(StatusCode::UNAUTHORIZED, error.to_string()));
     }
-    let answered = match admit(&node, verified.sender()).await {
+    let answered = match admit(&node, verified.sender(), parts.uri.path()).await {
         Ok(true) => route(&node, &parts, verified.sender(), body).await,
         // Its machines understand that.
         Ok(false) if parts.uri.path() == ASK => Ok(json(&Answer { from: node.store.me(), reply: Reply::Retired })),
@@ -119,12 +119,22 @@ async fn answer(node: Arc<Node>, request: hyper::Request<Incoming>) -> Result<Re
 }
 
 /// Whether the sender's life is not over.
-async fn admit(node: &Arc<Node>, from: Sender) -> Result<bool, Refusal> {
+async fn admit(node: &Arc<Node>, from: Sender, path: &str) -> Result<bool, Refusal> {
     if from.node == node.config.id || node.config.member(from.node).is_none() {
         let message = format!("node {} is no peer of this one", from.node);
         return Err(Refusal(StatusCode::FORBIDDEN, message));
     }
+    if node.store.is_in_doubt(from) {
+        node.ask_around();
+        // Of a question it depends on what is asked.
+        return if path == ASK { Ok(true) } else { Err(in_doubt(from)) };
+    }
     Ok(node.admit(from).await?)
+}
+
+fn in_doubt(from: Sender) -> Refusal {
+    let message = format!("life {} of node {} was not heard of: it is being asked", from.life, from.node);
+    Refusal(StatusCode::SERVICE_UNAVAILABLE, message)
 }
 
 async fn route(node: &Arc<Node>, parts: &Parts, from: Sender, body: Bytes) -> Result<Response<Full<Bytes>>, Refusal> {
@@ -149,6 +159,9 @@ async fn ask(node: &Arc<Node>, from: Sender, body: &Bytes) -> Result<Response<Fu
         node.note_unfit(from.node, &why);
         Refusal::bad(&why)
     })?;
+    if node.store.is_in_doubt(from) && !request.kind().only_asks() {
+        return Err(in_doubt(from));
+    }
     let (from, reply) = node.answer(from, request).await?;
     Ok(json(&Answer { from, reply }))
 }

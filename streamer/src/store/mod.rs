@@ -150,10 +150,21 @@ impl<D: Disk> Store<D> {
         Ok(incarnation)
     }
 
+    /// Whether a question is of another life than the one that was heard of. It may be an old one that comes late: which of
+    /// the two lives is over can only be told by an answer to a question of this node. Until then it must be taken for
+    /// unsaid, and the node be asked; only questions that [change nothing](rain_cluster::RequestKind::only_asks) are
+    /// answered, for else two nodes that doubt each other would do so for ever.
+    pub fn is_in_doubt(&self, from: Sender) -> bool {
+        let index = lock(&self.index);
+        let other = index.remembered.get(&from.node).is_some_and(|memory| memory.life != from.life);
+        other && !index.retired.contains(&(from.node, from.life))
+    }
+
     /// Notes who said something, before what was said is used. False when that life of the node is over: it must hear
     /// that, and what it said counts for nothing.
     ///
-    /// A life that was not heard of before ends the one before, durably: whoever asks this node from now on learns that.
+    /// A life that was not heard of before ends the one before, durably: whoever asks this node from now on learns that. Of
+    /// a question, see first whether it [is in doubt](Self::is_in_doubt).
     ///
     /// # Errors
     /// Those of the disk: then what was said must not be used either.

@@ -307,7 +307,13 @@ impl Node {
     /// Answers a question at the door of production: vetted, admitted, answered, heard.
     fn answer(&mut self, now: Time, from: Sender, mut request: Request) -> Option<Reply> {
         self.cluster.codes.vet_request(&request).ok()?;
-        if !self.admit(from) {
+        let in_doubt = self.cluster.missing != Some(Safeguard::Life) && self.store().is_in_doubt(from);
+        if in_doubt {
+            self.running.as_mut().unwrap().desk.handle_return(now);
+            if !request.kind().only_asks() {
+                return None;
+            }
+        } else if !self.admit(from) {
             return Some(Reply::Retired);
         }
         let missing = self.cluster.missing;
@@ -322,7 +328,7 @@ impl Node {
         if self.lies && from.node != self.id {
             crate::lies::lie(&mut reply, &request);
         }
-        if from.node != self.id {
+        if from.node != self.id && !in_doubt {
             let running = self.running.as_mut().unwrap();
             running.desk.heard(now, from.node, from.life);
         }

@@ -417,3 +417,31 @@ fn a_new_life_that_was_refused_once_begins_all_the_same() {
         world.nothing_half_done().unwrap();
     }
 }
+
+/// A message of an earlier life of a node came minutes late to one that had a new disk and knew no lives. It took the
+/// present life for the one that was over, the node began another one, and with that nobody was left who was not blank: what
+/// they had was lost.
+#[test]
+fn a_late_question_ends_no_life() {
+    let mut world = world(2, &["replica:2"]);
+    let mut late = Vec::new();
+    world.wires.held = Some(Box::new(|message| message.from == 1 && !message.answer));
+    world.run_for(12 * SECOND).unwrap();
+    late.append(&mut world.wires.holding);
+    world.wires.release();
+    world.swap(1, None);
+    world.run_for(60 * SECOND).unwrap();
+    put(&mut world, 0, b"one");
+    let life = world.nodes[1].store().me().life;
+    world.swap(0, None);
+    world.run_for(60 * SECOND).unwrap();
+    assert!(!late.is_empty());
+    world.wires.holding = late;
+    world.wires.release();
+    world.run_for(30 * SECOND).unwrap();
+    assert_eq!(world.nodes[1].store().me().life, life);
+    world.read_everything().unwrap();
+    let get = world.get(0, 0);
+    world.run_for(SECOND).unwrap();
+    assert!(matches!(world.answer(get), Some(Answer::Found { fresh: true, .. })));
+}
