@@ -357,13 +357,11 @@ impl Running for Recalling {
                 self.advance(with);
             }
             Told::Stored(StoreTold::Failed(_)) if self.accused.is_some() => self.retry = Some(with.now + AGAIN),
-            Told::Answer(..) | Told::Failed(..) => {
+            told @ (Told::Answer(..) | Told::Failed(..) | Told::Stored(_)) => {
                 drive(&mut self.recall, with.now, told);
                 self.advance(with);
             }
-            Told::Stored(_) | Told::Restored(_) | Told::Granted | Told::Uploaded { .. } | Told::GiveUp => {
-                self.advance(with);
-            }
+            Told::Restored(_) | Told::Granted | Told::Uploaded { .. } | Told::GiveUp => {}
         }
     }
 

@@ -183,11 +183,9 @@ impl<D: Disk> Store<D> {
         let buckets: BTreeSet<usize> = keys.iter().map(|(title, _)| title.bucket(TITLE_LOCKS)).collect();
         let _titles: Vec<_> = buckets.into_iter().map(|bucket| lock(&self.title_locks[bucket])).collect();
         let mine = keys.into_iter().zip(records).filter(|(key, record)| self.is_wanted(*key, record));
-        let changes = mine.filter_map(|(key, record)| {
-            match self.marking_of(key, record, Some(ticket)) {
-                Marking::Change(change) => Some(change),
-                Marking::Known | Marking::Refused => None,
-            }
+        let changes = mine.filter_map(|(key, record)| match self.marking_of(key, record, Some(ticket)) {
+            Marking::Change(change) => Some(change),
+            Marking::Known | Marking::Refused => None,
         });
         let changes: Vec<_> = changes.collect();
         self.change(now, changes)

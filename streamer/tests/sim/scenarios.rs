@@ -382,14 +382,18 @@ fn whoever_holds_what_was_replaced_hears_of_it() {
     put(&mut world, 0, b"two");
     world.run_for(100 * SECOND).unwrap();
     let files = |world: &World| {
-        let of_node = |node: &crate::node::Node| node.disk.names().into_iter().filter(|name| name.ends_with(".rain")).count();
+        let of_node =
+            |node: &crate::node::Node| node.disk.names().into_iter().filter(|name| name.ends_with(".rain")).count();
         world.nodes.iter().map(of_node).sum::<usize>()
     };
     assert_eq!(files(&world), 2);
     delete(&mut world, 0);
     world.run_for(220 * SECOND).unwrap();
     assert_eq!(files(&world), 0);
-    assert!(world.nodes.iter().all(|node| node.store().lookup("title 0").entries.is_empty()), "it was purged everywhere");
+    assert!(
+        world.nodes.iter().all(|node| node.store().lookup("title 0").entries.is_empty()),
+        "it was purged everywhere"
+    );
 }
 
 /// The disk refused to write down the new life of an old copy. By then the store had made as many changes as the others
