@@ -170,11 +170,11 @@ pub(super) const ALL: &[Bug] = &[
         Mutant { file: "cluster/src/commit/purge.rs", text: "«!state.blank»\n", instead: "true", first: CLUSTER },
     ),
     bug(
-        "only catalog nodes are asked whether a tombstone may go: a column holder outside brings the title back",
+        "a title is closed on its catalog nodes alone: what a column holder takes late brings it back",
         Mutant {
             file: "cluster/src/commit/purge.rs",
-            text: "«round.ask(members.nodes().iter().copied(), &Request::Close { title: title.to_owned() })»;",
-            instead: "round.ask(members.catalog_of(title), &Request::Close { title: title.to_owned() })",
+            text: "let nodes = «members.nodes().to_vec()»;",
+            instead: "members.catalog_of(title)",
             first: CLUSTER,
         },
     ),
@@ -877,6 +877,51 @@ pub(super) const ALL: &[Bug] = &[
             first: FETCH,
         },
     ),
+    bug(
+        "of what was missed while a node was away, half is never learnt",
+        Mutant {
+            file: "node/desk/src/learn.rs",
+            text: "Reply::Digest(Some(theirs)) if «theirs != digest» =>",
+            instead: "theirs > digest",
+            first: DESK,
+        },
+    ),
+    bug(
+        "an old copy of a disk that writes on is not found out: it has made as many changes as the others remember",
+        Mutant {
+            file: "streamer/src/store/mod.rs",
+            text: "let serial = if «self.is_sure()» { self.ledger.serial() }",
+            instead: "true",
+            first: STORE,
+        },
+    ),
+    bug(
+        "a store that is not sure yet makes a promise that an old copy of it would forget unseen",
+        Mutant {
+            file: "streamer/src/store/requests.rs",
+            text: "if «!self.is_sure()» {\n            // A promise that",
+            instead: "false",
+            first: STORE,
+        },
+    ),
+    bug(
+        "a node outside the catalog keeps a version that was replaced, and its title is never purged",
+        Mutant {
+            file: "streamer/src/store/requests.rs",
+            text: "|| «lock(&self.index).holds(key.0)»\n",
+            instead: "false",
+            first: STORE,
+        },
+    ),
+    bug(
+        "a column that somebody wrote anew, checksums and all, reaches the viewer",
+        Mutant {
+            file: "node/fetch/src/assemble.rs",
+            text: "«arrival.prove(&proof, root, geometry)?»;",
+            instead: "()",
+            first: FETCH,
+        },
+    ),
     harmless(
         "A buffer that ends where the range begins is looked at besides: its part is empty and filtered out, and the \
          copy is that of the next ones.",
@@ -894,6 +939,16 @@ pub(super) const ALL: &[Bug] = &[
             file: "node/fetch/src/gather.rs",
             text: "«self.arrived.remove(&column)»;",
             instead: "None",
+            first: FETCH,
+        },
+    ),
+    harmless(
+        "Where the groups of a run begin just where those before end, the bytes from the last ones asked for to this run \
+         are taken as one range: the same as both halves, which are joined as they touch.",
+        Mutant {
+            file: "node/fetch/src/read_proof.rs",
+            text: "if «start >= held» {",
+            instead: "start > held",
             first: FETCH,
         },
     ),
