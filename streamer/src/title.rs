@@ -38,6 +38,9 @@ pub enum TitleError {
     /// `.` or `..`.
     #[error("a title name is not `{0}`")]
     Dots(String),
+    /// A name that is kept for the system's own titles.
+    #[error("a title name does not begin with `~`, found `{0}`: such names are the system's")]
+    System(String),
 }
 
 /// Checks a title name.
@@ -51,7 +54,10 @@ pub fn check(name: &str) -> Result<(), TitleError> {
     if let Some(found) = name.chars().find(|character| *character == '/' || character.is_control()) {
         return Err(TitleError::Character(found));
     }
-    if name == "." || name == ".." { Err(TitleError::Dots(name.to_owned())) } else { Ok(()) }
+    if name == "." || name == ".." {
+        return Err(TitleError::Dots(name.to_owned()));
+    }
+    if name.starts_with('~') { Err(TitleError::System(name.to_owned())) } else { Ok(()) }
 }
 
 /// The title that a path segment names.
@@ -88,5 +94,7 @@ mod tests {
         assert_eq!(from_segment("a%2fb"), Err(TitleError::Character('/')));
         assert_eq!(from_segment("a%0ab"), Err(TitleError::Character('\n')));
         assert_eq!(from_segment("%2e%2e"), Err(TitleError::Dots("..".to_owned())));
+        assert_eq!(from_segment("~jobs"), Err(TitleError::System("~jobs".to_owned())));
+        assert_eq!(from_segment("a~"), Ok("a~".to_owned()));
     }
 }
