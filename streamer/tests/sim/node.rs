@@ -745,7 +745,12 @@ pub fn read(
     let mut records = Vec::new();
     for index in stripes {
         let stripe = column.geometry().stripe(index);
-        let all = ColumnRead { stripes: index..index + 1, rows: 0..stripe.rows, blocks: 0..stripe.blocks_per_cell(), proof: false };
+        let all = ColumnRead {
+            stripes: index..index + 1,
+            rows: 0..stripe.rows,
+            blocks: 0..stripe.blocks_per_cell(),
+            proof: false,
+        };
         let read = store.read_blocks(&column, &all, usize::MAX);
         records.extend(read.inspect_err(|error| store.note_if_damage(title, version, error))?);
     }
