@@ -76,7 +76,7 @@ impl Learning {
                     }
                     Learnt::Floor(floor) => self.orders.queue.push_back(StoreOrder::RaiseFloor(floor)),
                     Learnt::Enough => {
-                        self.orders.queue.push_back(StoreOrder::SetLearnt);
+                        self.orders.queue.push_back(StoreOrder::SetLearnt { life: with.me.life });
                         self.last = true;
                         break;
                     }
@@ -131,6 +131,11 @@ impl Running for Learning {
 
     fn timeout(&self) -> Option<Time> {
         self.again.or_else(|| self.learn.as_ref().and_then(|(learn, _)| learn.poll_timeout()))
+    }
+
+    fn handle_rebirth(&mut self, with: &mut Context<'_>) {
+        // What an earlier life learnt is hearsay now.
+        self.begin_again(with.now);
     }
 
     fn is_over(&self) -> bool {

@@ -70,7 +70,10 @@ pub enum StoreOrder {
     /// Raise the floor of the counters. Done or failed.
     RaiseFloor(u64),
     /// What is known here is what must be known: be blank no longer. Done or failed.
-    SetLearnt,
+    SetLearnt {
+        /// The life that learnt it: another one knows nothing of it. Failed, where that is over.
+        life: Life,
+    },
     /// The others remember nothing that is forgotten here: be silent no longer. Done.
     SetSure,
     /// If the disk is an old copy, of which a peer remembers more changes than it has made by now, or whose life is over:

@@ -48,7 +48,10 @@ impl<D: Disk> Store<D> {
                 let higher = lock(&self.index).floor < floor;
                 if higher { told(self.change(now, [Change::Floor(floor)])) } else { StoreTold::Already }
             }
-            StoreOrder::SetLearnt => told(self.change(now, [Change::Learnt(self.me().life)])),
+            StoreOrder::SetLearnt { life } if life != self.me().life => {
+                StoreTold::Failed("the store has begun a new life since".to_owned())
+            }
+            StoreOrder::SetLearnt { life } => told(self.change(now, [Change::Learnt(life)])),
             StoreOrder::SetSure => {
                 self.sure.store(true, Ordering::Release);
                 StoreTold::Done

@@ -37,7 +37,8 @@ impl Folder {
     fn open(&self) -> Store<SystemDisk> {
         let store = self.try_open(&[ME, OTHER], None).unwrap();
         store.begin_incarnation(7).unwrap();
-        for order in [StoreOrder::SetSure, StoreOrder::SetLearnt] {
+        let life = store.me().life;
+        for order in [StoreOrder::SetSure, StoreOrder::SetLearnt { life }] {
             assert_eq!(store.carry_out(Time::default(), order), StoreTold::Done);
         }
         store
@@ -293,7 +294,10 @@ fn a_damaged_ledger_begins_a_new_life() {
     let ticket = store.lookup("film").ticket;
     let learn = StoreOrder::MarkAll { records: vec![film.clone()], ticket };
     assert_eq!(store.carry_out(Time::default(), learn), StoreTold::Done);
-    assert_eq!(store.carry_out(Time::default(), StoreOrder::SetLearnt), StoreTold::Done);
+    let too_late = store.carry_out(Time::default(), StoreOrder::SetLearnt { life });
+    assert!(matches!(too_late, StoreTold::Failed(_)), "the life that learnt it is over");
+    let life = store.me().life;
+    assert_eq!(store.carry_out(Time::default(), StoreOrder::SetLearnt { life }), StoreTold::Done);
     assert!(store.lookup("more").entries.is_empty(), "what was not learnt again is forgotten");
     store.verify_column(Time::default(), "film", version(3)).unwrap();
     drop(store);
