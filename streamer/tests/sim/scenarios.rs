@@ -5,13 +5,60 @@ use crate::disk::Kind;
 use crate::history::{Answer, Wish};
 use crate::options::Options;
 use crate::random::Random;
+use crate::safeguard::Safeguard;
 use crate::wire::{Body, Message};
 use crate::world::{SECOND, World};
+use core::cell::Cell;
 use core::time::Duration;
 use rain_cluster::{Reply, Request};
+use std::panic::catch_unwind;
+
+/// A scenario, and what it is called.
+pub type Scenario = (&'static str, fn());
+
+/// All of them.
+pub const ALL: [Scenario; 17] = [
+    ("a damaged promise resurrects nothing", a_damaged_promise_resurrects_nothing),
+    ("no update is lost before a conditional one", no_update_is_lost_before_a_conditional_one),
+    (
+        "no update is lost before a conditional one that is gone",
+        no_update_is_lost_before_a_conditional_one_that_is_gone,
+    ),
+    ("one lost disk hides no acknowledged write", one_lost_disk_hides_no_acknowledged_write),
+    ("what is told to be tolerated is tolerated", what_is_told_to_be_tolerated_is_tolerated),
+    ("readers do not go backwards", readers_do_not_go_backwards),
+    ("nothing is pending for ever", nothing_is_pending_for_ever),
+    ("a late mark brings nothing back", a_late_mark_brings_nothing_back),
+    ("an old copy of a disk is found out", an_old_copy_of_a_disk_is_found_out),
+    ("a node that goes on is no old copy", a_node_that_goes_on_is_no_old_copy),
+    ("an upload of which nobody heard leaves no file", an_upload_of_which_nobody_heard_leaves_no_file),
+    ("a disk that refused once is asked again", a_disk_that_refused_once_is_asked_again),
+    ("a slow disk holds up no decision", a_slow_disk_holds_up_no_decision),
+    ("a node that missed a write is not closed to it", a_node_that_missed_a_write_is_not_closed_to_it),
+    ("whoever holds what was replaced hears of it", whoever_holds_what_was_replaced_hears_of_it),
+    ("a new life that was refused once begins all the same", a_new_life_that_was_refused_once_begins_all_the_same),
+    ("a late question ends no life", a_late_question_ends_no_life),
+];
+
+thread_local! {
+    /// What the scenarios of this thread are told without.
+    static MISSING: Cell<Option<Safeguard>> = const { Cell::new(None) };
+}
+
+/// The first scenario that does not end well without a safeguard, and how it ends.
+pub fn miss(missing: Safeguard) -> Option<(&'static str, String)> {
+    MISSING.set(Some(missing));
+    let ended = ALL.into_iter().find_map(|(name, scenario)| {
+        let panic = catch_unwind(scenario).err()?;
+        let text = panic.downcast_ref::<String>().cloned();
+        Some((name, text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()))
+    });
+    MISSING.set(None);
+    ended
+}
 
 fn world(nodes: usize, codes: &[&'static str]) -> World {
-    let mut world = World::new(Options::quiet(nodes, codes));
+    let mut world = World::new(Options { missing: MISSING.get(), ..Options::quiet(nodes, codes) });
     world.run_for(3 * SECOND).unwrap();
     world
 }
