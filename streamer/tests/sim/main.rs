@@ -150,14 +150,11 @@ fn no_safeguard_is_superfluous() {
             println!("without {missing:?}: {scenario}: {}", what.lines().next().unwrap_or_default());
             continue;
         }
-        match run_all(3 * seeds(1000), Some(missing), |_, _| {}) {
-            Some((seed, what)) => {
-                println!("without {missing:?}: seed {seed}: {}", what.lines().next().unwrap_or_default());
-            }
-            None => {
-                println!("without {missing:?}: NOTHING");
-                survived.push(missing);
-            }
+        if let Some((seed, what)) = run_all(3 * seeds(1000), Some(missing), |_, _| {}) {
+            println!("without {missing:?}: seed {seed}: {}", what.lines().next().unwrap_or_default());
+        } else {
+            println!("without {missing:?}: NOTHING");
+            survived.push(missing);
         }
     }
     drop(std::panic::take_hook());
