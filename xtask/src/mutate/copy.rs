@@ -1,7 +1,7 @@
 //! The copy with the bugs, and the programs of tests that it is built into.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 
@@ -66,7 +66,7 @@ fn copy(suite: Suite, from: &Path, to: &Path, root: &Path) -> Result<()> {
     Ok(())
 }
 
-fn write_changed(path: &PathBuf, bytes: &[u8]) -> Result<()> {
+fn write_changed(path: &Path, bytes: &[u8]) -> Result<()> {
     if fs::read(path).is_ok_and(|found| found == bytes) {
         return Ok(());
     }

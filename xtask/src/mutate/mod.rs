@@ -13,7 +13,7 @@ mod suite;
 mod table;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::thread;
 
@@ -130,7 +130,7 @@ impl Hunt<'_> {
             loop {
                 let next = left.lock().map_or(None, |mut left| left.next());
                 let Some(number) = next else { return Ok(findings) };
-                let finding = self.one(number, &self.folder)?;
+                let finding = self.one(number)?;
                 let by = finding.by.as_deref().unwrap_or("NOTHING");
                 println!("{number:3} {by} in {:.1} s: {}", finding.cpu_seconds, what(&self.bugs[number - 1]));
                 findings.push(finding);
@@ -146,7 +146,7 @@ impl Hunt<'_> {
     }
 
     /// Runs the tests that should find a bug, then the others, until one fails.
-    fn one(&self, number: usize, folder: &Path) -> Result<Finding> {
+    fn one(&self, number: usize) -> Result<Finding> {
         let bug = &self.bugs[number - 1];
         let (first, filter) = bug.mutant.first;
         let order = self.programs.iter().filter(|program| program.name == first).map(|program| (program, filter));
@@ -155,7 +155,7 @@ impl Hunt<'_> {
         let others = others.filter(|program| program.name != first || program.tests.filter != filter);
         let mut finding = Finding { number, by: None, cpu_seconds: 0.0 };
         for (program, filter) in order.chain(others.map(|program| (program, program.tests.filter))) {
-            let ran = program.run(self.suite, filter, number, folder)?;
+            let ran = program.run(self.suite, filter, number, &self.folder)?;
             finding.cpu_seconds += ran.cpu_seconds;
             finding.by = ran.by;
             if finding.by.is_some() {

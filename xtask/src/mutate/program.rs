@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -85,7 +85,7 @@ impl Program {
 }
 
 /// Waits for the end of a program as long as there is patience, and gives what it took of the processor, in seconds.
-fn wait(mut child: Child, suite: Suite) -> Result<(Option<std::process::ExitStatus>, f64)> {
+fn wait(mut child: Child, suite: Suite) -> Result<(Option<ExitStatus>, f64)> {
     let began = Instant::now();
     let times = format!("/proc/{}/stat", child.id());
     let pid = Pid::from_child(&child);
