@@ -14,8 +14,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::stages::Outcome;
 use crate::tools::{self, Need, Workspace};
 
-const BROWSER: Need =
-    Need { tools: &["chromium", "node", "npm"], packages: &["chromium", "fonts-dejavu-core", "nodejs", "npm"] };
+const BROWSER: Need = Need { tools: &["chromium"], packages: &["chromium", "fonts-dejavu-core"] };
+/// By itself: where they come from elsewhere, Debian's packages of them do not go beside.
+const NODE: Need = Need { tools: &["node", "npm"], packages: &["nodejs", "npm"] };
 
 /// The demo must say its address within this time.
 const START: Duration = Duration::from_secs(30);
@@ -47,8 +48,10 @@ fn folder(workspace: &Workspace) -> PathBuf {
 
 /// Makes sure of the browser and of what drives it. Gives what is missing.
 pub(crate) fn prepare(workspace: &Workspace) -> Result<Option<String>> {
-    if let Some(missing) = tools::ensure(&BROWSER)? {
-        return Ok(Some(missing));
+    for need in [&BROWSER, &NODE] {
+        if let Some(missing) = tools::ensure(need)? {
+            return Ok(Some(missing));
+        }
     }
     tools::run(Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(folder(workspace)))?;
     Ok(None)
