@@ -33,8 +33,6 @@ pub enum Safeguard {
     Retirement,
     /// Of a coordinator whose life is over, the catalog may decide.
     RetiredDecision,
-    /// A column is compared with the root that the manifest names.
-    Root,
     /// A conditional version refuses what would come before it.
     Superseded,
 }
@@ -62,8 +60,7 @@ pub const SHOWN: [Safeguard; 17] = [
 
 /// Those that no scenario misses and no seed of the gate: others stand in for them in every history that was tried. Looked
 /// for where ten thousand seeds or more are asked for.
-pub const RARE: [Safeguard; 4] =
-    [Safeguard::FolderSync(Kind::Identity), Safeguard::Inheritance, Safeguard::Retirement, Safeguard::Root];
+pub const RARE: [Safeguard; 3] = [Safeguard::FolderSync(Kind::Identity), Safeguard::Inheritance, Safeguard::Retirement];
 
 impl Safeguard {
     /// What an answer comes to without the safeguard.
