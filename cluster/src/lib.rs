@@ -46,7 +46,8 @@ pub use machine::Machine;
 pub use manifest::{Attributes, Columns, Content, EtagKind, Manifest, ManifestError, Record};
 pub use members::{Members, MembersError, Quorum};
 pub use message::{
-    Base, ColumnStatus, Entry, Memory, Outcome, Refusal, Reply, Request, RequestKind, Sender, Ticket, TitleState,
+    Base, ColumnStatus, Entry, Memory, Outcome, Refusal, Reply, Request, RequestKind, SHARE_BYTES_MAX, Sender, Share,
+    Ticket, TitleState,
 };
 pub use placement::{ANY_STORE, Placement, Seat};
 pub use time::Time;

@@ -4,6 +4,7 @@ use crate::manifest::Record;
 use crate::version::{Life, NodeId, Version};
 use core::fmt;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// Who says something: in every question and every answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -105,6 +106,20 @@ pub enum Base {
     Version(Version),
 }
 
+/// So many bytes of a column may come with a question; more are uploaded.
+pub const SHARE_BYTES_MAX: usize = 128 << 10;
+
+/// The column of a version that a node is to keep.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Share {
+    /// Which column of the code.
+    pub column: u16,
+    /// Its records, where they are few enough to come with the question; else they were uploaded before. They travel
+    /// behind the question, not in it.
+    #[serde(skip)]
+    pub records: Option<Arc<[u8]>>,
+}
+
 /// A question or an order from one node to another. All are idempotent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -117,12 +132,12 @@ pub enum Request {
     /// Make what you hold of this version durable as pending: the manifest, and your column where you have one. Answered
     /// by [`Reply::Prepared`] or [`Reply::Refused`].
     Prepare {
-        /// The version; its column has been uploaded before (a tombstone has none, and a catalog node may have none).
+        /// The version.
         record: Record,
         /// What must hold for it to be made durable.
         base: Base,
-        /// Which column was uploaded here, if any.
-        column: Option<u16>,
+        /// The column that this node is to keep (a tombstone has none, and a catalog node may have none).
+        share: Option<Share>,
         /// When this node was asked about the title.
         ticket: Ticket,
     },

@@ -8,44 +8,59 @@ use core::fmt::Debug;
 use std::sync::Arc;
 
 use arbitrary::{Arbitrary, Result, Unstructured};
+use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use rain_cluster::message::{Base, Outcome};
 use rain_cluster::{
     Attributes, ColumnStatus, Columns, Content, Entry, EtagKind, Life, Manifest, Memory, NodeId, Placement, Record,
-    Refusal, Reply, Request, Seat, Sender, Ticket, TitleState, Version,
+    Refusal, Reply, Request, Seat, Sender, Share, Ticket, TitleState, Version,
 };
 use rain_streamer::peer::{Answer, Question};
 
 fuzz_target!(|bytes: &[u8]| {
-    if let Ok(question) = serde_json::from_slice::<Question>(bytes) {
-        check(&question, true);
+    let body = Bytes::copy_from_slice(bytes);
+    if let Ok(questions) = Question::parse_all(body.clone()) {
+        check(&questions, true, Question::push, Question::parse_all);
     }
-    if let Ok(answer) = serde_json::from_slice::<Answer>(bytes) {
-        check(&answer, true);
+    if let Ok(answers) = Answer::parse_all(body) {
+        check(&answers, true, Answer::push, Answer::parse_all);
     }
     if let Ok(record) = Record::parse(bytes) {
         assert_eq!(record.to_bytes(), bytes, "a record has one spelling");
     }
     let mut source = Unstructured::new(bytes);
     let mut fit = true;
-    if let Ok(question) = question(&mut source, &mut fit) {
-        check(&question, fit);
+    if let Ok(questions) = many(&mut source, |source| question(source, &mut fit)) {
+        check(&questions, fit, Question::push, Question::parse_all);
     }
     let mut fit = true;
-    if let Ok(answer) = answer(&mut source, &mut fit) {
-        check(&answer, fit);
+    if let Ok(answers) = many(&mut source, |source| answer(source, &mut fit)) {
+        check(&answers, fit, Answer::push, Answer::parse_all);
     }
 });
 
-fn check<T: Debug + PartialEq + serde::Serialize + serde::de::DeserializeOwned>(message: &T, fit: bool) {
-    let bytes = serde_json::to_vec(message).expect("messages are plain data");
-    let parsed = serde_json::from_slice::<T>(&bytes);
-    if !fit {
-        return assert!(parsed.is_err(), "{message:?} is out of bounds");
+fn check<T: Debug + PartialEq, E: Debug>(
+    messages: &[T],
+    fit: bool,
+    push: impl Fn(&T, &mut Vec<u8>),
+    parse_all: impl Fn(Bytes) -> core::result::Result<Vec<T>, E>,
+) {
+    let (mut body, mut before) = (Vec::new(), 0);
+    for message in messages {
+        before = body.len();
+        push(message, &mut body);
     }
-    assert!(parsed.as_ref().is_ok_and(|parsed| parsed == message), "{message:?}: {parsed:?}");
-    // One byte less is no message: JSON's objects and strings are closed at the end.
-    assert!(serde_json::from_slice::<T>(&bytes[..bytes.len() - 1]).is_err(), "{message:?}");
+    let parsed = parse_all(body.clone().into());
+    if !fit {
+        return assert!(parsed.is_err(), "{messages:?} is out of bounds");
+    }
+    assert!(parsed.as_ref().is_ok_and(|parsed| parsed == messages), "{messages:?}: {parsed:?}");
+    // Bytes less are no messages, but where the last one began.
+    for cut in [before + 1, body.len().saturating_sub(1)] {
+        if (before + 1..body.len()).contains(&cut) {
+            assert!(parse_all(body[..cut].to_vec().into()).is_err(), "{messages:?}");
+        }
+    }
 }
 
 fn sender(source: &mut Unstructured<'_>) -> Result<Sender> {
@@ -127,6 +142,13 @@ fn entry(source: &mut Unstructured<'_>, fit: &mut bool) -> Result<Entry> {
     Ok(Entry { record: record(source, fit)?, marked: source.arbitrary()?, column })
 }
 
+fn share(source: &mut Unstructured<'_>) -> Result<Option<Share>> {
+    let Some((column, records)) = source.arbitrary::<Option<(u16, Vec<u8>)>>()? else { return Ok(None) };
+    // That none come, and that they are uploaded before, are told alike.
+    let records = Some(records).filter(|records| !records.is_empty());
+    Ok(Some(Share { column, records: records.map(Into::into) }))
+}
+
 fn question(source: &mut Unstructured<'_>, fit: &mut bool) -> Result<Question> {
     let title = String::arbitrary(source)?;
     let request = match source.int_in_range(0..=10)? {
@@ -138,7 +160,7 @@ fn question(source: &mut Unstructured<'_>, fit: &mut bool) -> Result<Question> {
                 _ => Base::Version(version(source)?),
             };
             let ticket = Ticket(source.arbitrary()?);
-            Request::Prepare { record: record(source, fit)?, base, column: source.arbitrary()?, ticket }
+            Request::Prepare { record: record(source, fit)?, base, share: share(source)?, ticket }
         }
         2 => {
             let spread = source.arbitrary::<Option<u64>>()?.map(Ticket);
@@ -187,5 +209,6 @@ fn answer(source: &mut Unstructured<'_>, fit: &mut bool) -> Result<Answer> {
         9 => Reply::Digest(source.arbitrary()?),
         _ => Reply::Retired,
     };
+    let reply = Some(reply).filter(|_| !source.arbitrary().unwrap_or(false));
     Ok(Answer { from: sender(source)?, reply })
 }

@@ -19,4 +19,4 @@ mod put;
 pub use marking::Marking;
 pub use pending::{PendingCheck, Verdict};
 pub use purge::PurgeCheck;
-pub use put::{Abort, Begin, Condition, Put, PutEvent, PutRequest, Shape};
+pub use put::{Abort, Begin, Condition, Put, PutEvent, PutRequest, Shape, Shares};

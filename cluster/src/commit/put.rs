@@ -5,7 +5,7 @@ use crate::commit::Marking;
 use crate::machine::Machine;
 use crate::manifest::Record;
 use crate::members::Members;
-use crate::message::{Base, Refusal, Reply, Request, Sender};
+use crate::message::{Base, Refusal, Reply, Request, Sender, Share};
 use crate::placement::{Placement, rendezvous};
 use crate::round::Round;
 use crate::time::Time;
@@ -83,6 +83,27 @@ pub struct Begin {
     pub uploads: Vec<(NodeId, u16)>,
     /// The newest committed version, or its tombstone.
     pub current: Option<Record>,
+}
+
+/// The columns of a version, on their way to the nodes that are to keep them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Shares {
+    /// These nodes have theirs: those of [`Begin`] that took the whole upload.
+    Uploaded(Vec<NodeId>),
+    /// The records of every column: each node of [`Begin`] gets its own with the question whether it prepares.
+    Carried(Vec<Arc<[u8]>>),
+}
+
+impl Shares {
+    fn of(&self, node: NodeId, column: u16) -> Option<Share> {
+        match self {
+            Self::Uploaded(nodes) => nodes.contains(&node).then_some(Share { column, records: None }),
+            Self::Carried(columns) => {
+                let records = columns.get(usize::from(column))?;
+                Some(Share { column, records: Some(Arc::clone(records)) })
+            }
+        }
+    }
 }
 
 /// Why nothing was stored.
@@ -183,12 +204,11 @@ impl Put {
         }
     }
 
-    /// The columns are with `uploaded` (those of [`Begin`] that took the whole upload): make the version durable there and
-    /// in the catalog.
+    /// Make the version durable with those who are to keep columns of it, and in the catalog.
     ///
     /// # Panics
     /// Unless the last event was [`PutEvent::Begin`] and `record` is of its version.
-    pub fn prepare(&mut self, now: Time, record: Record, uploaded: &[NodeId], condition: Condition) {
+    pub fn prepare(&mut self, now: Time, record: Record, shares: &Shares, condition: Condition) {
         assert!(matches!(self.phase, Phase::Uploading), "prepare before Begin");
         let begin = self.begin.as_ref().expect("uploading is after Begin");
         assert_eq!(record.version(), begin.version, "another version");
@@ -198,7 +218,9 @@ impl Put {
                 begin.current.as_ref().map_or(Base::Nothing, |current| Base::Version(current.version()))
             }
         };
-        self.columns = begin.uploads.iter().copied().filter(|(node, _)| uploaded.contains(node)).collect();
+        let share = |(node, column): &(NodeId, u16)| Some((*node, shares.of(*node, *column)?));
+        let mut shares: BTreeMap<NodeId, Share> = begin.uploads.iter().filter_map(share).collect();
+        self.columns = shares.iter().map(|(node, share)| (*node, share.column)).collect();
         // Whoever holds a column of what is replaced should hear of it, too; and every catalog node that is there.
         let participants = self.answers.nodes().filter(|node| {
             self.columns.contains_key(node)
@@ -207,8 +229,8 @@ impl Put {
         });
         let requests: Vec<_> = participants
             .map(|node| {
-                let (record, column) = (record.clone(), self.columns.get(&node).copied());
-                (node, Request::Prepare { record, base, column, ticket: self.answers.ticket(node) })
+                let (record, share) = (record.clone(), shares.remove(&node));
+                (node, Request::Prepare { record, base, share, ticket: self.answers.ticket(node) })
             })
             .collect();
         self.round.ask_each(requests);

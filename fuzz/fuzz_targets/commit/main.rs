@@ -13,7 +13,9 @@ use std::sync::Arc;
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use rain_cluster::catalog::{Resolution, Resolve};
-use rain_cluster::commit::{Begin, Condition, PendingCheck, PurgeCheck, Put, PutEvent, PutRequest, Shape, Verdict};
+use rain_cluster::commit::{
+    Begin, Condition, PendingCheck, PurgeCheck, Put, PutEvent, PutRequest, Shape, Shares, Verdict,
+};
 use rain_cluster::message::Outcome;
 use rain_cluster::{
     ColumnStatus, Columns, Content, Entry, EtagKind, Life, Machine, Manifest, Members, NodeId, Placement, Record,
@@ -335,7 +337,7 @@ impl World {
         let kept = begin.uploads.iter().enumerate().filter(|(place, _)| left_out >> (place % 8) & 1 == 0);
         write.uploaded = kept.map(|(_, (node, _))| *node).collect();
         write.stage = Stage::Preparing;
-        write.put.prepare(now, record, &write.uploaded, write.condition);
+        write.put.prepare(now, record, &Shares::Uploaded(write.uploaded.clone()), write.condition);
         self.settle(operation);
     }
 

@@ -25,5 +25,5 @@ mod write;
 pub use desk::{Desk, DeskPlan, Task, TaskId};
 pub use order::{Decision, Event, Order, Overdue, RestoreFailure, RestoreOrder, StoreOrder, StoreTold, Told};
 pub use rain_cluster::catalog::{Found, Resolution};
-pub use rain_cluster::commit::{Abort, Begin, Condition, Shape};
+pub use rain_cluster::commit::{Abort, Begin, Condition, Shape, Shares};
 pub use vet::{Codes, Unfit};

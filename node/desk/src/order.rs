@@ -1,7 +1,7 @@
 //! What a desk orders, what it is told, and what it tells.
 
 use rain_cluster::catalog::Resolution;
-use rain_cluster::commit::{Abort, Begin, Condition};
+use rain_cluster::commit::{Abort, Begin, Condition, Shares};
 use rain_cluster::{Life, Memory, NodeId, Record, Reply, Request, RequestKind, Sender, Ticket, Version};
 
 /// A decision to commit, durable until every prepared participant has its mark.
@@ -115,6 +115,13 @@ pub enum StoreOrder {
     },
 }
 
+impl StoreOrder {
+    /// Whether no disk is waited for.
+    pub fn is_quick(&self) -> bool {
+        matches!(self, Self::Begin { .. } | Self::Abort { .. } | Self::Settle { .. } | Self::Ticket)
+    }
+}
+
 /// What the store says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StoreTold {
@@ -179,12 +186,12 @@ pub enum Told {
     Restored(Result<(), RestoreFailure>),
     /// The bytes may be moved.
     Granted,
-    /// After [`Event::Begin`]: these nodes have their columns.
+    /// After [`Event::Begin`]: the content is encoded.
     Uploaded {
         /// The version, with the roots of its columns.
         record: Record,
-        /// Who took the whole upload.
-        uploaded: Vec<NodeId>,
+        /// Its columns.
+        shares: Shares,
         /// What must hold.
         condition: Condition,
     },

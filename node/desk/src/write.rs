@@ -136,8 +136,8 @@ impl Running for Writing {
                 with.tell(Event::Begin(begin));
                 self.step = Step::Uploading;
             }
-            (Step::Uploading, Told::Uploaded { record, uploaded, condition }) => {
-                self.put.prepare(with.now, record, &uploaded, condition);
+            (Step::Uploading, Told::Uploaded { record, shares, condition }) => {
+                self.put.prepare(with.now, record, &shares, condition);
             }
             (Step::Uploading, Told::GiveUp) | (Step::Deciding(_), Told::Stored(StoreTold::Failed(_))) => {
                 self.put.abort();

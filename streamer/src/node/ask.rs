@@ -1,10 +1,8 @@
 //! Questions to other nodes, and to this one: with who says it, in every question and every answer.
 
 use super::Node;
-use crate::peer::{ASK, Answer, PeerRequest, Question};
-use bytes::Bytes;
+use crate::peer::{Answer, Question};
 use core::time::Duration;
-use hyper::Method;
 use rain_cluster::{NodeId, Reply, Request, Sender};
 use std::collections::BTreeMap;
 use std::io;
@@ -37,20 +35,38 @@ impl UnfitLog {
     }
 }
 
-/// How long an answer may take, and when a second path is tried.
-fn patience(request: &Request) -> (Duration, Option<Duration>) {
-    match request {
-        Request::Lookup { .. }
-        | Request::Outcome { .. }
-        | Request::Committed
-        | Request::Digest
-        | Request::Remembered => (QUICK, Some(HOPE)),
-        Request::Prepare { .. }
-        | Request::Mark { .. }
-        | Request::Drop { .. }
-        | Request::Retire { .. }
-        | Request::Close { .. }
-        | Request::Purge { .. } => (DURABLE, None),
+/// How soon a question is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Haste {
+    /// From memory.
+    Quick,
+    /// From a disk.
+    Durable,
+}
+
+impl Haste {
+    fn of(request: &Request) -> Self {
+        match request {
+            Request::Lookup { .. }
+            | Request::Outcome { .. }
+            | Request::Committed
+            | Request::Digest
+            | Request::Remembered => Self::Quick,
+            Request::Prepare { .. }
+            | Request::Mark { .. }
+            | Request::Drop { .. }
+            | Request::Retire { .. }
+            | Request::Close { .. }
+            | Request::Purge { .. } => Self::Durable,
+        }
+    }
+
+    /// How long an answer may take, and when a second path is tried.
+    pub(super) fn patience(self) -> (Duration, Option<Duration>) {
+        match self {
+            Self::Quick => (QUICK, Some(HOPE)),
+            Self::Durable => (DURABLE, None),
+        }
     }
 }
 
@@ -65,18 +81,8 @@ impl Node {
             let answer = self.answer(me, request).await;
             return answer.inspect_err(|error| tracing::warn!(%error, "the store refused")).ok();
         }
-        let (patience, hope) = patience(&request);
-        let body = Bytes::from(serde_json::to_vec(&Question { from: me, request }).ok()?);
-        let request = PeerRequest { method: Method::POST, path: ASK.to_owned(), body, patience, hope };
-        let answer = self.peers.ask(to, request).await;
-        let answer = answer.inspect_err(|error| tracing::debug!(%error, "no answer")).ok()?;
-        let Answer { from, reply } = match serde_json::from_slice(&answer) {
-            Ok(answer) => answer,
-            Err(error) => {
-                self.note_unfit(to, &error.to_string());
-                return None;
-            }
-        };
+        let haste = Haste::of(&request);
+        let Answer { from, reply } = self.post(to, haste, Question { from: me, request }).await?;
         if from.node != to {
             self.note_unfit(to, &format!("an answer of node {}, expected node {to}", from.node));
             return None;
@@ -87,6 +93,7 @@ impl Node {
             tracing::debug!(node = %from.node, life = %from.life, "an answer from a life that is over");
             return None;
         }
+        let reply = reply?;
         // An earlier life of this node is over, and that is known here: it was said to that one.
         let is_late = reply == Reply::Retired && self.store.me().life != me.life;
         (!is_late).then_some((from, reply))

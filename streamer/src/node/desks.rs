@@ -348,7 +348,11 @@ impl Node {
                 }
             }
             Order::Store(order) => {
-                let told = self.blocking(move |node| node.carry_out_stored(order)).await;
+                let told = if order.is_quick() {
+                    self.store.carry_out(self.now(), order)
+                } else {
+                    self.blocking(move |node| node.carry_out_stored(order)).await
+                };
                 self.open_house();
                 Told::Stored(told)
             }

@@ -5,6 +5,7 @@ mod desks;
 mod fetching;
 mod links;
 mod liveness;
+mod outbox;
 mod read;
 mod read_log;
 mod rebuild;
@@ -29,6 +30,7 @@ use ask::UnfitLog;
 use bytes::Bytes;
 use core::time::Duration;
 use desks::Desks;
+use outbox::Outbox;
 use rain_cluster::{Life, NodeId, Time, Version};
 use rain_codec::{CodeError, StripeCodec};
 use rain_desk::{Codes, DeskPlan};
@@ -61,6 +63,7 @@ pub struct Node {
     /// The codes that were asked for.
     pub(crate) codes: Arc<Codes>,
     desks: Desks,
+    outbox: Outbox,
     unfit: UnfitLog,
     /// What rebuilding may take.
     rebuild_rate: Rate,
@@ -105,6 +108,7 @@ impl Node {
             reads: Arc::new(ReadLog::new(&config)),
             codes,
             desks,
+            outbox: Outbox::default(),
             unfit: UnfitLog::default(),
             rebuild_rate: Rate::default(),
             restoring: Mutex::default(),

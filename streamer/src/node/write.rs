@@ -14,7 +14,7 @@ use rain_cluster::manifest::MEDIA_TYPE;
 use rain_cluster::{Attributes, Columns, Content, EtagKind, Manifest, NodeId, Record, Version};
 use rain_codec::Code;
 use rain_codec::column::{DEFAULT_BLOCK_BYTES, StripeEncoder, default_cell_bytes, default_group_bytes};
-use rain_desk::{Abort, Begin, Condition, Event, Shape, Task, Told};
+use rain_desk::{Abort, Begin, Condition, Event, Shape, Shares, Task, Told};
 use std::sync::Arc;
 use tokio::sync::oneshot;
 use tokio::task::block_in_place;
@@ -22,6 +22,8 @@ use tokio::time::timeout;
 
 /// So many bytes of each column are sent at once.
 const BATCH_BYTES: usize = 1 << 20;
+/// A title of so many bytes is sent with the question whether it is prepared; a longer one is uploaded before.
+const CARRIED_BYTES_MAX: u64 = 64 << 10;
 /// A participant that takes no batch for so long is done without.
 const APPEND: Duration = Duration::from_secs(10);
 
@@ -168,9 +170,9 @@ impl Node {
         let ingested = match (refused, body) {
             (Some(refused), _) => Err(refused),
             (None, Some((body, media_type))) => self.ingest(&title, &begin, body, &media_type).await,
-            (None, None) => Ok(Ingested::nothing(&begin)),
+            (None, None) => Ok(Ingested::nothing()),
         };
-        let Ingested { content, attributes, uploaded } = match ingested {
+        let Ingested { content, attributes, shares } = match ingested {
             Ok(ingested) => ingested,
             Err(error) => {
                 task.tell(Told::GiveUp);
@@ -183,7 +185,7 @@ impl Node {
         let manifest = Arc::new(Manifest { title, version, epoch, conditional: is_conditional, content, attributes });
         let record = Record { manifest: Arc::clone(&manifest), placement: Arc::new(begin.placement) };
         let condition = if is_conditional { Condition::Unchanged } else { Condition::None };
-        task.tell(Told::Uploaded { record, uploaded, condition });
+        task.tell(Told::Uploaded { record, shares, condition });
         self.committed(task, manifest, replaced, precondition).await
     }
 
@@ -234,9 +236,12 @@ impl Node {
         let mut encoder = StripeEncoder::new(codec, cell_bytes, block_bytes, title, title_version(begin.version));
         let stripe_bytes = encoder.stripe_data_bytes();
         let mut upload = Upload::new(self, title, begin, cell_bytes);
+        let is_carried = body.size_hint().exact().is_some_and(|bytes| (1..=CARRIED_BYTES_MAX).contains(&bytes));
         let mut hasher = blake3::Hasher::new();
         let (mut stripe, mut index, mut bytes) = (BytesMut::with_capacity(stripe_bytes), 0, 0_u64);
-        upload.send_begin().await?;
+        if !is_carried {
+            upload.send_begin().await?;
+        }
         while let Some(frame) = body.frame().await.map(Result::ok) {
             let Some(frame) = frame else { return Err(WriteError::BrokenBody(bytes)) };
             let Ok(mut data) = frame.into_data() else { continue };
@@ -248,19 +253,26 @@ impl Node {
                     upload.encode(&mut encoder, &mut hasher, index, &stripe);
                     index += 1;
                     stripe.clear();
-                    upload.send_if_due().await?;
+                    if !is_carried {
+                        upload.send_if_due().await?;
+                    }
                 }
             }
         }
         if !stripe.is_empty() {
             upload.encode(&mut encoder, &mut hasher, index, &stripe);
         }
-        upload.send().await?;
-        let uploaded = upload.finish().await?;
+        let shares = if is_carried {
+            upload.carried()
+        } else {
+            upload.send().await?;
+            Shares::Uploaded(upload.finish().await?)
+        };
         let mut etag = [0; 16];
         etag.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
         // The trees of long columns have many thousands of hashes.
-        let roots = block_in_place(|| encoder.finish().iter().map(rain_codec::column::ColumnTree::root).collect());
+        let roots = || encoder.finish().iter().map(rain_codec::column::ColumnTree::root).collect();
+        let roots = if is_carried { roots() } else { block_in_place(roots) };
         let content = Content::Columns(Columns {
             bytes,
             etag_kind: EtagKind::Content,
@@ -279,7 +291,7 @@ impl Node {
         if !media_type.is_empty() {
             attributes.insert(MEDIA_TYPE, media_type.as_bytes());
         }
-        Ok(Ingested { content, attributes, uploaded })
+        Ok(Ingested { content, attributes, shares })
     }
 }
 
@@ -292,15 +304,13 @@ fn count(columns: usize) -> u16 {
 struct Ingested {
     content: Content,
     attributes: Attributes,
-    /// Who took the whole upload.
-    uploaded: Vec<NodeId>,
+    shares: Shares,
 }
 
 impl Ingested {
     /// A deletion.
-    fn nothing(begin: &Begin) -> Self {
-        let uploaded = begin.uploads.iter().map(|(node, _)| *node).collect();
-        Self { content: Content::None, attributes: Attributes::default(), uploaded }
+    fn nothing() -> Self {
+        Self { content: Content::None, attributes: Attributes::default(), shares: Shares::Uploaded(Vec::new()) }
     }
 }
 
@@ -381,13 +391,14 @@ impl<'a> Upload<'a> {
 
     fn encode(&mut self, encoder: &mut StripeEncoder, hasher: &mut blake3::Hasher, index: u64, stripe: &[u8]) {
         let batches = &mut self.batches;
-        // A stripe takes a few hundred microseconds.
-        block_in_place(|| {
+        let mut encode = || {
             hasher.update(stripe);
             for (batch, record) in batches.iter_mut().zip(encoder.encode_stripe(index, stripe)) {
                 batch.extend_from_slice(record);
             }
-        });
+        };
+        // A whole stripe takes a few hundred microseconds; to hand this thread's other work over takes ten.
+        if stripe.len() as u64 <= CARRIED_BYTES_MAX { encode() } else { block_in_place(encode) }
     }
 
     /// Opens the upload at every participant, before the body is asked for.
@@ -428,6 +439,11 @@ impl<'a> Upload<'a> {
         } else {
             Err(WriteError::TooFewNodes { found, expected: self.needed })
         }
+    }
+
+    /// The columns, of which nothing was sent.
+    fn carried(self) -> Shares {
+        Shares::Carried(self.batches.iter().map(|batch| (&**batch).into()).collect())
     }
 
     async fn finish(mut self) -> Result<Vec<NodeId>, WriteError> {

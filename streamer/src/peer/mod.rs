@@ -3,7 +3,7 @@
 //!
 //! | request | what |
 //! |---|---|
-//! | `POST /peer/v1/ask` | a [`Question`] in JSON; the answer an [`Answer`] |
+//! | `POST /peer/v1/ask` | frames of [`Question`]s; the answer frames of as many [`Answer`]s ([`questions`]) |
 //! | `POST /peer/v1/uploads/TITLE/VERSION/COLUMN/0?code=&cell=&block=&group=` | a column on its way in, from its beginning: the code, and the bytes of cells, blocks and groups |
 //! | `POST /peer/v1/uploads/TITLE/VERSION/COLUMN/OFFSET` | more of its records |
 //! | `GET /peer/v1/columns/TITLE/VERSION/COLUMN?stripes=&rows=&blocks=&from=` | blocks of a column, with their checksums; from a byte of the answer on, when another path broke there |
@@ -20,35 +20,16 @@ pub mod datagram;
 pub mod links;
 pub mod paths;
 mod ports;
+pub mod questions;
 pub mod server;
 pub mod uploads;
 
 pub use client::{PeerError, PeerRequest, Peers};
 pub use paths::{PathReport, Paths};
 pub use ports::Request as TurnRequest;
-
-use rain_cluster::{Reply, Request, Sender};
-use serde::{Deserialize, Serialize};
+pub use questions::{Answer, Question};
 
 /// Where questions are asked.
 pub const ASK: &str = "/peer/v1/ask";
 /// Longest body of a peer's request.
 pub const PEER_BODY_BYTES_MAX: usize = 8 << 20;
-
-/// A question as it travels.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Question {
-    /// Who asks.
-    pub from: Sender,
-    /// What.
-    pub request: Request,
-}
-
-/// An answer as it travels.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Answer {
-    /// Who answers.
-    pub from: Sender,
-    /// What.
-    pub reply: Reply,
-}

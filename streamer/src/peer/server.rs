@@ -6,7 +6,7 @@ use crate::node::{Look, Node, UploadPart};
 use crate::store::{ColumnError, UploadError};
 use crate::title;
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, join_all};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::header::CONTENT_TYPE;
@@ -108,7 +108,7 @@ async fn answer(node: Arc<Node>, request: hyper::Request<Incoming>) -> Result<Re
     let answered = match admit(&node, verified.sender(), parts.uri.path()).await {
         Ok(true) => route(&node, &parts, verified.sender(), body).await,
         // Its machines understand that.
-        Ok(false) if parts.uri.path() == ASK => Ok(json(&Answer { from: node.store.me(), reply: Reply::Retired })),
+        Ok(false) if parts.uri.path() == ASK => retired(&node, body),
         Ok(false) => {
             let Sender { node, life, .. } = verified.sender();
             Err(Refusal(StatusCode::GONE, format!("life {life} of node {node} is over")))
@@ -142,7 +142,7 @@ async fn route(node: &Arc<Node>, parts: &Parts, from: Sender, body: Bytes) -> Re
     let query = parts.uri.query().unwrap_or_default();
     match (&parts.method, &segments[..]) {
         (&Method::GET, ["peer", "v1", "titles"]) => Ok(json(&node.store.titles())),
-        (&Method::POST, ["peer", "v1", "ask"]) => ask(node, from, &body).await,
+        (&Method::POST, ["peer", "v1", "ask"]) => ask(node, from, body).await,
         (&Method::POST, ["peer", "v1", "uploads", title, version, column, offset]) => {
             upload(node, [title, version, column, offset], query, body).await
         }
@@ -154,26 +154,57 @@ async fn route(node: &Arc<Node>, parts: &Parts, from: Sender, body: Bytes) -> Re
     }
 }
 
-async fn ask(node: &Arc<Node>, from: Sender, body: &Bytes) -> Result<Response<Full<Bytes>>, Refusal> {
-    let request = question(node, from, body).map_err(|why| {
+async fn ask(node: &Arc<Node>, from: Sender, body: Bytes) -> Result<Response<Full<Bytes>>, Refusal> {
+    let questions = Question::parse_all(body).map_err(|error| {
+        node.note_unfit(from.node, &error.to_string());
+        Refusal::bad(&error.to_string())
+    })?;
+    let replies = join_all(questions.into_iter().map(|question| reply(node, from, question))).await;
+    let replies: Vec<_> = replies.into_iter().collect::<Result<_, _>>()?;
+    // One that stands for none of them: it is said once they are all durable.
+    let me = node.store.me();
+    Ok(frames(replies.into_iter().map(|reply| reply.unwrap_or(Answer { from: me, reply: None }))))
+}
+
+/// What is answered to one question of several; nothing where the store failed.
+async fn reply(node: &Arc<Node>, from: Sender, question: Question) -> Result<Option<Answer>, Refusal> {
+    let request = vetted(node, from, question).map_err(|why| {
         node.note_unfit(from.node, &why);
         Refusal::bad(&why)
     })?;
     if node.store.is_in_doubt(from) && !request.kind().only_asks() {
-        return Err(in_doubt(from));
+        return Ok(None);
     }
-    let (from, reply) = node.answer(from, request).await?;
-    Ok(json(&Answer { from, reply }))
+    match node.answer(from, request).await {
+        Ok((from, reply)) => Ok(Some(Answer { from, reply: Some(reply) })),
+        Err(error) => {
+            tracing::warn!(%error, "the store refused");
+            Ok(None)
+        }
+    }
 }
 
 /// What a peer asks, if it can be.
-fn question(node: &Node, sender: Sender, body: &Bytes) -> Result<Request, String> {
-    let Question { from, request } = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+fn vetted(node: &Node, sender: Sender, question: Question) -> Result<Request, String> {
+    let Question { from, request } = question;
     if (from.node, from.life) != (sender.node, sender.life) {
         return Err(format!("a question of node {}, expected node {}, who sent it", from.node, sender.node));
     }
     node.codes.vet_request(&request).map_err(|unfit| unfit.to_string())?;
     Ok(request)
+}
+
+/// To each question: its asker's life is over.
+fn retired(node: &Node, body: Bytes) -> Result<Response<Full<Bytes>>, Refusal> {
+    let questions = Question::parse_all(body).map_err(|error| Refusal::bad(&error.to_string()))?;
+    let me = node.store.me();
+    Ok(frames(questions.iter().map(|_| Answer { from: me, reply: Some(Reply::Retired) })))
+}
+
+fn frames(answers: impl Iterator<Item = Answer>) -> Response<Full<Bytes>> {
+    let mut body = Vec::new();
+    answers.for_each(|answer| answer.push(&mut body));
+    Response::new(Full::new(body.into()))
 }
 
 async fn upload(

@@ -13,6 +13,8 @@
 //! | 9 | retired | node u32, life u32 |
 //! | 10 | remembered | node u32, life u32, serial u64 |
 //! | 11 | incarnation | u64 |
+//! | 12 | share | key, column u16, the records of the column as they lie in its file |
+//! | 13 | synced | keys: the files of their columns are durable |
 //!
 //! A key is the title's hash, 16 bytes, then counter u64, node u32, life u32, random u32. A record is that of
 //! [`rain_cluster::Record::to_bytes`]. Kinds 16 (retention) and 17 (quota) are reserved. A kind that is not known is kept.
@@ -21,6 +23,7 @@ use super::index::Key;
 use super::names::TitleHash;
 use rain_cluster::{Life, NodeId, Record, Version};
 use rain_desk::Decision;
+use std::sync::Arc;
 
 /// How a version is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,11 +56,16 @@ pub(super) enum Change {
     Retired(NodeId, Life),
     Remembered(NodeId, Life, u64),
     Incarnation(u64),
+    /// A column came with its version: its file is written, and not known to be durable.
+    Share(Key, u16, Arc<[u8]>),
+    /// The files of these columns are durable.
+    Synced(Vec<Key>),
     /// Of a kind that this release does not know: kept as it came.
     Unknown(u16, Vec<u8>),
 }
 
 const NO_COLUMN: u16 = u16::MAX;
+const KEY_BYTES: usize = 36;
 
 impl Change {
     /// Its kind, and its payload.
@@ -105,6 +113,18 @@ impl Change {
                 bytes.extend_from_slice(&incarnation.to_le_bytes());
                 11
             }
+            Self::Share(key, column, records) => {
+                put_key(&mut bytes, *key, 12);
+                bytes.extend_from_slice(&column.to_le_bytes());
+                bytes.extend_from_slice(records);
+                12
+            }
+            Self::Synced(keys) => {
+                for key in keys {
+                    put_key(&mut bytes, *key, 13);
+                }
+                13
+            }
             Self::Unknown(kind, payload) => {
                 bytes.extend_from_slice(payload);
                 *kind
@@ -142,6 +162,15 @@ impl Change {
             9 => Self::Retired(NodeId(rest.u32()?), Life(rest.u32()?)),
             10 => Self::Remembered(NodeId(rest.u32()?), Life(rest.u32()?), rest.u64()?),
             11 => Self::Incarnation(rest.u64()?),
+            12 => {
+                let (key, column) = (rest.key()?, rest.u16()?);
+                Self::Share(key, column, core::mem::take(&mut rest.0).into())
+            }
+            13 => {
+                let keys = rest.0.chunks(KEY_BYTES).map(|key| Rest(key).key()).collect::<Option<_>>()?;
+                rest.0 = &[];
+                Self::Synced(keys)
+            }
             kind => return Some(Self::Unknown(kind, payload.to_vec())),
         };
         rest.0.is_empty().then_some(change)
@@ -196,7 +225,6 @@ impl Rest<'_> {
 mod tests {
     use super::*;
     use rain_cluster::{Content, Manifest, Placement};
-    use std::sync::Arc;
 
     #[test]
     fn changes_and_back() {
@@ -226,12 +254,15 @@ mod tests {
             Change::Retired(NodeId(4), Life(5)),
             Change::Remembered(NodeId(4), Life(5), 6),
             Change::Incarnation(77),
+            Change::Synced(vec![key, key]),
             Change::Unknown(16, vec![1, 2, 3]),
         ];
         for change in changes {
             let (kind, bytes) = change.to_bytes();
             assert_eq!(Change::parse(kind, &bytes), Some(change.clone()), "{change:?}");
-            if !matches!(change, Change::Unknown(..)) {
+            if matches!(change, Change::Synced(_)) {
+                assert_eq!(Change::parse(kind, &bytes[1..]), None, "{change:?} cut");
+            } else if !matches!(change, Change::Unknown(..)) {
                 for length in 0..bytes.len() {
                     assert_eq!(Change::parse(kind, &bytes[..length]), None, "{change:?} cut to {length}");
                 }

@@ -16,7 +16,10 @@ pub fn marked_versions(folders: &[PathBuf], title: &str) -> Vec<Version> {
     let hash = TitleHash::of(title);
     let parents = folders.iter().filter_map(|folder| folder.parent().map(PathBuf::from));
     let roots = folders.iter().cloned().chain(parents);
-    roots.filter_map(|root| marked_in(&SystemDisk::look(&root), hash).ok()).flatten().collect()
+    roots
+        .filter_map(|root| SystemDisk::look(&root).and_then(|disk| marked_in(&disk, hash).map_err(Into::into)).ok())
+        .flatten()
+        .collect()
 }
 
 fn marked_in(disk: &SystemDisk, hash: TitleHash) -> Result<Vec<Version>, LedgerError> {

@@ -55,6 +55,12 @@ pub trait Disk: Send + Sync + core::fmt::Debug {
     /// Those of the file system; what was written since the last sync must then be taken for lost.
     fn sync(&self, file: &Self::File) -> io::Result<()>;
 
+    /// Makes everything durable that was written before: the bytes of all files, and all names.
+    ///
+    /// # Errors
+    /// Those of the file system; what was not durable before must then be taken for lost.
+    fn sync_all(&self) -> io::Result<()>;
+
     /// Gives the file another name in the same folder, replacing what had it, in one step.
     ///
     /// # Errors
@@ -106,6 +112,8 @@ pub enum FolderError {
 #[derive(Debug)]
 pub struct SystemDisk {
     root: PathBuf,
+    /// Open as long as it is used: what the file system could not write since is told at its next sync.
+    folder: File,
     /// Locked; the kernel lets go of it when the process ends, however it ends. `None` where it is only looked at.
     _lock: Option<File>,
 }
@@ -123,15 +131,21 @@ impl SystemDisk {
         let lock =
             OpenOptions::new().create(true).truncate(false).write(true).open(root.join("lock")).map_err(unusable)?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { root: root.to_owned(), _lock: Some(lock) }),
+            Ok(()) => {
+                let folder = File::open(root).map_err(unusable)?;
+                Ok(Self { root: root.to_owned(), folder, _lock: Some(lock) })
+            }
             Err(TryLockError::WouldBlock) => Err(FolderError::InUse(root.to_owned())),
             Err(TryLockError::Error(error)) => Err(unusable(error)),
         }
     }
 
     /// Looks at the data folder `root` of a node that does not run, to read it.
-    pub(super) fn look(root: &Path) -> Self {
-        Self { root: root.to_owned(), _lock: None }
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub(super) fn look(root: &Path) -> io::Result<Self> {
+        Ok(Self { root: root.to_owned(), folder: File::open(root)?, _lock: None })
     }
 }
 
@@ -164,6 +178,10 @@ impl Disk for SystemDisk {
 
     fn sync(&self, file: &File) -> io::Result<()> {
         file.sync_all()
+    }
+
+    fn sync_all(&self) -> io::Result<()> {
+        Ok(rustix::fs::syncfs(&self.folder)?)
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {

@@ -2,12 +2,14 @@
 
 use super::change::{Change, Standing};
 use super::names::TitleHash;
+use super::shares::Unsynced;
 use super::upload::Upload;
 use super::{Disk, PENDING_PATIENCE, SUPERSEDED_LINGER, TOMBSTONE_AGE, UPLOAD_LINGER};
 use core::ops::RangeInclusive;
 use rain_cluster::{Base, ColumnStatus, Entry, Life, NodeId, Record, Refusal, Ticket, Time, TitleState, Version};
 use rain_desk::{Decision, Overdue};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// A version of a title.
 pub(super) type Key = (TitleHash, Version);
@@ -133,6 +135,9 @@ pub(super) struct Index<D: Disk> {
     pub(super) active: BTreeSet<Key>,
     /// Column files that no version uses, and since when they are known.
     pub(super) unclaimed: BTreeMap<Key, (u16, Time)>,
+    /// Columns that the ledger has, and whose files are not known to be durable.
+    unsynced: BTreeMap<Key, Unsynced>,
+    unsynced_bytes: usize,
     pub(super) retired: BTreeSet<(NodeId, Life)>,
     pub(super) remembered: BTreeMap<NodeId, Remembered>,
     pub(super) learnt: Option<Life>,
@@ -155,6 +160,8 @@ impl<D: Disk> Index<D> {
             decisions: BTreeMap::new(),
             active: BTreeSet::new(),
             unclaimed: BTreeMap::new(),
+            unsynced: BTreeMap::new(),
+            unsynced_bytes: 0,
             retired: BTreeSet::new(),
             remembered: BTreeMap::new(),
             learnt: None,
@@ -189,6 +196,7 @@ impl<D: Disk> Index<D> {
                 self.supersede(key.0, now);
             }
             Change::Column(key, column) => {
+                self.forget_unsynced(key);
                 if let Some(held) = self.held_mut(key) {
                     held.column = column.map(|column| HeldColumn { column, damage: None });
                 }
@@ -212,6 +220,13 @@ impl<D: Disk> Index<D> {
             Change::Remembered(node, life, serial) => {
                 self.remembered.insert(node, Remembered { life, serial, noted: serial });
             }
+            Change::Share(key, column, records) => {
+                self.unsynced_bytes += records.len();
+                if let Some(before) = self.unsynced.insert(key, Unsynced { column, records }) {
+                    self.unsynced_bytes -= before.records.len();
+                }
+            }
+            Change::Synced(keys) => keys.into_iter().for_each(|key| self.forget_unsynced(key)),
             Change::Incarnation(incarnation) => self.incarnation = self.incarnation.max(incarnation),
             Change::Unknown(kind, payload) => self.unknown.push((kind, payload)),
         }
@@ -228,6 +243,8 @@ impl<D: Disk> Index<D> {
         // The hearsay of an earlier life must not be forgotten by the word that this life has learnt: it comes behind it.
         changes.extend(self.learnt.map(Change::Learnt));
         changes.extend(versions);
+        let unsynced = self.unsynced.iter();
+        changes.extend(unsynced.map(|(key, share)| Change::Share(*key, share.column, Arc::clone(&share.records))));
         changes.extend(self.decisions.values().cloned().map(Change::Decision));
         changes.extend(self.retired.iter().map(|(node, life)| Change::Retired(*node, *life)));
         let remembered = self.remembered.iter();
@@ -273,7 +290,22 @@ impl<D: Disk> Index<D> {
         self.versions.get_mut(&key)
     }
 
+    pub(super) fn unsynced(&self) -> Vec<(Key, Unsynced)> {
+        self.unsynced.iter().map(|(key, share)| (*key, share.clone())).collect()
+    }
+
+    pub(super) fn unsynced_bytes(&self) -> usize {
+        self.unsynced_bytes
+    }
+
+    fn forget_unsynced(&mut self, key: Key) {
+        if let Some(share) = self.unsynced.remove(&key) {
+            self.unsynced_bytes -= share.records.len();
+        }
+    }
+
     fn remove(&mut self, key: Key) {
+        self.forget_unsynced(key);
         let removed = self.versions.remove(&key);
         if removed.is_some_and(|held| held.is_marked() && held.record.manifest.conditional) {
             if self.barriers.len() >= CLOSED_MAX {

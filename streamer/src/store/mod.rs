@@ -17,6 +17,7 @@ mod orders;
 mod record;
 mod requests;
 mod scan;
+mod shares;
 #[cfg(test)]
 mod tests;
 mod upload;
@@ -83,7 +84,10 @@ pub struct Store<D: Disk> {
     identity: Mutex<Identity>,
     index: Mutex<Index<D>>,
     ledger: Ledger<D>,
+    /// Makes names of columns durable.
     titles: GroupSync,
+    /// Makes all files durable.
+    files: GroupSync,
     title_locks: [Mutex<()>; TITLE_LOCKS],
     /// The others remember nothing that is forgotten here.
     sure: AtomicBool,

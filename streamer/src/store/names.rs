@@ -9,7 +9,7 @@
 //! HASH is the first 128 bits of the BLAKE3 of the title, in hexadecimal. A file under way has `.tmp` behind its name.
 
 use core::fmt;
-use rain_cluster::Version;
+use rain_cluster::{Record, Version};
 
 pub(crate) const TITLES: &str = "titles";
 pub(crate) const IDENTITY: &str = "identity";
@@ -60,6 +60,10 @@ pub(crate) struct FileName {
 }
 
 impl FileName {
+    pub(crate) fn of(record: &Record, column: u16) -> Self {
+        Self { title: TitleHash::of(record.title()), version: record.version(), column }
+    }
+
     pub(crate) fn parse(name: &str) -> Option<Self> {
         let mut parts = name.split('.');
         let title = TitleHash::parse(parts.next()?)?;

@@ -119,6 +119,7 @@ impl<D: Disk> Store<D> {
             }
         }
         self.note_memories();
+        self.sync_shares(now)?;
         self.compact_if_worth_it()?;
         removed.into_iter().collect()
     }
@@ -148,7 +149,9 @@ impl<D: Disk> Store<D> {
         };
         if left {
             let name = FileName { title: key.0, version: key.1, column };
-            if column::prove(&*self.disk, &self.codes, name, record).is_ok() {
+            let proven = column::prove(&*self.disk, &self.codes, name, record).is_ok();
+            // It may have been written and not made durable.
+            if proven && self.files.sync(|| self.disk.sync_all()).is_ok() {
                 let taken = self.change(now, [Change::Column(key, Some(column))]);
                 if taken.is_ok() {
                     lock(&self.index).unclaimed.remove(&key);

@@ -5,7 +5,7 @@ use super::index::{Held, HeldColumn, Key, key_of};
 use super::names::{FileName, TitleHash};
 use super::{Disk, Store, TITLE_LOCKS, lock, remove_if_there};
 use rain_cluster::{
-    Base, Life, Memory, NodeId, Outcome, Record, Refusal, Reply, Request, Sender, Ticket, Time, Version,
+    Base, Life, Memory, NodeId, Outcome, Record, Refusal, Reply, Request, Sender, Share, Ticket, Time, Version,
 };
 use std::collections::BTreeSet;
 use std::io;
@@ -14,7 +14,7 @@ use std::io;
 struct Preparation<'a> {
     record: &'a Record,
     base: Base,
-    column: Option<u16>,
+    share: Option<&'a Share>,
     ticket: Ticket,
 }
 
@@ -26,8 +26,9 @@ impl<D: Disk> Store<D> {
     pub fn answer(&self, now: Time, from: Sender, request: &Request) -> io::Result<Reply> {
         match request {
             Request::Lookup { title } => Ok(Reply::State(self.lookup(title))),
-            Request::Prepare { record, base, column, ticket } => {
-                Ok(self.prepare(now, &Preparation { record, base: *base, column: *column, ticket: *ticket }))
+            Request::Prepare { record, base, share, ticket } => {
+                let preparation = Preparation { record, base: *base, share: share.as_ref(), ticket: *ticket };
+                Ok(self.prepare(now, &preparation))
             }
             Request::Mark { record, spread } => self.mark(now, from, record, *spread),
             Request::Drop { title, version } => self.drop_version(now, title, *version),
@@ -59,21 +60,21 @@ impl<D: Disk> Store<D> {
         Some(Memory { life: memory.life, serial: memory.serial, retired })
     }
 
-    /// Makes a version durable as pending: its column, if one was uploaded here, and what it is.
+    /// Makes a version durable as pending: its column, if this node is to keep one, and what it is.
     fn prepare(&self, now: Time, preparation: &Preparation<'_>) -> Reply {
-        let Preparation { record, base, column, ticket } = *preparation;
+        let Preparation { record, base, share, ticket } = *preparation;
         let key = key_of(record);
         if self.is_silent() {
             // In an earlier life it may have prepared something that this one must not come before.
             self.forget_upload(key);
             return Reply::Refused(Refusal::Blank);
         }
-        let holds_enough = |held: &Held| held.standing != Standing::Hearsay && (column.is_none() || held.has_column());
+        let holds_enough = |held: &Held| held.standing != Standing::Hearsay && (share.is_none() || held.has_column());
         if lock(&self.index).held(key).is_some_and(holds_enough) {
             return Reply::Prepared;
         }
-        if let Some(column) = column
-            && let Err(error) = self.finish_upload(record, column)
+        if let Some(Share { column, records: None }) = share
+            && let Err(error) = self.finish_upload(record, *column)
         {
             // The same request came before and is at it: what it makes of the upload is not touched.
             if error.kind() != io::ErrorKind::ResourceBusy {
@@ -93,7 +94,7 @@ impl<D: Disk> Store<D> {
                 index.may_prepare(key, base, ticket)
             }
         };
-        let prepared = may.and_then(|()| self.keep_pending(now, record, column));
+        let prepared = may.and_then(|()| self.keep_pending(now, record, share).map_err(|error| refusal_of(&error)));
         match prepared {
             Ok(()) => Reply::Prepared,
             Err(refusal) => {
@@ -103,29 +104,30 @@ impl<D: Disk> Store<D> {
         }
     }
 
-    fn keep_pending(&self, now: Time, record: &Record, column: Option<u16>) -> Result<(), Refusal> {
+    fn keep_pending(&self, now: Time, record: &Record, share: Option<&Share>) -> io::Result<()> {
         let key = key_of(record);
-        let name = column.map(|column| FileName { title: key.0, version: key.1, column });
-        let publish = || {
-            if let Some(name) = &name {
-                self.publish_column(name)?;
-            }
-            self.change(now, [Change::Version { standing: Standing::Pending, column, record: record.clone() }])
-        };
-        let published = publish();
-        if let Err(error) = published {
-            if let Some(name) = &name {
-                // Whatever is left of it is used by no version, and was never promised.
-                let _ = self.disk.remove(&name.path());
-            }
-            return Err(refusal_of(&error));
-        }
-        if name.is_some() {
-            lock(&self.index).uploads.remove(&key);
-        } else {
+        let column = share.map(|share| share.column);
+        let pending = Change::Version { standing: Standing::Pending, column, record: record.clone() };
+        let Some(Share { column, records }) = share else {
+            self.change(now, [pending])?;
             // One that came whole, and whose coordinator did not hear so: it is restored like any that is lacking.
             self.forget_upload(key);
-        }
+            return Ok(());
+        };
+        let name = FileName::of(record, *column);
+        let keep = || {
+            if let Some(records) = records {
+                self.change(now, [self.write_share(record, *column, records)?, pending])
+            } else {
+                self.publish_column(&name)?;
+                self.change(now, [pending])
+            }
+        };
+        keep().inspect_err(|_| {
+            // Whatever is left of it is used by no version, and was never promised.
+            let _ = self.disk.remove(&name.path());
+        })?;
+        lock(&self.index).uploads.remove(&key);
         Ok(())
     }
 

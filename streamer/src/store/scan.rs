@@ -111,7 +111,8 @@ impl<D: Disk> Store<D> {
     /// Opens the store of a node, making it where there is none. What was under way at a crash is removed. A ledger that
     /// was damaged or lost begins a new life, blank: it may have forgotten what it promised.
     ///
-    /// Cost: one pass over the ledger and one listing of the columns; none of these is opened.
+    /// Cost: one pass over the ledger and one listing of the columns; of these only such are opened as were written shortly
+    /// before the end.
     ///
     /// # Errors
     /// [`OpenError`].
@@ -161,10 +162,13 @@ impl<D: Disk> Store<D> {
             serial_at_start: ledger.serial(),
             ledger,
             titles: GroupSync::default(),
+            files: GroupSync::default(),
             title_locks: array::from_fn(|_| Mutex::new(())),
             sure: AtomicBool::new(false),
             fresh: Mutex::new(plan.fresh_life),
         };
+        let unsynced = lock(&store.index).unsynced();
+        store.rewrite_shares(unsynced);
         store.claim_columns(now)?;
         let lost = found.created && !made;
         if found.damaged.is_some() || unfit.is_some() || lost {
@@ -216,6 +220,8 @@ fn vetted(codes: &Codes, change: Change) -> Result<Change, String> {
         | Change::Retired(..)
         | Change::Remembered(..)
         | Change::Incarnation(_)
+        | Change::Share(..)
+        | Change::Synced(_)
         | Change::Unknown(..) => Ok(()),
     };
     vetted.map(|()| change).map_err(|unfit| unfit.to_string())

@@ -2,7 +2,8 @@
 
 use super::*;
 use rain_cluster::{
-    Base, Columns, Content, EtagKind, Manifest, Memory, Placement, Refusal, Reply, Request, Seat, Ticket, TitleState,
+    Base, Columns, Content, EtagKind, Manifest, Memory, Placement, Refusal, Reply, Request, Seat, Share, Ticket,
+    TitleState,
 };
 use rain_codec::column::{StripeEncoder, default_group_bytes};
 use rain_codec::{Code, StripeCodec};
@@ -114,8 +115,12 @@ fn ask(store: &Store<SystemDisk>, request: &Request) -> Reply {
 }
 
 fn prepare(store: &Store<SystemDisk>, record: &Record, base: Base, column: Option<u16>) -> Reply {
+    prepare_share(store, record, base, column.map(|column| Share { column, records: None }))
+}
+
+fn prepare_share(store: &Store<SystemDisk>, record: &Record, base: Base, share: Option<Share>) -> Reply {
     let ticket = store.lookup(record.title()).ticket;
-    ask(store, &Request::Prepare { record: record.clone(), base, column, ticket })
+    ask(store, &Request::Prepare { record: record.clone(), base, share, ticket })
 }
 
 fn mark(store: &Store<SystemDisk>, record: &Record, spread: Option<Ticket>) -> Reply {
@@ -210,6 +215,65 @@ fn a_column_that_is_not_the_manifests_is_refused() {
     assert_eq!(prepare(&store, &film, Base::Any, Some(0)), Reply::Prepared);
 }
 
+fn carried(records: &[u8]) -> Share {
+    Share { column: 0, records: Some(records.into()) }
+}
+
+/// A column that comes with its version is as durable as the ledger: until the file is known to be, its bytes are there.
+#[test]
+fn a_column_that_comes_with_its_version_outlives_its_file() {
+    let folder = Folder::new("carried");
+    let store = folder.open();
+    let content: Vec<u8> = (0..20_000_u32).map(|byte| byte.to_le_bytes()[1]).collect();
+    let (film, records) = film(3, &content);
+    let (early, damaged) =
+        (&records[..records.len() - 1], [&records[..100], &[!records[100]], &records[101..]].concat());
+    for wrong in [early, &damaged] {
+        let refused = prepare_share(&store, &film, Base::Any, Some(carried(wrong)));
+        assert_eq!(refused, Reply::Refused(Refusal::Column));
+        assert!(folder.columns().is_empty(), "nothing is left of it");
+    }
+    assert_eq!(prepare_share(&store, &film, Base::Any, Some(carried(&records))), Reply::Prepared);
+    assert_eq!(prepare_share(&store, &film, Base::Any, Some(carried(&records))), Reply::Prepared, "asked twice");
+    assert_eq!(mark(&store, &film, None), Reply::Marked);
+    store.verify_column(Time::default(), "film", version(3)).unwrap();
+    drop(store);
+    // What a loss of power can leave of it: nothing, or a part.
+    let column = &folder.columns()[0];
+    let whole = std::fs::read(column).unwrap();
+    for left in [None, Some(&whole[..5000])] {
+        std::fs::remove_file(column).unwrap();
+        if let Some(bytes) = left {
+            std::fs::write(column, bytes).unwrap();
+        }
+        folder.open().verify_column(Time::default(), "film", version(3)).unwrap();
+        assert_eq!(std::fs::read(column).unwrap(), whole);
+    }
+    // Once the file is durable the ledger says so, and has its bytes only until it is written anew.
+    let store = folder.open();
+    assert_eq!(store.carry_out(Time::default(), StoreOrder::Sweep), StoreTold::Done);
+    let before = store.ledger.bytes();
+    store.compact().unwrap();
+    assert!(store.ledger.bytes() + records.len() as u64 <= before, "{} after {before}", store.ledger.bytes());
+    drop(store);
+    std::fs::remove_file(column).unwrap();
+    let store = folder.open();
+    assert!(!store.lookup("film").entries[0].column.is_ok(), "it is restored from the others");
+}
+
+/// A column of which only the ledger has the bytes is carried over when that is written anew.
+#[test]
+fn a_compaction_forgets_no_column_that_is_not_durable() {
+    let folder = Folder::new("compacted");
+    let store = folder.open();
+    let (film, records) = film(3, &[7; 9000]);
+    assert_eq!(prepare_share(&store, &film, Base::Any, Some(carried(&records))), Reply::Prepared);
+    store.compact().unwrap();
+    drop(store);
+    std::fs::remove_file(&folder.columns()[0]).unwrap();
+    folder.open().verify_column(Time::default(), "film", version(3)).unwrap();
+}
+
 /// A slow PUT that was given version 2 must not come between 1 and 3, which replaced 1 on condition that it was there.
 #[test]
 fn nothing_comes_between_a_conditional_version_and_its_base() {
@@ -249,7 +313,7 @@ fn what_comes_late_brings_nothing_back() {
     ask(&store, &Request::Purge { title: "film".to_owned(), version: version(2) });
     assert!(store.lookup("film").entries.is_empty());
     assert_eq!(mark(&store, &old, Some(before)), Reply::Absent);
-    let request = Request::Prepare { record: old.clone(), base: Base::Any, column: None, ticket: before };
+    let request = Request::Prepare { record: old.clone(), base: Base::Any, share: None, ticket: before };
     assert_eq!(ask(&store, &request), Reply::Refused(Refusal::Superseded));
     assert_eq!(store.lookup("film").highest_counter(), 2, "the next version is above the one that was purged");
     // Other titles are as they were; so is this one for whoever asks from now on.

@@ -474,6 +474,26 @@ impl Disk for SimDisk {
         Ok(())
     }
 
+    fn sync_all(&self) -> io::Result<()> {
+        let mut state = self.state();
+        let state = &mut *state;
+        if let Err(error) = state.operate() {
+            if state.random.one_in(2) {
+                state.files.iter_mut().for_each(File::doom);
+            }
+            return Err(error);
+        }
+        if state.missing == Some(Safeguard::SyncAll) {
+            return Ok(());
+        }
+        state.files.iter_mut().for_each(|file| file.undo.clear());
+        for change in std::mem::take(&mut state.changes) {
+            change.apply(&mut state.durable);
+        }
+        state.durable_folders.clone_from(&state.folders);
+        Ok(())
+    }
+
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         let mut state = self.state();
         state.operate()?;

@@ -9,7 +9,7 @@ use crate::wire::{Body, Event, Inner, Message, Upload, Wires};
 use core::ops::Range;
 use core::time::Duration;
 use rain_cluster::catalog::{Found, Resolution};
-use rain_cluster::commit::{Begin, Condition};
+use rain_cluster::commit::{Begin, Condition, Shares};
 use rain_cluster::{Content, Life, Manifest, Members, NodeId, Record, Reply, Request, Sender, Time, Version};
 use rain_codec::column::Geometry;
 use rain_desk::order::RestoreFailure;
@@ -77,6 +77,8 @@ struct Ingest {
     /// By node: its upload, the pieces of its column, and how many of them it has taken.
     columns: BTreeMap<usize, Sending>,
     taken: Vec<NodeId>,
+    /// The columns that go with the question whether the version is prepared.
+    carried: Option<Vec<Arc<[u8]>>>,
     /// Between two pieces, and after the last.
     gap: Duration,
     sent: bool,
@@ -513,9 +515,24 @@ impl Node {
             attributes: rain_cluster::Attributes::default(),
         };
         let mut columns = BTreeMap::new();
+        let mut carried = None;
         if let Some((code, bytes)) = operation.content() {
-            let (described, records) = coder::encode(&title, begin.version, code, bytes);
-            for (node, column) in &begin.uploads {
+            let (described, mut records) = coder::encode(&title, begin.version, code, bytes);
+            let forged = begin.uploads.first().filter(|_| operation.forge && described.bytes > 0);
+            if let Some((_, column)) = forged {
+                let first = &mut records[usize::from(*column)][0];
+                let stripe = coder::geometry(&described).stripe(0);
+                *first = coder::forged(&title, begin.version, *column, &stripe, first).into();
+            }
+            if described.bytes > 0 && begin.version.random.is_multiple_of(2) {
+                carried = Some(
+                    records
+                        .iter()
+                        .map(|pieces| pieces.iter().flat_map(|piece| piece.iter().copied()).collect())
+                        .collect(),
+                );
+            }
+            for (node, column) in begin.uploads.iter().filter(|_| carried.is_none()) {
                 let plan = Upload {
                     title: title.clone(),
                     version: begin.version,
@@ -529,10 +546,6 @@ impl Node {
                 if pieces.is_empty() {
                     pieces.push(Records::default());
                 }
-                if operation.forge && node == &begin.uploads[0].0 && described.bytes > 0 {
-                    let stripe = coder::geometry(&described).stripe(0);
-                    pieces[0] = coder::forged(&title, begin.version, *column, &stripe, &pieces[0]).into();
-                }
                 let sending = Sending { plan: Arc::new(plan), pieces, next: 0, offset: 0, over: false };
                 columns.insert(self.cluster.place(*node), sending);
             }
@@ -540,7 +553,7 @@ impl Node {
         }
         let record = Record { manifest: manifest.into(), placement: begin.placement.into() };
         let (gap, nodes) = (operation.gap, columns.keys().copied().collect::<Vec<_>>());
-        let ingest = Ingest { record, condition, columns, taken: Vec::new(), gap, sent: false };
+        let ingest = Ingest { record, condition, columns, taken: Vec::new(), carried, gap, sent: false };
         self.running.as_mut().unwrap().ingests.insert(task, ingest);
         for node in nodes {
             let event = self.inner(Inner::Piece { task, node });
@@ -584,8 +597,9 @@ impl Node {
         let running = self.running.as_mut().unwrap();
         let over = |ingest: &Ingest| ingest.sent && ingest.columns.values().all(|sending| sending.over);
         if running.ingests.get(&task).is_some_and(over) {
-            let Ingest { record, condition, taken, .. } = running.ingests.remove(&task).unwrap();
-            running.desk.handle(now, task, Told::Uploaded { record, uploaded: taken, condition });
+            let Ingest { record, condition, taken, carried, .. } = running.ingests.remove(&task).unwrap();
+            let shares = carried.map_or(Shares::Uploaded(taken), Shares::Carried);
+            running.desk.handle(now, task, Told::Uploaded { record, shares, condition });
         }
     }
 

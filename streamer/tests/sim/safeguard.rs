@@ -9,6 +9,8 @@ use rain_cluster::{Outcome, Reply, Request, Ticket};
 pub enum Safeguard {
     /// Bytes of such a file are made durable.
     Sync(Kind),
+    /// Columns that came with their version are made durable before the ledger forgets their bytes.
+    SyncAll,
     /// The name of such a file is made durable.
     FolderSync(Kind),
     /// A file of this kind gets its name only when it is whole.
@@ -38,8 +40,9 @@ pub enum Safeguard {
 }
 
 /// Those of which the gate shows that they are missed.
-pub const SHOWN: [Safeguard; 17] = [
+pub const SHOWN: [Safeguard; 18] = [
     Safeguard::Sync(Kind::Column),
+    Safeguard::SyncAll,
     Safeguard::FolderSync(Kind::Column),
     Safeguard::Rename(Kind::Column),
     Safeguard::Sync(Kind::Ledger),

@@ -380,7 +380,7 @@ pub(super) const ALL: &[Bug] = &[
         "a column that is not there is promised when the question comes twice",
         Mutant {
             file: "streamer/src/store/requests.rs",
-            text: "held.standing != Standing::Hearsay && («column.is_none() || held.has_column()»);",
+            text: "held.standing != Standing::Hearsay && («share.is_none() || held.has_column()»);",
             instead: "true",
             first: STORE,
         },
@@ -398,10 +398,8 @@ pub(super) const ALL: &[Bug] = &[
         "the ledger knows a version before its column has its name: a refused PUT stays pending",
         Mutant {
             file: "streamer/src/store/requests.rs",
-            text: "«if let Some(name) = &name {\n                self.publish_column(name)?;\n            }\n            \
-                   self.change(now, [Change::Version { standing: Standing::Pending, column, record: record.clone() }])»",
-            instead: "self.change(now, [Change::Version { standing: Standing::Pending, column, record: record.clone() }])?; \
-                      if let Some(name) = &name { self.publish_column(name)?; } Ok(())",
+            text: "«self.publish_column(&name)?;\n                self.change(now, [pending])»",
+            instead: "self.change(now, [pending])?; self.publish_column(&name)",
             first: STORE,
         },
     ),

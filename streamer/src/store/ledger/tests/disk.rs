@@ -263,6 +263,12 @@ impl Disk for MemoryDisk {
         Ok(())
     }
 
+    fn sync_all(&self) -> io::Result<()> {
+        let files = self.state().files.len();
+        (0..files).try_for_each(|file| self.sync(&file))?;
+        self.sync_folder("")
+    }
+
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         let mut state = self.state();
         state.operate()?;

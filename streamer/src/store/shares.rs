@@ -1,0 +1,113 @@
+//! Columns that come with the question whether their version is prepared. Their bytes stand in the ledger, which one sync
+//! makes durable together with what is promised of them; the column file is written at once and made durable later, many
+//! at a time. A start writes those again of which the ledger does not say that they are.
+
+use super::change::Change;
+use super::index::Key;
+use super::names::FileName;
+use super::upload::hex;
+use super::{Disk, Store, header_of, lock, remove_if_there};
+use rain_cluster::{Record, Time};
+use rain_codec::column::{ColumnHasher, HEADER_BYTES};
+use std::io;
+use std::sync::Arc;
+
+/// So many bytes of columns may be in files that are not known to be durable; then whoever brings more waits for that.
+const UNSYNCED_BYTES_MAX: usize = 16 << 20;
+
+/// So many columns are noted in one record of the ledger.
+const SYNCED_MAX: usize = 1024;
+
+/// A column whose file is not known to be durable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Unsynced {
+    pub(super) column: u16,
+    pub(super) records: Arc<[u8]>,
+}
+
+impl<D: Disk> Store<D> {
+    /// Proves a column and writes its file, which is not durable by that. Gives the change that is.
+    pub(super) fn write_share(&self, record: &Record, column: u16, records: &Arc<[u8]>) -> io::Result<Change> {
+        if lock(&self.index).unsynced_bytes() > UNSYNCED_BYTES_MAX {
+            self.sync_shares(Time::default())?;
+        }
+        let name = FileName::of(record, column);
+        let file = self.column_file(record, column, records)?;
+        let written = self.disk.create(&name.path()).and_then(|to| self.disk.write_at(&to, 0, &file));
+        written.inspect_err(|_| {
+            // No version uses it.
+            let _ = remove_if_there(&*self.disk, &name.path());
+        })?;
+        Ok(Change::Share((name.title, name.version), column, Arc::clone(records)))
+    }
+
+    fn write_again(&self, name: &FileName, bytes: &[u8]) -> io::Result<()> {
+        // One that is there may be read meanwhile, and is never longer.
+        let file = match self.disk.edit(&name.path()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.disk.create(&name.path())?,
+            opened => opened?,
+        };
+        self.disk.write_at(&file, 0, bytes)
+    }
+
+    /// The whole file of a column, from its records; an error unless its root is that of the manifest.
+    fn column_file(&self, record: &Record, column: u16, records: &[u8]) -> io::Result<Vec<u8>> {
+        let columns = record.manifest.columns().ok_or_else(|| io::Error::other("a version without columns"))?;
+        let geometry = self.codes.geometry(columns).map_err(io::Error::other)?;
+        let expected = geometry.tree_offset() - HEADER_BYTES as u64;
+        if records.len() as u64 != expected {
+            return Err(io::Error::other(format!("{} bytes came, expected {expected}", records.len())));
+        }
+        let mut hasher = ColumnHasher::new(columns.group_bytes);
+        let mut rest = records;
+        for index in 0..geometry.stripe_count() {
+            let stripe = geometry.stripe(index);
+            let length = |bytes: u64| usize::try_from(bytes).map_err(io::Error::other);
+            let (stripe_record, behind) = rest.split_at(length(stripe.record_bytes())?);
+            hasher.update(&stripe_record[..length(stripe.cell_offset(stripe.rows))?]);
+            rest = behind;
+        }
+        let tree = hasher.finish();
+        let root = columns.roots.get(usize::from(column));
+        if root != Some(&tree.root()) {
+            let (found, expected) = (hex(&tree.root()), root.map(|root| hex(root)).unwrap_or_default());
+            let why = format!("column {column} has the root {found}, expected {expected}");
+            return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+        }
+        let header = header_of(record, column, self.tag(), tree.root()).map_err(io::Error::other)?;
+        Ok([&header[..], records, &tree.to_bytes()].concat())
+    }
+
+    /// Makes all column files durable that are not known to be.
+    pub(super) fn sync_shares(&self, now: Time) -> io::Result<()> {
+        let unsynced = lock(&self.index).unsynced();
+        if unsynced.is_empty() {
+            return Ok(());
+        }
+        if let Err(error) = self.files.sync(|| self.disk.sync_all()) {
+            // The system takes what it could not write for clean: it must be written again.
+            self.rewrite_shares(unsynced);
+            return Err(error);
+        }
+        let keys: Vec<Key> = unsynced.into_iter().map(|(key, _)| key).collect();
+        for keys in keys.chunks(SYNCED_MAX) {
+            let change = Change::Synced(keys.to_vec());
+            self.note_lazily(&change);
+            lock(&self.index).apply(now, change);
+        }
+        Ok(())
+    }
+
+    /// Writes the files of columns that may not be there, or not whole, from the records of the ledger. A column that cannot
+    /// be written is damaged.
+    pub(super) fn rewrite_shares(&self, unsynced: Vec<(Key, Unsynced)>) {
+        for (key, Unsynced { column, records }) in unsynced {
+            let held = lock(&self.index).held(key).map(|held| held.record.clone());
+            let Some(record) = held else { continue };
+            let file = self.column_file(&record, column, &records);
+            if let Err(error) = file.and_then(|file| self.write_again(&FileName::of(&record, column), &file)) {
+                self.note_damage(record.title(), record.version(), &format!("it cannot be written: {error}"));
+            }
+        }
+    }
+}
