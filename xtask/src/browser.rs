@@ -30,8 +30,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<Outcome> {
     if let Some(missing) = prepare(workspace)? {
         return Ok(Outcome::Skipped(missing));
     }
-    tools::run(&mut workspace.cargo(&["build", "--release"]))?;
-    let demo = Demo::start(&workspace.target.join("release/rain"))?;
+    let demo = Demo::start(&workspace.build()?.join("rain"))?;
     let chromium = tools::find("chromium").context("chromium was found before")?;
     let mut drive = Command::new("node");
     drive.arg("console.mjs").arg(&demo.url).arg(workspace.target.join("browser"));

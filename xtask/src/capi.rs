@@ -1,4 +1,4 @@
-//! The C interface: its header, written out of `capi/src`, and its example, compiled and run.
+//! The example of the C interface, compiled and run.
 
 use std::fs;
 use std::path::Path;
@@ -8,34 +8,9 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::tools::{self, Need, Workspace};
 
-const HEADER: &str = "capi/include/rain.h";
 const COMPILER: Need = Need { tools: &["cc"], packages: &["gcc", "libc6-dev"] };
 /// What the library of Rust calls.
 const SYSTEM_LIBRARIES: [&str; 3] = ["-lpthread", "-ldl", "-lm"];
-
-/// Writes the header, or with `check` only says whether it is as it would be written.
-pub(crate) fn header(workspace: &Workspace, check: bool) -> Result<()> {
-    let path = workspace.root.join(HEADER);
-    let written = generated(&workspace.root.join("capi"))?;
-    if check {
-        let found = fs::read_to_string(&path).with_context(|| format!("cannot read {HEADER}"))?;
-        ensure!(found == written, "{HEADER} is not what `cargo xtask generate` writes");
-        return Ok(());
-    }
-    fs::write(&path, written).with_context(|| format!("cannot write {HEADER}"))
-}
-
-fn generated(crate_folder: &Path) -> Result<String> {
-    let config = cbindgen::Config::from_file(crate_folder.join("cbindgen.toml")).map_err(anyhow::Error::msg)?;
-    let mut builder = cbindgen::Builder::new().with_config(config);
-    // The files by name: a crate would be looked up by running cargo, which may want a network.
-    for module in ["boundary", "codec", "status", "tables"] {
-        builder = builder.with_src(crate_folder.join("src").join(module).with_extension("rs"));
-    }
-    let mut text = Vec::new();
-    builder.generate().context("the C header")?.write(&mut text);
-    String::from_utf8(text).context("the C header")
-}
 
 /// Compiles the example against the library and runs it, once more under the address sanitizer where the compiler has
 /// one.
@@ -47,9 +22,7 @@ pub(crate) fn example(workspace: &Workspace) -> Result<()> {
         println!("   the C example is left out: {missing}");
         return Ok(());
     }
-    // The choice of packages of the tests, so that nothing is built twice.
-    tools::run(&mut workspace.cargo(&["build", "--package", "rain-codec-c"]))?;
-    let folder = workspace.target.join("debug");
+    let folder = workspace.build()?;
     let library = folder.join("libraincodec.a");
     ensure!(library.is_file(), "there is no {}", library.display());
     for (name, flags) in [("stripe-c", &[][..]), ("stripe-c-sanitized", &["-fsanitize=address,undefined"][..])] {

@@ -17,7 +17,7 @@ use crate::stages::Outcome;
 use crate::tools::{self, Workspace};
 
 /// For how long each target runs as a part of the test.
-const SECONDS_EACH: u32 = 20;
+const SECONDS_EACH: u32 = 10;
 /// An input that takes longer is a finding.
 const SECONDS_PER_INPUT_MAX: u32 = 10;
 

@@ -5,16 +5,13 @@ mod bench;
 mod browser;
 mod capi;
 mod fuzz;
-mod generate;
 mod lab;
 mod measure;
 mod mutate;
 mod nightly;
-mod proof;
 mod stages;
 mod tools;
 
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -81,14 +78,6 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
-    /// Proves the machine code of the straight-line bodies that is in this very program, or in another.
-    ///
-    /// The optimised code, so `cargo run --release --package xtask -- prove`.
-    Prove {
-        /// A program that has the same bodies, built by the same compiler from the same sources.
-        #[arg(long)]
-        file: Option<PathBuf>,
-    },
 }
 
 fn main() -> ExitCode {
@@ -101,7 +90,6 @@ fn main() -> ExitCode {
         Command::Mutate(options) => mutated(&options),
         Command::Nightly(options) => tonight(&options),
         Command::Generate { check } => generate(check),
-        Command::Prove { file } => prove(file.as_deref()),
     }
 }
 
@@ -160,21 +148,7 @@ fn tonight(options: &nightly::Options) -> ExitCode {
 }
 
 fn generate(check: bool) -> ExitCode {
-    let run = |workspace: Workspace| {
-        generate::run(&workspace, check)?;
-        capi::header(&workspace, check)
-    };
-    match Workspace::find().and_then(run) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{error:#}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn prove(file: Option<&Path>) -> ExitCode {
-    match proof::run(file) {
+    match Workspace::find().and_then(|workspace| stages::generate(&workspace, check)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error:#}");

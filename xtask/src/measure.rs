@@ -26,10 +26,7 @@ const FFMPEG: Need = Need { tools: &["ffmpeg"], packages: &["ffmpeg"] };
 /// A viewer saw a wrong byte or a broken stream, or a picture waited; it could not be measured.
 pub(crate) fn run(workspace: &Workspace, what: What, arguments: &[String]) -> Result<Outcome> {
     let mut measure = match what {
-        What::Playback => {
-            build(workspace)?;
-            program(workspace, "faults")
-        }
+        What::Playback => program(workspace, "faults")?,
         What::Rebuffer => {
             if let Some(missing) = tools::ensure(&FFMPEG)? {
                 return Ok(Outcome::Skipped(missing));
@@ -37,8 +34,7 @@ pub(crate) fn run(workspace: &Workspace, what: What, arguments: &[String]) -> Re
             if let Some(missing) = browser::prepare(workspace)? {
                 return Ok(Outcome::Skipped(missing));
             }
-            build(workspace)?;
-            let mut rebuffer = program(workspace, "rebuffer");
+            let mut rebuffer = program(workspace, "rebuffer")?;
             rebuffer.envs(tools::find("chromium").map(|chromium| ("CHROMIUM", chromium)));
             rebuffer
         }
@@ -47,15 +43,9 @@ pub(crate) fn run(workspace: &Workspace, what: What, arguments: &[String]) -> Re
     Ok(Outcome::Passed)
 }
 
-/// Both are built at once, into the same folder.
-fn build(workspace: &Workspace) -> Result<()> {
-    let packages = ["-p", "rain-streamer", "-p", "rain-benches"];
-    let programs = ["--bin", "rain", "--bin", "playback"];
-    tools::run(workspace.cargo(&["build", "--release"]).args(packages).args(programs))
-}
-
-fn program(workspace: &Workspace, command: &str) -> Command {
-    let mut program = Command::new(workspace.target.join("release/playback"));
+/// The measurement, which finds the program that it measures beside it.
+fn program(workspace: &Workspace, command: &str) -> Result<Command> {
+    let mut program = Command::new(workspace.build()?.join("playback"));
     program.arg(command);
-    program
+    Ok(program)
 }

@@ -1,6 +1,7 @@
 //! The stages of `cargo xtask test`, and those of them that are calls of cargo.
 
 use core::fmt;
+use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
@@ -8,11 +9,13 @@ use clap::ValueEnum;
 
 use crate::measure::{self, What};
 use crate::tools::{self, Need, Workspace};
-use crate::{browser, capi, fuzz, generate, lab, proof};
+use crate::{browser, capi, fuzz, lab};
 
 /// A stage of the test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Stage {
+    /// All programs and tests, once for all stages.
+    Build,
     /// Format, clippy, documentation.
     Lint,
     /// Tests of every crate by itself, and the example in C.
@@ -36,7 +39,8 @@ pub(crate) enum Stage {
 }
 
 /// All stages, in the order in which they run.
-pub(crate) const ALL: [Stage; 10] = [
+pub(crate) const ALL: [Stage; 11] = [
+    Stage::Build,
     Stage::Lint,
     Stage::Unit,
     Stage::Model,
@@ -112,6 +116,7 @@ pub(crate) fn run(stages: &[Stage]) -> Tally {
 impl Stage {
     fn run(self, workspace: &Workspace) -> Result<Outcome> {
         match self {
+            Stage::Build => workspace.build().map(|_| Outcome::Passed),
             Stage::Lint => lint(workspace),
             Stage::Unit => unit(workspace),
             Stage::Model => model(workspace),
@@ -138,28 +143,36 @@ fn in_browser(workspace: &Workspace) -> Result<Outcome> {
 
 fn lint(workspace: &Workspace) -> Result<Outcome> {
     tools::run(&mut workspace.cargo(&["fmt", "--all", "--check"]))?;
-    generate::run(workspace, true)?;
-    capi::header(workspace, true)?;
+    generate(workspace, true)?;
     tools::run(&mut workspace.cargo(&["clippy", "--workspace", "--all-targets", "--", "-Dwarnings"]))?;
     let mut doc = workspace.cargo(&["doc", "--workspace", "--no-deps"]);
     tools::run(doc.env("RUSTDOCFLAGS", "-Dwarnings"))?;
     Ok(Outcome::Passed)
 }
 
+/// The program that knows what is generated, and proves it.
+const PROVE: &str = "rain-prove";
+
+/// Writes the generated sources, or with `check` only says whether they are as they would be written.
+pub(crate) fn generate(workspace: &Workspace, check: bool) -> Result<()> {
+    let mut generate = Command::new(workspace.build()?.join(PROVE));
+    tools::run(generate.arg("generate").args(check.then_some("--check")))
+}
+
 /// Crates whose integration tests are those of one crate by itself.
 const LIBRARIES: [&str; 3] = ["kernels", "codec", "cluster"];
 
 fn unit(workspace: &Workspace) -> Result<Outcome> {
-    // One choice of packages for all calls, so that nothing is built twice. Fuzz targets run until they find something.
-    let all = ["test", "--workspace", "--exclude", "rain-fuzz"];
     let mut tests = Vec::new();
     for folder in LIBRARIES {
         tests.extend(integration_tests(workspace, folder)?);
     }
     tests.retain(|name| ![MODEL, LINKS].contains(&name.as_str()));
     let tests = tests.iter().flat_map(|name| ["--test", name]);
-    tools::run(workspace.cargo(&all).args(["--lib", "--bins"]).args(tests))?;
-    tools::run(workspace.cargo(&all).arg("--doc"))?;
+    tools::run(
+        &mut workspace.cargo_test(["--lib", "--bins"].into_iter().chain(tests).chain(["--", "--skip", SIMULATORS])),
+    )?;
+    tools::run(&mut workspace.cargo_test(["--doc"]))?;
     capi::example(workspace)?;
     Ok(Outcome::Passed)
 }
@@ -168,27 +181,24 @@ fn unit(workspace: &Workspace) -> Result<Outcome> {
 const MODEL: &str = "model";
 
 fn model(workspace: &Workspace) -> Result<Outcome> {
-    let test = ["test", "--release", "-p", "rain-cluster", "--test", MODEL, "--", "--nocapture"];
-    tools::run(&mut workspace.cargo(&test))?;
+    tools::run(&mut workspace.cargo_test(["--test", MODEL, "--", "--nocapture"]))?;
     Ok(Outcome::Passed)
 }
 
 /// The cluster's test of links in a seeded network.
 const LINKS: &str = "links";
 
+/// Modules of the libraries with simulators of their own, in the names of their tests.
+const SIMULATORS: &str = "sim::";
+
 /// The streamer's test that is a stage of its own.
 const SIMULATION: &str = "sim";
 
 /// Runs the seeded simulators, each with so many seeds; `None` with as many as it takes for usual.
 pub(crate) fn sim(workspace: &Workspace, seeds: Option<u32>) -> Result<Outcome> {
-    for target in [
-        ["-p", "rain-cluster", "--test", LINKS].as_slice(),
-        &["-p", "rain-cluster", "--lib", "rudp::sim"],
-        &["-p", "rain-fetch", "--lib", "sim::"],
-        &["-p", "rain-streamer", "--test", SIMULATION],
-    ] {
-        let test = [&["test", "--release"], target, &["--", "--nocapture"]].concat();
-        let mut test = workspace.cargo(&test);
+    let pure = ["--lib", "--", SIMULATORS, "--nocapture"];
+    for target in [pure.as_slice(), &["--test", LINKS, "--test", SIMULATION, "--", "--nocapture"]] {
+        let mut test = workspace.cargo_test(target.iter().copied());
         tools::run(test.envs(seeds.map(|seeds| ("RAIN_SIM_SEEDS", seeds.to_string()))))?;
     }
     Ok(Outcome::Passed)
@@ -196,12 +206,11 @@ pub(crate) fn sim(workspace: &Workspace, seeds: Option<u32>) -> Result<Outcome> 
 
 /// The proof is of the program that is shipped, by this one built as it is.
 fn prove(workspace: &Workspace) -> Result<Outcome> {
-    if !proof::SUPPORTED {
+    if !cfg!(all(target_arch = "x86_64", target_os = "linux")) {
         return Ok(Outcome::Skipped("it reads x86-64 code from an ELF file; this is another machine".to_owned()));
     }
-    tools::run(&mut workspace.cargo(&["build", "--release"]))?;
-    let mut prove = workspace.cargo(&["run", "--release", "--package", "xtask", "--", "prove", "--file"]);
-    tools::run(prove.arg(workspace.target.join("release").join("rain")))?;
+    let programs = workspace.build()?;
+    tools::run(Command::new(programs.join(PROVE)).args(["prove", "--file"]).arg(programs.join("rain")))?;
     Ok(Outcome::Passed)
 }
 
@@ -216,10 +225,7 @@ fn end_to_end(workspace: &Workspace) -> Result<Outcome> {
     if let Some(missing) = tools::ensure(&FFMPEG)? {
         return Ok(Outcome::Skipped(missing));
     }
-    tools::run(&mut workspace.cargo(&["build", "--release"]))?;
-    let mut test = workspace.cargo(&["test", "--release", "-p", "rain-streamer"]);
-    test.args(tests.iter().flat_map(|name| ["--test", name]));
-    tools::run(&mut test)?;
+    tools::run(&mut workspace.cargo_test(tests.iter().flat_map(|name| ["--test", name])))?;
     Ok(Outcome::Passed)
 }
 
@@ -259,7 +265,7 @@ mod tests {
         assert_eq!(ALL, Stage::value_variants());
         assert_eq!(
             ALL.map(|stage| stage.to_string()),
-            ["lint", "unit", "model", "sim", "fuzz", "proof", "e2e", "playback", "lab", "browser"]
+            ["build", "lint", "unit", "model", "sim", "fuzz", "proof", "e2e", "playback", "lab", "browser"]
         );
     }
 }

@@ -19,7 +19,24 @@ pub(crate) struct Workspace {
     pub(crate) target: PathBuf,
 }
 
+/// Every package but the fuzz targets, as it is shipped: one choice for all calls of cargo, so that the packages have the
+/// same features in all of them and nothing is built twice.
+pub(crate) const EVERYTHING: [&str; 4] = ["--release", "--workspace", "--exclude", "rain-fuzz"];
+
 impl Workspace {
+    /// Builds all libraries, programs and tests; where the programs are.
+    pub(crate) fn build(&self) -> Result<PathBuf> {
+        run(self.cargo(&["build"]).args(EVERYTHING).args(["--lib", "--bins", "--tests"]))?;
+        Ok(self.target.join("release"))
+    }
+
+    /// Prepares a call of `cargo test` for some of what was built.
+    pub(crate) fn cargo_test<'a>(&self, targets: impl IntoIterator<Item = &'a str>) -> Command {
+        let mut test = self.cargo(&["test"]);
+        test.args(EVERYTHING).args(targets);
+        test
+    }
+
     /// Finds the workspace that this program belongs to, by what cargo says of it.
     pub(crate) fn find() -> Result<Self> {
         let manifest = env::var_os("CARGO_MANIFEST_DIR").context("run this as `cargo xtask`")?;

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 
 use super::plan::Plan;
-use super::{MEASUREMENT, build, enter};
+use super::{build, enter};
 
 /// The part that needs a laboratory of its own: 62 paths are those of a node among 32 on two switches.
 const MONITORING: &str = "monitoring";
@@ -73,7 +73,7 @@ impl Options {
 /// # Errors
 /// The measurement cannot be made, or found what must not be.
 pub(super) fn run(options: &Options) -> Result<()> {
-    let programs = build(&MEASUREMENT)?;
+    let programs = build()?;
     let (monitoring, others): (Vec<&str>, Vec<&str>) =
         options.parts.iter().map(String::as_str).partition(|part| *part == MONITORING);
     let (code, settings) = ("b-code:4".to_owned(), options.settings.clone());

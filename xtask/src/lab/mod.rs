@@ -103,7 +103,7 @@ pub(crate) fn run(lab: &Lab) -> Result<ExitCode> {
         Lab::Down => enter::end(&enter::only()?).map(|()| ExitCode::SUCCESS),
         Lab::Run { wiring, command } => {
             let status = if enter::all()?.is_empty() {
-                enter::run(&wiring.plan()?, &build(&[])?.join("rain"), command)?
+                enter::run(&wiring.plan()?, &build()?.join("rain"), command)?
             } else {
                 let found = enter::only()?;
                 enter::run_in(&found, &plan_of(&found)?, command)?
@@ -132,20 +132,15 @@ fn missing() -> Result<Option<String>> {
 }
 
 /// Builds the program and its measurement; where they are.
-fn build(more: &[&str]) -> Result<PathBuf> {
-    let workspace = Workspace::find()?;
-    let mut build = workspace.cargo(&["build", "--release", "-p", "rain-streamer", "--bin", "rain"]);
-    tools::run(build.args(more))?;
-    Ok(workspace.target.join("release"))
+fn build() -> Result<PathBuf> {
+    Workspace::find()?.build()
 }
-
-const MEASUREMENT: [&str; 4] = ["-p", "rain-benches", "--bin", "playback"];
 
 fn up(plan: &Plan) -> Result<ExitCode> {
     if !enter::all()?.is_empty() {
         bail!("a laboratory is up already; `cargo xtask lab down` ends it");
     }
-    enter::stay(plan, &build(&[])?.join("rain"))?;
+    enter::stay(plan, &build()?.join("rain"))?;
     let names: Vec<String> = (0..plan.nodes).map(plan::node_name).collect();
     println!("nodes {} on {} switches serve", names.join(" "), plan.switches);
     for (name, value) in plan.environment().iter().take(1) {

@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::enter::{self, Found};
 use super::measure::{self, Options};
-use super::{MEASUREMENT, build, missing};
+use super::{build, missing};
 use crate::stages::Outcome;
 use crate::tools;
 
@@ -35,7 +35,7 @@ pub(crate) fn run() -> Result<Outcome> {
     if !enter::all()?.is_empty() {
         bail!("a laboratory is up already; `cargo xtask lab down` ends it");
     }
-    build(&MEASUREMENT)?;
+    build()?;
     for victim in [Victim::Maker, Victim::Unshare, Victim::First] {
         leaves_nothing(victim).with_context(|| format!("a laboratory whose {victim:?} process was killed"))?;
         println!("   killed {victim:?}: nothing is left");

@@ -3,12 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
+use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use rain_codec::schedule::canonical;
 use rain_codec::{Cell, CellKind, Code, ErasurePattern, Schedule};
-
-use crate::tools::Workspace;
 
 /// Codes that have straight-line bodies for encoding, for the loss of one column, and for the data cells of one and of two.
 const CODES: [&str; 10] = [
@@ -46,8 +45,8 @@ const LINE_LENGTH: usize = 120;
 const FOLDER: &str = "kernels/src/straight/table";
 
 /// Writes the table, or with `check` only says whether it is as it would be written.
-pub(crate) fn run(workspace: &Workspace, check: bool) -> Result<()> {
-    let folder = workspace.root.join(FOLDER);
+pub(crate) fn run(root: &Path, check: bool) -> Result<()> {
+    let folder = root.join(FOLDER);
     let files = files()?;
     if check {
         for (name, text) in &files {
