@@ -589,3 +589,46 @@ impl<D: Disk> Index<D> {
         self.all().filter(|(_, held)| over(held)).map(|(key, _)| key).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rain_cluster::{Attributes, Columns, Content, EtagKind, Manifest, Seat};
+    use std::sync::Arc;
+
+    /// By count, for what an allocator adds is its own affair. Keys and values stand in nodes of a B-tree, which are two
+    /// thirds full on average.
+    #[test]
+    fn a_title_takes_300_bytes() {
+        let columns = Columns {
+            bytes: 1024,
+            etag_kind: EtagKind::Content,
+            etag: [1; 16],
+            code: "b-code:4".to_owned(),
+            columns: 4,
+            data_columns: 2,
+            layout: 0,
+            cell_bytes: 1 << 18,
+            block_bytes: 4096,
+            group_bytes: 1 << 14,
+            modified_ms: 1_790_000_000_000,
+            roots: vec![[2; 32]; 4],
+        };
+        let manifest = Manifest {
+            title: "small-00000001".to_owned(),
+            version: Version::LOWEST,
+            epoch: 1,
+            conditional: false,
+            content: Content::Columns(columns),
+            attributes: Attributes::default(),
+        };
+        let seats = (0..4).map(|node| Seat { node: NodeId(node), store: u32::MAX - node }).collect();
+        let placement = Arc::new(Placement { generation: 0, seats });
+        let packed = Packer::default().pack(&Record { manifest: Arc::new(manifest), placement });
+        let entry = size_of::<Key>() + size_of::<Held>();
+        let bytes = packed.bytes() + entry * 3 / 2;
+        assert!(bytes <= 300, "{bytes} bytes, {} of them packed", packed.bytes());
+        // Of the 128 bytes of roots nothing can be spared.
+        assert!(packed.bytes() < 128 + 64, "{} bytes packed", packed.bytes());
+    }
+}

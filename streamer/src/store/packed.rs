@@ -222,7 +222,7 @@ mod tests {
     fn columns(number: u16) -> Columns {
         Columns {
             bytes: u64::MAX >> (number % 64),
-            etag_kind: if number % 3 == 0 { EtagKind::List } else { EtagKind::Content },
+            etag_kind: if number.is_multiple_of(3) { EtagKind::List } else { EtagKind::Content },
             etag: [7; 16],
             code: format!("b-code:{}", number % 5),
             columns: number,
@@ -245,13 +245,13 @@ mod tests {
             _ => Content::Columns(columns(number)),
         });
         let records: Vec<Record> = contents.zip(0..).map(|(content, number)| record(content, number)).collect();
-        let packed: Vec<Packed> = records.iter().map(|record| packer.pack(record)).collect();
-        for (record, packed) in records.iter().zip(&packed) {
-            assert_eq!(&packer.unpack(record.version(), packed), record);
-            assert_eq!(packer.title(packed), record.title());
-            assert_eq!(packer.placement(packed), *record.placement);
+        let kept: Vec<Packed> = records.iter().map(|record| packer.pack(record)).collect();
+        for (record, kept) in records.iter().zip(&kept) {
+            assert_eq!(&packer.unpack(record.version(), kept), record);
+            assert_eq!(packer.title(kept), record.title());
+            assert_eq!(packer.placement(kept), *record.placement);
             for node in record.placement.nodes().chain([NodeId(1)]) {
-                assert_eq!(packer.column_of(packed, node), record.placement.column_of(node));
+                assert_eq!(packer.column_of(kept, node), record.placement.column_of(node));
             }
         }
     }
