@@ -42,6 +42,7 @@ pub mod time;
 pub mod topology;
 pub mod version;
 
+pub use catalog::Digests;
 pub use machine::Machine;
 pub use manifest::{Attributes, Columns, Content, EtagKind, Manifest, ManifestError, Record};
 pub use members::{Members, MembersError, Quorum};

@@ -238,7 +238,7 @@ impl Node {
         let mut upload = Upload::new(self, title, begin, cell_bytes);
         let is_carried = body.size_hint().exact().is_some_and(|bytes| (1..=CARRIED_BYTES_MAX).contains(&bytes));
         let mut hasher = blake3::Hasher::new();
-        let (mut stripe, mut index, mut bytes) = (BytesMut::with_capacity(stripe_bytes), 0, 0_u64);
+        let (mut stripe, mut index, mut bytes) = (BytesMut::new(), 0, 0_u64);
         if !is_carried {
             upload.send_begin().await?;
         }

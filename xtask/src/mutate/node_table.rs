@@ -425,8 +425,8 @@ pub(super) const ALL: &[Bug] = &[
         "where a column was moved to is not taken over: readers ask the node that gave it away",
         Mutant {
             file: "streamer/src/store/requests.rs",
-            text: "if «held.record.placement.generation >= record.placement.generation» {",
-            instead: "held.record.placement.generation <= record.placement.generation",
+            text: "is_some_and(|held| «held.generation >= record.placement.generation») {",
+            instead: "held.generation <= record.placement.generation",
             first: STORE,
         },
     ),
@@ -507,8 +507,8 @@ pub(super) const ALL: &[Bug] = &[
         "a superseded version goes while it is being read: a viewer's stream breaks",
         Mutant {
             file: "streamer/src/store/index.rs",
-            text: "held.superseded.map(|superseded| «superseded.max(held.read.unwrap_or_default())»)",
-            instead: "superseded",
+            text: "self.since = «now.max(self.since)»;",
+            instead: "self.since",
             first: STORE,
         },
     ),
@@ -543,8 +543,8 @@ pub(super) const ALL: &[Bug] = &[
         "a column whose file is gone is told to be whole, and never restored",
         Mutant {
             file: "streamer/src/store/scan.rs",
-            text: "let damage = «Some(\"the file is not there\".to_owned())»;",
-            instead: "None::<String>",
+            text: "«index.damage(key, \"the file is not there\")»;",
+            instead: "()",
             first: STORE,
         },
     ),
@@ -669,7 +669,7 @@ pub(super) const ALL: &[Bug] = &[
         "after a new life and a restart hearsay counts as knowledge: deleted titles return",
         Mutant {
             file: "streamer/src/store/mod.rs",
-            text: "hearsay would be taken for knowledge.\n        «self.compact()?»;",
+            text: "hearsay would be taken for knowledge.\n        «self.compact(&mut compacted)?»;",
             instead: "()",
             first: STORE,
         },
