@@ -1,9 +1,9 @@
 //! `rain config check`.
 
 use super::print;
-use crate::config::{Config, ConfigError, Minted};
-use crate::node::mint_id;
 use anyhow::{Context, bail};
+use rain_node::config::{Config, ConfigError, Minted};
+use rain_node::mint_id;
 use std::fmt::Write as _;
 use std::path::Path;
 

@@ -1,11 +1,11 @@
 //! `rain decode`: a title out of column files, those of `rain encode` or of the disks of some nodes.
 
 use super::offline::{etag, refusal, with_progress};
-use crate::store::marked_versions;
 use anyhow::{Context, bail};
 use clap::Args;
 use rain_codec::TitleVersion;
 use rain_codec::file::{FileError, Sink, Survey, decode};
+use rain_node::store::marked_versions;
 use std::fs::File;
 use std::path::PathBuf;
 
@@ -36,7 +36,7 @@ pub(super) fn run(arguments: DecodeArguments) -> anyhow::Result<()> {
     let refuse = |error: FileError| anyhow::Error::from(refusal(&error));
     let survey = Survey::of(&columns).map_err(refuse)?;
     let version = match title_version {
-        Some(version) => Some(crate::store::title_version(version)),
+        Some(version) => Some(rain_node::store::title_version(version)),
         None => committed(&survey, &columns, title.as_deref())?,
     };
     let opened = survey.open(title.as_deref(), version).map_err(refuse)?;
@@ -91,7 +91,7 @@ fn committed(survey: &Survey, folders: &[PathBuf], title: Option<&str>) -> anyho
     let Some(newest) = marked_versions(folders, name).into_iter().max() else { return Ok(None) };
     let found: Vec<TitleVersion> =
         survey.titles().iter().filter(|found| found.header.title == name).map(|found| found.header.version).collect();
-    let wanted = crate::store::title_version(newest);
+    let wanted = rain_node::store::title_version(newest);
     if found.is_empty() || found.contains(&wanted) {
         return Ok(Some(wanted));
     }

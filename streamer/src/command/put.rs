@@ -2,7 +2,6 @@
 
 use super::ClientArguments;
 use super::client::{ClusterClient, RequestBody, is_final, no_body};
-use crate::title;
 use anyhow::{Context, bail};
 use bytes::BytesMut;
 use clap::Args;
@@ -11,6 +10,7 @@ use http_body_util::{BodyExt, StreamBody};
 use hyper::Method;
 use hyper::body::Frame;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use rain_node::title;
 use std::io::IsTerminal;
 use std::path::Path;
 use tokio::fs::File;

@@ -3,11 +3,11 @@
 use super::ClientArguments;
 use super::client::ClusterClient;
 use crate::http::NodeReport;
-use crate::node::{ColumnReport, ColumnState, TitleReport};
-use crate::title;
 use core::time::Duration;
 use hyper::Method;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use rain_node::title;
+use rain_node::{ColumnReport, ColumnState, TitleReport};
 use serde::Deserialize;
 
 /// Titles asked for at once.

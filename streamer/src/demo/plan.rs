@@ -2,12 +2,12 @@
 
 use super::addresses::Addresses;
 use super::forward::{Sockets, Weather};
-use crate::node::mint_id;
 use crate::topology::Plan as Wiring;
 use core::time::Duration;
 use rain_cluster::NodeId;
 use rain_cluster::topology::Topology;
 use rain_codec::Code;
+use rain_node::mint_id;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
@@ -295,7 +295,7 @@ fn folder(named: Option<&Path>) -> Result<(PathBuf, Option<Temporary>), DemoErro
         let fresh = std::env::temp_dir().join(format!(
             "rain-demo-{}-{:08x}",
             std::process::id(),
-            crate::node::random_u64() >> 32
+            rain_node::random_u64() >> 32
         ));
         fs::DirBuilder::new().create(&fresh).map_err(failed(&fresh))?;
         return Ok((fresh.clone(), Some(Temporary(fresh))));
@@ -307,7 +307,7 @@ fn folder(named: Option<&Path>) -> Result<(PathBuf, Option<Temporary>), DemoErro
 
 fn new_key() -> String {
     (0..4).fold(String::new(), |mut key, _| {
-        let _ = write!(key, "{:016x}", crate::node::random_u64());
+        let _ = write!(key, "{:016x}", rain_node::random_u64());
         key
     })
 }

@@ -25,7 +25,7 @@ const REPORTS_AT_ONCE: usize = 16;
 
 /// How closely a node looks at its column before it reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Look {
+pub enum Look {
     /// Not at all: what it remembers.
     Known,
     /// At the header and the length.
@@ -112,7 +112,7 @@ impl Node {
     /// [`ReadError`].
     ///
     /// Cancel safety: nothing is changed but damage that nodes remember.
-    pub(crate) async fn title_report(self: &Arc<Self>, name: &str, look: Look) -> Result<TitleReport, ReadError> {
+    pub async fn title_report(self: &Arc<Self>, name: &str, look: Look) -> Result<TitleReport, ReadError> {
         let found = self.find(name).await?;
         let content = content_of(&found.record, found.is_fresh())?;
         let nodes = found.record.placement.nodes().enumerate();
@@ -208,6 +208,6 @@ impl Node {
 }
 
 /// An entity tag with its quotation marks.
-pub(crate) fn etag_text(etag: &[u8; 16]) -> String {
+pub fn etag_text(etag: &[u8; 16]) -> String {
     format!("\"{:032x}\"", u128::from_be_bytes(*etag))
 }
