@@ -6,6 +6,7 @@ use super::packed::{Packed, Packer};
 use super::shares::Unsynced;
 use super::upload::Upload;
 use super::{Disk, PENDING_PATIENCE, SUPERSEDED_LINGER, TOMBSTONE_AGE, UPLOAD_LINGER};
+use crate::title::Page;
 use core::ops::{Bound, RangeInclusive};
 use rain_cluster::{
     Base, ColumnStatus, Digests, Entry, Life, NodeId, Placement, Record, Refusal, Ticket, Time, TitleState, Version,
@@ -498,11 +499,9 @@ impl<D: Disk> Index<D> {
         digests
     }
 
-    pub(super) fn titles(&self) -> Vec<String> {
+    pub(super) fn titles(&self, page: &Page) -> BTreeSet<String> {
         let newest = self.newest().filter(|(_, held)| !held.is_tombstone());
-        let mut titles: Vec<_> = newest.map(|(_, held)| self.packer.title(&held.record)).collect();
-        titles.sort_unstable();
-        titles
+        page.of(newest.map(|(_, held)| self.packer.title(&held.record)))
     }
 
     /// The newest committed version of every title, but for what somebody who has `known` is sure to know; and all versions

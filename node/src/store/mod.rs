@@ -31,6 +31,7 @@ pub use record::RecordError;
 pub use scan::{OpenError, StorePlan};
 pub use upload::{UploadError, UploadPlan};
 
+use crate::title::Page;
 use change::Change;
 use core::time::Duration;
 use group::GroupSync;
@@ -41,6 +42,7 @@ use rain_cluster::{Life, Members, NodeId, Record, Sender, Time, TitleState, Vers
 use rain_codec::column::{ColumnHeader, ColumnLayout, EtagKind, HEADER_BYTES, StoreTag, TitleVersion};
 use rain_desk::Codes;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -223,9 +225,9 @@ impl<D: Disk> Store<D> {
         TitleState { blank: silent || state.blank, store, ..state }
     }
 
-    /// The names of all titles with a marked version, in order.
-    pub fn titles(&self) -> Vec<String> {
-        lock(&self.index).titles()
+    /// A page of the names of all titles with a marked version.
+    pub fn titles(&self, page: &Page) -> BTreeSet<String> {
+        lock(&self.index).titles(page)
     }
 
     /// Makes changes durable, all by one sync, and then known.

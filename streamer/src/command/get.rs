@@ -72,7 +72,7 @@ async fn fetch(
     let servers = servers(arguments)?;
     let order: Vec<usize> = (0..servers.len()).collect();
     let source = Source::new(servers, receive_buffer);
-    let path_and_query = format!("/v/{}", title::to_segment(name));
+    let path_and_query = format!("/v/{}", title::to_path(name));
     let ask = Ask { method: Method::GET, path_and_query, headers: HeaderMap::new() };
     let Opened { head, mut body, .. } = source.open(&order, ask).await?;
     if !head.status.is_success() {

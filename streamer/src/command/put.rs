@@ -38,7 +38,7 @@ pub(super) async fn run(arguments: PutArguments) -> anyhow::Result<()> {
     };
     title::check(&name)?;
     let client = ClusterClient::new(&options)?;
-    let path = format!("/v/{}", title::to_segment(&name));
+    let path = format!("/v/{}", title::to_path(&name));
     // What came from standard input cannot be sent twice.
     let tries = if from_stdin { 1 } else { client.server_count() };
     let mut last = None;

@@ -45,7 +45,7 @@ fn loses(tolerates: usize) -> String {
 pub(super) async fn remove(name: String, arguments: ClientArguments) -> anyhow::Result<()> {
     title::check(&name)?;
     let client = ClusterClient::new(&arguments)?;
-    client.ask(Method::DELETE, &format!("/v/{}", title::to_segment(&name))).await?;
+    client.ask(Method::DELETE, &format!("/v/{}", title::to_path(&name))).await?;
     Ok(())
 }
 
@@ -53,7 +53,7 @@ pub(super) async fn stat(name: String, verify: bool, arguments: ClientArguments)
     title::check(&name)?;
     let client = ClusterClient::new(&arguments)?;
     let query = if verify { "?verify=1" } else { "" };
-    let path = format!("/api/v1/titles/{}{query}", title::to_segment(&name));
+    let path = format!("/api/v1/titles/{}{query}", title::to_path(&name));
     let (report, bytes) = client.ask_json::<TitleReport>(&path).await?;
     if arguments.json {
         println!("{}", String::from_utf8_lossy(&bytes));

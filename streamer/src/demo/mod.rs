@@ -136,7 +136,7 @@ async fn bring_up(front: &Front, children: &Children) -> anyhow::Result<()> {
 
 /// Stores a title, unless the very same bytes are there already.
 async fn store(front: &Front, title: &str, bytes: Bytes) -> anyhow::Result<()> {
-    let path = format!("/v/{}", rain_node::title::to_segment(title));
+    let path = format!("/v/{}", rain_node::title::to_path(title));
     let until = Instant::now() + START;
     let etag = format!("\"{}\"", &blake3::hash(&bytes).to_hex()[..32]);
     loop {

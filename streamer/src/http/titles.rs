@@ -26,7 +26,7 @@ pub(super) async fn answer(
     segment: &str,
     request: Request<Incoming>,
 ) -> Result<Response<ResponseBody>, ApiError> {
-    let title = title::from_segment(segment)?;
+    let title = title::from_path(segment)?;
     match *request.method() {
         Method::GET | Method::HEAD => read(node, &title, request.method() == Method::HEAD, request.headers()).await,
         Method::PUT => put(node, title, request).await,
