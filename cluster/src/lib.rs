@@ -29,6 +29,7 @@
 mod bytes;
 pub mod catalog;
 pub mod commit;
+pub mod digests;
 pub mod link;
 pub mod machine;
 pub mod manifest;
@@ -36,13 +37,14 @@ pub mod members;
 pub mod message;
 pub mod path;
 pub mod placement;
+pub mod rendezvous;
 mod round;
 pub mod rudp;
 pub mod time;
 pub mod topology;
 pub mod version;
 
-pub use catalog::Digests;
+pub use digests::Digests;
 pub use machine::Machine;
 pub use manifest::{Attributes, Columns, Content, EtagKind, Manifest, ManifestError, Record};
 pub use members::{Members, MembersError, Quorum};

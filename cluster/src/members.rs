@@ -1,6 +1,6 @@
 //! The set of members of a cluster, and its quorums.
 
-use crate::placement::rendezvous;
+use crate::rendezvous::rendezvous;
 use crate::version::NodeId;
 
 /// Catalog nodes of a title, unless the configuration says otherwise; fewer where there are fewer members.

@@ -1,6 +1,6 @@
 //! What nodes ask each other about titles. Columns themselves travel on the data plane.
 
-use crate::catalog::Digests;
+use crate::digests::Digests;
 use crate::manifest::Record;
 use crate::version::{Life, NodeId, Version};
 use core::fmt;

@@ -2,8 +2,7 @@
 
 use anyhow::Result;
 
-use crate::stages::Outcome;
-use crate::tools::{self, Need, Workspace};
+use crate::tools::{self, Need, Outcome, Workspace};
 
 /// What ISA-L is built with.
 const ISA_L: Need = Need {

@@ -11,8 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::stages::Outcome;
-use crate::tools::{self, Need, Workspace};
+use crate::tools::{self, Need, Outcome, Workspace};
 
 const BROWSER: Need = Need { tools: &["chromium"], packages: &["chromium", "fonts-dejavu-core"] };
 /// By itself: where they come from elsewhere, Debian's packages of them do not go beside.

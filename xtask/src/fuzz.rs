@@ -13,8 +13,7 @@ use std::thread;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
-use crate::stages::Outcome;
-use crate::tools::{self, Workspace};
+use crate::tools::{self, Outcome, Workspace};
 
 /// For how long each target runs as a part of the test.
 const SECONDS_EACH: u32 = 10;

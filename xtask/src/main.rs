@@ -6,6 +6,7 @@ mod browser;
 mod capi;
 mod fuzz;
 mod lab;
+mod map;
 mod measure;
 mod mutate;
 mod nightly;
@@ -18,8 +19,8 @@ use clap::{Parser, Subcommand};
 
 use lab::Lab;
 use measure::What;
-use stages::{Outcome, Stage};
-use tools::Workspace;
+use stages::Stage;
+use tools::{Outcome, Workspace};
 
 /// Developer commands.
 #[derive(Debug, Parser)]
@@ -72,6 +73,12 @@ enum Command {
     /// Runs what takes a night, part after part, whatever fails: the test, long simulations, both suites of bugs, long
     /// fuzzing; writes docs/nightly.md.
     Nightly(nightly::Options),
+    /// Draws who stands on whom, crates and modules, into docs/map.md; fails where that must not be.
+    Map {
+        /// Only say whether it is as it would be drawn.
+        #[arg(long)]
+        check: bool,
+    },
     /// Writes the generated sources: the straight-line bodies of kernels/, and the C header of capi/.
     Generate {
         /// Only say whether they are as they would be written.
@@ -89,6 +96,7 @@ fn main() -> ExitCode {
         Command::Fuzz(options) => fuzzed(&options),
         Command::Mutate(options) => mutated(&options),
         Command::Nightly(options) => tonight(&options),
+        Command::Map { check } => map(check),
         Command::Generate { check } => generate(check),
     }
 }
@@ -139,6 +147,16 @@ fn mutated(options: &mutate::Options) -> ExitCode {
 
 fn tonight(options: &nightly::Options) -> ExitCode {
     match Workspace::find().and_then(|workspace| nightly::run(&workspace, options)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn map(check: bool) -> ExitCode {
+    match Workspace::find().and_then(|workspace| map::run(&workspace, check)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error:#}");

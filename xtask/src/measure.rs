@@ -6,8 +6,7 @@ use anyhow::Result;
 use clap::ValueEnum;
 
 use crate::browser;
-use crate::stages::Outcome;
-use crate::tools::{self, Need, Workspace};
+use crate::tools::{self, Need, Outcome, Workspace};
 
 /// What can be measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -10,8 +10,8 @@ use clap::{Args, ValueEnum};
 
 use crate::fuzz;
 use crate::mutate::{self, Suite};
-use crate::stages::{self, Outcome, Stage};
-use crate::tools::{self, Workspace};
+use crate::stages::{self, Stage};
+use crate::tools::{self, Outcome, Workspace};
 
 const PAGE: &str = "docs/nightly.md";
 /// Seeds of each simulator.

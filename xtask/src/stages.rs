@@ -8,8 +8,8 @@ use anyhow::{Context, Result};
 use clap::ValueEnum;
 
 use crate::measure::{self, What};
-use crate::tools::{self, Need, Workspace};
-use crate::{browser, capi, fuzz, lab};
+use crate::tools::{self, Need, Outcome, Workspace};
+use crate::{browser, capi, fuzz, lab, map};
 
 /// A stage of the test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -52,15 +52,6 @@ pub(crate) const ALL: [Stage; 11] = [
     Stage::Lab,
     Stage::Browser,
 ];
-
-/// How a stage ended that did not fail.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    /// All of it held.
-    Passed,
-    /// It did not run, for this reason.
-    Skipped(String),
-}
 
 /// How many stages ended how.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -144,6 +135,7 @@ fn in_browser(workspace: &Workspace) -> Result<Outcome> {
 fn lint(workspace: &Workspace) -> Result<Outcome> {
     tools::run(&mut workspace.cargo(&["fmt", "--all", "--check"]))?;
     generate(workspace, true)?;
+    map::run(workspace, true)?;
     tools::run(&mut workspace.cargo(&["clippy", "--workspace", "--all-targets", "--", "-Dwarnings"]))?;
     let mut doc = workspace.cargo(&["doc", "--workspace", "--no-deps"]);
     tools::run(doc.env("RUSTDOCFLAGS", "-Dwarnings"))?;

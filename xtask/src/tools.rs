@@ -8,7 +8,14 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::stages::Outcome;
+/// How a stage ended that did not fail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// All of it held.
+    Passed,
+    /// It did not run, for this reason.
+    Skipped(String),
+}
 
 /// Where things are.
 #[derive(Clone, Debug)]

@@ -1,8 +1,8 @@
 //! One peer: the session with it, and the paths to it.
 
-use super::endpoint::Identity;
 use super::event::{Event, MessageId, SendError, Statistics};
 use super::frame::{Ack, Data, Frame, Header};
+use super::identity::Identity;
 use super::lane::{Lane, News};
 use super::receive::{ReceiveWindow, Taken};
 use super::safeguard::{Missing, Safeguard};

@@ -3,6 +3,7 @@
 use super::connection::Connection;
 use super::event::{Event, MessageId, SendError, Statistics};
 use super::frame::{Frame, FrameError};
+use super::identity::Identity;
 use super::safeguard::Missing;
 use super::send::Delivery;
 use super::{PATHS_MAX, PathId, PathVerdict};
@@ -10,17 +11,6 @@ use crate::time::Time;
 use crate::version::NodeId;
 use core::ops::Bound;
 use std::collections::BTreeMap;
-
-/// Who a node is, this time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Identity {
-    /// Which cluster: frames of others are dropped.
-    pub cluster: u64,
-    /// Which node.
-    pub node: NodeId,
-    /// Higher at every start of the node, never 0.
-    pub incarnation: u64,
-}
 
 /// Where a frame goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

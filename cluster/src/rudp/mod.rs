@@ -16,6 +16,7 @@ mod connection;
 mod endpoint;
 mod event;
 mod frame;
+mod identity;
 mod lane;
 mod receive;
 mod safeguard;
@@ -23,9 +24,10 @@ mod send;
 #[cfg(test)]
 mod sim;
 
-pub use endpoint::{Endpoint, Identity, Transmit};
+pub use endpoint::{Endpoint, Transmit};
 pub use event::{Event, MessageId, SendError, Statistics};
 pub use frame::{Ack, Data, Echo, FRAME_BYTES_MAX, Frame, FrameError, Header, Order, Range};
+pub use identity::Identity;
 pub use send::Delivery;
 
 /// The number of a path between two nodes. Both call it by the same one, counted from 0.

@@ -2,60 +2,21 @@
 
 use crate::house::House;
 use crate::learn::{CatchingUp, Learning};
-use crate::order::{Event, Order, Overdue, Told};
+use crate::order::{Event, Order, Told};
 use crate::restore::Restoring;
 use crate::running::{Checking, Context, Out, Purging, Reading, Recalling, Resuming, Running};
+use crate::task::Task;
 use crate::vet::Codes;
 use crate::write::Writing;
 use rain_cluster::catalog::{Recall, Resolve};
-use rain_cluster::commit::{Put, PutRequest, Shape};
-use rain_cluster::{Life, Members, NodeId, Record, Reply, RequestKind, Sender, Time};
+use rain_cluster::commit::{Put, PutRequest};
+use rain_cluster::{Life, Members, NodeId, Reply, RequestKind, Sender, Time};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// A task of this desk. Never given twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TaskId(u64);
-
-/// What is to be done.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Task {
-    /// Write a title, or delete it.
-    Write {
-        /// The title.
-        title: String,
-        /// The shape of its code; `None` deletes.
-        shape: Option<Shape>,
-        /// A fresh random number.
-        random: u32,
-    },
-    /// Find the version that a reader gets.
-    Read {
-        /// The title.
-        title: String,
-    },
-    /// Ask the others whether this store is an old copy, and be silent until that is known.
-    Recall,
-    /// Learn what a blank store must know.
-    Learn,
-    /// Learn what was committed while this node was away.
-    CatchUp,
-    /// Look after the house, for ever.
-    House,
-    /// Send the marks of a decision from before a restart.
-    Resume {
-        /// What was committed.
-        record: Record,
-        /// Who prepared it.
-        prepared: Vec<NodeId>,
-    },
-    /// Find out what became of a pending version.
-    Check(Overdue),
-    /// Send a tombstone away.
-    Purge(Record),
-    /// Restore this node's column of a version.
-    Restore(Record, u16),
-}
 
 /// Whose desk it is.
 #[derive(Debug)]

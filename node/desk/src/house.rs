@@ -1,9 +1,9 @@
 //! What a node looks after by itself: columns that it lacks, pending versions whose marks did not come, versions and
 //! tombstones that may go, what it missed while it was away.
 
-use crate::desk::Task;
 use crate::order::{Decision, StoreOrder, StoreTold, Told};
 use crate::running::{Context, Running};
+use crate::task::Task;
 use core::time::Duration;
 use rain_cluster::Time;
 use std::collections::VecDeque;

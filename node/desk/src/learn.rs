@@ -1,8 +1,8 @@
 //! Learning what the others know: a blank store all it must know, any store what it missed while it was away.
 
-use crate::desk::Task;
 use crate::order::{Order, StoreOrder, StoreTold, Told};
 use crate::running::{Context, Running, drive};
+use crate::task::Task;
 use core::time::Duration;
 use rain_cluster::catalog::{Learn, Learnt};
 use rain_cluster::{Digests, Machine, NodeId, Record, Reply, Request, Ticket, Time};

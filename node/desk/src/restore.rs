@@ -1,8 +1,8 @@
 //! Getting a column back that this node lacks: from any k others, stripe after stripe, and proven before it counts.
 
-use crate::desk::Task;
 use crate::order::{Event, Order, RestoreFailure, RestoreOrder, StoreOrder, StoreTold, Told};
 use crate::running::{Context, Running};
+use crate::task::Task;
 use core::time::Duration;
 use rain_cluster::{ColumnStatus, NodeId, Record, Reply, Request, Time};
 use rain_codec::column::Geometry;

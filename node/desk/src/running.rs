@@ -8,7 +8,7 @@ use rain_cluster::{Life, Machine, Members, Memory, NodeId, Record, Request, Send
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::desk::Task;
+use crate::task::Task;
 
 /// What a task sees of the desk, and where it puts what it wants.
 pub(crate) struct Context<'a> {

@@ -19,8 +19,7 @@
 //! A key is the title's hash, 16 bytes, then counter u64, node u32, life u32, random u32. A record is that of
 //! [`rain_cluster::Record::to_bytes`]. Kinds 16 (retention) and 17 (quota) are reserved. A kind that is not known is kept.
 
-use super::index::Key;
-use super::names::TitleHash;
+use super::names::{Key, TitleHash};
 use rain_cluster::{Life, NodeId, Record, Version};
 use rain_desk::Decision;
 use std::sync::Arc;

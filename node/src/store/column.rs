@@ -1,7 +1,6 @@
 //! Reading the store's column files: what is read was checked against the file's own header first.
 
-use super::index::Key;
-use super::names::{FileName, TitleHash};
+use super::names::{FileName, Key, TitleHash};
 use super::{Disk, Store, lock, title_version};
 use rain_cluster::{Record, Time, Version};
 use rain_codec::column::{

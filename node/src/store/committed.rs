@@ -2,9 +2,8 @@
 
 use super::SystemDisk;
 use super::change::{Change, Standing};
-use super::index::key_of;
 use super::ledger::{self, LedgerError};
-use super::names::TitleHash;
+use super::names::{TitleHash, key_of};
 use rain_cluster::Version;
 use rain_desk::Decision;
 use std::collections::BTreeMap;

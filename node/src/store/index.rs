@@ -1,7 +1,7 @@
 //! What the store holds, in memory: all of it durable, but for uploads and what is being coordinated.
 
 use super::change::{Change, Standing};
-use super::names::TitleHash;
+use super::names::{Key, TitleHash, key_of};
 use super::packed::{Packed, Packer};
 use super::shares::Unsynced;
 use super::upload::Upload;
@@ -14,13 +14,6 @@ use rain_cluster::{
 use rain_desk::{Decision, Overdue};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-
-/// A version of a title.
-pub(super) type Key = (TitleHash, Version);
-
-pub(super) fn key_of(record: &Record) -> Key {
-    (TitleHash::of(record.title()), record.version())
-}
 
 /// The keys of all versions of a title.
 fn keys_of(title: TitleHash) -> RangeInclusive<Key> {

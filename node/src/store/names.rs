@@ -56,6 +56,13 @@ impl fmt::Display for TitleHash {
     }
 }
 
+/// A version of a title.
+pub(crate) type Key = (TitleHash, Version);
+
+pub(crate) fn key_of(record: &Record) -> Key {
+    (TitleHash::of(record.title()), record.version())
+}
+
 /// A column file of a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FileName {
@@ -88,6 +95,15 @@ impl fmt::Display for FileName {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}.{}.{:03}.rain", self.title, self.version, self.column)
     }
+}
+
+/// Bytes in hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use core::fmt::Write;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! What the store does for the node's desk.
 
 use super::change::{Change, Standing};
-use super::index::{Held, key_of};
-use super::names::{FileName, TitleHash};
+use super::index::Held;
+use super::names::{FileName, TitleHash, key_of};
 use super::{Disk, Store, column, lock, remove_if_there};
 use rain_cluster::{Record, Sender, Time};
 use rain_desk::{Decision, StoreOrder, StoreTold};

@@ -1,8 +1,8 @@
 //! What the store answers to nodes.
 
 use super::change::{Change, Standing};
-use super::index::{Held, HeldColumn, Key, key_of};
-use super::names::{FileName, TitleHash};
+use super::index::{Held, HeldColumn};
+use super::names::{FileName, Key, TitleHash, key_of};
 use super::{Disk, Store, TITLE_LOCKS, lock, remove_if_there};
 use rain_cluster::{
     Base, Life, Memory, NodeId, Outcome, Record, Refusal, Reply, Request, Sender, Share, Ticket, Time, Version,

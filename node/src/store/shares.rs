@@ -3,9 +3,7 @@
 //! at a time. A start writes those again of which the ledger does not say that they are.
 
 use super::change::Change;
-use super::index::Key;
-use super::names::FileName;
-use super::upload::hex;
+use super::names::{FileName, Key, hex};
 use super::{Disk, Store, header_of, lock, remove_if_there};
 use rain_cluster::{Record, Time};
 use rain_codec::column::{ColumnHasher, HEADER_BYTES};

@@ -1,8 +1,7 @@
 //! Columns on their way in: uploads of a coordinator, and the node's own, restored from others. Their cells are hashed as
 //! they come; a column counts once its hash is the root that the manifest names.
 
-use super::index::{Held, Key};
-use super::names::{FileName, TitleHash};
+use super::names::{FileName, Key, TitleHash, hex};
 use super::{Disk, Store, header_of, lock, unfinished};
 use rain_cluster::{Record, Time, Version};
 use rain_codec::column::{ColumnHasher, ColumnTree, Geometry, HEADER_BYTES, StripeShape};
@@ -139,7 +138,7 @@ impl<D: Disk> Store<D> {
         let key = (name.title, version);
         {
             let index = lock(&self.index);
-            if index.held(key).is_some_and(Held::has_column) {
+            if index.held(key).is_some_and(|held| held.has_column()) {
                 return Err(io::Error::from(io::ErrorKind::AlreadyExists));
             }
             if index.uploads.get(&key).is_some_and(|upload| upload.finishing || upload.restores) {
@@ -284,12 +283,4 @@ impl<F> Incoming<F> {
         }
         Ok(hasher.finish())
     }
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    use core::fmt::Write;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

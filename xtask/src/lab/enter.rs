@@ -15,9 +15,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::inside::READY;
 use super::plan::Plan;
 
+/// What a laboratory says once its nodes serve, when it was not given a command.
+pub(super) const READY: &str = "ready";
 /// A laboratory that was killed is gone after this time.
 const END: Duration = Duration::from_secs(10);
 

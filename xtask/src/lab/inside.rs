@@ -14,9 +14,6 @@ use super::nodes::Nodes;
 use super::plan::{FOLDER, Plan};
 use crate::tools;
 
-/// What a laboratory says once its nodes serve, when it was not given a command.
-pub(super) const READY: &str = "ready";
-
 /// Builds a laboratory, and runs a command in the viewers' network, or waits for its end where there is none.
 ///
 /// # Errors
@@ -26,7 +23,7 @@ pub(super) fn run(plan: &Plan, program: &Path, command: &[String]) -> Result<Exi
         if let Some((program, arguments)) = command.split_first() {
             return run_command(plan, program, arguments);
         }
-        println!("{READY}");
+        println!("{}", enter::READY);
         loop {
             thread::park();
         }

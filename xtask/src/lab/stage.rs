@@ -12,8 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use super::enter::{self, Found};
 use super::measure::{self, Options};
 use super::{build, missing};
-use crate::stages::Outcome;
-use crate::tools;
+use crate::tools::{self, Outcome};
 
 /// A laboratory stands within this time.
 const START: Duration = Duration::from_mins(1);

@@ -22,8 +22,8 @@ use clap::Args;
 
 use crate::tools::{self, Workspace};
 use program::Program;
-use suite::Bug;
 pub(crate) use suite::Suite;
+use table::Bug;
 
 /// What the tests of all bugs together may cost.
 const CPU_SECONDS_MAX: f64 = 600.0;

@@ -1,7 +1,6 @@
 //! The bugs of cluster, desk, store and fetching: where each is, and what a user would see of it.
 
-use super::suite::Bug;
-use super::table::Mutant;
+use super::table::{Bug, Mutant};
 
 /// A bug, and what goes wrong for a user.
 const fn bug(harm: &'static str, mutant: Mutant) -> Bug {

@@ -2,7 +2,8 @@
 
 use core::fmt::Write as _;
 
-use super::suite::{Bug, Suite};
+use super::suite::Suite;
+use super::table::Bug;
 use super::table::Mutant;
 use super::{CPU_SECONDS_MAX, Finding};
 

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
-use super::suite::{Bug, Suite, Tests};
+use super::suite::{Suite, Tests};
+use super::table::Bug;
 use crate::tools::Workspace;
 
 /// Which bug is awake.

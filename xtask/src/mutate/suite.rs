@@ -4,18 +4,8 @@ use core::time::Duration;
 
 use clap::ValueEnum;
 
-use super::table::{BODIES, LEFT_OUT, Mutant};
+use super::table::{BODIES, Bug, LEFT_OUT, Mutant};
 use super::{node_table, table};
-
-/// A bug of either table.
-#[derive(Clone, Copy)]
-pub(super) struct Bug {
-    pub(super) mutant: Mutant,
-    /// What goes wrong for a user; empty where the place says it.
-    pub(super) harm: &'static str,
-    /// Why it is none: it is shown, and not looked for.
-    pub(super) equivalent: Option<&'static str>,
-}
 
 /// Which bugs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

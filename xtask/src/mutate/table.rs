@@ -1,5 +1,15 @@
 //! The bugs: where each is, and which test should find it.
 
+/// A bug of either table.
+#[derive(Clone, Copy)]
+pub(super) struct Bug {
+    pub(super) mutant: Mutant,
+    /// What goes wrong for a user; empty where the place says it.
+    pub(super) harm: &'static str,
+    /// Why it is none: it is shown, and not looked for.
+    pub(super) equivalent: Option<&'static str>,
+}
+
 /// A bug to plant.
 #[derive(Clone, Copy)]
 pub(super) struct Mutant {

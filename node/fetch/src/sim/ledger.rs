@@ -1,6 +1,6 @@
 //! What is promised, kept account of from outside.
 
-use super::world::Options;
+use super::options::Options;
 use crate::FetchEvent;
 use crate::budget::SAVED_BYTES;
 use core::ops::Range;

@@ -3,6 +3,7 @@
 //! planted is looked for in the same seeds always.
 
 mod ledger;
+mod options;
 mod peers;
 mod random;
 mod scenarios;
@@ -13,11 +14,12 @@ mod world;
 use crate::safeguard::Safeguard;
 use crate::{Piece, pieces};
 use core::time::Duration;
+use options::Options;
 use peers::{Lie, Peer, ms};
 use rain_codec::ErasurePattern;
 use random::Random;
 use title::{Title, title};
-use world::{Options, World};
+use world::World;
 
 /// A few seconds of each build; the stage `sim` has one that is worth more.
 const SEEDS: u64 = if cfg!(debug_assertions) { 150 } else { 600 };

@@ -1,8 +1,9 @@
 //! Situations in which one thing matters.
 
+use super::options::Options;
 use super::peers::{Lie, Peer, Trouble, at, ms};
 use super::title::title;
-use super::world::{Options, World};
+use super::world::World;
 use crate::safeguard::Safeguard;
 use crate::{HedgeBudget, pieces};
 use core::time::Duration;

@@ -1,0 +1,45 @@
+//! What a desk can be asked to do.
+
+use crate::order::Overdue;
+use rain_cluster::commit::Shape;
+use rain_cluster::{NodeId, Record};
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Task {
+    /// Write a title, or delete it.
+    Write {
+        /// The title.
+        title: String,
+        /// The shape of its code; `None` deletes.
+        shape: Option<Shape>,
+        /// A fresh random number.
+        random: u32,
+    },
+    /// Find the version that a reader gets.
+    Read {
+        /// The title.
+        title: String,
+    },
+    /// Ask the others whether this store is an old copy, and be silent until that is known.
+    Recall,
+    /// Learn what a blank store must know.
+    Learn,
+    /// Learn what was committed while this node was away.
+    CatchUp,
+    /// Look after the house, for ever.
+    House,
+    /// Send the marks of a decision from before a restart.
+    Resume {
+        /// What was committed.
+        record: Record,
+        /// Who prepared it.
+        prepared: Vec<NodeId>,
+    },
+    /// Find out what became of a pending version.
+    Check(Overdue),
+    /// Send a tombstone away.
+    Purge(Record),
+    /// Restore this node's column of a version.
+    Restore(Record, u16),
+}
