@@ -1,6 +1,6 @@
 //! `rain config check`.
 
-use super::print;
+use super::output::print;
 use crate::config::{Config, ConfigError, Minted};
 use crate::node::mint_id;
 use anyhow::{Context, bail};

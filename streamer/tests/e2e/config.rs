@@ -151,6 +151,15 @@ fn help_and_version_are_told() {
         let help = run(rain().args(arguments)).succeeded();
         assert!(help.text().contains("Usage"), "{command}: {help:?}");
     }
+    for arguments in [&["help"][..], &["help", "put"], &["help", "topology", "plan"], &["code", "help", "ls"]] {
+        let help = run(rain().args(arguments)).succeeded();
+        assert!(help.text().contains("Usage"), "{arguments:?}: {help:?}");
+    }
+    // What somebody does every day comes before what they do once.
+    let help = run(rain().arg("help")).succeeded().text();
+    let place = |command: &str| help.find(&format!("\n  {command} ")).unwrap_or_else(|| panic!("{command}: {help}"));
+    let order = ["put", "get", "ls", "status", "node", "config", "encode", "demo", "bench"];
+    assert!(order.map(place).is_sorted(), "{help}");
     let version = run(rain().arg("--version")).succeeded().text();
     assert!(version.contains(env!("CARGO_PKG_VERSION")) && version.contains("commit"), "{version}");
 }
