@@ -1,8 +1,8 @@
 //! `rain encode`, `decode`, `verify` and `repair` (DESIGN 5).
 
 use crate::harness::{
-    Cluster, Folder, Mount, PATIENCE, Process, assert_same, etag_of, put, rain, random_below, random_bytes, run,
-    run_with_input,
+    Cluster, Folder, Mount, PATIENCE, Process, assert_same, etag_of, names_in, put, rain, random_below, random_bytes,
+    run, run_with_input,
 };
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -30,13 +30,6 @@ fn decode(columns: &[&Path], output: &Path) -> Command {
     let mut command = offline(&["decode"], columns);
     command.arg("-o").arg(output);
     command
-}
-
-fn names_in(folder: &Path) -> Vec<String> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut names: Vec<String> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
-    names.sort_unstable();
-    names
 }
 
 const FOUR: [&str; 4] = ["000.rain", "001.rain", "002.rain", "003.rain"];
