@@ -1,6 +1,7 @@
 //! The node processes of a demo.
 
 use super::plan::{Plan, PlannedNode};
+use crate::config::override_names;
 use anyhow::Context;
 use rustix::process::{Pid, Signal, kill_process};
 use std::io;
@@ -65,7 +66,12 @@ impl Children {
     }
 
     fn spawn(&self, config: &Path) -> io::Result<Child> {
-        Command::new(&self.program)
+        let mut command = Command::new(&self.program);
+        // Its configuration is made for it: nothing in it is to be replaced.
+        for name in override_names() {
+            command.env_remove(name);
+        }
+        command
             .arg("node")
             .arg("--config")
             .arg(config)
