@@ -381,7 +381,6 @@ fn sweep(temporary: &Path) {
         let Some(rest) = name.to_str().and_then(|name| name.strip_prefix(TEMPORARY)) else { continue };
         let is_own = entry.metadata().is_ok_and(|found| found.is_dir() && found.uid() == geteuid().as_raw());
         // A demo that is just beginning has no lock yet; one in another container has a process that is not seen here.
-        let pid = rest.split('-').next().unwrap_or_default();
         let lives = Path::new("/proc").join(rest.split('-').next().unwrap_or_default()).exists();
         // Its lock is tried only then: one that is just beginning must get it.
         let is_held = || {
