@@ -162,7 +162,7 @@ mod tests {
     /// Codes with one parity column, and those with more of them than of data, ended in a panic.
     #[test]
     fn codes_of_every_shape_can_be_measured() {
-        let all = Code::names().into_iter().map(|name| (Code::named(&name).unwrap(), name));
+        let all = Code::names().map(|name| (Code::named(&name).unwrap(), name));
         // Wider ones have the same shapes, and take long to prepare.
         for (code, name) in all.filter(|(code, _)| code.columns() <= 14) {
             let code = Arc::new(code);

@@ -40,7 +40,7 @@ pub(super) struct DecodeArguments {
 }
 
 pub(super) fn run(arguments: &DecodeArguments) -> anyhow::Result<()> {
-    let survey = Survey::of(&arguments.columns).map_err(refuse)?;
+    let survey = Survey::of(&arguments.columns).map_err(|error| refuse(&error))?;
     match (&arguments.output, &arguments.all) {
         (Some(output), _) => decode_one(arguments, survey, arguments.title.as_deref(), output),
         (None, Some(folder)) => decode_all(arguments, survey, folder),
@@ -48,8 +48,8 @@ pub(super) fn run(arguments: &DecodeArguments) -> anyhow::Result<()> {
     }
 }
 
-fn refuse(error: FileError) -> anyhow::Error {
-    refusal(&error).into()
+fn refuse(error: &FileError) -> anyhow::Error {
+    refusal(error).into()
 }
 
 fn decode_one(arguments: &DecodeArguments, survey: Survey, title: Option<&str>, output: &Path) -> anyhow::Result<()> {
@@ -58,7 +58,7 @@ fn decode_one(arguments: &DecodeArguments, survey: Survey, title: Option<&str>, 
         Some(version) => Some(crate::store::title_version(*version)),
         None => committed(&survey, columns, title)?,
     };
-    let opened = survey.open(title, version).map_err(refuse)?;
+    let opened = survey.open(title, version).map_err(|error| refuse(&error))?;
     let header = opened.header().clone();
     let sink = sink(output, *force)?;
     let decoded =
@@ -90,7 +90,7 @@ fn decode_all(arguments: &DecodeArguments, survey: Survey, folder: &Path) -> any
     let mut names: Vec<String> = survey.titles().iter().map(|found| found.header.title.clone()).collect();
     names.dedup();
     if names.is_empty() {
-        return survey.open(None, None).map(drop).map_err(refuse);
+        return survey.open(None, None).map(drop).map_err(|error| refuse(&error));
     }
     std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     let mut failed = Vec::new();
@@ -100,7 +100,7 @@ fn decode_all(arguments: &DecodeArguments, survey: Survey, folder: &Path) -> any
         // A file without a header may be a column of any title.
         let files: Vec<PathBuf> = files.chain(survey.headless()).map(Path::to_owned).collect();
         let done = title::check(name).map_err(anyhow::Error::from).and_then(|()| {
-            let survey = Survey::of(&files).map_err(refuse)?;
+            let survey = Survey::of(&files).map_err(|error| refuse(&error))?;
             decode_one(arguments, survey, Some(name), &folder.join(name))
         });
         match done {

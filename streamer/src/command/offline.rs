@@ -18,10 +18,9 @@ pub(super) fn with_progress<T>(
     let bar: ProgressBar = progress(length, what);
     let done = work(&|bytes| bar.inc(bytes));
     bar.finish_and_clear();
-    done.map_err(|error| match error {
-        FileError::Io { error, .. } if error.kind() == ErrorKind::BrokenPipe => Unread.into(),
-        error => refusal(&error).into(),
-    })
+    let is_unread =
+        |error: &FileError| matches!(error, FileError::Io { error, .. } if error.kind() == ErrorKind::BrokenPipe);
+    done.map_err(|error| if is_unread(&error) { Unread.into() } else { refusal(&error).into() })
 }
 
 /// The error object of what went wrong.

@@ -79,9 +79,10 @@ pub(super) async fn run(arguments: PutArguments) -> anyhow::Result<()> {
 pub(super) fn title_of_file(file: &Path, instead: &str) -> anyhow::Result<String> {
     let Some(name) = file.file_name() else { bail!("{} is a folder, expected a file", file.display()) };
     let name = name.to_str().with_context(|| {
-        format!("{name:?} is not UTF-8, and so no title can have this name: {instead} gives another one")
+        let bytes = name.as_encoded_bytes().escape_ascii();
+        format!("`{bytes}` is not UTF-8, and so no title can have this name: {instead} gives another one")
     })?;
-    title::check(name).with_context(|| format!("{name:?} cannot be a title: {instead} gives another one"))?;
+    title::check(name).with_context(|| format!("`{name}` cannot be a title: {instead} gives another one"))?;
     Ok(name.to_owned())
 }
 

@@ -198,7 +198,7 @@ fn files_whose_names_are_no_text_are_encoded_and_decoded() {
     let odd = |name: &[u8]| folder.path().join(OsStr::from_bytes(name));
     let (file, columns, copy) = (odd(b"film \xff.mp4"), odd(b"columns \xfe"), odd(b"copy \xfd"));
     fs::write(&file, b"content").expect("a file");
-    run(&mut encode(&file, &columns)).failed_naming(&["film \\xFF.mp4", "not UTF-8", "--title"]);
+    run(&mut encode(&file, &columns)).failed_naming(&["film \\xff.mp4", "not UTF-8", "--title"]);
     assert!(!columns.exists(), "half of something was written");
     run(encode(&file, &columns).args(["--title", "film.mp4"])).succeeded();
     run(&mut offline(&["verify"], &[&columns])).succeeded();
@@ -207,7 +207,7 @@ fn files_whose_names_are_no_text_are_encoded_and_decoded() {
     let tilde = folder.write("~film", b"content");
     run(&mut encode(&tilde, &folder.join("other"))).failed_naming(&["~film", "--title"]);
     // Without a cluster: before anybody is asked.
-    run(&mut offline(&["put"], &[&file])).failed_naming(&["film \\xFF.mp4", "not UTF-8", "rain put FILE TITLE"]);
+    run(&mut offline(&["put"], &[&file])).failed_naming(&["film \\xff.mp4", "not UTF-8", "rain put FILE TITLE"]);
 }
 
 /// Killed at some point, nothing has a final name; the next run goes on and comes to the same.
