@@ -2,8 +2,8 @@
 //!
 //! `cargo bench -p rain-benches --bench durable -- FOLDER`; the folder should be on the disk that is meant.
 
-use rain_streamer::store::SystemDisk;
-use rain_streamer::store::ledger::Ledger;
+use rain_node::store::SystemDisk;
+use rain_node::store::ledger::Ledger;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;

@@ -8,7 +8,7 @@
 //!   to be woken at the latest.
 //!
 //! The same types run under tokio in the node and under the seeded simulator with a network that drops, delays and
-//! repeats messages and with disks that forget (`streamer/tests/sim`).
+//! repeats messages and with disks that forget (`node/tests/sim`).
 //!
 //! | module | what |
 //! |---|---|
@@ -42,6 +42,7 @@ pub mod time;
 pub mod topology;
 pub mod version;
 
+pub use catalog::Digests;
 pub use machine::Machine;
 pub use manifest::{Attributes, Columns, Content, EtagKind, Manifest, ManifestError, Record};
 pub use members::{Members, MembersError, Quorum};

@@ -47,7 +47,7 @@ pub enum EtagKind {
 }
 
 /// The columns of an array code.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Columns {
     /// Length of the title in bytes.
     pub bytes: u64,

@@ -1,5 +1,6 @@
 //! What nodes ask each other about titles. Columns themselves travel on the data plane.
 
+use crate::catalog::Digests;
 use crate::manifest::Record;
 use crate::version::{Life, NodeId, Version};
 use core::fmt;
@@ -189,7 +190,10 @@ pub enum Request {
     },
     /// Asked by a blank node, or one that was away: every committed version that you know, and every pending one.
     /// Answered by [`Reply::Committed`].
-    Committed,
+    Committed {
+        /// What the asker knows already: committed versions of buckets in which both agree are left out.
+        known: Option<Digests>,
+    },
     /// Asked by a node that may have been away: of all that you know to be committed, what is the digest? Answered by
     /// [`Reply::Digest`].
     Digest,
@@ -248,7 +252,7 @@ impl Request {
             Self::Retire { .. } => RequestKind::Retire,
             Self::Close { .. } => RequestKind::Close,
             Self::Purge { .. } => RequestKind::Purge,
-            Self::Committed => RequestKind::Committed,
+            Self::Committed { .. } => RequestKind::Committed,
             Self::Digest => RequestKind::Digest,
             Self::Remembered => RequestKind::Remembered,
         }
@@ -318,7 +322,7 @@ pub enum Reply {
     Committed {
         /// The node's store is blank itself, so that its list means nothing.
         blank: bool,
-        /// The newest committed version of every title it knows.
+        /// The newest committed version of every title it knows, but for those that the asker is sure to know.
         marked: Vec<Record>,
         /// Every version of which it does not know yet what became.
         pending: Vec<Record>,

@@ -12,10 +12,10 @@ use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use rain_cluster::message::{Base, Outcome};
 use rain_cluster::{
-    Attributes, ColumnStatus, Columns, Content, Entry, EtagKind, Life, Manifest, Memory, NodeId, Placement, Record,
-    Refusal, Reply, Request, Seat, Sender, Share, Ticket, TitleState, Version,
+    Attributes, ColumnStatus, Columns, Content, Digests, Entry, EtagKind, Life, Manifest, Memory, NodeId, Placement,
+    Record, Refusal, Reply, Request, Seat, Sender, Share, Ticket, TitleState, Version,
 };
-use rain_streamer::peer::{Answer, Question};
+use rain_node::peer::{Answer, Question};
 
 fuzz_target!(|bytes: &[u8]| {
     let body = Bytes::copy_from_slice(bytes);
@@ -171,7 +171,13 @@ fn question(source: &mut Unstructured<'_>, fit: &mut bool) -> Result<Question> {
         5 => Request::Retire { title, node: NodeId(source.arbitrary()?), life: Life(source.arbitrary()?) },
         6 => Request::Close { title },
         7 => Request::Purge { title, version: version(source)? },
-        8 => Request::Committed,
+        8 => {
+            let mut known = source.arbitrary::<bool>()?.then(Digests::none);
+            if let Some(digests) = &mut known {
+                digests.add(Digests::bucket_of(source.arbitrary()?), source.arbitrary()?);
+            }
+            Request::Committed { known }
+        }
         9 => Request::Digest,
         _ => Request::Remembered,
     };

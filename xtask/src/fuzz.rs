@@ -101,7 +101,7 @@ fn build(workspace: &Workspace, targets: &[String]) -> Result<PathBuf> {
     build.env("CARGO_PROFILE_RELEASE_LTO", "off").env("CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS", "true");
     // The largest crate and all that it stands on, of which little is fuzzed: compiling them would take longer than the
     // fuzzing.
-    for slight in ["rain-streamer", "\"*\""] {
+    for slight in ["rain-streamer", "rain-node", "\"*\""] {
         build.args(["--config", &format!("profile.release.package.{slight}.opt-level=1")]);
     }
     tools::run(&mut build)?;

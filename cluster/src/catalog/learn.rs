@@ -54,7 +54,7 @@ impl Learn {
             retry: now + RETRY,
             events: VecDeque::new(),
         };
-        learn.round.ask(others, &Request::Committed);
+        learn.round.ask(others, &Request::Committed { known: None });
         learn.advance();
         learn
     }

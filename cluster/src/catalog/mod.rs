@@ -1,10 +1,12 @@
 //! Which version a reader gets, how a blank node learns what it must know, and how a store finds out that it is an old
 //! copy of itself.
 
+pub mod digests;
 pub mod learn;
 pub mod recall;
 pub mod resolve;
 
+pub use digests::{BUCKETS, Digests, DigestsError};
 pub use learn::{Learn, Learnt};
 pub use recall::{Recall, Recalled};
 pub use resolve::{Found, Resolution, Resolve};

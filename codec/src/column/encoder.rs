@@ -30,13 +30,12 @@ impl StripeEncoder {
     /// When the sizes are none that [`Geometry::new`] takes.
     pub fn new(codec: Arc<StripeCodec>, cell_bytes: u32, block_bytes: u32, title: &str, version: TitleVersion) -> Self {
         let code = codec.code();
-        let largest =
-            Geometry::new(code, cell_bytes, block_bytes, u64::from(cell_bytes) * code.data_cell_count() as u64)
-                .stripe(0);
+        let _ = Geometry::new(code, cell_bytes, block_bytes, 0);
         let seal = |column: usize| Seal::new(title, version, Cell::new(column, 0).column);
         let group_bytes = default_group_bytes(cell_bytes);
         let builders = (0..code.columns()).map(|column| ColumnBuilder::new(seal(column), group_bytes)).collect();
-        let records = (0..code.columns()).map(|_| Vec::with_capacity(length(largest.record_bytes()))).collect();
+        // The first stripe makes them as long as they must be: many titles are much shorter than a full one.
+        let records = vec![Vec::new(); code.columns()];
         Self { codec, cell_bytes, block_bytes, hashes: true, builders, records }
     }
 
@@ -55,7 +54,7 @@ impl StripeEncoder {
     ///
     /// Shape: `data` are the stripe's bytes of the title; fewer than a full stripe's shrink the cells, as only the last
     /// stripe may.
-    /// Cost: the data are copied once, into the cells; then parity and checksums. Allocates only lists of cells.
+    /// Cost: the data are copied once, into the cells; then parity and checksums. Allocates only lists of cells, and the first stripe the records.
     ///
     /// # Panics
     /// When `data` are empty or more than a full stripe's, or the stripe lies beyond the longest title.

@@ -104,7 +104,7 @@ impl Node {
                 }
                 Reply::Dropped
             }
-            Request::Committed | Request::Digest | Request::Remembered => panic!("nobody is blank"),
+            Request::Committed { .. } | Request::Digest | Request::Remembered => panic!("nobody is blank"),
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::order::{Order, StoreOrder, StoreTold, Told};
 use crate::running::{Context, Running, drive};
 use core::time::Duration;
 use rain_cluster::catalog::{Learn, Learnt};
-use rain_cluster::{Machine, NodeId, Record, Reply, Request, Ticket, Time};
+use rain_cluster::{Digests, Machine, NodeId, Record, Reply, Request, Ticket, Time};
 use std::collections::{BTreeSet, VecDeque};
 
 /// What could not be written down is asked for again after so long.
@@ -148,11 +148,13 @@ impl Running for Learning {
 }
 
 /// A node that was away asks the others what was committed meanwhile: first for a digest, then those that know something
-/// else for all that they know.
+/// else for all that they know in the buckets that differ. While titles are written there are always a few of these.
 #[derive(Debug)]
 pub(crate) struct CatchingUp {
     /// From before anybody was asked.
     begun: Option<(Ticket, u64)>,
+    /// What was known then.
+    known: Option<Digests>,
     waiting: BTreeSet<NodeId>,
     orders: Orders,
     /// There is no ticket: the next one may have more luck.
@@ -161,7 +163,7 @@ pub(crate) struct CatchingUp {
 
 impl CatchingUp {
     pub(crate) fn new() -> Self {
-        Self { begun: None, waiting: BTreeSet::new(), orders: Orders::default(), failed: false }
+        Self { begun: None, known: None, waiting: BTreeSet::new(), orders: Orders::default(), failed: false }
     }
 
     fn ask(&mut self, with: &mut Context<'_>, node: NodeId, request: Request) {
@@ -172,13 +174,14 @@ impl CatchingUp {
 
 impl Running for CatchingUp {
     fn start(&mut self, with: &mut Context<'_>) {
-        with.store(StoreOrder::Digest);
+        with.store(StoreOrder::Digests);
     }
 
     fn handle(&mut self, with: &mut Context<'_>, told: Told) {
         match (told, self.begun) {
-            (Told::Stored(StoreTold::Digest(ticket, digest)), _) => {
-                self.begun = Some((ticket, digest));
+            (Told::Stored(StoreTold::Digests(ticket, digests)), _) => {
+                self.begun = Some((ticket, digests.of_all()));
+                self.known = Some(digests);
                 let others: Vec<_> = with.members.others(with.me.node).collect();
                 for node in others {
                     self.ask(with, node, Request::Digest);
@@ -187,7 +190,10 @@ impl Running for CatchingUp {
             (Told::Stored(_), None) => self.failed = true,
             (Told::Stored(_), Some(_)) => self.orders.under_way = false,
             (Told::Answer(from, _, reply), Some((ticket, digest))) if self.waiting.remove(&from.node) => match reply {
-                Reply::Digest(Some(theirs)) if theirs != digest => self.ask(with, from.node, Request::Committed),
+                Reply::Digest(Some(theirs)) if theirs != digest => {
+                    let known = self.known.clone();
+                    self.ask(with, from.node, Request::Committed { known });
+                }
                 Reply::Committed { blank: false, marked, .. } => {
                     // Also what does not concern this node: it may replace something that it holds.
                     self.orders.push_marks(marked, ticket);

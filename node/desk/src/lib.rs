@@ -3,7 +3,7 @@
 //! Tasks go in: write a title, read one, take up a decision again, look after the house. Orders come out: ask a node, let
 //! the store do something, restore a stripe of a column. What became of them goes in again, and events come out. Nothing
 //! here holds a socket, a clock, a disk or a thread: tokio and the seeded simulator drive the same desk
-//! (`streamer/src/node`, `streamer/tests/sim`).
+//! (`node/src/node`, `node/tests/sim`).
 //!
 //! | module | what |
 //! |---|---|

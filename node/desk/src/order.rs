@@ -2,7 +2,7 @@
 
 use rain_cluster::catalog::Resolution;
 use rain_cluster::commit::{Abort, Begin, Condition, Shares};
-use rain_cluster::{Life, Memory, NodeId, Record, Reply, Request, RequestKind, Sender, Ticket, Version};
+use rain_cluster::{Digests, Life, Memory, NodeId, Record, Reply, Request, RequestKind, Sender, Ticket, Version};
 
 /// A decision to commit, durable until every prepared participant has its mark.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,8 +54,8 @@ pub enum StoreOrder {
     Decisions,
     /// What time is it, by the count of closed titles? Ticket.
     Ticket,
-    /// The same, and the digest of what is known to be committed. Digest.
-    Digest,
+    /// The same, and the digests of what is known to be committed. Digests.
+    Digests,
     /// Mark what is not known here yet, unless its title was closed since the ticket: of versions that this node keeps
     /// something of, and of titles of which it holds an older version. Done or failed.
     MarkAll {
@@ -137,8 +137,8 @@ pub enum StoreTold {
     Decisions(Vec<Decision>),
     /// The ticket.
     Ticket(Ticket),
-    /// The ticket, and the digest.
-    Digest(Ticket, u64),
+    /// The ticket, and the digests.
+    Digests(Ticket, Digests),
     /// The versions.
     Overdue(Vec<Overdue>),
     /// The versions.

@@ -126,7 +126,7 @@ impl Codes {
             | Request::Retire { .. }
             | Request::Close { .. }
             | Request::Purge { .. }
-            | Request::Committed
+            | Request::Committed { .. }
             | Request::Digest
             | Request::Remembered => Ok(()),
         }

@@ -1,9 +1,9 @@
 //! `rain config check`: what the text says, and whether this machine has what it speaks of.
 
 use super::output::print;
-use crate::config::{Config, ConfigError, Minted, variables};
-use crate::node::mint_id;
 use anyhow::{Context, bail};
+use rain_node::config::{Config, ConfigError, Minted, variables};
+use rain_node::mint_id;
 use rustix::fs::{Access, access};
 use std::fmt::Write as _;
 use std::fs::{File, TryLockError};

@@ -2,12 +2,12 @@
 
 use super::offline::{etag, object, refusal, with_progress};
 use super::output::{print_line, say};
-use crate::store::marked_versions;
-use crate::title;
 use anyhow::{Context, bail};
 use clap::Args;
 use rain_codec::TitleVersion;
 use rain_codec::file::{FileError, Sink, Survey, decode};
+use rain_node::store::marked_versions;
+use rain_node::title;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -55,7 +55,7 @@ fn refuse(error: &FileError) -> anyhow::Error {
 fn decode_one(arguments: &DecodeArguments, survey: Survey, title: Option<&str>, output: &Path) -> anyhow::Result<()> {
     let DecodeArguments { columns, title_version, ignore_etag, force, json, .. } = arguments;
     let version = match title_version {
-        Some(version) => Some(crate::store::title_version(*version)),
+        Some(version) => Some(rain_node::store::title_version(*version)),
         None => committed(&survey, columns, title)?,
     };
     let opened = survey.open(title, version).map_err(|error| refuse(&error))?;
@@ -101,7 +101,11 @@ fn decode_all(arguments: &DecodeArguments, survey: Survey, folder: &Path) -> any
         let files: Vec<PathBuf> = files.chain(survey.headless()).map(Path::to_owned).collect();
         let done = title::check(name).map_err(anyhow::Error::from).and_then(|()| {
             let survey = Survey::of(&files).map_err(|error| refuse(&error))?;
-            decode_one(arguments, survey, Some(name), &folder.join(name))
+            let output = folder.join(name);
+            // A title may have folders in its name.
+            let parent = output.parent().unwrap_or(folder);
+            std::fs::create_dir_all(parent).with_context(|| parent.display().to_string())?;
+            decode_one(arguments, survey, Some(name), &output)
         });
         match done {
             Ok(()) => {}
@@ -151,7 +155,7 @@ fn committed(survey: &Survey, folders: &[PathBuf], title: Option<&str>) -> anyho
     let Some(newest) = marked_versions(folders, name).into_iter().max() else { return Ok(None) };
     let found: Vec<TitleVersion> =
         survey.titles().iter().filter(|found| found.header.title == name).map(|found| found.header.version).collect();
-    let wanted = crate::store::title_version(newest);
+    let wanted = rain_node::store::title_version(newest);
     if found.is_empty() || found.contains(&wanted) {
         return Ok(Some(wanted));
     }

@@ -5,11 +5,11 @@ use super::client::{ErrorObject, servers};
 use super::output::{print_line, written};
 use super::put::progress;
 use crate::resume::{Ask, Opened, Source};
-use crate::title;
 use anyhow::{Context, bail};
 use clap::Args;
 use hyper::header::CONTENT_LENGTH;
 use hyper::{HeaderMap, Method};
+use rain_node::title;
 use std::path::{Path, PathBuf};
 use tokio::fs::File;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
@@ -69,7 +69,7 @@ async fn fetch(
     let servers = servers(arguments)?;
     let order: Vec<usize> = (0..servers.len()).collect();
     let source = Source::new(servers, receive_buffer);
-    let path_and_query = format!("/v/{}", title::to_segment(name));
+    let path_and_query = format!("/v/{}", title::to_path(name));
     let ask = Ask { method: Method::GET, path_and_query, headers: HeaderMap::new() };
     let Opened { head, mut body, .. } = source.open(&order, ask).await?;
     if !head.status.is_success() {

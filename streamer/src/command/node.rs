@@ -1,7 +1,8 @@
 //! `rain node`.
 
-use crate::config::Config;
+use crate::http::serve_node;
 use anyhow::{Context, bail};
+use rain_node::config::Config;
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 use std::path::Path;
 use tokio::signal::unix::{SignalKind, signal};
@@ -26,7 +27,7 @@ pub(super) fn run(config: &Path, parent: Option<u32>) -> anyhow::Result<()> {
             // Held until the process ends: without it the listeners would think that the end has come twice.
             std::future::pending::<()>().await;
         });
-        crate::node::run(config, shutdown).await.map_err(anyhow::Error::from)
+        rain_node::run(config, |node, players| serve_node(node, players, shutdown)).await.map_err(anyhow::Error::from)
     })?;
     runtime.shutdown_background();
     Ok(())

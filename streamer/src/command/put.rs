@@ -3,7 +3,6 @@
 use super::ClientArguments;
 use super::client::{ClusterClient, RequestBody, is_final, no_body};
 use super::output::print_line;
-use crate::title;
 use anyhow::{Context, bail};
 use bytes::BytesMut;
 use clap::Args;
@@ -12,6 +11,7 @@ use http_body_util::{BodyExt, StreamBody};
 use hyper::Method;
 use hyper::body::Frame;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use rain_node::title;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use tokio::fs::File;
@@ -39,7 +39,7 @@ pub(super) async fn run(arguments: PutArguments) -> anyhow::Result<()> {
     };
     title::check(&name)?;
     let client = ClusterClient::new(&options)?;
-    let path = format!("/v/{}", title::to_segment(&name));
+    let path = format!("/v/{}", title::to_path(&name));
     // What came from standard input cannot be sent twice.
     let tries = if from_stdin { 1 } else { client.server_count() };
     let mut last = None;

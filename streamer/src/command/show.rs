@@ -4,12 +4,12 @@ use super::ClientArguments;
 use super::client::ClusterClient;
 use super::output::{print, print_line};
 use crate::http::NodeReport;
-use crate::node::{ColumnReport, ColumnState, TitleReport};
-use crate::title;
 use core::fmt::Write as _;
 use core::time::Duration;
 use hyper::Method;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use rain_node::title;
+use rain_node::{ColumnReport, ColumnState, TitleReport};
 use serde::Deserialize;
 
 /// Titles asked for at once.
@@ -47,7 +47,7 @@ fn loses(tolerates: usize) -> String {
 pub(super) async fn remove(name: String, arguments: ClientArguments) -> anyhow::Result<()> {
     title::check(&name)?;
     let client = ClusterClient::new(&arguments)?;
-    client.ask(Method::DELETE, &format!("/v/{}", title::to_segment(&name))).await?;
+    client.ask(Method::DELETE, &format!("/v/{}", title::to_path(&name))).await?;
     Ok(())
 }
 
@@ -55,7 +55,7 @@ pub(super) async fn stat(name: String, verify: bool, arguments: ClientArguments)
     title::check(&name)?;
     let client = ClusterClient::new(&arguments)?;
     let query = if verify { "?verify=1" } else { "" };
-    let path = format!("/api/v1/titles/{}{query}", title::to_segment(&name));
+    let path = format!("/api/v1/titles/{}{query}", title::to_path(&name));
     let (report, bytes) = client.ask_json::<TitleReport>(&path).await?;
     if arguments.json {
         return print_line(String::from_utf8_lossy(&bytes));

@@ -1,8 +1,8 @@
 //! The node processes of a demo.
 
 use super::plan::{Plan, PlannedNode};
-use crate::config::override_names;
 use anyhow::Context;
+use rain_node::config::override_names;
 use rustix::process::{Pid, Signal, kill_process};
 use std::io;
 use std::path::{Path, PathBuf};

@@ -2,12 +2,12 @@
 
 use super::addresses::Addresses;
 use super::forward::{Sockets, Weather};
-use crate::node::mint_id;
 use crate::topology::Plan as Wiring;
 use core::time::Duration;
 use rain_cluster::NodeId;
 use rain_cluster::topology::Topology;
 use rain_codec::{Code, CodeError};
+use rain_node::mint_id;
 use rustix::process::geteuid;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -210,7 +210,7 @@ fn from_file(name: &str) -> Result<Wiring, DemoError> {
 
 /// The title under which a video is stored: its file's name.
 pub(super) fn video_title(file: &Path) -> Result<&str, DemoError> {
-    let name = file.file_name().and_then(OsStr::to_str).filter(|name| crate::title::check(name).is_ok());
+    let name = file.file_name().and_then(OsStr::to_str).filter(|name| rain_node::title::check(name).is_ok());
     name.ok_or_else(|| {
         option("--video", &format!("{:?}", file.display().to_string()), "a file whose name can be a title")
     })
@@ -352,8 +352,7 @@ fn folder(named: Option<&Path>) -> Result<(PathBuf, Option<Temporary>), DemoErro
     let Some(named) = named else {
         let temporary = std::env::temp_dir();
         sweep(&temporary);
-        let fresh =
-            temporary.join(format!("{TEMPORARY}{}-{:08x}", std::process::id(), crate::node::random_u64() >> 32));
+        let fresh = temporary.join(format!("{TEMPORARY}{}-{:08x}", std::process::id(), rain_node::random_u64() >> 32));
         fs::DirBuilder::new().create(&fresh).map_err(failed(&fresh))?;
         return Ok((fresh.clone(), Some(Temporary(fresh))));
     };
@@ -395,7 +394,7 @@ fn sweep(temporary: &Path) {
 
 fn new_key() -> String {
     (0..4).fold(String::new(), |mut key, _| {
-        let _ = write!(key, "{:016x}", crate::node::random_u64());
+        let _ = write!(key, "{:016x}", rain_node::random_u64());
         key
     })
 }

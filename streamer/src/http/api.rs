@@ -4,15 +4,15 @@ use super::body::full;
 use super::doors::Door;
 use super::events::EventHub;
 use super::{ApiError, ResponseBody, console, error_response, faults, titles};
-use crate::config::Member;
-use crate::node::{Look, Node};
-use crate::peer::PathReport;
-use crate::title;
 use hyper::body::Incoming;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use metrics_exporter_prometheus::PrometheusHandle;
 use percent_encoding::percent_decode_str;
+use rain_node::config::Member;
+use rain_node::peer::PathReport;
+use rain_node::title::{self, Page};
+use rain_node::{Look, Node};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -140,13 +140,21 @@ async fn route(
                 let message = format!("`limit` is a number from 1 to {LIMIT_MAX}");
                 ApiError::new(StatusCode::BAD_REQUEST, "bad-limit", message).with(query.get("limit"), LIMIT_MAX)
             })?;
-            let prefix = query.get("prefix").unwrap_or_default();
-            Ok(json(&node.title_reports(prefix, query.get("after"), limit).await))
+            let folders = match query.get("delimiter") {
+                None | Some("") => false,
+                Some("/") => true,
+                Some(other) => {
+                    let message = "`delimiter` is `/`, or not there";
+                    return Err(ApiError::new(StatusCode::BAD_REQUEST, "bad-delimiter", message).with(Some(other), "/"));
+                }
+            };
+            let text = |name| query.get(name).unwrap_or_default().to_owned();
+            Ok(json(&node.list(&Page { prefix: text("prefix"), after: text("after"), limit, folders }).await))
         }
         _ => match path.strip_prefix("/api/v1/titles/") {
             Some(segment) => {
                 let look = if query.get("verify") == Some("1") { Look::Blocks } else { Look::Header };
-                Ok(json(&node.title_report(&title::from_segment(segment)?, look).await?))
+                Ok(json(&node.title_report(&title::from_path(segment)?, look).await?))
             }
             None => console::file(&path).ok_or_else(|| not_found(&path)),
         },

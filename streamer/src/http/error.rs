@@ -2,10 +2,10 @@
 
 use super::ResponseBody;
 use super::body::full;
-use crate::node::{ReadError, WriteError};
-use crate::title::TitleError;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Response, StatusCode};
+use rain_node::title::TitleError;
+use rain_node::{ReadError, WriteError};
 use serde::Serialize;
 use serde_json::{Value, json};
 

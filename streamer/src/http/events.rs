@@ -5,7 +5,6 @@
 
 use super::api::cluster;
 use super::{ApiError, ClusterReport, ResponseBody, Shutdown};
-use crate::node::{Node, Rebuild};
 use bytes::Bytes;
 use core::pin::Pin;
 use core::task::{Context, Poll};
@@ -14,6 +13,7 @@ use http_body_util::BodyExt;
 use hyper::body::{Body, Frame};
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use hyper::{Response, StatusCode};
+use rain_node::{Node, Rebuild};
 use serde::Serialize;
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -3,8 +3,6 @@
 use super::api::{json, not_found};
 use super::body::full;
 use super::{ApiError, ResponseBody};
-use crate::config::DemoMember;
-use crate::node::Node;
 use bytes::Bytes;
 use core::fmt::Display;
 use core::time::Duration;
@@ -14,6 +12,8 @@ use hyper::client::conn::http1;
 use hyper::header::{CONTENT_TYPE, HOST, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use rain_node::Node;
+use rain_node::config::DemoMember;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};

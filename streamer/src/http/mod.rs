@@ -19,10 +19,10 @@ pub use server::{Shutdown, serve};
 pub(crate) use body::ResponseBody;
 pub(crate) use error::error_response;
 
-use crate::node::Node;
 use doors::Door;
 use events::EventHub;
 use metrics_exporter_prometheus::PrometheusBuilder;
+use rain_node::Node;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 

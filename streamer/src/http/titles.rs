@@ -1,19 +1,22 @@
 //! `/v/{title}`: GET, HEAD, PUT, DELETE.
 
-use super::body::{TitleBody, empty};
+use super::body::{empty, of_title};
 use super::conditions::{self, Present, Verdict};
 use super::error::{FRESHNESS, UNCONFIRMED};
 use super::ranges::{self, Asked};
 use super::{ApiError, ResponseBody};
-use crate::node::{Delivery, Node, Precondition, etag_text};
-use crate::title;
-use hyper::body::Incoming;
+use futures_util::TryStreamExt;
+use http_body_util::BodyExt;
+use hyper::body::{Body, Incoming};
 use hyper::header::{
     ACCEPT_RANGES, ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderValue,
     LAST_MODIFIED, RANGE, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use rain_cluster::{Columns, Manifest};
+use rain_node::title;
+use rain_node::{Delivery, NewContent, Node, Precondition, Reader, etag_text};
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -23,7 +26,7 @@ pub(super) async fn answer(
     segment: &str,
     request: Request<Incoming>,
 ) -> Result<Response<ResponseBody>, ApiError> {
-    let title = title::from_segment(segment)?;
+    let title = title::from_path(segment)?;
     match *request.method() {
         Method::GET | Method::HEAD => read(node, &title, request.method() == Method::HEAD, request.headers()).await,
         Method::PUT => put(node, title, request).await,
@@ -74,9 +77,9 @@ async fn read(
     }
     if !head_only {
         metrics::counter!("rain_requested_bytes_total").increment(range.end - range.start);
-        let mut body = TitleBody::new(delivery, range);
-        body.prepare().await?;
-        *response.body_mut() = http_body_util::BodyExt::boxed_unsync(body);
+        let mut reader = Reader::new(delivery, range);
+        reader.prepare().await?;
+        *response.body_mut() = of_title(reader);
     }
     Ok(response)
 }
@@ -124,7 +127,10 @@ async fn put(node: &Arc<Node>, title: String, request: Request<Incoming>) -> Res
     }
     let media_type = media_type(&title, request.headers());
     let precondition = precondition(request.headers());
-    let written = node.put(title, request.into_body(), media_type, precondition).await?;
+    let body = request.into_body();
+    let bytes = body.size_hint().exact();
+    let stream = body.into_data_stream().map_err(io::Error::other);
+    let written = node.put(title, NewContent { stream, bytes, media_type }, precondition).await?;
     let mut response = Response::new(empty());
     *response.status_mut() = if written.replaced { StatusCode::NO_CONTENT } else { StatusCode::CREATED };
     let headers = response.headers_mut();

@@ -12,8 +12,8 @@ fn titles(cluster: &Cluster, node: usize, query: &str) -> Vec<String> {
 #[test]
 fn titles_are_listed_by_prefix_and_page_by_page() {
     let cluster = Cluster::of_four();
-    for title in ["b/2", "a1", "a2", "a3", "b1", "ünï"] {
-        put(format!("/v/{}", title.replace('/', "-")), *b"x").to(cluster.port(0)).expect(201);
+    for title in ["b-2", "a1", "a2", "a3", "b1", "ünï"] {
+        put(format!("/v/{title}"), *b"x").to(cluster.port(0)).expect(201);
     }
     for node in 0..4 {
         assert_eq!(titles(&cluster, node, ""), ["a1", "a2", "a3", "b-2", "b1", "ünï"]);

@@ -1,6 +1,7 @@
 //! Title names and unknown paths (DESIGN 6).
 
 use crate::harness::{Cluster, Demo, Request, delete, get, head, put};
+use serde_json::Value;
 
 /// A name with every byte of it escaped.
 fn encoded(name: &str) -> String {
@@ -12,9 +13,21 @@ fn any_utf8_can_be_a_name() {
     let cluster = Cluster::of_four();
     let longest = "x".repeat(255);
     let utf8 = "\u{1f327}".repeat(63);
-    for name in
-        ["ünï 雨.mp4", "50%", "a?b#c", "a+b&c=d", "...", ".hidden", "..x", "\\", "\"'<>", "CON", &longest, &utf8]
-    {
+    for name in [
+        "ünï 雨.mp4",
+        "50%",
+        "a?b#c",
+        "a+b&c=d",
+        "...",
+        ".hidden",
+        "..x",
+        "\\",
+        "\"'<>",
+        "CON",
+        "a/b/...",
+        &longest,
+        &utf8,
+    ] {
         let path = format!("/v/{}", encoded(name));
         put(&path, name.as_bytes()).to(cluster.port(0)).expect(201);
         assert_eq!(get(&path).to(cluster.port(1)).expect(200).body, name.as_bytes(), "{name}");
@@ -30,6 +43,34 @@ fn any_utf8_can_be_a_name() {
     get("/v/con").to(cluster.port(3)).expect_error(404, "no-such-title");
 }
 
+/// Folders are what lists make of names.
+#[test]
+fn folders_are_seen_in_lists() {
+    let cluster = Cluster::of_four();
+    for title in ["films/a b.mp4", "films/2026/c.mp4", "films/2026/d.mp4", "films", "news.mp4"] {
+        let path = title.replace(' ', "%20");
+        put(format!("/v/{path}"), title).to(cluster.port(0)).expect(201);
+        for path in [path.clone(), path.replace('/', "%2F")] {
+            assert_eq!(get(format!("/v/{path}")).to(cluster.port(1)).expect(200).body, title.as_bytes());
+        }
+    }
+    let list = |query: &str| -> Vec<String> {
+        let list = get(format!("/api/v1/titles{query}")).to(cluster.port(2)).expect(200).json();
+        let item = |item: &Value| item["title"].as_str().or(item["folder"].as_str()).expect("an item").to_owned();
+        list.as_array().expect("a list").iter().map(item).collect()
+    };
+    assert_eq!(list("?prefix=films"), ["films", "films/2026/c.mp4", "films/2026/d.mp4", "films/a b.mp4"]);
+    assert_eq!(list("?delimiter=/"), ["films", "films/", "news.mp4"]);
+    assert_eq!(list("?delimiter=%2F&prefix=films/"), ["films/2026/", "films/a b.mp4"]);
+    assert_eq!(list("?delimiter=/&prefix=films/&limit=1"), ["films/2026/"]);
+    assert_eq!(list("?delimiter=/&prefix=films/&after=films/2026/"), ["films/a b.mp4"]);
+    get("/api/v1/titles?delimiter=-").to(cluster.port(2)).expect_error(400, "bad-delimiter");
+    get("/v/films/2026").to(cluster.port(3)).expect_error(404, "no-such-title");
+    delete("/v/films/2026/c.mp4").to(cluster.port(3)).expect(204);
+    delete("/v/films/2026/d.mp4").to(cluster.port(3)).expect(204);
+    assert_eq!(list("?delimiter=/&prefix=films/"), ["films/a b.mp4"]);
+}
+
 #[test]
 fn what_cannot_be_a_name_is_refused() {
     let demo = Demo::start(&[]);
@@ -42,7 +83,12 @@ fn what_cannot_be_a_name_is_refused() {
         "%2e",
         "%2E%2e",
         ".%2e",
-        "a%2fb",
+        "/a",
+        "a/",
+        "a//b",
+        "a%2f%2fb",
+        "a/./b",
+        "a/../b",
         "%2Fetc%2Fpasswd",
         "..%2f..%2fidentity",
         "a%00b",

@@ -16,8 +16,8 @@ const fn harmless(proof: &'static str, mutant: Mutant) -> Bug {
 const CLUSTER: (&str, &str) = ("rain_cluster", "");
 const DESK: (&str, &str) = ("rain_desk", "");
 const FETCH: (&str, &str) = ("rain_fetch", "");
-const STORE: (&str, &str) = ("rain_streamer", "store::tests");
-const LEDGER: (&str, &str) = ("rain_streamer", "store::ledger");
+const STORE: (&str, &str) = ("rain_node", "store::tests");
+const LEDGER: (&str, &str) = ("rain_node", "store::ledger");
 
 /// Every bug.
 pub(super) const ALL: &[Bug] = &[
@@ -361,7 +361,7 @@ pub(super) const ALL: &[Bug] = &[
     bug(
         "a message from before a purge is taken: the deleted title returns",
         Mutant {
-            file: "streamer/src/store/requests.rs",
+            file: "node/src/store/requests.rs",
             text: "«lock(&self.index).closed.close(TitleHash::of(title))»;",
             instead: "()",
             first: STORE,
@@ -370,7 +370,7 @@ pub(super) const ALL: &[Bug] = &[
     bug(
         "a blank store promises what its earlier life may have promised to another: both conditional PUTs win",
         Mutant {
-            file: "streamer/src/store/requests.rs",
+            file: "node/src/store/requests.rs",
             text: "if «self.is_silent()» {\n            // In an earlier life",
             instead: "false",
             first: STORE,
@@ -379,7 +379,7 @@ pub(super) const ALL: &[Bug] = &[
     bug(
         "a column that is not there is promised when the question comes twice",
         Mutant {
-            file: "streamer/src/store/requests.rs",
+            file: "node/src/store/requests.rs",
             text: "held.standing != Standing::Hearsay && («share.is_none() || held.has_column()»);",
             instead: "true",
             first: STORE,
@@ -388,7 +388,7 @@ pub(super) const ALL: &[Bug] = &[
     bug(
         "a version of a life that is over is promised after all agreed that there is none: it stays pending",
         Mutant {
-            file: "streamer/src/store/requests.rs",
+            file: "node/src/store/requests.rs",
             text: "if «index.retired.contains(&(key.1.node, key.1.life))» {\n                Err(Refusal::Superseded)",
             instead: "false",
             first: STORE,
@@ -397,7 +397,7 @@ pub(super) const ALL: &[Bug] = &[
     bug(
         "the ledger knows a version before its column has its name: a refused PUT stays pending",
         Mutant {
-            file: "streamer/src/store/requests.rs",
+            file: "node/src/store/requests.rs",
             text: "«self.publish_column(&name)?;\n                self.change(now, [pending])»",
             instead: "self.change(now, [pending])?; self.publish_column(&name)",
             first: STORE,
@@ -406,7 +406,7 @@ pub(super) const ALL: &[Bug] = &[
     bug(
         "a late mark of a coordinator whose life is over is taken: one node has a version that all dropped",
         Mutant {
-            file: "streamer/src/store/requests.rs",
+            file: "node/src/store/requests.rs",
             text: "if «lock(&self.index).retired.contains(&(key.1.node, key.1.life))» {",
             instead: "false",
             first: STORE,
@@ -415,7 +415,7 @@ pub(super) const ALL: &[Bug] = &[
     bug(
         "a reader's mark is taken though the title was closed since it asked: the deleted title returns",
         Mutant {
-            file: "streamer/src/store/requests.rs",
+            file: "node/src/store/requests.rs",
             text: "Some(_) | None if «late» => Marking::Refused,",
             instead: "late && spread.is_none()",
             first: STORE,
@@ -424,16 +424,16 @@ pub(super) const ALL: &[Bug] = &[
     bug(
         "where a column was moved to is not taken over: readers ask the node that gave it away",
         Mutant {
-            file: "streamer/src/store/requests.rs",
-            text: "if «held.record.placement.generation >= record.placement.generation» {",
-            instead: "held.record.placement.generation <= record.placement.generation",
+            file: "node/src/store/requests.rs",
+            text: "is_some_and(|held| «held.generation >= record.placement.generation») {",
+            instead: "held.generation <= record.placement.generation",
             first: STORE,
         },
     ),
     bug(
         "a node with a new disk speaks of a title that it may have promised: a committed version is dropped",
         Mutant {
-            file: "streamer/src/store/requests.rs",
+            file: "node/src/store/requests.rs",
             text: "standing: «Standing::Inherited», column: None",
             instead: "Standing::Pending",
             first: STORE,
@@ -442,7 +442,7 @@ pub(super) const ALL: &[Bug] = &[
     bug(
         "a coordinator with an old copy of its disk says aborted of what it committed",
         Mutant {
-            file: "streamer/src/store/requests.rs",
+            file: "node/src/store/requests.rs",
             text: "index.active.contains(&key) || «!self.is_sure()» {",
             instead: "false",
             first: STORE,
@@ -451,7 +451,7 @@ pub(super) const ALL: &[Bug] = &[
     bug(
         "a coordinator says aborted of what an earlier life of it committed",
         Mutant {
-            file: "streamer/src/store/requests.rs",
+            file: "node/src/store/requests.rs",
             text: "version.node == me.node && «version.life == me.life» {",
             instead: "true",
             first: STORE,
@@ -460,7 +460,7 @@ pub(super) const ALL: &[Bug] = &[
     bug(
         "that a life is over is forgotten in a restart: its late mark makes a version that the others dropped",
         Mutant {
-            file: "streamer/src/store/requests.rs",
+            file: "node/src/store/requests.rs",
             text: "«self.change(now, [Change::Retired(node, life)])?»;",
             instead: "lock(&self.index).apply(now, Change::Retired(node, life))",
             first: STORE,
@@ -469,7 +469,7 @@ pub(super) const ALL: &[Bug] = &[
     bug(
         "a title that is written anew after a purge is below the tombstone that one node kept, and stays deleted",
         Mutant {
-            file: "streamer/src/store/requests.rs",
+            file: "node/src/store/requests.rs",
             text: "«self.change(now, [Change::Floor(version.counter), Change::Removed(key)])?»;",
             instead: "self.change(now, [Change::Removed(key)])?",
             first: STORE,
@@ -478,7 +478,7 @@ pub(super) const ALL: &[Bug] = &[
     bug(
         "a column goes before the ledger says so: after a failed write a promised version has none",
         Mutant {
-            file: "streamer/src/store/requests.rs",
+            file: "node/src/store/requests.rs",
             text: "«self.change(now, keys.iter().copied().map(Change::Removed))?»;",
             instead: "for (key, column) in &columns { let _ = self.disk.remove(&FileName { title: key.0, version: key.1, \
                       column: *column }.path()); } self.change(now, keys.iter().copied().map(Change::Removed))?",
@@ -488,7 +488,7 @@ pub(super) const ALL: &[Bug] = &[
     bug(
         "a PUT slips between a conditional one and its base: what that one replaced was never seen",
         Mutant {
-            file: "streamer/src/store/index.rs",
+            file: "node/src/store/index.rs",
             text: "|| «self.versions(key.0).any(between)»;",
             instead: "false",
             first: STORE,
@@ -497,7 +497,7 @@ pub(super) const ALL: &[Bug] = &[
     bug(
         "a conditional PUT replaces a version that its client has not seen",
         Mutant {
-            file: "streamer/src/store/index.rs",
+            file: "node/src/store/index.rs",
             text: "let holds = «self.newest_marked(key.0) == base» && ",
             instead: "self.newest_marked(key.0) >= base",
             first: STORE,
@@ -506,16 +506,16 @@ pub(super) const ALL: &[Bug] = &[
     bug(
         "a superseded version goes while it is being read: a viewer's stream breaks",
         Mutant {
-            file: "streamer/src/store/index.rs",
-            text: "held.superseded.map(|superseded| «superseded.max(held.read.unwrap_or_default())»)",
-            instead: "superseded",
+            file: "node/src/store/index.rs",
+            text: "self.since = «now.max(self.since)»;",
+            instead: "self.since",
             first: STORE,
         },
     ),
     bug(
         "a decision is no mark: a version that the coordinator alone knows to be committed is not seen",
         Mutant {
-            file: "streamer/src/store/index.rs",
+            file: "node/src/store/index.rs",
             text: "marked: !held.is_open() || «self.decisions.contains_key(&(title, *version))»,",
             instead: "false",
             first: STORE,
@@ -523,17 +523,12 @@ pub(super) const ALL: &[Bug] = &[
     ),
     bug(
         "what a store knew before its new life counts again once it has learnt: deleted titles return",
-        Mutant {
-            file: "streamer/src/store/index.rs",
-            text: "«self.forget_hearsay(now)»;",
-            instead: "()",
-            first: STORE,
-        },
+        Mutant { file: "node/src/store/index.rs", text: "«self.forget_hearsay(now)»;", instead: "()", first: STORE },
     ),
     bug(
         "a compaction forgets decisions: after a restart an acknowledged version is said to be aborted",
         Mutant {
-            file: "streamer/src/store/index.rs",
+            file: "node/src/store/index.rs",
             text: "«changes.extend(self.decisions.values().cloned().map(Change::Decision))»;",
             instead: "()",
             first: STORE,
@@ -542,16 +537,16 @@ pub(super) const ALL: &[Bug] = &[
     bug(
         "a column whose file is gone is told to be whole, and never restored",
         Mutant {
-            file: "streamer/src/store/scan.rs",
-            text: "let damage = «Some(\"the file is not there\".to_owned())»;",
-            instead: "None::<String>",
+            file: "node/src/store/scan.rs",
+            text: "«index.damage(key, \"the file is not there\")»;",
+            instead: "()",
             first: STORE,
         },
     ),
     bug(
         "a store that lost its ledger votes as if it had never promised anything",
         Mutant {
-            file: "streamer/src/store/scan.rs",
+            file: "node/src/store/scan.rs",
             text: "let lost = «found.created && !made»;",
             instead: "false",
             first: STORE,
@@ -560,7 +555,7 @@ pub(super) const ALL: &[Bug] = &[
     bug(
         "an upload that was resumed in the middle of what had come is refused at its end: a column too few",
         Mutant {
-            file: "streamer/src/store/upload.rs",
+            file: "node/src/store/upload.rs",
             text: "«incoming.take(fresh)»;",
             instead: "if known == 0 { incoming.take(fresh) }",
             first: STORE,
@@ -569,7 +564,7 @@ pub(super) const ALL: &[Bug] = &[
     bug(
         "a column that is not what the manifest says is promised: with others of its kind the title is lost",
         Mutant {
-            file: "streamer/src/store/upload.rs",
+            file: "node/src/store/upload.rs",
             text: "if «columns.roots.get(usize::from(column)) != Some(&tree.root())» {",
             instead: "false",
             first: STORE,
@@ -578,7 +573,7 @@ pub(super) const ALL: &[Bug] = &[
     bug(
         "a promised column is gone after a power cut",
         Mutant {
-            file: "streamer/src/store/upload.rs",
+            file: "node/src/store/upload.rs",
             text: "«self.disk.sync(&incoming.file)»\n",
             instead: "Ok(())",
             first: STORE,
@@ -587,7 +582,7 @@ pub(super) const ALL: &[Bug] = &[
     bug(
         "rot that a reader met is not remembered: the column is told to be whole, and never restored",
         Mutant {
-            file: "streamer/src/store/column.rs",
+            file: "node/src/store/column.rs",
             text: "| ColumnError::Block { .. } => «true»,",
             instead: "false",
             first: STORE,
@@ -596,7 +591,7 @@ pub(super) const ALL: &[Bug] = &[
     bug(
         "a column with rotted checksums passes the check, and fails every reader",
         Mutant {
-            file: "streamer/src/store/column.rs",
+            file: "node/src/store/column.rs",
             text: "«column.check_record(&stripe, &bytes)?»;",
             instead: "()",
             first: STORE,
@@ -605,16 +600,16 @@ pub(super) const ALL: &[Bug] = &[
     bug(
         "whoever asks while a folder is synced is told that his name is durable: after a power cut a column is gone",
         Mutant {
-            file: "streamer/src/store/group.rs",
+            file: "node/src/store/group.rs",
             text: "state.covered = «covers»;",
             instead: "state.asked",
-            first: ("rain_streamer", "store::group"),
+            first: ("rain_node", "store::group"),
         },
     ),
     bug(
         "a version of an earlier life is decided after all had agreed that there is none",
         Mutant {
-            file: "streamer/src/store/orders.rs",
+            file: "node/src/store/orders.rs",
             text: "if «decision.record.version().life != self.me().life» {",
             instead: "false",
             first: STORE,
@@ -623,7 +618,7 @@ pub(super) const ALL: &[Bug] = &[
     bug(
         "ten minutes after a column was restored the sweep removes it",
         Mutant {
-            file: "streamer/src/store/orders.rs",
+            file: "node/src/store/orders.rs",
             text: "index.uploads.remove(&key);\n        «index.unclaimed.remove(&key)»;",
             instead: "None",
             first: STORE,
@@ -632,7 +627,7 @@ pub(super) const ALL: &[Bug] = &[
     bug(
         "an old copy of a node goes on being heard after its successor was",
         Mutant {
-            file: "streamer/src/store/mod.rs",
+            file: "node/src/store/mod.rs",
             text: "if «index.retired.contains(&(node, life))» {\n                return Ok(false);",
             instead: "false",
             first: STORE,
@@ -641,7 +636,7 @@ pub(super) const ALL: &[Bug] = &[
     bug(
         "the name of a promised column is gone after a power cut",
         Mutant {
-            file: "streamer/src/store/mod.rs",
+            file: "node/src/store/mod.rs",
             text: "«self.titles.sync(|| self.disk.sync_folder(TITLES))»",
             instead: "Ok(())",
             first: STORE,
@@ -650,7 +645,7 @@ pub(super) const ALL: &[Bug] = &[
     bug(
         "a change that was durable is forgotten by a compaction that came at that moment",
         Mutant {
-            file: "streamer/src/store/mod.rs",
+            file: "node/src/store/mod.rs",
             text: "«self.ledger.append_all(changes.iter().map(Change::to_bytes))?»;",
             instead: "drop(_hold); self.ledger.append_all(changes.iter().map(Change::to_bytes))?",
             first: STORE,
@@ -659,7 +654,7 @@ pub(super) const ALL: &[Bug] = &[
     bug(
         "with a clock that was set back, a message from before a purge is taken: the deleted title returns",
         Mutant {
-            file: "streamer/src/store/mod.rs",
+            file: "node/src/store/mod.rs",
             text: "let incarnation = «(lock(&self.index).incarnation + 1).max(clock_ms.min(1 << 43))»;",
             instead: "clock_ms.min(1 << 43)",
             first: STORE,
@@ -668,8 +663,8 @@ pub(super) const ALL: &[Bug] = &[
     bug(
         "after a new life and a restart hearsay counts as knowledge: deleted titles return",
         Mutant {
-            file: "streamer/src/store/mod.rs",
-            text: "hearsay would be taken for knowledge.\n        «self.compact()?»;",
+            file: "node/src/store/mod.rs",
+            text: "hearsay would be taken for knowledge.\n        «self.compact(&mut compacted)?»;",
             instead: "()",
             first: STORE,
         },
@@ -677,7 +672,7 @@ pub(super) const ALL: &[Bug] = &[
     bug(
         "what a failed write left is read at the next start as if somebody had been promised it",
         Mutant {
-            file: "streamer/src/store/ledger/tail.rs",
+            file: "node/src/store/ledger/tail.rs",
             text: "if «self.dirty» {\n            self.chain.generation = self.next_generation()?;",
             instead: "false",
             first: LEDGER,
@@ -686,7 +681,7 @@ pub(super) const ALL: &[Bug] = &[
     bug(
         "a compacted ledger has no durable name: after a power cut all that was promised since is forgotten",
         Mutant {
-            file: "streamer/src/store/ledger/tail.rs",
+            file: "node/src/store/ledger/tail.rs",
             text: "*self = Self::make(disk, header, records)?;\n        «disk.sync_folder(\"\")?»;",
             instead: "()",
             first: LEDGER,
@@ -695,7 +690,7 @@ pub(super) const ALL: &[Bug] = &[
     bug(
         "where the sync of a compacted ledger's name failed, what is promised next is gone after a power cut",
         Mutant {
-            file: "streamer/src/store/ledger/tail.rs",
+            file: "node/src/store/ledger/tail.rs",
             text: "if !self.named {\n            «disk.sync_folder(\"\")?»;",
             instead: "()",
             first: LEDGER,
@@ -704,7 +699,7 @@ pub(super) const ALL: &[Bug] = &[
     bug(
         "a change whose sync failed is shown at the next start, and gone after a power cut",
         Mutant {
-            file: "streamer/src/store/ledger/tail.rs",
+            file: "node/src/store/ledger/tail.rs",
             text: "if «!damaged && survey.records > 0» {",
             instead: "false",
             first: LEDGER,
@@ -713,7 +708,7 @@ pub(super) const ALL: &[Bug] = &[
     bug(
         "a compaction does not wait for changes that are durable and not yet known: they are forgotten",
         Mutant {
-            file: "streamer/src/store/ledger/queue.rs",
+            file: "node/src/store/ledger/queue.rs",
             text: "while «queue.leading || queue.holds > 0» {",
             instead: "queue.leading",
             first: LEDGER,
@@ -722,7 +717,7 @@ pub(super) const ALL: &[Bug] = &[
     bug(
         "every crash in the middle of a write is taken for rot: the node begins a new life, blank",
         Mutant {
-            file: "streamer/src/store/ledger/frame.rs",
+            file: "node/src/store/ledger/frame.rs",
             text: "self.is_later(chain) && «self.durable > chain.sequence»",
             instead: "self.durable >= chain.sequence",
             first: LEDGER,
@@ -731,7 +726,7 @@ pub(super) const ALL: &[Bug] = &[
     bug(
         "a frame of a batch that failed is read behind another: a refused change is there after a restart",
         Mutant {
-            file: "streamer/src/store/ledger/frame.rs",
+            file: "node/src/store/ledger/frame.rs",
             text: "self.sequence == chain.sequence + 1 && «self.previous == chain.check»",
             instead: "true",
             first: LEDGER,
@@ -887,7 +882,7 @@ pub(super) const ALL: &[Bug] = &[
     bug(
         "an old copy of a disk that writes on is not found out: it has made as many changes as the others remember",
         Mutant {
-            file: "streamer/src/store/mod.rs",
+            file: "node/src/store/mod.rs",
             text: "let serial = if «self.is_sure()» { self.ledger.serial() }",
             instead: "true",
             first: STORE,
@@ -896,7 +891,7 @@ pub(super) const ALL: &[Bug] = &[
     bug(
         "a store that is not sure yet makes a promise that an old copy of it would forget unseen",
         Mutant {
-            file: "streamer/src/store/requests.rs",
+            file: "node/src/store/requests.rs",
             text: "if «!self.is_sure()» {\n            // A promise that",
             instead: "false",
             first: STORE,
@@ -905,7 +900,7 @@ pub(super) const ALL: &[Bug] = &[
     bug(
         "a node outside the catalog keeps a version that was replaced, and its title is never purged",
         Mutant {
-            file: "streamer/src/store/requests.rs",
+            file: "node/src/store/requests.rs",
             text: "|| «lock(&self.index).holds(key.0)»\n",
             instead: "false",
             first: STORE,

@@ -60,22 +60,27 @@ fn measure(folder: &Path, titles: u64) -> io::Result<Results> {
     println!("{titles} titles after {:.0} s more", began.elapsed().as_secs_f64());
     sleep(CALM);
     let written = number(next.load(Ordering::Relaxed));
-    let per_title: BTreeMap<String, f64> = memory(&nodes)
-        .into_iter()
-        .map(|(node, bytes)| {
+    let per_title = |after: BTreeMap<String, u64>| -> BTreeMap<String, f64> {
+        let grown = |(node, bytes): (String, u64)| {
             let grown = number(bytes >> 10) - number(before.get(&node).copied().unwrap_or(0) >> 10);
             (node, 1024.0 * grown / written)
-        })
-        .collect();
-    println!("bytes of memory a title: {per_title:.0?}");
+        };
+        after.into_iter().map(grown).collect()
+    };
+    let of_written = per_title(memory(&nodes));
+    println!("bytes of memory a title: {of_written:.0?}");
     let restarted = nodes.restart()?;
     println!("{written} titles: all nodes ready {:.2} s after their start", restarted.as_secs_f64());
+    sleep(CALM);
+    let of_found = per_title(memory(&nodes));
+    println!("after the restart: {of_found:.0?}");
     Ok(vec![(
         "catalog".to_owned(),
         vec![json!({
             "titles": written, "clients": CLIENTS, "puts_per_s": puts, "synced_writes_per_s": writes,
             "ratio": puts / writes, "rounds": ROUNDS, "round_s": ROUND.as_secs(), "all_puts_per_s": ours,
-            "all_synced_writes_per_s": bare, "memory_bytes_per_title": per_title,
+            "all_synced_writes_per_s": bare, "memory_bytes_per_title": of_written,
+            "memory_bytes_per_title_after_restart": of_found,
             "restart_to_ready_s": restarted.as_secs_f64(),
         })],
     )])

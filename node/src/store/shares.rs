@@ -102,7 +102,7 @@ impl<D: Disk> Store<D> {
     /// be written is damaged.
     pub(super) fn rewrite_shares(&self, unsynced: Vec<(Key, Unsynced)>) {
         for (key, Unsynced { column, records }) in unsynced {
-            let held = lock(&self.index).held(key).map(|held| held.record.clone());
+            let held = lock(&self.index).record(key);
             let Some(record) = held else { continue };
             let file = self.column_file(&record, column, &records);
             if let Err(error) = file.and_then(|file| self.write_again(&FileName::of(&record, column), &file)) {

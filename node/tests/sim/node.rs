@@ -15,7 +15,7 @@ use rain_codec::column::Geometry;
 use rain_desk::order::RestoreFailure;
 use rain_desk::{Codes, Desk, DeskPlan, Order, RestoreOrder, StoreOrder, Task, TaskId, Told};
 use rain_fetch::ColumnRead;
-use rain_streamer::store::{ColumnError, OpenError, Store, StorePlan, UploadPlan};
+use rain_node::store::{ColumnError, OpenError, Store, StorePlan, UploadPlan};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 

@@ -9,7 +9,7 @@ use rain_codec::column::{
 use rain_codec::schedule::ErasurePattern;
 use rain_codec::stripe::StripeCodec;
 use rain_codec::{Cell, Code};
-use rain_streamer::store::title_version;
+use rain_node::store::title_version;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 

@@ -38,9 +38,9 @@ impl<D: Disk> Store<D> {
             }
             StoreOrder::Decisions => StoreTold::Decisions(lock(&self.index).decisions.values().cloned().collect()),
             StoreOrder::Ticket => StoreTold::Ticket(lock(&self.index).closed.ticket()),
-            StoreOrder::Digest => {
+            StoreOrder::Digests => {
                 let index = lock(&self.index);
-                StoreTold::Digest(index.closed.ticket(), index.digest())
+                StoreTold::Digests(index.closed.ticket(), index.digests())
             }
             StoreOrder::MarkAll { records, ticket } => told(self.mark_all(now, &records, ticket)),
             StoreOrder::Inherit(records) => told(self.inherit(now, &records)),
@@ -144,8 +144,8 @@ impl<D: Disk> Store<D> {
         let left = {
             let index = lock(&self.index);
             let unclaimed = index.unclaimed.get(&key).is_some_and(|(left, _)| *left == column);
-            let damaged = index.held(key).and_then(|held| held.column.as_ref());
-            unclaimed || damaged.is_some_and(|held| held.column == column && held.damage.is_some())
+            let damaged = index.held(key).and_then(|held| held.column);
+            unclaimed || damaged.is_some_and(|held| held.column == column && held.is_damaged)
         };
         if left {
             let name = FileName { title: key.0, version: key.1, column };

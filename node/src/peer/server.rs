@@ -4,7 +4,7 @@ use super::auth::{AUTH_HEADER, AuthError, SESSION_HEADER};
 use super::{ASK, Answer, PEER_BODY_BYTES_MAX, Question, uploads};
 use crate::node::{Look, Node, UploadPart};
 use crate::store::{ColumnError, UploadError};
-use crate::title;
+use crate::title::{self, Page};
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, join_all};
 use http_body_util::{BodyExt, Full, Limited};
@@ -141,7 +141,10 @@ async fn route(node: &Arc<Node>, parts: &Parts, from: Sender, body: Bytes) -> Re
     let segments: Vec<_> = parts.uri.path().split('/').skip(1).collect();
     let query = parts.uri.query().unwrap_or_default();
     match (&parts.method, &segments[..]) {
-        (&Method::GET, ["peer", "v1", "titles"]) => Ok(json(&node.store.titles())),
+        (&Method::GET, ["peer", "v1", "titles"]) => {
+            let page = Page::from_query(query).ok_or_else(|| Refusal::bad("the query is not of a page of titles"))?;
+            Ok(json(&node.store.titles(&page)))
+        }
         (&Method::POST, ["peer", "v1", "ask"]) => ask(node, from, body).await,
         (&Method::POST, ["peer", "v1", "uploads", title, version, column, offset]) => {
             upload(node, [title, version, column, offset], query, body).await
@@ -264,7 +267,7 @@ async fn columns(node: &Arc<Node>, segments: [&str; 3], query: &str) -> Result<R
 }
 
 fn title_and_version(title: &str, version: &str) -> Result<(String, Version), Refusal> {
-    let title = title::from_segment(title).map_err(|error| Refusal::bad(&error.to_string()))?;
+    let title = title::from_path(title).map_err(|error| Refusal::bad(&error.to_string()))?;
     let version = version.parse::<Version>().map_err(|error| Refusal::bad(&error.to_string()))?;
     Ok((title, version))
 }

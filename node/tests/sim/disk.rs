@@ -3,7 +3,7 @@
 
 use crate::random::Random;
 use crate::safeguard::Safeguard;
-use rain_streamer::store::Disk;
+use rain_node::store::Disk;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};

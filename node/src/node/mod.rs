@@ -8,6 +8,7 @@ mod liveness;
 mod outbox;
 mod read;
 mod read_log;
+mod reader;
 mod rebuild;
 mod run;
 mod tasks;
@@ -15,12 +16,12 @@ mod titles;
 mod write;
 
 pub use liveness::Liveness;
-pub use read::{Delivery, READ_AHEAD_BYTES, RETURN, ReadError};
+pub use read::{Delivery, READ_AHEAD_BYTES, ReadError};
 pub use read_log::{ReadLog, ReadSecond, ReadSource, Rebuild, StreamGuard};
+pub use reader::Reader;
 pub use run::{StartError, run};
-pub use titles::{ColumnReport, ColumnState, TitleReport};
-pub(crate) use titles::{Look, etag_text};
-pub use write::{Precondition, WriteError, Written};
+pub use titles::{ColumnReport, ColumnState, Listed, Look, TitleReport, etag_text};
+pub use write::{NewContent, Precondition, WriteError, Written};
 
 use crate::config::Config;
 use crate::peer::Peers;
@@ -57,7 +58,7 @@ pub struct Node {
     /// What it knows of who is there.
     pub liveness: Liveness,
     /// Higher at every start, whatever the clock says.
-    pub(crate) incarnation: u64,
+    pub incarnation: u64,
     /// What its viewers' reads cost, and what they were read from.
     pub reads: Arc<ReadLog>,
     /// The codes that were asked for.
@@ -218,7 +219,7 @@ pub struct UploadPart {
 }
 
 /// The time since 1970 by this machine's clock.
-pub(crate) fn unix_time() -> Duration {
+pub fn unix_time() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
@@ -228,12 +229,15 @@ fn low_half(number: u64) -> u32 {
 }
 
 /// An id for a node that has none: random, and not 0.
-pub(crate) fn mint_id() -> NodeId {
+pub fn mint_id() -> NodeId {
     NodeId(low_half(random_u64()).max(1))
 }
 
 /// A number nobody can guess.
-pub(crate) fn random_u64() -> u64 {
+///
+/// # Panics
+/// When the system gives none.
+pub fn random_u64() -> u64 {
     let mut bytes = [0; 8];
     getrandom::fill(&mut bytes).expect("the system gives random numbers");
     u64::from_le_bytes(bytes)

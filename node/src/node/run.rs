@@ -5,7 +5,6 @@ use super::desks::SHARDS;
 use super::links;
 use super::tasks::keep;
 use crate::config::Config;
-use crate::http::{Shutdown, serve_node};
 use crate::store::{FolderError, OpenError, SystemDisk};
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -43,13 +42,16 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
     TcpListener::bind(address).await.map_err(|error| StartError::Listen { address, error })
 }
 
-/// Runs a node until `shutdown`, then drains.
+/// Runs a node as long as `serve` serves players at its listener.
 ///
 /// # Errors
 /// [`StartError`], before it serves anything.
 ///
 /// Cancel safety: dropping it ends the node at once, as a crash would.
-pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), StartError> {
+pub async fn run<S: Future<Output = ()>>(
+    config: Config,
+    serve: impl FnOnce(Arc<Node>, TcpListener) -> S,
+) -> Result<(), StartError> {
     let disk = SystemDisk::take(&config.data)?;
     let players = listen(config.listen).await?;
     let (mut interfaces, mut sockets) = (Vec::new(), Vec::new());
@@ -84,7 +86,7 @@ pub async fn run(config: Config, shutdown: Shutdown) -> Result<(), StartError> {
     tasks.spawn(keep("pools", close));
     let reads = Arc::clone(&node.reads);
     tasks.spawn(keep("seconds", move || Arc::clone(&reads).keep_seconds()));
-    serve_node(Arc::clone(&node), players, shutdown).await;
+    serve(Arc::clone(&node), players).await;
     tasks.shutdown().await;
     node.close_desks();
     Ok(())

@@ -9,7 +9,7 @@
 //! HASH is the first 128 bits of the BLAKE3 of the title, in hexadecimal. A file under way has `.tmp` behind its name.
 
 use core::fmt;
-use rain_cluster::{Record, Version};
+use rain_cluster::{Digests, Record, Version};
 
 pub(crate) const TITLES: &str = "titles";
 pub(crate) const IDENTITY: &str = "identity";
@@ -29,6 +29,11 @@ impl TitleHash {
     /// One of `count` buckets.
     pub(crate) fn bucket(self, count: usize) -> usize {
         usize::from(self.0[0]) % count
+    }
+
+    /// Its bucket of [`Digests`].
+    pub(crate) fn digest_bucket(self) -> usize {
+        Digests::bucket_of([self.0[0], self.0[1]])
     }
 
     pub(crate) fn from_bytes(bytes: [u8; 16]) -> Self {

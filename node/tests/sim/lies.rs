@@ -43,7 +43,7 @@ pub fn lie(reply: &mut Reply, request: &Request) {
             let (record, column) = (unfit(title, state.entries.len() % 4), ColumnStatus::Ok { column: 0 });
             state.entries.push(Entry { record, marked: true, column });
         }
-        (Reply::Committed { marked, .. }, Request::Committed) => {
+        (Reply::Committed { marked, .. }, Request::Committed { .. }) => {
             let kind = marked.len() % 4;
             marked.push(unfit("title 0", kind));
         }

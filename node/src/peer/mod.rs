@@ -8,7 +8,7 @@
 //! | `POST /peer/v1/uploads/TITLE/VERSION/COLUMN/OFFSET` | more of its records |
 //! | `GET /peer/v1/columns/TITLE/VERSION/COLUMN?stripes=&rows=&blocks=&from=` | blocks of a column, with their checksums; from a byte of the answer on, when another path broke there |
 //! | `POST /peer/v1/inspect/TITLE/VERSION?blocks=` | look at your column, its header or every block of it |
-//! | `GET /peer/v1/titles` | the names of all titles with a marked version, in JSON |
+//! | `GET /peer/v1/titles?prefix=&after=&limit=&folders=` | a page of the names of the titles with a marked version, in JSON |
 //!
 //! Every request says in its MAC who sends it, in which life of its ledger; one whose life is over is refused.
 

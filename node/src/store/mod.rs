@@ -14,6 +14,7 @@ mod index;
 pub mod ledger;
 mod names;
 mod orders;
+mod packed;
 mod record;
 mod requests;
 mod scan;
@@ -30,18 +31,20 @@ pub use record::RecordError;
 pub use scan::{OpenError, StorePlan};
 pub use upload::{UploadError, UploadPlan};
 
+use crate::title::Page;
 use change::Change;
 use core::time::Duration;
 use group::GroupSync;
-use index::{Index, Remembered};
+use index::{Index, Remembered, SnapshotPart};
 use ledger::Ledger;
 use names::{FileName, IDENTITY, TITLES, TitleHash, UNFINISHED};
 use rain_cluster::{Life, Members, NodeId, Record, Sender, Time, TitleState, Version};
 use rain_codec::column::{ColumnHeader, ColumnLayout, EtagKind, HEADER_BYTES, StoreTag, TitleVersion};
 use rain_desk::Codes;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A superseded version stays so long for those who read it, counted from its last read.
@@ -95,8 +98,9 @@ pub struct Store<D: Disk> {
     serial_at_start: u64,
     /// From which the next new life is made.
     fresh: Mutex<Life>,
-    /// Length of the ledger after its last compaction.
-    compacted: AtomicU64,
+    /// Length of the ledger after its last compaction. Whoever compacts has it: a new life does not begin in the midst of
+    /// a snapshot.
+    compacted: Mutex<u64>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -221,9 +225,9 @@ impl<D: Disk> Store<D> {
         TitleState { blank: silent || state.blank, store, ..state }
     }
 
-    /// The names of all titles with a marked version, in order.
-    pub fn titles(&self) -> Vec<String> {
-        lock(&self.index).titles()
+    /// A page of the names of all titles with a marked version.
+    pub fn titles(&self, page: &Page) -> BTreeSet<String> {
+        lock(&self.index).titles(page)
     }
 
     /// Makes changes durable, all by one sync, and then known.
@@ -259,9 +263,11 @@ impl<D: Disk> Store<D> {
             *fresh
         };
         self.sure.store(false, Ordering::Release);
+        let mut compacted = lock(&self.compacted);
         lock(&self.index).be_reborn(now);
         // First the ledger: with the new life's name on a ledger of the old one, hearsay would be taken for knowledge.
-        self.compact()?;
+        self.compact(&mut compacted)?;
+        drop(compacted);
         let reborn = Identity { life, ..identity.clone() };
         self.publish_identity(&reborn)?;
         *identity = reborn;
@@ -270,18 +276,29 @@ impl<D: Disk> Store<D> {
         Ok(life)
     }
 
-    fn compact(&self) -> io::Result<()> {
-        let snapshot = || lock(&self.index).snapshot().into_iter().map(|change| change.to_bytes());
+    fn compact(&self, compacted: &mut u64) -> io::Result<()> {
+        // Between its parts nothing becomes known but what may stand in the ledger twice or not at all.
+        let snapshot = || {
+            let mut next = Some(SnapshotPart::Start);
+            let parts = core::iter::from_fn(move || {
+                let (changes, behind) = lock(&self.index).snapshot(next?);
+                next = behind;
+                Some(changes)
+            });
+            parts.flatten().map(|change| change.to_bytes())
+        };
         self.ledger.compact(snapshot)?;
-        self.compacted.store(self.ledger.bytes(), Ordering::Relaxed);
+        *compacted = self.ledger.bytes();
         Ok(())
     }
 
     fn compact_if_worth_it(&self) -> io::Result<()> {
+        let mut compacted = lock(&self.compacted);
         let versions = lock(&self.index).len() as u64;
         // What is live is guessed; a ledger that was written anew and is no shorter is left alone.
-        let grown = self.ledger.bytes() / COMPACT_GROWTH > self.compacted.load(Ordering::Relaxed);
-        if grown && self.ledger.should_compact(versions, versions * VERSION_BYTES) { self.compact() } else { Ok(()) }
+        let grown = self.ledger.bytes() / COMPACT_GROWTH > *compacted;
+        let worth_it = grown && self.ledger.should_compact(versions, versions * VERSION_BYTES);
+        if worth_it { self.compact(&mut compacted) } else { Ok(()) }
     }
 
     fn lock_title(&self, title: TitleHash) -> MutexGuard<'_, ()> {

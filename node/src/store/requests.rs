@@ -39,14 +39,14 @@ impl<D: Disk> Store<D> {
                 Ok(Reply::State(self.lookup(title)))
             }
             Request::Purge { title, version } => self.purge(now, title, *version),
-            Request::Committed => {
+            Request::Committed { known } => {
                 let blank = self.is_silent();
                 let index = lock(&self.index);
-                let [marked, pending] = index.committed();
+                let [marked, pending] = index.committed(known.as_ref());
                 Ok(Reply::Committed { blank, marked, pending, floor: index.floor })
             }
             Request::Digest => {
-                let digest = (!self.is_silent()).then(|| lock(&self.index).digest());
+                let digest = (!self.is_silent()).then(|| lock(&self.index).digests().of_all());
                 Ok(Reply::Digest(digest))
             }
             Request::Remembered => Ok(Reply::Remembered(self.remembered(from))),
@@ -161,11 +161,11 @@ impl<D: Disk> Store<D> {
         let late = spread.is_none_or(|ticket| index.closed.is_late(key.0, ticket));
         match index.held(key) {
             Some(held) if held.is_marked() => {
-                if held.record.placement.generation >= record.placement.generation {
+                if index.placement(key).is_some_and(|held| held.generation >= record.placement.generation) {
                     return Marking::Known;
                 }
                 // It was moved meanwhile.
-                let column = held.column.as_ref().map(|column| column.column);
+                let column = held.column.map(|column| column.column);
                 Marking::Change(Change::Version { standing: Standing::Marked, column, record: record.clone() })
             }
             Some(held) if held.standing != Standing::Hearsay => Marking::Change(Change::Marked(key)),
@@ -277,8 +277,8 @@ impl<D: Disk> Store<D> {
         let columns: Vec<(Key, u16)> = {
             let index = lock(&self.index);
             let column = |key: &Key| {
-                let HeldColumn { column, .. } = index.held(*key)?.column.as_ref()?;
-                Some((*key, *column))
+                let HeldColumn { column, .. } = index.held(*key)?.column?;
+                Some((*key, column))
             };
             keys.iter().filter_map(column).collect()
         };

@@ -20,7 +20,7 @@ const PIECE_BYTES: u64 = 2 << 20;
 /// How far a stream reads ahead of its viewer.
 pub const READ_AHEAD_BYTES: u64 = 8 << 20;
 /// A stream that falls under k columns waits so long for a return.
-pub const RETURN: Duration = Duration::from_secs(10);
+pub(super) const RETURN: Duration = Duration::from_secs(10);
 
 /// Why a title cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

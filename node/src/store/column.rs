@@ -191,9 +191,10 @@ impl<D: Disk> Store<D> {
     fn column_of(&self, now: Time, key: Key) -> Result<(Record, FileName), ColumnError> {
         let mut index = lock(&self.index);
         let held = index.held_mut(key).ok_or(ColumnError::Missing)?;
-        held.read = Some(now);
-        let column = held.column.as_ref().ok_or(ColumnError::Missing)?.column;
-        Ok((held.record.clone(), FileName { title: key.0, version: key.1, column }))
+        held.touch(now);
+        let column = held.column.ok_or(ColumnError::Missing)?.column;
+        let record = index.record(key).ok_or(ColumnError::Missing)?;
+        Ok((record, FileName { title: key.0, version: key.1, column }))
     }
 
     /// Reads blocks of a column, laid out as [`ColumnRead`] says. Nothing is verified: the reader does that.
@@ -298,9 +299,6 @@ impl<D: Disk> Store<D> {
 
     /// Remembers that the node's column of a version is not to be trusted.
     pub fn note_damage(&self, title: &str, version: Version, reason: &str) {
-        let key = (TitleHash::of(title), version);
-        if let Some(column) = lock(&self.index).held_mut(key).and_then(|held| held.column.as_mut()) {
-            column.damage.get_or_insert_with(|| reason.to_owned());
-        }
+        lock(&self.index).damage((TitleHash::of(title), version), reason);
     }
 }

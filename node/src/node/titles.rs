@@ -3,7 +3,7 @@
 use super::Node;
 use super::read::{ReadError, content_of};
 use crate::peer::PeerRequest;
-use crate::title;
+use crate::title::{self, Page};
 use bytes::Bytes;
 use core::time::Duration;
 use futures_util::future::join_all;
@@ -12,7 +12,6 @@ use hyper::Method;
 use rain_cluster::{ColumnStatus, Manifest, NodeId, Reply, Request, Version};
 use rain_desk::Found;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 const LIST: Duration = Duration::from_secs(2);
@@ -21,11 +20,12 @@ const LIST_HOPE: Duration = Duration::from_millis(200);
 const INSPECT: Duration = Duration::from_secs(2);
 /// To read a whole column takes its time.
 const VERIFY: Duration = Duration::from_mins(10);
-const REPORTS_AT_ONCE: usize = 16;
+/// Their questions share requests to each peer.
+const REPORTS_AT_ONCE: usize = 128;
 
 /// How closely a node looks at its column before it reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Look {
+pub enum Look {
     /// Not at all: what it remembers.
     Known,
     /// At the header and the length.
@@ -81,25 +81,38 @@ pub struct TitleReport {
     pub columns: Vec<ColumnReport>,
 }
 
+/// An item of a list, as `GET /api/v1/titles` tells it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Listed {
+    /// A title.
+    Title(TitleReport),
+    /// Titles with a common beginning, up to a `/`.
+    Folder {
+        /// That beginning, with the `/`.
+        folder: String,
+    },
+}
+
 impl Node {
-    /// The titles whose names begin with `prefix` and come after `after`, in order, at most `limit`.
+    /// A page of the titles of all nodes that can be reached.
     ///
     /// Cancel safety: nothing is changed.
-    pub async fn title_reports(self: &Arc<Self>, prefix: &str, after: Option<&str>, limit: usize) -> Vec<TitleReport> {
-        let mut names: BTreeSet<String> = self.store.titles().into_iter().collect();
-        for list in join_all(self.others().into_iter().map(|peer| self.titles_of(peer))).await {
-            names.extend(list);
-        }
-        let wanted = names
-            .into_iter()
-            .filter(|name| name.starts_with(prefix) && after.is_none_or(|after| name.as_str() > after))
-            .take(limit);
-        let reports = stream::iter(wanted).map(|name| async move { self.title_report(&name, Look::Known).await });
-        reports.buffered(REPORTS_AT_ONCE).filter_map(async |report| report.ok()).collect().await
+    pub async fn list(self: &Arc<Self>, page: &Page) -> Vec<Listed> {
+        let others = join_all(self.others().into_iter().map(|peer| self.titles_of(peer, page))).await;
+        let items = page.of(others.into_iter().flatten().chain(self.store.titles(page)));
+        let listed = stream::iter(items).map(|item| async move {
+            if item.ends_with('/') {
+                return Some(Listed::Folder { folder: item });
+            }
+            // One that was deleted meanwhile is left out.
+            self.title_report(&item, Look::Known).await.ok().map(Listed::Title)
+        });
+        listed.buffered(REPORTS_AT_ONCE).filter_map(async |listed| listed).collect().await
     }
 
-    async fn titles_of(&self, peer: NodeId) -> Vec<String> {
-        let path = "/peer/v1/titles".to_owned();
+    async fn titles_of(&self, peer: NodeId, page: &Page) -> Vec<String> {
+        let path = format!("/peer/v1/titles?{}", page.to_query());
         let request =
             PeerRequest { method: Method::GET, path, body: Bytes::new(), patience: LIST, hope: Some(LIST_HOPE) };
         let list = self.peers.ask(peer, request).await.ok();
@@ -112,7 +125,7 @@ impl Node {
     /// [`ReadError`].
     ///
     /// Cancel safety: nothing is changed but damage that nodes remember.
-    pub(crate) async fn title_report(self: &Arc<Self>, name: &str, look: Look) -> Result<TitleReport, ReadError> {
+    pub async fn title_report(self: &Arc<Self>, name: &str, look: Look) -> Result<TitleReport, ReadError> {
         let found = self.find(name).await?;
         let content = content_of(&found.record, found.is_fresh())?;
         let nodes = found.record.placement.nodes().enumerate();
@@ -208,6 +221,6 @@ impl Node {
 }
 
 /// An entity tag with its quotation marks.
-pub(crate) fn etag_text(etag: &[u8; 16]) -> String {
+pub fn etag_text(etag: &[u8; 16]) -> String {
     format!("\"{:032x}\"", u128::from_be_bytes(*etag))
 }

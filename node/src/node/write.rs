@@ -8,13 +8,15 @@ use crate::title;
 use bytes::{Bytes, BytesMut};
 use core::time::Duration;
 use futures_util::future::join_all;
-use http_body_util::BodyExt;
+use futures_util::stream::Empty;
+use futures_util::{Stream, StreamExt};
 use hyper::{Method, StatusCode};
 use rain_cluster::manifest::MEDIA_TYPE;
 use rain_cluster::{Attributes, Columns, Content, EtagKind, Manifest, NodeId, Record, Version};
 use rain_codec::Code;
 use rain_codec::column::{DEFAULT_BLOCK_BYTES, StripeEncoder, default_cell_bytes, default_group_bytes};
 use rain_desk::{Abort, Begin, Condition, Event, Shape, Shares, Task, Told};
+use std::io;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 use tokio::task::block_in_place;
@@ -87,32 +89,42 @@ impl From<Abort> for WriteError {
     }
 }
 
+/// What is to be stored under a title.
+#[derive(Debug)]
+pub struct NewContent<S> {
+    /// Its bytes, in parts of any length.
+    pub stream: S,
+    /// How many there are, where that is known before.
+    pub bytes: Option<u64>,
+    /// The media type; empty where nobody says.
+    pub media_type: String,
+}
+
 /// What a PUT or DELETE is to do.
-struct Work<B> {
+struct Work<S> {
     title: String,
-    /// The body and its media type; `None` for a DELETE.
-    body: Option<(B, String)>,
+    /// `None` for a DELETE.
+    content: Option<NewContent<S>>,
     precondition: Option<Precondition>,
 }
 
 impl Node {
-    /// Stores the bytes of `body` under a title. The task goes on when the future is dropped, until it is decided.
+    /// Stores a new content of a title. The task goes on when the future is dropped, until it is decided.
     ///
     /// # Errors
     /// [`WriteError`]; but for [`WriteError::Unconfirmed`] nothing was stored.
     ///
     /// Cancel safety: dropping it does not stop the write.
-    pub async fn put<B>(
+    pub async fn put<S>(
         self: &Arc<Self>,
         title: String,
-        body: B,
-        media_type: String,
+        content: NewContent<S>,
         precondition: Option<Precondition>,
     ) -> Result<Written, WriteError>
     where
-        B: hyper::body::Body<Data = Bytes> + Send + Unpin + 'static,
+        S: Stream<Item = io::Result<Bytes>> + Send + Unpin + 'static,
     {
-        self.write(Work { title, body: Some((body, media_type)), precondition }).await
+        self.write(Work { title, content: Some(content), precondition }).await
     }
 
     /// Deletes a title.
@@ -126,12 +138,12 @@ impl Node {
         title: String,
         precondition: Option<Precondition>,
     ) -> Result<Written, WriteError> {
-        self.write(Work { title, body: None::<(http_body_util::Empty<Bytes>, String)>, precondition }).await
+        self.write(Work { title, content: None::<NewContent<Empty<_>>>, precondition }).await
     }
 
-    async fn write<B>(self: &Arc<Self>, work: Work<B>) -> Result<Written, WriteError>
+    async fn write<S>(self: &Arc<Self>, work: Work<S>) -> Result<Written, WriteError>
     where
-        B: hyper::body::Body<Data = Bytes> + Send + Unpin + 'static,
+        S: Stream<Item = io::Result<Bytes>> + Send + Unpin + 'static,
     {
         let (told, tell) = oneshot::channel();
         let node = Arc::clone(self);
@@ -144,13 +156,13 @@ impl Node {
     }
 
     /// Coordinates one version until the client may be told; what remains the desk does.
-    async fn coordinate<B>(self: &Arc<Self>, work: Work<B>) -> Result<Written, WriteError>
+    async fn coordinate<S>(self: &Arc<Self>, work: Work<S>) -> Result<Written, WriteError>
     where
-        B: hyper::body::Body<Data = Bytes> + Send + Unpin,
+        S: Stream<Item = io::Result<Bytes>> + Send + Unpin,
     {
-        let Work { title, body, precondition } = work;
+        let Work { title, content, precondition } = work;
         let code = &self.config.code;
-        let shape = body.is_some().then(|| Shape { columns: code.columns(), data_columns: code.data_columns() });
+        let shape = content.is_some().then(|| Shape { columns: code.columns(), data_columns: code.data_columns() });
         let random = super::low_half(random_u64());
         let mut task = self.begin_task(&title, Task::Write { title: title.clone(), shape, random });
         let begin = match task.next().await {
@@ -164,12 +176,12 @@ impl Node {
         let is_conditional = precondition.is_some();
         let refused = match &precondition {
             Some(holds) if !holds(present) => Some(WriteError::Precondition),
-            _ if body.is_none() && !replaced => Some(WriteError::Absent),
+            _ if content.is_none() && !replaced => Some(WriteError::Absent),
             _ => None,
         };
-        let ingested = match (refused, body) {
+        let ingested = match (refused, content) {
             (Some(refused), _) => Err(refused),
-            (None, Some((body, media_type))) => self.ingest(&title, &begin, body, &media_type).await,
+            (None, Some(content)) => self.ingest(&title, &begin, content).await,
             (None, None) => Ok(Ingested::nothing()),
         };
         let Ingested { content, attributes, shares } = match ingested {
@@ -219,16 +231,10 @@ impl Node {
         }
     }
 
-    /// Encodes a body stripe by stripe and sends the columns to those that are to hold them; those that fail are left out.
-    async fn ingest<B>(
-        self: &Arc<Self>,
-        title: &str,
-        begin: &Begin,
-        mut body: B,
-        media_type: &str,
-    ) -> Result<Ingested, WriteError>
+    /// Encodes a content stripe by stripe and sends the columns to those that are to hold them; those that fail are left out.
+    async fn ingest<S>(self: &Arc<Self>, title: &str, begin: &Begin, new: NewContent<S>) -> Result<Ingested, WriteError>
     where
-        B: hyper::body::Body<Data = Bytes> + Send + Unpin,
+        S: Stream<Item = io::Result<Bytes>> + Send + Unpin,
     {
         let code = &self.config.code;
         let codec = self.codec(code.name()).map_err(|_| WriteError::Store)?;
@@ -236,15 +242,15 @@ impl Node {
         let mut encoder = StripeEncoder::new(codec, cell_bytes, block_bytes, title, title_version(begin.version));
         let stripe_bytes = encoder.stripe_data_bytes();
         let mut upload = Upload::new(self, title, begin, cell_bytes);
-        let is_carried = body.size_hint().exact().is_some_and(|bytes| (1..=CARRIED_BYTES_MAX).contains(&bytes));
+        let NewContent { mut stream, bytes: expected, media_type } = new;
+        let is_carried = expected.is_some_and(|bytes| (1..=CARRIED_BYTES_MAX).contains(&bytes));
         let mut hasher = blake3::Hasher::new();
-        let (mut stripe, mut index, mut bytes) = (BytesMut::with_capacity(stripe_bytes), 0, 0_u64);
+        let (mut stripe, mut index, mut bytes) = (BytesMut::new(), 0, 0_u64);
         if !is_carried {
             upload.send_begin().await?;
         }
-        while let Some(frame) = body.frame().await.map(Result::ok) {
-            let Some(frame) = frame else { return Err(WriteError::BrokenBody(bytes)) };
-            let Ok(mut data) = frame.into_data() else { continue };
+        while let Some(data) = stream.next().await {
+            let Ok(mut data) = data else { return Err(WriteError::BrokenBody(bytes)) };
             bytes += data.len() as u64;
             while !data.is_empty() {
                 let part = data.split_to(data.len().min(stripe_bytes - stripe.len()));
@@ -258,6 +264,9 @@ impl Node {
                     }
                 }
             }
+        }
+        if expected.is_some_and(|expected| bytes != expected) {
+            return Err(WriteError::BrokenBody(bytes));
         }
         if !stripe.is_empty() {
             upload.encode(&mut encoder, &mut hasher, index, &stripe);
@@ -484,7 +493,7 @@ impl Participant {
             let part = UploadPart { title: what.title.clone(), version: what.version, offset: self.offset };
             return node.take_upload(part, begin, batch).await.map_err(|error| {
                 tracing::warn!(%error, "the own store does not take the upload");
-                matches!(error, UploadError::Disk(error) if error.kind() == std::io::ErrorKind::StorageFull)
+                matches!(error, UploadError::Disk(error) if error.kind() == io::ErrorKind::StorageFull)
             });
         }
         let (segment, version, column, offset) =

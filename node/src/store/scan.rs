@@ -2,7 +2,7 @@
 
 use super::change::Change;
 use super::group::GroupSync;
-use super::index::{HeldColumn, Index};
+use super::index::Index;
 use super::ledger::{Ledger, LedgerError};
 use super::names::{FileName, IDENTITY, TITLES, UNFINISHED};
 use super::record::{self, RecordError};
@@ -12,7 +12,7 @@ use rain_cluster::{Life, Members, NodeId, Time};
 use rain_desk::Codes;
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 /// Whose store is opened.
@@ -157,7 +157,7 @@ impl<D: Disk> Store<D> {
             members: plan.members,
             codes: plan.codes,
             identity: Mutex::new(identity),
-            compacted: AtomicU64::new(index.len() as u64 * VERSION_BYTES),
+            compacted: Mutex::new(index.len() as u64 * VERSION_BYTES),
             index: Mutex::new(index),
             serial_at_start: ledger.serial(),
             ledger,
@@ -196,9 +196,8 @@ impl<D: Disk> Store<D> {
         for (key, column) in used {
             if there.get(&key) == Some(&column) {
                 there.remove(&key);
-            } else if let Some(held) = index.held_mut(key) {
-                let damage = Some("the file is not there".to_owned());
-                held.column = Some(HeldColumn { column, damage });
+            } else {
+                index.damage(key, "the file is not there");
             }
         }
         index.unclaimed = there.into_iter().map(|(key, column)| (key, (column, now))).collect();

@@ -49,7 +49,7 @@ impl Haste {
         match request {
             Request::Lookup { .. }
             | Request::Outcome { .. }
-            | Request::Committed
+            | Request::Committed { .. }
             | Request::Digest
             | Request::Remembered => Self::Quick,
             Request::Prepare { .. }
