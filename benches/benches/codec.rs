@@ -21,7 +21,7 @@ fn code(name: &str) -> Arc<Code> {
 fn arena(code: &Code, regime: Regime) -> Arena {
     let (n, k) = (code.columns(), code.data_columns());
     let column_bytes = regime.column_bytes(n, k, Layout::Interleaved.grain(code.rows()));
-    Arena::new(code, column_bytes, regime.stripe_count()).expect("memory for the stripes")
+    Arena::new(code, column_bytes, regime.stripe_count(n * column_bytes)).expect("memory for the stripes")
 }
 
 fn bench(criterion: &mut Criterion, group: &str, name: &str, arena: &mut Arena, contender: &mut Contender) {
@@ -43,7 +43,7 @@ fn stripes(criterion: &mut Criterion) {
         let codec_of = Arc::new(InterleavedCodec::new(Arc::clone(&code)));
         for regime in [Regime::L2Quarter, Regime::Dram] {
             let mut arena = arena(&code, regime);
-            for (operation_name, operation) in operations() {
+            for (operation_name, operation) in operations(&code) {
                 for (layout, stores) in layouts() {
                     let mut contender = codec(&codec_of, &operation, layout, stores);
                     let group = format!("{name}/{}/{operation_name}", regime.name());

@@ -48,7 +48,7 @@ pub enum StripeError {
         found: usize,
     },
     /// Columns lost beyond what the code tolerates.
-    #[error("too much of the stripe is lost")]
+    #[error(transparent)]
     Lost(#[from] ScheduleError),
 }
 
@@ -267,6 +267,7 @@ mod tests {
         let mut given = columns(&[None, None, None, Some(2)]);
         let lost = ErasurePattern::of(&[0, 1, 2]);
         let expected = StripeError::Lost(ScheduleError::TooManyLost { code: "b-code:4".into(), tolerates: 2, lost });
+        assert_eq!(expected.to_string(), "b-code:4 tolerates the loss of 2 columns; 3 are lost: 0, 1, 2");
         assert_eq!(recover(&code, &mut given), Err(expected.clone()));
         assert_eq!(decode(&code, &given, 4), Err(expected));
     }

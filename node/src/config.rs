@@ -5,6 +5,7 @@ use rain_cluster::members::MEMBERS_MAX;
 use rain_cluster::{Members, MembersError, NodeId};
 use rain_codec::Code;
 use serde::Deserialize;
+use serde::de::{Deserializer, Error, Unexpected, Visitor};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
@@ -64,7 +65,7 @@ struct File {
     data: Vec<PathBuf>,
     #[serde(default = "default_code")]
     code: String,
-    listen: SocketAddr,
+    listen: Address,
     #[serde(rename = "key_file")]
     key: Option<PathBuf>,
     #[serde(rename = "token_file")]
@@ -94,7 +95,7 @@ struct FileDemo {
 #[serde(deny_unknown_fields)]
 struct FileInterface {
     switch: String,
-    address: SocketAddr,
+    address: Address,
 }
 
 #[derive(Debug, Deserialize)]
@@ -103,7 +104,33 @@ struct FilePeer {
     name: String,
     id: Option<String>,
     http: String,
-    addresses: BTreeMap<String, SocketAddr>,
+    addresses: BTreeMap<String, Address>,
+}
+
+/// An address that is refused in words that say what one is.
+#[derive(Debug, Clone, Copy)]
+struct Address(SocketAddr);
+
+const ADDRESS: &str = "an address and a port, such as 192.0.2.10:80";
+
+impl<'de> Deserialize<'de> for Address {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(AddressVisitor)
+    }
+}
+
+struct AddressVisitor;
+
+impl Visitor<'_> for AddressVisitor {
+    type Value = Address;
+
+    fn expecting(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        formatter.write_str(ADDRESS)
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Address, E> {
+        text.parse().map(Address).map_err(|_| E::invalid_value(Unexpected::Str(text), &self))
+    }
 }
 
 /// Where nobody says.
@@ -213,7 +240,7 @@ impl Config {
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let text =
             std::fs::read_to_string(path).map_err(|error| ConfigError::Unreadable { path: path.to_owned(), error })?;
-        Self::parse(path, &text, std::env::vars())
+        Self::parse(path, &text, variables())
     }
 
     /// Checks the text of a configuration, with the variables that may override its keys. `path` is where it stands, for
@@ -226,18 +253,7 @@ impl Config {
         text: &str,
         variables: impl Iterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
-        let syntax = |error: toml::de::Error| ConfigError::Syntax { path: path.to_owned(), message: error.to_string() };
-        let mut table: toml::Table = text.parse().map_err(syntax)?;
-        let overrides: Vec<_> = overrides(variables).collect();
-        for (variable, key, replaced) in &overrides {
-            table.insert(key.clone(), replaced.clone());
-            // The file is read below; a variable that does not fit is named here.
-            let alone = toml::Table::from_iter([(key.clone(), replaced.clone())]);
-            if let Err(error) = alone.try_into::<Override>() {
-                return Err(value(format!("{key} (by {variable})"), replaced.to_string(), error.message()));
-            }
-        }
-        let file: File = if overrides.is_empty() { toml::from_str(text) } else { table.try_into() }.map_err(syntax)?;
+        let file = File::parse(path, text, variables)?;
         let of = file.without_id();
         if of.is_empty() { Self::check(file) } else { Err(ConfigError::NoId { path: path.to_owned(), of }) }
     }
@@ -250,10 +266,10 @@ impl Config {
     pub fn complete(
         path: &Path,
         text: &str,
+        variables: impl Iterator<Item = (String, String)>,
         mut mint: impl FnMut() -> NodeId,
     ) -> Result<(Self, Vec<Minted>), ConfigError> {
-        let syntax = |error: toml::de::Error| ConfigError::Syntax { path: path.to_owned(), message: error.to_string() };
-        let mut file: File = toml::from_str(text).map_err(syntax)?;
+        let mut file = File::parse(path, text, variables)?;
         let mut minted = Vec::new();
         let own = (&file.node, &mut file.id, true);
         let peers = file.peers.iter_mut().map(|peer| (&peer.name, &mut peer.id, false));
@@ -277,11 +293,13 @@ impl Config {
             check_peer(peer, &file.interfaces, file.joined)?;
         }
         let id = read_id("id", file.id.as_deref())?;
-        let http = format!("http://{}", file.listen);
+        let listen = file.listen.0;
+        let http = format!("http://{listen}");
         let mut members = vec![Member { name: file.node.clone(), id, http, addresses: BTreeMap::new() }];
         for peer in file.peers {
             let id = read_id(&format!("peers.{}.id", peer.name), peer.id.as_deref())?;
-            members.push(Member { name: peer.name, id, http: peer.http, addresses: peer.addresses });
+            let addresses = peer.addresses.into_iter().map(|(switch, address)| (switch, address.0)).collect();
+            members.push(Member { name: peer.name, id, http: peer.http, addresses });
         }
         let cluster = check_members(&mut members, &file.node, file.catalog)?;
         if members.len() < code.columns() {
@@ -291,30 +309,28 @@ impl Config {
         let interfaces: Vec<_> = file
             .interfaces
             .into_iter()
-            .map(|interface| Interface { switch: interface.switch, address: interface.address })
+            .map(|interface| Interface { switch: interface.switch, address: interface.address.0 })
             .collect();
         let key = file.key.as_deref().map(read_key).transpose()?;
         if key.is_none() {
-            for (name, address) in interfaces
-                .iter()
-                .map(|interface| ("interfaces.address", interface.address))
-                .chain([("listen", file.listen)])
+            for (name, address) in
+                interfaces.iter().map(|interface| ("interfaces.address", interface.address)).chain([("listen", listen)])
             {
                 if !is_loopback(address.ip()) {
                     return Err(value(name, address.to_string(), "a loopback address, or a `key_file`"));
                 }
             }
         }
-        let token = file.token.as_deref().map(|path| read_secret("token_file", path)).transpose()?;
+        let token = file.token.as_deref().map(read_token).transpose()?;
         Ok(Self {
             id,
             members,
             cluster: Arc::new(cluster),
             data,
             code: Arc::new(code),
-            listen: file.listen,
+            listen,
             key: key.unwrap_or_else(|| *blake3::hash(b"RAIN without a key").as_bytes()),
-            token: token.map(|text| text.trim().to_owned()),
+            token,
             interfaces,
             joined: file.joined,
             heartbeat: file.heartbeat_ms.map(check_heartbeat).transpose()?,
@@ -374,6 +390,23 @@ pub struct Minted {
 }
 
 impl File {
+    /// Reads the text of a configuration, with the variables that override its keys.
+    fn parse(path: &Path, text: &str, variables: impl Iterator<Item = (String, String)>) -> Result<Self, ConfigError> {
+        let syntax = |error: toml::de::Error| ConfigError::Syntax { path: path.to_owned(), message: error.to_string() };
+        let mut table: toml::Table = text.parse().map_err(syntax)?;
+        let overrides: Vec<_> = overrides(variables).collect();
+        for (variable, key, replaced) in &overrides {
+            // Other keys take any text here: what it must be is checked with the rest.
+            if key == "listen" && replaced.as_str().is_none_or(|text| text.parse::<SocketAddr>().is_err()) {
+                let found = replaced.as_str().unwrap_or_default();
+                return Err(value(format!("{key} (by {variable})"), format!("`{found}`"), ADDRESS));
+            }
+            table.insert(key.clone(), replaced.clone());
+        }
+        // By itself the text tells where in it a mistake is.
+        if overrides.is_empty() { toml::from_str(text) } else { table.try_into() }.map_err(syntax)
+    }
+
     /// The members without an id, in words.
     fn without_id(&self) -> Vec<String> {
         let own = self.id.is_none().then(|| format!("node `{}`", self.node));
@@ -459,47 +492,61 @@ fn check_peer(peer: &FilePeer, interfaces: &[FileInterface], joined: bool) -> Re
 }
 
 /// Reads a file that nobody else may read.
-fn read_secret(key: &str, path: &Path) -> Result<String, ConfigError> {
+fn read_secret(key: &str, path: &Path) -> Result<Vec<u8>, ConfigError> {
     let unreadable = |error| ConfigError::Unreadable { path: path.to_owned(), error };
     let mode = std::fs::metadata(path).map_err(unreadable)?.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {
         return Err(value(key, format!("{} with mode {mode:04o}", path.display()), "mode 0600"));
     }
-    std::fs::read_to_string(path).map_err(unreadable)
+    std::fs::read(path).map_err(unreadable)
 }
 
-/// A key is any text of at least 32 bytes; its BLAKE3 is what is used.
+/// A key is at least 32 bytes; their BLAKE3 is what is used. Text may end with a line; other bytes are taken as they are.
 fn read_key(path: &Path) -> Result<[u8; 32], ConfigError> {
-    let text = read_secret("key_file", path)?;
-    let text = text.trim();
-    if text.len() < 32 {
+    let bytes = read_secret("key_file", path)?;
+    let secret = str::from_utf8(&bytes).map_or(bytes.as_slice(), |text| text.trim().as_bytes());
+    if secret.len() < 32 {
         return Err(value(
             "key_file",
-            format!("{} bytes in {}", text.len(), path.display()),
+            format!("{} bytes in {}", secret.len(), path.display()),
             "at least 32 bytes of secret",
         ));
     }
-    Ok(*blake3::hash(text.as_bytes()).as_bytes())
+    Ok(*blake3::hash(secret).as_bytes())
 }
 
-/// The keys that the environment may replace, to check a value by itself.
-#[derive(Debug, Deserialize)]
-struct Override {
-    #[serde(rename = "listen")]
-    _listen: Option<SocketAddr>,
-    #[serde(flatten)]
-    _others: toml::Table,
+/// A token goes into a header as it is.
+fn read_token(path: &Path) -> Result<String, ConfigError> {
+    let bytes = read_secret("token_file", path)?;
+    let token = bytes.trim_ascii();
+    let is_fit = !token.is_empty() && token.iter().all(u8::is_ascii_graphic);
+    let text = str::from_utf8(token).ok().filter(|_| is_fit);
+    text.map(str::to_owned).ok_or_else(|| {
+        let found = if token.is_empty() { "nothing" } else { "other bytes than those" };
+        let expected = "letters, digits and signs in ASCII, without spaces";
+        value("token_file", format!("{found} in {}", path.display()), expected)
+    })
+}
+
+/// The keys that variables may replace, each by `RAIN_` and its name in capitals.
+const OVERRIDDEN: [&str; 8] = ["node", "id", "data", "code", "listen", "key_file", "token_file", "verify_reads"];
+
+/// The variables of this process that are text; the others replace nothing.
+pub fn variables() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(name, text)| Some((name.into_string().ok()?, text.into_string().ok()?)))
+}
+
+/// The variables that may replace keys of a configuration.
+pub fn override_names() -> impl Iterator<Item = String> {
+    OVERRIDDEN.into_iter().map(|key| format!("RAIN_{}", key.to_uppercase()))
 }
 
 /// The variables that replace keys: `RAIN_LISTEN=127.0.0.1:80` is `listen = "127.0.0.1:80"`.
 fn overrides(variables: impl Iterator<Item = (String, String)>) -> impl Iterator<Item = (String, String, toml::Value)> {
     variables.filter_map(|(variable, text)| {
         let key = variable.strip_prefix("RAIN_")?.to_lowercase();
-        let replaced = match key.as_str() {
-            "node" | "id" | "code" | "listen" | "key_file" | "token_file" | "verify_reads" => toml::Value::String(text),
-            "data" => toml::Value::Array(vec![toml::Value::String(text)]),
-            _ => return None,
-        };
+        let text = OVERRIDDEN.contains(&key.as_str()).then_some(toml::Value::String(text))?;
+        let replaced = if key == "data" { toml::Value::Array(vec![text]) } else { text };
         Some((variable, key, replaced))
     })
 }
@@ -552,11 +599,12 @@ mod tests {
             next += 1;
             NodeId(next + 0x100)
         };
-        let (config, minted) = Config::complete(Path::new("x.toml"), &without, mint).unwrap();
+        let (config, minted) = Config::complete(Path::new("x.toml"), &without, core::iter::empty(), mint).unwrap();
         let minted: Vec<_> = minted.iter().map(|minted| (minted.name.as_str(), minted.id.0, minted.is_own)).collect();
         assert_eq!(minted, [("B", 0x101, true), ("D", 0x102, false)]);
         assert_eq!((config.id, config.members.len()), (NodeId(0x101), 4));
-        let (_, minted) = Config::complete(Path::new("x.toml"), GOOD, || panic!("all have ids")).unwrap();
+        let (_, minted) =
+            Config::complete(Path::new("x.toml"), GOOD, core::iter::empty(), || panic!("all have ids")).unwrap();
         assert_eq!(minted, []);
     }
 
@@ -592,7 +640,13 @@ mod tests {
                 "`verify_reads`: found `sha`, expected \"crc\" or \"hash\"",
             ),
             ("node = \"B\"", "nodes = \"B\"", "unknown field `nodes`"),
-            ("listen = \"127.0.0.1:8080\"", "listen = 5", "expected socket address"),
+            ("listen = \"127.0.0.1:8080\"", "listen = 5", "integer `5`, expected an address and a port"),
+            ("listen = \"127.0.0.1:8080\"", "listen = \"here\"", "string \"here\", expected an address and a port"),
+            (
+                "address = \"127.0.0.1:9001\"",
+                "address = \"127.0.0.1\"",
+                "string \"127.0.0.1\", expected an address and",
+            ),
         ] {
             assert!(GOOD.contains(from), "{from}");
             let error = check(&GOOD.replace(from, to)).unwrap_err();

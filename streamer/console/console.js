@@ -83,7 +83,7 @@ function noteCluster(report) {
 function chooseFirst() {
   if (known.playing !== null || known.cluster === null) return;
   const first = known.titles.find((title) => title.title === PREFERRED_TITLE) ?? known.titles[0];
-  if (first && preferred() !== null) choose(first.title);
+  if (first && preferred() !== null) choose(first.title, { byPage: true });
 }
 
 async function ask(path, withinMs) {

@@ -21,6 +21,8 @@ const STALL_ANY_MS = 2000;
 const CHANCE_MS = 1500;
 /** Why the viewer was moved is told for so long. */
 const TOLD_MS = 20000;
+/** Whether a title is delivered must be answered within this. */
+const DELIVERED_MS = 2500;
 /** The length of the drawn buffer, in seconds. */
 const BUFFER_SECONDS = 20;
 const BUFFER_EVERY_MS = 200;
@@ -30,13 +32,17 @@ const video = at("video");
 const still = at("still");
 let movedAt = -Infinity;
 let stallTimer = null;
+/** The page took the sound away, not the viewer. */
+let hushed = false;
 
 export const STATE_WORDS = { ok: "whole", missing: "missing", damaged: "damaged", unreachable: "unreachable" };
 
-/** Chooses a title and plays it from its start. */
-export function choose(title) {
+/** Chooses a title and plays it from its start: without sound where the page does it and nobody has asked for any. */
+export function choose(title, { byPage = false } = {}) {
   known.playing = title;
+  known.unplayable = null;
   known.failed.clear();
+  hush(byPage);
   withdraw("player");
   if (known.attached === null) attach(preferred());
   load(0);
@@ -46,6 +52,7 @@ export function choose(title) {
 /** Nothing is left to play: the player is emptied. */
 export function unload() {
   known.playing = null;
+  known.unplayable = null;
   video.removeAttribute("src");
   video.load();
 }
@@ -84,13 +91,22 @@ function keepPicture() {
   still.hidden = false;
 }
 
+function hush(quiet) {
+  if (quiet && !video.muted) {
+    video.muted = true;
+    hushed = true;
+  } else if (!quiet && hushed) {
+    video.muted = false;
+  }
+}
+
 async function play() {
   try {
     await video.play();
   } catch (error) {
     // Browsers let a page start with sound only after a press of a key or button. Errors of the media come as events.
     if (error.name !== "NotAllowedError" || video.muted) return;
-    video.muted = true;
+    hush(true);
     await video.play().catch(() => {});
   }
 }
@@ -103,7 +119,7 @@ function moveOn(from, reason) {
     const title = titlePlaying();
     const why = title && margin(title) < 0
       ? "too few of its columns can be reached"
-      : "no node delivers it as something that this browser can play";
+      : "no node delivers it";
     notice("player", `${known.playing} cannot be played now: ${why}.`);
     return;
   }
@@ -124,6 +140,7 @@ function moveTo(next, from, reason) {
 export function watchThrough(name) {
   const [seconds, paused] = [video.currentTime, video.paused && video.currentTime > 0];
   known.failed.clear();
+  known.unplayable = null;
   withdraw("player");
   attach(name);
   load(seconds);
@@ -151,26 +168,59 @@ export function followCluster(before) {
   if (other === null) return;
   if (known.attached === null) {
     attach(other);
-  } else if (noticeAbout("player") && came.length > 0) {
+  } else if (known.unplayable === null && noticeAbout("player") && came.length > 0) {
     withdraw("player");
     attach(other);
     load(video.currentTime);
   } else {
     const reason = reasonToLeave();
     if (reason === null || other === known.attached) return;
-    if (known.playing === null || video.ended) attach(other);
+    if (known.playing === null || known.unplayable !== null || video.ended) attach(other);
     else moveOn(known.attached, reason);
+  }
+}
+
+/** The player gave up: because of the node, which is left then, or of what is stored, which no other node has better. */
+async function noteError() {
+  const [title, from, source] = [known.playing, known.attached, video.src];
+  const ofContent = [MediaError.MEDIA_ERR_DECODE, MediaError.MEDIA_ERR_SRC_NOT_SUPPORTED].includes(video.error?.code);
+  const delivered = ofContent && await isDelivered(source, title);
+  if (known.playing !== title || video.src !== source || video.error === null) return;
+  if (!delivered) {
+    moveOn(from, "did not deliver it");
+    return;
+  }
+  known.unplayable = title;
+  still.hidden = true;
+  notice("player", `${title} is delivered as it is stored, and is nothing that this browser can play.`);
+}
+
+/** Whether a title comes when it is asked for. Of another origin's answer a page learns only that there is one. */
+async function isDelivered(source, title) {
+  const ask = async (url, mode) => {
+    const request = { method: "HEAD", mode, cache: "no-store", signal: AbortSignal.timeout(DELIVERED_MS) };
+    const { ok, type } = await fetch(url, request);
+    return ok || type === "opaque";
+  };
+  const own = titleUrl(location.origin, title);
+  try {
+    const answers = [ask(own, "same-origin")];
+    if (source !== own) answers.push(ask(source, "no-cors"));
+    return (await Promise.all(answers)).every(Boolean);
+  } catch {
+    return false;
   }
 }
 
 /** The picture waits: unless it goes on at once, another node is tried. */
 function noteWaiting() {
-  if (stallTimer !== null || video.seeking || video.paused) return;
+  if (stallTimer !== null || video.seeking || video.paused || video.error !== null) return;
   const patience = known.attached === ANY ? STALL_ANY_MS : STALL_MS;
   const chance = movedAt + CHANCE_MS - performance.now();
   stallTimer = setTimeout(() => {
     stallTimer = null;
-    if (video.readyState >= HTMLMediaElement.HAVE_FUTURE_DATA || video.paused || known.playing === null) return;
+    if (video.readyState >= HTMLMediaElement.HAVE_FUTURE_DATA || video.paused || video.error !== null) return;
+    if (known.playing === null) return;
     const from = known.attached;
     const next = from === ANY ? ANY : preferred(from);
     if (next !== null) moveTo(next, from, "stalled");
@@ -199,16 +249,19 @@ function drawBuffer() {
   const left = Number.isFinite(video.duration) ? video.duration - video.currentTime : Infinity;
   const meter = at("buffer");
   meter.value = Math.min(ahead, BUFFER_SECONDS);
-  // At its end there is nothing to be short of.
-  mark(meter, "data-level", ahead >= Math.min(left - 0.3, 2) ? "good" : "low");
+  // At its end there is nothing to be short of, and at its start nothing can be there yet.
+  const begins = performance.now() - movedAt < CHANCE_MS;
+  mark(meter, "data-level", begins || ahead >= Math.min(left - 0.3, 2) ? "good" : "low");
   write(at("buffer-text"), known.playing === null ? "" : `${ahead.toFixed(1)} s ahead`);
 }
 
 export function watchPlayer() {
   at("buffer").max = BUFFER_SECONDS;
   video.addEventListener("error", () => {
-    if (known.playing !== null && video.getAttribute("src")) moveOn(known.attached, "did not deliver it");
+    if (known.playing !== null && video.getAttribute("src")) noteError();
   });
+  // A viewer who asks for sound keeps it, and who then wants none has none.
+  video.addEventListener("volumechange", () => { hushed &&= video.muted; });
   video.addEventListener("timeupdate", () => {
     if (video.currentTime > 0 && !video.error && !video.paused) {
       known.failed.clear();

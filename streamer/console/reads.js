@@ -9,6 +9,10 @@ const SECONDS = 60;
 const FRESH_MS = 1700;
 /** A flow is drawn for so long. */
 const FLOW_MS = 2300;
+/** Shorter waits of a stream are no stall: every one begins with some. */
+const STALL_MS = 50;
+/** A bar of the lane of stalls is full at this, or at the longest one. */
+const STALL_FULL_MS = 250;
 /** The legend tells the mean of so many seconds. */
 const LEGEND_SECONDS = 5;
 
@@ -48,7 +52,8 @@ export function noteReads(second) {
   sum.decoded += second.decoded_stripes;
   sum.hedgesSent += second.hedges_sent;
   sum.hedgesWon += second.hedges_won;
-  sum.stall = Math.max(sum.stall, second.stall_seconds);
+  const stallMs = second.stall_seconds * 1000;
+  if (stallMs > STALL_MS) sum.stall = Math.max(sum.stall, stallMs);
   for (const old of history.keys()) {
     if (old < now - SECONDS - 1) history.delete(old);
   }
@@ -98,7 +103,7 @@ const LANE = 22;
 const LANES = [
   { name: "decoded", value: (sum) => sum.decoded, total: (sum) => sum.decoded },
   { name: "hedges", value: (sum) => sum.hedgesSent, won: (sum) => sum.hedgesWon },
-  { name: "stalls", value: (sum) => sum.stall * 1000 },
+  { name: "stalls", value: (sum) => sum.stall, full: STALL_FULL_MS },
 ];
 
 /** The next number of the form 1, 2 or 5 times a power of ten. */
@@ -163,7 +168,7 @@ function drawChart(width) {
     parts.push(draw("line", { class: "lane", x1: LEFT, x2: width - RIGHT, y1: y, y2: y }));
     parts.push(axisText(LEFT - 10, y, "end", lane.name));
     const values = shown.map(([second, sum]) => [second, lane.value(sum), lane.won?.(sum) ?? 0]);
-    const greatest = Math.max(1, ...values.map(([, value]) => value));
+    const greatest = Math.max(lane.full ?? 1, ...values.map(([, value]) => value));
     for (const [second, value, won] of values.filter(([, value]) => value > 0)) {
       const tall = 4 + (LANE - 9) * (value / greatest);
       const mark = { x: x(second), y: y - tall / 2, width: bar, height: tall, rx: 1.5, class: `mark ${lane.name}` };
@@ -185,10 +190,11 @@ function drawChart(width) {
   const sums = shown.map(([, sum]) => sum);
   const total = (value) => sums.reduce((left, sum) => left + value(sum), 0);
   const served = total((sum) => sum.served);
+  const longest = Math.max(0, ...sums.map((sum) => sum.stall));
   const text = served === 0 ? "Nothing was read in the last minute."
     : `In a minute ${sizeText(served)} served, ${count(total((sum) => sum.decoded), "stripe")} decoded, `
       + `${total((sum) => sum.hedgesWon)} of ${count(total((sum) => sum.hedgesSent), "hedge")} won, `
-      + `longest stall ${Math.round(Math.max(0, ...sums.map((sum) => sum.stall)) * 1000)} ms`;
+      + (longest > 0 ? `longest stall ${Math.round(longest)} ms` : "no stall");
   write(at("reads-text"), text);
   mark(svg, "aria-label", `${text} ${legendText(shown.at(-1)?.[1])}`);
 }

@@ -19,6 +19,8 @@ export const known = {
   attached: null,
   /** Nodes that failed to deliver the title in the player since it last played. */
   failed: new Set(),
+  /** Name of the title that came as it is stored, and that this browser cannot play; null for none. */
+  unplayable: null,
   /** An upload on its way: `{ title, done, total, abort }`. */
   upload: null,
   /** What nodes rebuild: lists by the node's name. */

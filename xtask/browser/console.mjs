@@ -3,7 +3,8 @@
 //     node console.mjs URL DIRECTORY
 //
 // Opens the console at URL, watches the sample from its start over a seek to its end, cuts and heals a switch and a node
-// on the way, stores a file and deletes it again. Prints a line per check; exits 1 at the first that fails, with the reason. A screenshot, `console.png`, goes to
+// on the way, stores files and deletes them again, one of which is no video, and makes the page as narrow as a telephone's.
+// Prints a line per check; exits 1 at the first that fails, with the reason. A screenshot, `console.png`, goes to
 // DIRECTORY (`failure.png` if a check fails). The browser is Chromium at $CHROMIUM, or /usr/bin/chromium.
 
 import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
@@ -18,6 +19,8 @@ const SEEK_TO_SECONDS = 45;
 const PLAYBACK_RATE = 4;
 /** A picture that waits for longer than this is a rebuffer. */
 const REBUFFER_MS = 250;
+
+const VIEWPORT = { width: 1440, height: 1000 };
 
 const FLAGS = [
   "--no-sandbox",
@@ -138,6 +141,7 @@ async function checkFaults(page, directory) {
   await page.getByRole("button", { name: `Play ${SAMPLE}` }).click();
   await until(page, "it plays from its start, with a switch and a node cut", 10, () =>
     window.seenByTest.playing > 0 && document.querySelector("video").currentTime > 1);
+  check(await page.evaluate(() => !document.querySelector("video").muted), "who chooses a title hears it", "muted");
   // The player may have had it all in its cache.
   const bytes = await page.evaluate(async (title) =>
     (await (await fetch(`/v/${title}`, { cache: "no-store" })).arrayBuffer()).byteLength, SAMPLE);
@@ -165,6 +169,7 @@ async function checkPlayback(page, directory) {
     return video.src.endsWith(`/v/${title}`) && window.seenByTest.playing > 0 && video.currentTime > 0.5;
   }, SAMPLE);
   console.log(`    picture after ${Date.now() - started} ms`);
+  check(await page.evaluate(() => document.querySelector("video").muted), "nobody asked for sound, and there is none", false);
   const before = (await state(page)).currentTime;
   await page.waitForTimeout(1500);
   const after = (await state(page)).currentTime;
@@ -199,6 +204,66 @@ async function checkSmooth(page) {
   check((seen.longestStand ?? 0) <= REBUFFER_MS, `no picture that stands for over ${REBUFFER_MS} ms`, seen.longestStand);
 }
 
+/** Every stream begins with a short wait: that is no stall. */
+async function checkStalls(page) {
+  const bars = async (seconds) => {
+    await page.evaluate(async (stall) => {
+      const { noteReads } = await import("/reads.js");
+      noteReads({
+        node: "A", streams: 0, served_bytes: 0, peer_bytes: 0, extra_bytes: 0, decoded_stripes: 0, hedges_sent: 0,
+        hedges_won: 0, sources: [], stall_seconds: stall,
+      });
+    }, seconds);
+    await page.waitForTimeout(3000);
+    return page.locator("#reads-chart .stalls").count();
+  };
+  const before = await bars(0);
+  const short = await bars(0.04);
+  check(short === before, "a wait of 40 ms is not drawn as a stall", short - before);
+  const long = await bars(0.2);
+  check(long === before + 1, "one of 200 ms is", long - before);
+}
+
+/** A file that is no video: no node is to blame for it. */
+async function checkUnplayable(page) {
+  const title = `browser test ${process.pid}.mp4`;
+  const buffer = Buffer.from("No film at all.\n".repeat(1000));
+  await page.setInputFiles("#upload-file", { name: title, mimeType: "video/mp4", buffer });
+  await page.click("#upload-button");
+  await page.getByRole("button", { name: `Play ${title}` }).click({ timeout: 15_000 });
+  await until(page, "a file that is no video is said to be none", 10, (title) =>
+    document.querySelector("#notices").textContent.includes(`${title} is delivered as it is stored`), title);
+  await page.waitForTimeout(2000);
+  const said = await page.locator("#notices [data-subject=player] p, #attachment").allTextContents();
+  check(said.length === 2 && !/[Nn]ode [A-D]|Moved/.test(said.join()), "no node is blamed for it", said);
+  await page.getByRole("button", { name: `Delete ${title}` }).click();
+  await page.locator("#confirm").getByRole("button", { name: "Delete" }).click();
+  await until(page, "what the page plays next has no sound", 15, (title) => {
+    const video = document.querySelector("video");
+    return video.src.endsWith(`/v/${title}`) && video.muted && video.currentTime > 0;
+  }, SAMPLE);
+  const left = await page.locator("#notices [data-subject=player]").count();
+  check(left === 0, "what was said of it is gone with it", left);
+}
+
+/** On a telephone everything of a title is there, and nothing must be pushed sideways. */
+async function checkNarrow(page, directory) {
+  await page.setViewportSize({ width: 390, height: 844 });
+  await page.waitForTimeout(300);
+  const found = await page.evaluate(() => {
+    const [page, box] = [document.scrollingElement, document.querySelector(".scroll")];
+    const row = document.querySelector("#titles > tr");
+    const parts = [".title", ".margin", ".cell", "button.quiet"].map((part) => row.querySelector(part).getBoundingClientRect());
+    return {
+      sideways: [page.scrollWidth - page.clientWidth, box.scrollWidth - box.clientWidth],
+      outside: parts.filter((part) => part.width === 0 || part.left < 0 || part.right > 390).length,
+    };
+  });
+  await page.locator("#titles").screenshot({ path: join(directory, "narrow.png") });
+  check(found.sideways.every((pixels) => pixels <= 0) && found.outside === 0, "390 pixels are wide enough for the titles", found);
+  await page.setViewportSize(VIEWPORT);
+}
+
 async function checkUpload(page) {
   const title = `browser test ${process.pid}.txt`;
   const buffer = Buffer.from("A line of text, stored over several nodes.\n".repeat(1000));
@@ -224,8 +289,7 @@ async function checkUpload(page) {
 async function open(profile) {
   const executablePath = process.env.CHROMIUM || "/usr/bin/chromium";
   if (!existsSync(executablePath)) throw new CheckFailed(`there is no browser at ${executablePath}`);
-  const viewport = { width: 1440, height: 1000 };
-  return chromium.launchPersistentContext(profile, { executablePath, args: FLAGS, viewport, colorScheme: "dark" });
+  return chromium.launchPersistentContext(profile, { executablePath, args: FLAGS, viewport: VIEWPORT, colorScheme: "dark" });
 }
 
 async function run(url, directory) {
@@ -248,6 +312,9 @@ async function run(url, directory) {
       await checkPlayback(page, directory);
       await checkUpload(page);
       await checkSmooth(page);
+      await checkStalls(page);
+      await checkUnplayable(page);
+      await checkNarrow(page, directory);
       check(complaints.length === 0, "no errors in the browser's console", complaints);
     } catch (error) {
       await page.screenshot({ path: join(directory, "failure.png"), fullPage: true }).catch(() => {});

@@ -133,9 +133,10 @@ pub fn stores_name(stores: Stores) -> &'static str {
 /// When there is no column to write.
 pub fn probes(n: usize, k: usize, kernel: Kernel) -> Vec<Contender> {
     let mut probes = Vec::new();
-    // Output i sums up every (n - k)th input, in separate streams or all in one.
+    // Output i sums up every (n - k)th input, in separate streams or all in one; where there are fewer inputs than outputs,
+    // it is a copy of one.
     let written = n - k;
-    let steps: Vec<Vec<usize>> = (0..written).map(|output| (output..k).step_by(written).collect()).collect();
+    let steps: Vec<Vec<usize>> = (0..written).map(|output| (output % k..k).step_by(written).collect()).collect();
     let program = Program::new(k, steps).expect("every output has an input");
     let streams = (0..n).map(|column| Place::new(column, 0)).collect();
     let packed = (0..n).map(|row| Place::new(0, row)).collect();

@@ -3,6 +3,9 @@
 /// Bytes of a stripe with its parity that stay in the smallest first-level cache, 32 KiB.
 const L1_TOTAL_BYTES: usize = 30 * 1024;
 
+/// Bytes of all stripes with their parity in the farthest memory, at most: far more than any cache, and what a machine has.
+const DRAM_TOTAL_BYTES: usize = 1 << 30;
+
 /// A size of stripes and a number of them, and thereby the memory that they come from and go to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Regime {
@@ -14,7 +17,7 @@ pub enum Regime {
     L2Half,
     /// Eight stripes of 1 MiB of data, in turns.
     L3,
-    /// 512 stripes of 1 MiB of data, in turns.
+    /// 512 stripes of 1 MiB of data, in turns; fewer where the parity would make them more than 1 GiB.
     Dram,
 }
 
@@ -33,12 +36,12 @@ impl Regime {
         }
     }
 
-    /// Counts its stripes.
-    pub fn stripe_count(self) -> usize {
+    /// Counts its stripes, each of so many bytes with its parity.
+    pub fn stripe_count(self, stripe_bytes: usize) -> usize {
         match self {
             Self::L1 | Self::L2Quarter | Self::L2Half => 1,
             Self::L3 => 8,
-            Self::Dram => 512,
+            Self::Dram => (DRAM_TOTAL_BYTES / stripe_bytes).clamp(1, 512),
         }
     }
 

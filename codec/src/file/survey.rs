@@ -103,6 +103,11 @@ impl Survey {
         &self.titles
     }
 
+    /// The files whose header is damaged: columns of any of the titles, or of none.
+    pub fn headless(&self) -> impl Iterator<Item = &Path> {
+        self.headless.iter().map(|(path, _)| path.as_path())
+    }
+
     /// Opens the columns of one title and version: those named, or the only ones there are, or the only ones of which
     /// there are enough.
     ///

@@ -1,10 +1,11 @@
 //! `rain bench`: what this machine's memory gives, and what the codes make of it.
 
 use std::collections::BTreeMap;
-use std::io::{self, IsTerminal, Write, stderr, stdout};
+use std::io::{IsTerminal, stderr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::output::{print, print_line};
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -58,7 +59,9 @@ pub(super) fn run(arguments: &BenchArguments) -> anyhow::Result<()> {
     let rounds = (millis_each.saturating_sub(OVERHEAD_MILLIS) / ROUND_MILLIS).clamp(1, ROUNDS_MAX);
     if arguments.format == Format::Text {
         let (cpu, set) = (Machine::detect().cpu, kernel.name());
-        writeln!(stdout(), "{cpu}; kernels: {set}; one thread; medians of {rounds}; GB = 1e9 bytes of original data")?;
+        print_line(format_args!(
+            "{cpu}; kernels: {set}; one thread; medians of {rounds}; GB = 1e9 bytes of original data"
+        ))?;
     }
     let progress = progress_bar(codes.len() * Regime::ALL.len());
     let began = Instant::now();
@@ -74,8 +77,8 @@ pub(super) fn run(arguments: &BenchArguments) -> anyhow::Result<()> {
         }
         spreads.extend(of_code.iter().map(|row| row.figure.spread));
         progress.suspend(|| match arguments.format {
-            Format::Text => write!(stdout(), "{}", table(code, &of_code)),
-            Format::Json => of_code.iter().try_for_each(|row| writeln!(stdout(), "{}", row.to_json())),
+            Format::Text => print(&table(code, &of_code)),
+            Format::Json => of_code.iter().try_for_each(|row| print_line(row.to_json())),
         })?;
     }
     progress.finish_and_clear();
@@ -94,13 +97,13 @@ fn progress_bar(length: usize) -> ProgressBar {
     ProgressBar::new(length as u64).with_style(style)
 }
 
-fn print_end(elapsed: Duration, mut spreads: Vec<f64>) -> io::Result<()> {
+fn print_end(elapsed: Duration, mut spreads: Vec<f64>) -> anyhow::Result<()> {
     spreads.sort_by(f64::total_cmp);
     let middle = spreads.get(spreads.len() / 2).copied().unwrap_or_default();
     let (seconds, percent) = (elapsed.as_secs_f64(), middle * 100.0);
-    writeln!(stdout(), "\n{seconds:.0} s. Samples spread by {percent:.1} % (median of the rows).")?;
+    print_line(format_args!("\n{seconds:.0} s. Samples spread by {percent:.1} % (median of the rows)."))?;
     if middle > SPREAD_MAX {
-        writeln!(stdout(), "This machine is too busy to be judged: more than {:.0} %.", SPREAD_MAX * 100.0)?;
+        print_line(format_args!("This machine is too busy to be judged: more than {:.0} %.", SPREAD_MAX * 100.0))?;
     }
     Ok(())
 }

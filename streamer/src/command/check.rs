@@ -1,23 +1,66 @@
-//! `rain config check`.
+//! `rain config check`: what the text says, and whether this machine has what it speaks of.
 
-use super::print;
+use super::output::print;
 use anyhow::{Context, bail};
-use rain_node::config::{Config, ConfigError, Minted};
+use rain_node::config::{Config, ConfigError, Minted, variables};
 use rain_node::mint_id;
+use rustix::fs::{Access, access};
 use std::fmt::Write as _;
+use std::fs::{File, TryLockError};
+use std::io::ErrorKind;
+use std::net::{TcpListener, UdpSocket};
 use std::path::Path;
 
 pub(super) fn run(file: &Path) -> anyhow::Result<()> {
     match Config::read(file) {
-        Ok(config) => print(&format!("{}: {}", file.display(), summary(&config))),
+        Ok(config) => {
+            let note = machine(&config)?;
+            print(&format!("{}: {}{note}", file.display(), summary(&config)))
+        }
         Err(ConfigError::NoId { of, .. }) => {
             let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
-            let (config, minted) = Config::complete(file, &text, mint_id)?;
+            let (config, minted) = Config::complete(file, &text, variables(), mint_id)?;
+            machine(&config)?;
             print(&advice(&config, &minted))?;
             bail!("{}: no `id` of {}; all else is well", file.display(), of.join(", "))
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Looks for the folder and the addresses that a node takes when it starts. Nothing is changed. Returns what is worth a
+/// note.
+fn machine(config: &Config) -> anyhow::Result<&'static str> {
+    let runs = folder(&config.data)?;
+    let own = config.interfaces.iter().map(|interface| ("interfaces.address", interface.address));
+    for (key, address) in core::iter::once(("listen", config.listen)).chain(own) {
+        let taken = TcpListener::bind(address).map(drop);
+        let taken = if key == "listen" { taken } else { taken.and_then(|()| UdpSocket::bind(address).map(drop)) };
+        match taken {
+            // The node of this configuration has them.
+            Err(error) if error.kind() == ErrorKind::AddrInUse && runs => {}
+            // Who checks may be somebody else than who runs the node.
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {}
+            Err(error) => bail!("`{key}`: found {address}, expected one that this machine can listen on: {error}"),
+            Ok(()) => {}
+        }
+    }
+    Ok(if runs { "note: a node runs on this data folder\n" } else { "" })
+}
+
+/// Checks a data folder, and says whether a node runs on it.
+fn folder(path: &Path) -> anyhow::Result<bool> {
+    let unusable = |found: &str| anyhow::anyhow!("`data`: found {} {found}, expected a folder", path.display());
+    match std::fs::metadata(path) {
+        Ok(metadata) if metadata.is_dir() => {}
+        Ok(_) => return Err(unusable("that is none")),
+        Err(error) => return Err(unusable(&format!("({error})"))),
+    }
+    access(path, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK)
+        .map_err(|error| unusable(&format!("({error})")).context("the folder must be this user's to write"))?;
+    // Opened for reading: making the file would make it that of whoever checks.
+    let lock = File::open(path.join("lock"));
+    Ok(lock.is_ok_and(|lock| matches!(lock.try_lock(), Err(TryLockError::WouldBlock))))
 }
 
 fn summary(config: &Config) -> String {

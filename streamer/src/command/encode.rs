@@ -1,7 +1,9 @@
 //! `rain encode`: a file or standard input to a folder of column files.
 
 use super::offline::{etag, refusal, title_json, with_progress};
-use anyhow::{Context, bail};
+use super::output::{print_line, say};
+use super::put::title_of_file;
+use anyhow::bail;
 use clap::Args;
 use rain_codec::column::{CELL_BYTES_MAX, CELL_BYTES_MIN, DEFAULT_BLOCK_BYTES, default_cell_bytes};
 use rain_codec::file::{ColumnState, EncodeOptions, FileError, Source, encode};
@@ -16,7 +18,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 #[derive(Debug, Args)]
 pub(super) struct EncodeArguments {
     /// The file, or `-` for standard input
-    file: String,
+    file: PathBuf,
     /// The folder that gets the column files: an empty one, or none yet
     #[arg(short, long)]
     output: PathBuf,
@@ -46,15 +48,11 @@ fn cell_bytes(text: &str) -> Result<u32, String> {
 
 pub(super) fn run(arguments: EncodeArguments) -> anyhow::Result<()> {
     let EncodeArguments { file, output, code, cell_bytes, title, json } = arguments;
-    let from_stdin = file == "-";
+    let from_stdin = file.as_os_str() == "-";
     let title = match title {
         Some(title) => title,
         None if from_stdin => "stdin".to_owned(),
-        None => Path::new(&file)
-            .file_name()
-            .with_context(|| format!("{file} is a folder, expected a file"))?
-            .to_string_lossy()
-            .into_owned(),
+        None => title_of_file(&file, "`--title NAME`")?,
     };
     title::check(&title)?;
     let media_type = mime_guess::from_path(&title).first_or_octet_stream().to_string();
@@ -74,35 +72,34 @@ pub(super) fn run(arguments: EncodeArguments) -> anyhow::Result<()> {
         let columns = vec![ColumnState::Ok; usize::from(header.columns)];
         let mut object = title_json(header, &columns, &[]);
         object["reused_bytes"] = encoded.reused_bytes.into();
-        println!("{object}");
+        print_line(object)
     } else {
         let (columns, tolerates) = (header.columns, options.code.tolerates());
-        println!(
+        if encoded.reused_bytes > 0 {
+            say(format_args!("{} bytes were there from an interrupted run, and right", encoded.reused_bytes));
+        }
+        print_line(format_args!(
             "{title}: {} bytes in {columns} columns of {}, {tolerates} can be lost, etag {}",
             header.title_bytes,
             header.code,
             etag(header)
-        );
-        if encoded.reused_bytes > 0 {
-            eprintln!("{} bytes were there from an interrupted run, and right", encoded.reused_bytes);
-        }
+        ))
     }
-    Ok(())
 }
 
 /// Opens the input: a plain file is read by several threads, a pipe or device as it comes.
-fn open(path: &str) -> anyhow::Result<(Source, Option<u64>)> {
+fn open(path: &Path) -> anyhow::Result<(Source, Option<u64>)> {
     let looked = std::fs::metadata(path).and_then(|metadata| Ok((metadata, File::open(path)?)));
     let (metadata, file) =
-        looked.map_err(|error| refusal(&FileError::Io { what: "opening", path: PathBuf::from(path), error }))?;
+        looked.map_err(|error| refusal(&FileError::Io { what: "opening", path: path.to_owned(), error }))?;
     if metadata.is_dir() {
-        bail!("{path} is a folder, expected a file");
+        bail!("{} is a folder, expected a file", path.display());
     }
     let kind = metadata.file_type();
     if kind.is_fifo() || kind.is_char_device() || kind.is_block_device() {
         return Ok((Source::Stream(Box::new(file)), None));
     }
-    Ok((Source::File { file, path: PathBuf::from(path) }, Some(metadata.len())))
+    Ok((Source::File { file, path: path.to_owned() }, Some(metadata.len())))
 }
 
 fn random() -> anyhow::Result<u32> {

@@ -2,6 +2,7 @@
 
 use super::ClientArguments;
 use super::client::ClusterClient;
+use super::output::print_line;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory};
 use hyper::Method;
@@ -31,7 +32,7 @@ pub(super) async fn run(arguments: FaultArguments) -> anyhow::Result<()> {
     let headers = [("content-type", "application/json".to_owned())];
     let answer = client.ask_with(Method::POST, "/api/v1/faults", &headers, body.into()).await?;
     if options.json {
-        println!("{}", String::from_utf8_lossy(&answer));
+        print_line(String::from_utf8_lossy(&answer))?;
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use super::ClientArguments;
 use super::client::{ErrorObject, servers};
+use super::output::{print_line, written};
 use super::put::progress;
 use crate::resume::{Ask, Opened, Source};
 use anyhow::{Context, bail};
@@ -19,7 +20,7 @@ pub(super) struct GetArguments {
     title: String,
     /// The file, or `-` for standard output; the title's name where there is none
     #[arg(short, long)]
-    output: Option<String>,
+    output: Option<PathBuf>,
     /// Bytes of the system's receive buffer for each connection, for measurements [default: the system's own]
     #[arg(long)]
     receive_buffer: Option<usize>,
@@ -30,11 +31,10 @@ pub(super) struct GetArguments {
 pub(super) async fn run(arguments: GetArguments) -> anyhow::Result<()> {
     let GetArguments { title: name, output, receive_buffer, client: options } = arguments;
     title::check(&name)?;
-    let output = output.unwrap_or_else(|| name.clone());
-    if output == "-" {
+    let output = output.unwrap_or_else(|| PathBuf::from(&name));
+    if output.as_os_str() == "-" {
         return fetch(&options, receive_buffer, &name, tokio::io::stdout()).await.map(drop);
     }
-    let output = PathBuf::from(output);
     let unfinished = unfinished(&output);
     let file = File::create(&unfinished).await.with_context(|| unfinished.display().to_string())?;
     let fetched = fetch(&options, receive_buffer, &name, file).await;
@@ -42,10 +42,7 @@ pub(super) async fn run(arguments: GetArguments) -> anyhow::Result<()> {
         Ok(bytes) => {
             tokio::fs::rename(&unfinished, &output).await.with_context(|| output.display().to_string())?;
             if options.json {
-                println!(
-                    "{}",
-                    serde_json::json!({ "title": name, "bytes": bytes, "file": output.display().to_string() })
-                );
+                print_line(serde_json::json!({ "title": name, "bytes": bytes, "file": output.display().to_string() }))?;
             }
             Ok(())
         }
@@ -87,14 +84,14 @@ async fn fetch(
     let mut bytes = 0;
     while let Some(part) = body.next().await {
         let part = part.context("no node goes on")?;
-        sink.write_all(&part).await.context("writing")?;
+        written(sink.write_all(&part).await)?;
         bytes += part.len() as u64;
         bar.inc(part.len() as u64);
     }
     if length.is_some_and(|length| length != bytes) {
         bail!("{bytes} bytes came, expected {}", length.unwrap_or_default());
     }
-    sink.flush().await.context("writing")?;
-    sink.shutdown().await.context("writing")?;
+    written(sink.flush().await)?;
+    written(sink.shutdown().await)?;
     Ok(bytes)
 }

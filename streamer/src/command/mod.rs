@@ -1,6 +1,7 @@
 //! The command line.
 //!
-//! Exit status: 0, 1 (failed), 2 (wrong use). `rain topology verify` keeps 1 for what partitions.
+//! Exit status: 0, 1 (failed), 2 (wrong use), 141 (nobody reads the output any more). `rain topology verify` keeps 1 for
+//! what partitions.
 
 mod bench;
 mod check;
@@ -13,6 +14,7 @@ mod fault;
 mod get;
 mod node;
 mod offline;
+mod output;
 mod put;
 mod show;
 mod topology;
@@ -20,14 +22,15 @@ mod verify;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
-use std::io::{IsTerminal, Write as _};
+use output::{UNREAD_STATUS, Unread, say_error};
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
 /// A video origin without a single point of failure.
 #[derive(Debug, Parser)]
-#[command(name = "rain", version = version(), about, disable_help_subcommand = true)]
+#[command(name = "rain", version = version(), about)]
 struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
@@ -35,17 +38,6 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Start a demo cluster on this machine (the default)
-    Demo(demo::DemoArguments),
-    /// Run one node of a cluster
-    Node {
-        /// The node's configuration
-        #[arg(long)]
-        config: PathBuf,
-        /// End when this process does
-        #[arg(long, hide = true)]
-        parent: Option<u32>,
-    },
     /// Store a file under a title
     Put(put::PutArguments),
     /// Fetch a title
@@ -82,27 +74,38 @@ enum Command {
         #[command(flatten)]
         client: ClientArguments,
     },
-    /// Cut, hang or heal a part of a demo
-    Fault(fault::FaultArguments),
+    /// Run one node of a cluster
+    Node {
+        /// The node's configuration
+        #[arg(long)]
+        config: PathBuf,
+        /// End when this process does
+        #[arg(long, hide = true)]
+        parent: Option<u32>,
+    },
+    /// Check a configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Encode a file to a folder of column files, without a cluster
     Encode(encode::EncodeArguments),
-    /// Decode a title from column files
+    /// Decode a title from column files, or all titles
     Decode(decode::DecodeArguments),
     /// Check every block of the column files of a folder
     Verify(verify::VerifyArguments),
     /// Rebuild the column files of a folder that are missing or damaged
     Repair(verify::RepairArguments),
-    /// Measure encoding and decoding on this machine
-    Bench(bench::BenchArguments),
-    /// Plan how switches and nodes are wired, and find the worst that losses can do
-    #[command(subcommand)]
-    Topology(topology::TopologyCommand),
+    /// Start a demo cluster on this machine (the default)
+    Demo(demo::DemoArguments),
+    /// Cut, hang or heal a part of a demo
+    Fault(fault::FaultArguments),
     /// List the array codes, or show one
     #[command(subcommand)]
     Code(code::CodeCommand),
-    /// Check a configuration
+    /// Plan how switches and nodes are wired, and find the worst that losses can do
     #[command(subcommand)]
-    Config(ConfigCommand),
+    Topology(topology::TopologyCommand),
+    /// Measure encoding and decoding on this machine
+    Bench(bench::BenchArguments),
 }
 
 impl Command {
@@ -168,18 +171,14 @@ pub fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
+        .log_internal_errors(false)
         .init();
     let as_json = arguments.command.as_ref().is_some_and(Command::as_json);
     match run(arguments) {
         Ok(code) => code,
+        Err(error) if error.is::<Unread>() => ExitCode::from(UNREAD_STATUS),
         Err(error) => {
-            match error.downcast_ref::<client::ErrorObject>() {
-                Some(object) if as_json => eprintln!("{}", object.json),
-                None if as_json => {
-                    eprintln!("{}", serde_json::json!({ "error": "failed", "message": format!("{error:#}") }));
-                }
-                _ => eprintln!("rain: {error:#}"),
-            }
+            say_error(&error, as_json);
             ExitCode::FAILURE
         }
     }
@@ -193,7 +192,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Fault(arguments) => block_on(fault::run(arguments)),
         Command::Node { config, parent } => node::run(&config, parent),
         Command::Encode(arguments) => encode::run(arguments),
-        Command::Decode(arguments) => decode::run(arguments),
+        Command::Decode(arguments) => decode::run(&arguments),
         Command::Verify(arguments) => verify::run_verify(&arguments),
         Command::Repair(arguments) => verify::run_repair(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
@@ -207,14 +206,6 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Status { watch, client } => block_on(show::status(watch, client)),
     };
     done.map(|()| ExitCode::SUCCESS)
-}
-
-/// Prints what may be long: a reader that has seen enough is no error.
-fn print(text: &str) -> anyhow::Result<()> {
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error).context("writing to the output"),
-        Ok(()) | Err(_) => Ok(()),
-    }
 }
 
 fn block_on(future: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {

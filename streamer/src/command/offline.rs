@@ -1,11 +1,13 @@
 //! What the commands on column files share: progress, titles as JSON, errors.
 
 use super::client::ErrorObject;
+use super::output::Unread;
 use super::put::progress;
 use indicatif::ProgressBar;
 use rain_codec::ColumnHeader;
 use rain_codec::file::{ColumnState, FileError, column_name};
 use serde_json::{Value, json};
+use std::io::ErrorKind;
 
 /// Runs `work` with a progress bar, where standard error is a terminal.
 pub(super) fn with_progress<T>(
@@ -16,7 +18,9 @@ pub(super) fn with_progress<T>(
     let bar: ProgressBar = progress(length, what);
     let done = work(&|bytes| bar.inc(bytes));
     bar.finish_and_clear();
-    done.map_err(|error| refusal(&error).into())
+    let is_unread =
+        |error: &FileError| matches!(error, FileError::Io { error, .. } if error.kind() == ErrorKind::BrokenPipe);
+    done.map_err(|error| if is_unread(&error) { Unread.into() } else { refusal(&error).into() })
 }
 
 /// The error object of what went wrong.

@@ -2,6 +2,7 @@
 
 use super::ClientArguments;
 use super::client::{ClusterClient, RequestBody, is_final, no_body};
+use super::output::print_line;
 use anyhow::{Context, bail};
 use bytes::BytesMut;
 use clap::Args;
@@ -12,7 +13,7 @@ use hyper::body::Frame;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rain_node::title;
 use std::io::IsTerminal;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tokio::fs::File;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
@@ -21,7 +22,7 @@ const READ_BYTES: usize = 256 << 10;
 #[derive(Debug, Args)]
 pub(super) struct PutArguments {
     /// The file, or `-` for standard input
-    file: String,
+    file: PathBuf,
     /// The title; the file's name where there is none
     title: Option<String>,
     #[command(flatten)]
@@ -30,11 +31,11 @@ pub(super) struct PutArguments {
 
 pub(super) async fn run(arguments: PutArguments) -> anyhow::Result<()> {
     let PutArguments { file, title, client: options } = arguments;
-    let from_stdin = file == "-";
+    let from_stdin = file.as_os_str() == "-";
     let name = match title {
         Some(title) => title,
         None if from_stdin => bail!("standard input has no name: `rain put - TITLE`"),
-        None => Path::new(&file).file_name().context("the file has no name")?.to_string_lossy().into_owned(),
+        None => title_of_file(&file, "`rain put FILE TITLE`")?,
     };
     title::check(&name)?;
     let client = ClusterClient::new(&options)?;
@@ -58,14 +59,11 @@ pub(super) async fn run(arguments: PutArguments) -> anyhow::Result<()> {
                 let (etag, tolerates, version) = (header("etag"), header("rain-tolerates"), header("rain-version"));
                 if options.json {
                     let tolerates: usize = tolerates.parse().unwrap_or_default();
-                    println!(
-                        "{}",
-                        serde_json::json!({ "title": name, "etag": etag, "version": version, "tolerates": tolerates })
+                    return print_line(
+                        serde_json::json!({ "title": name, "etag": etag, "version": version, "tolerates": tolerates }),
                     );
-                } else {
-                    println!("{name}: stored, {tolerates} columns can be lost, etag {etag}");
                 }
-                return Ok(());
+                return print_line(format_args!("{name}: stored, {tolerates} columns can be lost, etag {etag}"));
             }
             Err(error) if is_final(&error) => return Err(error),
             Err(error) => last = Some(error),
@@ -74,11 +72,25 @@ pub(super) async fn run(arguments: PutArguments) -> anyhow::Result<()> {
     Err(last.unwrap_or_else(|| anyhow::anyhow!("`--server` names no node")))
 }
 
-async fn open(file: &str) -> anyhow::Result<(RequestBody, Option<u64>)> {
-    let opened = File::open(file).await.with_context(|| file.to_owned())?;
-    let metadata = opened.metadata().await.with_context(|| file.to_owned())?;
+/// The title that a file has by its name, unless another is given as `instead` says.
+///
+/// # Errors
+/// A name that no title can have.
+pub(super) fn title_of_file(file: &Path, instead: &str) -> anyhow::Result<String> {
+    let Some(name) = file.file_name() else { bail!("{} is a folder, expected a file", file.display()) };
+    let name = name.to_str().with_context(|| {
+        let bytes = name.as_encoded_bytes().escape_ascii();
+        format!("`{bytes}` is not UTF-8, and so no title can have this name: {instead} gives another one")
+    })?;
+    title::check(name).with_context(|| format!("`{name}` cannot be a title: {instead} gives another one"))?;
+    Ok(name.to_owned())
+}
+
+async fn open(file: &Path) -> anyhow::Result<(RequestBody, Option<u64>)> {
+    let opened = File::open(file).await.with_context(|| file.display().to_string())?;
+    let metadata = opened.metadata().await.with_context(|| file.display().to_string())?;
     if metadata.is_dir() {
-        bail!("{file} is a folder, expected a file");
+        bail!("{} is a folder, expected a file", file.display());
     }
     let length = metadata.is_file().then_some(metadata.len());
     Ok((body(opened, length, Some(progress(length, "put"))), length))

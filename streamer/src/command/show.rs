@@ -2,7 +2,9 @@
 
 use super::ClientArguments;
 use super::client::ClusterClient;
+use super::output::{print, print_line};
 use crate::http::NodeReport;
+use core::fmt::Write as _;
 use core::time::Duration;
 use hyper::Method;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -29,13 +31,13 @@ pub(super) async fn list(prefix: String, arguments: ClientArguments) -> anyhow::
         }
     }
     if arguments.json {
-        println!("{}", serde_json::to_string(&all)?);
-        return Ok(());
+        return print_line(serde_json::to_string(&all)?);
     }
-    for report in all {
-        println!("{:>14}  {:<10}  {:<9}  {}", report.bytes, report.code, loses(report.tolerates), report.title);
+    let mut text = String::new();
+    for TitleReport { bytes, code, tolerates, title, .. } in all {
+        writeln!(text, "{bytes:>14}  {code:<10}  {:<9}  {title}", loses(tolerates))?;
     }
-    Ok(())
+    print(&text)
 }
 
 fn loses(tolerates: usize) -> String {
@@ -56,18 +58,18 @@ pub(super) async fn stat(name: String, verify: bool, arguments: ClientArguments)
     let path = format!("/api/v1/titles/{}{query}", title::to_path(&name));
     let (report, bytes) = client.ask_json::<TitleReport>(&path).await?;
     if arguments.json {
-        println!("{}", String::from_utf8_lossy(&bytes));
-        return Ok(());
+        return print_line(String::from_utf8_lossy(&bytes));
     }
-    println!("{}", report.title);
-    println!("  {} bytes, {}, version {}, etag {}", report.bytes, report.code, report.version, report.etag);
+    let mut text = format!("{}\n", report.title);
+    writeln!(text, "  {} bytes, {}, version {}, etag {}", report.bytes, report.code, report.version, report.etag)?;
     let count = |state| report.columns.iter().filter(|column| column.state == state).count();
-    println!(
+    writeln!(
+        text,
         "  {} of {} columns sound, {} more can go",
         count(ColumnState::Ok),
         report.columns.len(),
         report.tolerates
-    );
+    )?;
     for ColumnReport { index, node, state, reason } in &report.columns {
         let state = match state {
             ColumnState::Ok => "ok",
@@ -75,12 +77,10 @@ pub(super) async fn stat(name: String, verify: bool, arguments: ClientArguments)
             ColumnState::Damaged => "damaged",
             ColumnState::Unreachable => "unreachable",
         };
-        println!(
-            "  column {index} on {node}: {state}{}",
-            reason.as_ref().map(|text| format!(": {text}")).unwrap_or_default()
-        );
+        let reason = reason.as_ref().map(|text| format!(": {text}")).unwrap_or_default();
+        writeln!(text, "  column {index} on {node}: {state}{reason}")?;
     }
-    Ok(())
+    print(&text)
 }
 
 #[derive(Debug, Deserialize)]
@@ -93,18 +93,20 @@ pub(super) async fn status(watch: bool, arguments: ClientArguments) -> anyhow::R
     loop {
         let (cluster, bytes) = client.ask_json::<Cluster>("/api/v1/cluster").await?;
         if arguments.json {
-            println!("{}", String::from_utf8_lossy(&bytes));
+            print_line(String::from_utf8_lossy(&bytes))?;
         } else {
+            let mut text = String::new();
             for node in &cluster.nodes {
-                println!("{:<8}  {:<8}  {}", node.name, node.state, node.http);
+                writeln!(text, "{:<8}  {:<8}  {}", node.name, node.state, node.http)?;
             }
+            print(&text)?;
         }
         if !watch {
             return Ok(());
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
         if !arguments.json {
-            println!();
+            print("\n")?;
         }
     }
 }

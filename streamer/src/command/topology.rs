@@ -3,6 +3,7 @@
 //! Exit status of `verify`: 0 when it does not partition, 1 when it does, 2 when that cannot be told. Of the others: 0
 //! or 2.
 
+use super::output::{UNREAD_STATUS, Unread, print, say_error};
 use crate::topology::{Plan, SETS_MAX, best_offsets, draw, survey_wirings, verify};
 use anyhow::{Context, bail, ensure};
 use clap::{Args, Subcommand, ValueEnum};
@@ -12,7 +13,7 @@ use rain_cluster::topology::{
 };
 use serde_json::json;
 use std::fmt::Write as _;
-use std::io::{IsTerminal, Read, Write as _, stderr, stdin, stdout};
+use std::io::{IsTerminal, Read, stderr, stdin};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -131,11 +132,14 @@ pub(super) fn run(command: &TopologyCommand) -> ExitCode {
         TopologyCommand::Survey(arguments) => survey(arguments),
     };
     let done = done.and_then(|(text, code)| {
-        stdout().write_all(text.as_bytes()).context("writing to standard output")?;
+        print(&text)?;
         Ok(code)
     });
     done.unwrap_or_else(|error| {
-        eprintln!("rain: {error:#}");
+        if error.is::<Unread>() {
+            return ExitCode::from(UNREAD_STATUS);
+        }
+        say_error(&error, false);
         ExitCode::from(UNKNOWN)
     })
 }

@@ -1,6 +1,7 @@
 //! `rain verify` and `rain repair`: the column files of a folder.
 
 use super::offline::{object, title_json, with_progress};
+use super::output::{print_line, say};
 use clap::Args;
 use rain_codec::file::{column_name, repair, verify};
 use std::path::PathBuf;
@@ -32,18 +33,18 @@ pub(super) fn run_verify(arguments: &VerifyArguments) -> anyhow::Result<()> {
     let report = with_progress(None, "verify", |progress| verify(folder, progress))?;
     warn(&report.warnings);
     if *json {
-        println!("{}", title_json(&report.header, &report.columns, &report.problems));
+        print_line(title_json(&report.header, &report.columns, &report.problems))?;
     }
     let count = report.columns.len();
     if report.is_ok() {
         if !json {
-            println!("{}: all {count} columns are intact", report.header.title);
+            print_line(format_args!("{}: all {count} columns are intact", report.header.title))?;
         }
         return Ok(());
     }
     if !json {
         for fault in report.faults() {
-            println!("{fault}");
+            print_line(fault)?;
         }
     }
     let intact = report.intact();
@@ -69,23 +70,22 @@ pub(super) fn run_repair(arguments: &RepairArguments) -> anyhow::Result<()> {
     if *json {
         let mut object = title_json(&repaired.after.header, &repaired.after.columns, &repaired.after.problems);
         object["repaired"] = names.into();
-        println!("{object}");
+        print_line(object)?;
         return Ok(());
     }
     for fault in repaired.before.faults() {
-        println!("{fault}");
+        print_line(fault)?;
     }
-    let title = &repaired.after.header.title;
+    let (title, count) = (&repaired.after.header.title, repaired.after.columns.len());
     if names.is_empty() {
-        println!("{title}: all {} columns are intact", repaired.after.columns.len());
+        print_line(format_args!("{title}: all {count} columns are intact"))
     } else {
-        println!("{title}: rebuilt {}; all {} columns are intact", names.join(", "), repaired.after.columns.len());
+        print_line(format_args!("{title}: rebuilt {}; all {count} columns are intact", names.join(", ")))
     }
-    Ok(())
 }
 
 fn warn(warnings: &[String]) {
     for warning in warnings {
-        eprintln!("rain: warning: {warning}");
+        say(format_args!("rain: warning: {warning}"));
     }
 }

@@ -2,6 +2,7 @@
 
 use super::plan::{Plan, PlannedNode};
 use anyhow::Context;
+use rain_node::config::override_names;
 use rustix::process::{Pid, Signal, kill_process};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -65,7 +66,12 @@ impl Children {
     }
 
     fn spawn(&self, config: &Path) -> io::Result<Child> {
-        Command::new(&self.program)
+        let mut command = Command::new(&self.program);
+        // Its configuration is made for it: nothing in it is to be replaced.
+        for name in override_names() {
+            command.env_remove(name);
+        }
+        command
             .arg("node")
             .arg("--config")
             .arg(config)

@@ -11,7 +11,7 @@ mod plan;
 
 pub use plan::{DemoError, DemoOptions};
 
-use crate::http::{Shutdown, serve};
+use crate::http::{ResponseBody, Shutdown, serve};
 use anyhow::{Context, bail};
 use bytes::Bytes;
 use children::Children;
@@ -19,11 +19,12 @@ use core::time::Duration;
 use forward::Forwarder;
 use front::Front;
 use http_body_util::{BodyExt, Full};
-use hyper::{Method, Request, StatusCode};
+use hyper::{Method, Request, Response, StatusCode};
 use network::Network;
 use parts::Parts;
-use plan::Plan;
+use plan::{Plan, video_title};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
@@ -88,7 +89,9 @@ async fn supervise(plan: &Plan, children: &Arc<Children>, videos: &[std::path::P
             store_file(&front, video).await?;
         }
         front.set_ready();
-        println!("{}/", plan.url());
+        // It runs on where nobody reads that.
+        let _ = writeln!(std::io::stdout(), "{}/", plan.url());
+        let _ = writeln!(std::io::stderr(), "{}", plan.words());
         std::future::pending::<anyhow::Result<()>>().await
     };
     tokio::select! {
@@ -122,16 +125,25 @@ async fn bring_up(front: &Front, children: &Children) -> anyhow::Result<()> {
                 bail!("node {name} ended while the demo was starting");
             }
             let request = Request::get("/readyz").body(front::no_body()).context("asking a node")?;
-            if front.forward_to(node, request).await.is_ok_and(|response| response.status().is_success()) {
-                break;
-            }
+            let why = match front.forward_to(node, request).await {
+                Ok(response) if response.status().is_success() => break,
+                Ok(response) => message(response).await,
+                Err(error) => error,
+            };
             if Instant::now() > until {
-                bail!("node {} is not ready after {} s", children.name(node), START.as_secs());
+                bail!("node {} is not ready after {} s: {why}", children.name(node), START.as_secs());
             }
             sleep(RETRY).await;
         }
     }
     Ok(())
+}
+
+/// What an error object says.
+async fn message(response: Response<ResponseBody>) -> String {
+    let answer = response.into_body().collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    let answer: serde_json::Value = serde_json::from_slice(&answer).unwrap_or_default();
+    answer["message"].as_str().unwrap_or("no reason was given").to_owned()
 }
 
 /// Stores a title, unless the very same bytes are there already.
@@ -147,17 +159,16 @@ async fn store(front: &Front, title: &str, bytes: Bytes) -> anyhow::Result<()> {
         if status.is_success() || status == StatusCode::PRECONDITION_FAILED {
             return Ok(());
         }
-        let answer = response.into_body().collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+        let why = message(response).await;
         // A new cluster needs a moment until its nodes have found each other.
         if status != StatusCode::SERVICE_UNAVAILABLE || Instant::now() > until {
-            bail!("storing {title}: {status}: {}", String::from_utf8_lossy(&answer));
+            bail!("storing {title}: {status}: {why}");
         }
         sleep(RETRY).await;
     }
 }
 
 async fn store_file(front: &Front, file: &Path) -> anyhow::Result<()> {
-    let title = file.file_name().with_context(|| format!("{} has no name", file.display()))?.to_string_lossy();
     let bytes = tokio::fs::read(file).await.with_context(|| file.display().to_string())?;
-    store(front, &title, bytes.into()).await
+    store(front, video_title(file)?, bytes.into()).await
 }

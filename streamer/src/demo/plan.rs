@@ -6,14 +6,16 @@ use crate::topology::Plan as Wiring;
 use core::time::Duration;
 use rain_cluster::NodeId;
 use rain_cluster::topology::Topology;
-use rain_codec::Code;
+use rain_codec::{Code, CodeError};
 use rain_node::mint_id;
+use rustix::process::geteuid;
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fmt::Write as _;
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Write as _};
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -94,6 +96,9 @@ pub enum DemoError {
         /// What the system said.
         error: io::Error,
     },
+    /// Another demo has the data folder.
+    #[error("`--data`: found {}, which another demo uses, expected a folder of its own", .0.display())]
+    InUse(PathBuf),
     /// A folder or file cannot be made.
     #[error("{}: {error}", path.display())]
     Folder {
@@ -111,6 +116,11 @@ pub(super) struct PlannedNode {
     pub(super) port: u16,
     pub(super) config: PathBuf,
 }
+
+/// What the names of temporary folders begin with; the supervisor's process id follows.
+const TEMPORARY: &str = "rain-demo-";
+/// Held by the supervisor of the demo whose folder it is in.
+const LOCK: &str = "demo.lock";
 
 /// A temporary folder, removed when the value goes.
 #[derive(Debug)]
@@ -133,8 +143,13 @@ pub(super) struct Plan {
     pub(super) weather: Weather,
     /// The supervisor's port.
     pub(super) port: u16,
+    folder: PathBuf,
+    /// The name of the array code.
+    code: String,
     taken: Mutex<Option<(TcpListener, Sockets)>>,
-    _temporary: Option<Temporary>,
+    temporary: Option<Temporary>,
+    /// Locked; the kernel lets go of it when the process ends, however it ends.
+    _lock: File,
 }
 
 fn option(option: &'static str, found: &dyn ToString, expected: impl Into<String>) -> DemoError {
@@ -150,8 +165,8 @@ fn failed(path: &Path) -> impl FnOnce(io::Error) -> DemoError {
 fn wiring(options: &DemoOptions) -> Result<Wiring, DemoError> {
     let Some(name) = &options.topology else {
         let (nodes, switches) = (options.nodes.unwrap_or(NODES), options.switches.unwrap_or(SWITCHES));
-        if !(1..=26).contains(&nodes) {
-            return Err(option("--nodes", &nodes, "a number from 1 to 26"));
+        if !(2..=26).contains(&nodes) {
+            return Err(option("--nodes", &nodes, "a number from 2 to 26"));
         }
         if !(1..=8).contains(&switches) {
             return Err(option("--switches", &switches, "a number from 1 to 8"));
@@ -193,11 +208,25 @@ fn from_file(name: &str) -> Result<Wiring, DemoError> {
     Ok(wiring)
 }
 
-/// The B-code with a column for each node, or for as many as there is one.
+/// The title under which a video is stored: its file's name.
+pub(super) fn video_title(file: &Path) -> Result<&str, DemoError> {
+    let name = file.file_name().and_then(OsStr::to_str).filter(|name| rain_node::title::check(name).is_ok());
+    name.ok_or_else(|| {
+        option("--video", &format!("{:?}", file.display().to_string()), "a file whose name can be a title")
+    })
+}
+
+/// The B-code with a column for each node, or for as many as there is one; there is none for two or three.
 fn default_code(nodes: u16) -> String {
-    let name = |columns: u16| format!("b-code:{columns}");
-    let found = (1..=nodes).rev().map(name).find(|name| Code::named(name).is_ok());
-    found.unwrap_or_else(|| name(nodes))
+    match nodes {
+        2 => "replica:2".to_owned(),
+        3 => "parity:2+1".to_owned(),
+        _ => {
+            let name = |columns: u16| format!("b-code:{columns}");
+            let found = (1..=nodes).rev().map(name).find(|name| Code::named(name).is_ok());
+            found.unwrap_or_else(|| name(nodes))
+        }
+    }
 }
 
 fn weather(options: &DemoOptions) -> Result<Weather, DemoError> {
@@ -246,17 +275,21 @@ impl Plan {
             return Err(option("--port", &port, format!("a number from 1 to {}", u16::MAX - count)));
         }
         let code_name = options.code.clone().unwrap_or_else(|| default_code(count));
-        let code = Code::named(&code_name).map_err(|error| option("--code", &code_name, error.to_string()))?;
+        let expected = |error: CodeError| format!("one of `rain code ls`: {error}");
+        let code = Code::named(&code_name).map_err(|error| option("--code", &code_name, expected(error)))?;
         if code.columns() > topology.nodes {
             let expected = format!("at least {}, one for each column of {code_name}", code.columns());
             return Err(option("--nodes", &count, expected));
         }
         for video in &options.videos {
             fs::metadata(video).map_err(failed(video))?;
+            video_title(video)?;
         }
         let addresses = Addresses { port };
         let taken = take(addresses, topology, count)?;
         let (folder, temporary) = folder(options.data.as_deref())?;
+        // Before anything in it is touched.
+        let lock = hold(&folder)?;
         let key = folder.join("cluster.key");
         if !key.exists() {
             write_private(&key, &new_key()).map_err(failed(&key))?;
@@ -273,7 +306,32 @@ impl Plan {
             nodes.push(PlannedNode { name: name.clone(), port, config });
         }
         let taken = Mutex::new(Some(taken));
-        Ok(Self { nodes, wiring, addresses, weather, port: port + count, taken, _temporary: temporary })
+        Ok(Self {
+            nodes,
+            wiring,
+            addresses,
+            weather,
+            port: port + count,
+            taken,
+            folder,
+            code: code_name,
+            temporary,
+            _lock: lock,
+        })
+    }
+
+    /// What runs, for somebody who has just started it.
+    pub(super) fn words(&self) -> String {
+        let names = self.nodes.iter().map(|node| node.name.as_str()).collect::<Vec<_>>().join(", ");
+        let kept = match &self.temporary {
+            Some(_) => "in a temporary folder, and goes with it (`--data FOLDER` keeps it)".to_owned(),
+            None => format!("in {}, and stays", self.folder.display()),
+        };
+        format!(
+            "rain: a demo runs on this machine: nodes {names}, code {}, and a console at the URL above. What it stores is \
+             {kept}. Ctrl-C ends it; `rain --help` lists the commands.",
+            self.code
+        )
     }
 
     /// The supervisor's URL.
@@ -292,17 +350,46 @@ impl Plan {
 
 fn folder(named: Option<&Path>) -> Result<(PathBuf, Option<Temporary>), DemoError> {
     let Some(named) = named else {
-        let fresh = std::env::temp_dir().join(format!(
-            "rain-demo-{}-{:08x}",
-            std::process::id(),
-            rain_node::random_u64() >> 32
-        ));
+        let temporary = std::env::temp_dir();
+        sweep(&temporary);
+        let fresh = temporary.join(format!("{TEMPORARY}{}-{:08x}", std::process::id(), rain_node::random_u64() >> 32));
         fs::DirBuilder::new().create(&fresh).map_err(failed(&fresh))?;
         return Ok((fresh.clone(), Some(Temporary(fresh))));
     };
     fs::create_dir_all(named).map_err(failed(named))?;
     let whole = fs::canonicalize(named).map_err(failed(named))?;
     Ok((whole, None))
+}
+
+/// Takes a data folder for one demo.
+fn hold(folder: &Path) -> Result<File, DemoError> {
+    let path = folder.join(LOCK);
+    let opened = File::options().create(true).truncate(false).write(true).open(&path);
+    let lock = opened.map_err(failed(&path))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(DemoError::InUse(folder.to_owned())),
+        Err(TryLockError::Error(error)) => Err(failed(&path)(error)),
+    }
+}
+
+/// Removes the temporary folders of demos whose supervisors were killed. One that cannot be removed is left for the next.
+fn sweep(temporary: &Path) {
+    for entry in fs::read_dir(temporary).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let Some(rest) = name.to_str().and_then(|name| name.strip_prefix(TEMPORARY)) else { continue };
+        let is_own = entry.metadata().is_ok_and(|found| found.is_dir() && found.uid() == geteuid().as_raw());
+        // A demo that is just beginning has no lock yet; one in another container has a process that is not seen here.
+        let lives = Path::new("/proc").join(rest.split('-').next().unwrap_or_default()).exists();
+        // Its lock is tried only then: one that is just beginning must get it.
+        let is_held = || {
+            let lock = File::open(entry.path().join(LOCK));
+            lock.is_ok_and(|lock| matches!(lock.try_lock(), Err(TryLockError::WouldBlock)))
+        };
+        if is_own && !lives && !is_held() && fs::remove_dir_all(entry.path()).is_ok() {
+            tracing::info!(folder = %entry.path().display(), "removed what a killed demo left");
+        }
+    }
 }
 
 fn new_key() -> String {

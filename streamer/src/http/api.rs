@@ -9,6 +9,7 @@ use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use metrics_exporter_prometheus::PrometheusHandle;
 use percent_encoding::percent_decode_str;
+use rain_node::config::Member;
 use rain_node::peer::PathReport;
 use rain_node::title::{self, Page};
 use rain_node::{Look, Node};
@@ -92,7 +93,10 @@ pub(super) async fn answer(
 ) -> Response<ResponseBody> {
     let method = request.method().clone();
     let answered = match door.check(peer.ip(), &method, request.uri(), request.headers()) {
-        Ok(()) => route(&node, &events, &metrics, request).await,
+        Ok(()) => route(&node, &events, &metrics, request).await.map_err(|error| match missing(&node) {
+            Some(missing) => error.with_missing(&missing),
+            None => error,
+        }),
         Err(error) => Err(error),
     };
     let response = answered.unwrap_or_else(|error| error_response(&error));
@@ -161,8 +165,19 @@ pub(crate) fn not_found(path: &str) -> ApiError {
     ApiError::new(StatusCode::NOT_FOUND, "not-found", format!("there is nothing at {path}"))
 }
 
+/// Which nodes this one waits for, in words; `None` where it reaches all.
+fn missing(node: &Node) -> Option<String> {
+    let is_missing = |member: &&Member| node.peers.paths.is_up(member.id) != Some(true);
+    let others = node.config.by_name().into_iter().filter(|member| member.id != node.config.id);
+    let names: Vec<&str> = others.filter(is_missing).map(|member| member.name.as_str()).collect();
+    let why = if node.store.is_blank() { ", and a new node needs to hear from the others first" } else { "" };
+    let (nodes, are) = if names.len() == 1 { ("node", "is") } else { ("nodes", "are") };
+    (!names.is_empty()).then(|| format!("{nodes} {} {are} not reached{why}", names.join(", ")))
+}
+
 fn ready(node: &Node) -> Result<Response<ResponseBody>, ApiError> {
     // A new cluster needs a moment more; a node that waits for peers to learn from can serve what it has.
+    let missing = missing(node).map(|missing| format!("; {missing}")).unwrap_or_default();
     let why = if !node.liveness.is_settled(&node.others(), &node.peers.paths) {
         "not every peer was reached or tried for 2 s yet"
     } else if !node.store.is_sure() {
@@ -172,7 +187,7 @@ fn ready(node: &Node) -> Result<Response<ResponseBody>, ApiError> {
     } else {
         return Ok(text("ready\n"));
     };
-    Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", why))
+    Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", format!("{why}{missing}")))
 }
 
 /// The answering node's inference from its own paths.

@@ -44,6 +44,15 @@ impl ApiError {
         self
     }
 
+    /// Where too few nodes were found, says which ones are missing.
+    #[must_use]
+    pub(super) fn with_missing(mut self, missing: &str) -> Self {
+        if matches!(self.error, "too-few-nodes" | "too-few-columns") {
+            self.message = format!("{}; {missing}", self.message);
+        }
+        self
+    }
+
     /// Its HTTP status.
     pub fn status(&self) -> StatusCode {
         self.status

@@ -129,6 +129,28 @@ fn errors_are_objects_with_json_whatever_failed() {
     }
 }
 
+/// A new cluster needs every node once; it said how many took part, and not who was missing.
+#[test]
+fn a_new_cluster_names_the_node_that_it_waits_for() {
+    let (mut cluster, folder) = (Cluster::lay_out("b-code:4", 4), Folder::new());
+    let file = folder.write("film", b"content");
+    for node in 0..3 {
+        cluster.launch(node);
+    }
+    let store = || run(&mut client(&cluster, &["put", file.to_str().expect("UTF-8")]));
+    wait_until("an answer that names D", PATIENCE, || {
+        store().stderr.contains("; node D is not reached, and a new node")
+    });
+    let failed = store();
+    failed.failed_naming(&["expected at least", "node D is not reached"]);
+    let ready = get("/readyz").to(cluster.port(0)).expect_error(503, "not-ready").json();
+    assert!(ready["message"].as_str().is_some_and(|message| message.contains("node D is not reached")), "{ready}");
+    cluster.launch(3);
+    wait_until("all four", PATIENCE, || {
+        run(&mut client(&cluster, &["put", file.to_str().expect("UTF-8")])).code == Some(0)
+    });
+}
+
 #[test]
 fn status_tells_of_every_node() {
     let mut cluster = Cluster::of_four();

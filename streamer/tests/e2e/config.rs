@@ -1,7 +1,10 @@
 //! Mistakes in configurations and on the command line (DESIGN 5).
 
-use crate::harness::{Cluster, PATIENCE, Process, get, rain, run, wait_until};
+use crate::harness::{Cluster, PATIENCE, Process, get, names_in, rain, run, wait_until};
+use std::ffi::OsStr;
 use std::fs;
+use std::net::TcpListener;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 
 /// The configuration of node A of four that were never started.
@@ -40,7 +43,7 @@ fn mistakes_are_named_with_what_was_found_and_what_was_expected() {
         ("code = \"b-code:4\"", "code = \"x-code:4\"".into(), vec!["code", "x-code:4", "expected", "prime"]),
         ("code = \"b-code:4\"", "code = \"b-code:6\"".into(), vec!["peers", "4 nodes", "6", "b-code:6"]),
         (&listen, "listen = 80".into(), vec!["listen", "80", "expected", "address"]),
-        (&listen, "listen = \"here\"".into(), vec!["listen", "here", "address"]),
+        (&listen, "listen = \"here\"".into(), vec!["listen", "here", "expected an address and a port"]),
         (&listen, "listen = \"0.0.0.0:80\"\n#".into(), vec![]),
         (&key, with_key(&open), vec!["key_file", "0644", "0600"]),
         (&key, with_key(&short), vec!["key_file", "5 bytes", "32"]),
@@ -64,6 +67,60 @@ fn mistakes_are_named_with_what_was_found_and_what_was_expected() {
     }
     let nowhere = cluster.folder().join("nowhere.toml");
     run(rain().args(["config", "check"]).arg(&nowhere)).failed_naming(&[&nowhere.display().to_string()]);
+}
+
+/// `rain config check` passed what the node then refused.
+#[test]
+fn the_check_looks_for_what_the_node_needs_of_the_machine() {
+    let (mut cluster, good) = good();
+    let data = format!("data = [\"{}\"]", cluster.data(0).display());
+    let listen = format!("listen = \"127.0.0.1:{}\"", cluster.port(0));
+    let file = cluster.folder().write("file", "no folder");
+    let file = file.display().to_string();
+    let check = |cluster: &Cluster| run(rain().args(["config", "check"]).arg(cluster.config(0)));
+    check(&cluster).succeeded();
+    assert_eq!(names_in(&cluster.data(0)), [""; 0], "the check left something");
+    for (from, to, named) in [
+        (&data, "data = [\"/nowhere/at all\"]".to_owned(), "/nowhere/at all"),
+        (&data, format!("data = [\"{file}\"]"), &file),
+        (&listen, "listen = \"198.51.100.1:80\"".to_owned(), "198.51.100.1:80"),
+        (&format!("127.77.2.1:{}", cluster.port(0)), "198.51.100.2:80".to_owned(), "198.51.100.2:80"),
+    ] {
+        assert!(good.contains(from.as_str()), "{from}");
+        fs::write(cluster.config(0), good.replacen(from, &to, 1)).expect("a configuration");
+        check(&cluster).failed_naming(&[named, "expected"]);
+        run(rain().args(["node", "--config"]).arg(cluster.config(0))).failed_naming(&[named]);
+    }
+    fs::write(cluster.config(0), &good).expect("a configuration");
+    let taken = TcpListener::bind(("127.0.0.1", cluster.port(0))).expect("a claimed port");
+    check(&cluster).failed_naming(&["listen", &format!("127.0.0.1:{}", cluster.port(0)), "in use"]);
+    drop(taken);
+    check(&cluster).succeeded();
+    // What a node that runs has taken is no mistake in its own configuration.
+    cluster.start_all();
+    let text = check(&cluster).succeeded().text();
+    assert!(text.contains("a node runs on this data folder"), "{text}");
+}
+
+#[test]
+fn keys_are_any_bytes_and_tokens_are_text() {
+    let (cluster, good) = good();
+    let key = format!("key_file = \"{}\"", cluster.folder().join("cluster.key").display());
+    let check = |name: &str, content: &[u8]| {
+        let path = cluster.folder().write("secret", content);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("a mode");
+        let line = format!("{name} = \"{}\"", path.display());
+        let to = if name == "key_file" { line } else { format!("{key}\n{line}") };
+        fs::write(cluster.config(0), good.replacen(&key, &to, 1)).expect("a configuration");
+        run(rain().args(["config", "check"]).arg(cluster.config(0)))
+    };
+    // White space is part of bytes, and not of a line.
+    check("key_file", &[&[0xff; 30][..], b" \n"].concat()).succeeded();
+    check("key_file", &[0xff; 31]).failed_naming(&["key_file", "31 bytes", "32"]);
+    check("key_file", b"0123456789012345678901234567890 \n").failed_naming(&["key_file", "31 bytes", "32"]);
+    check("token_file", b"a-token\n").succeeded();
+    check("token_file", b"\n").failed_naming(&["token_file", "found nothing", "expected letters"]);
+    check("token_file", &[0xff; 32]).failed_naming(&["token_file", "other bytes", "expected letters"]);
 }
 
 #[test]
@@ -110,7 +167,15 @@ fn the_environment_overrides_the_file() {
 
     let check = |name: &str, value: &str| run(rain().args(["config", "check"]).arg(cluster.config(0)).env(name, value));
     check("RAIN_LISTEN", &other).succeeded();
-    check("RAIN_LISTEN", "here").failed_naming(&["listen", "here", "address"]);
+    check("RAIN_LISTEN", "here").failed_naming(&["listen", "RAIN_LISTEN", "found `here`", "expected an address"]);
+    // Variables are bytes; those that are no text are no keys.
+    let odd = OsStr::from_bytes(b"\xff");
+    run(rain().args(["config", "check"]).arg(cluster.config(0)).env("ODD", odd).env("RAIN_NODE", odd)).succeeded();
+    // Also where ids are made for it.
+    let without = good.replacen(&format!("id = \"{}\"", Cluster::id(0)), "", 1);
+    fs::write(cluster.config(0), without).expect("a configuration");
+    check("RAIN_LISTEN", "here").failed_naming(&["found `here`"]);
+    check("RAIN_LISTEN", &other).failed_naming(&["no `id` of node `A`; all else is well"]);
     check("RAIN_CODE", "b-code:6").failed_naming(&["4 nodes", "6", "b-code:6"]);
     check("RAIN_KEY_FILE", "/nowhere/key").failed_naming(&["/nowhere/key"]);
     // What it overrides may be wrong in the file.
@@ -151,6 +216,15 @@ fn help_and_version_are_told() {
         let help = run(rain().args(arguments)).succeeded();
         assert!(help.text().contains("Usage"), "{command}: {help:?}");
     }
+    for arguments in [&["help"][..], &["help", "put"], &["help", "topology", "plan"], &["code", "help", "ls"]] {
+        let help = run(rain().args(arguments)).succeeded();
+        assert!(help.text().contains("Usage"), "{arguments:?}: {help:?}");
+    }
+    // What somebody does every day comes before what they do once.
+    let help = run(rain().arg("help")).succeeded().text();
+    let place = |command: &str| help.find(&format!("\n  {command} ")).unwrap_or_else(|| panic!("{command}: {help}"));
+    let order = ["put", "get", "ls", "status", "node", "config", "encode", "demo", "bench"];
+    assert!(order.map(place).is_sorted(), "{help}");
     let version = run(rain().arg("--version")).succeeded().text();
     assert!(version.contains(env!("CARGO_PKG_VERSION")) && version.contains("commit"), "{version}");
 }

@@ -1,11 +1,13 @@
 //! `rain demo` (DESIGN 7).
 
 use crate::harness::{
-    Demo, Folder, PATIENCE, Ports, assert_same, etag_of, get, is_alive, kill, put, rain, random_bytes, run, sample,
-    stop, wait_until,
+    Demo, Folder, PATIENCE, Ports, Process, assert_same, etag_of, get, is_alive, kill, put, rain, random_bytes, run,
+    sample, stop, wait_until,
 };
 use rustix::process::Signal;
+use std::ffi::OsStr;
 use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::ffi::OsStrExt;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -133,4 +135,117 @@ fn titles_outlive_a_demo_whose_data_folder_is_named() {
         assert!(data.is_dir(), "a named folder stays");
     }
     assert_eq!(versions[0], versions[1]);
+}
+
+/// A second one wrote keys and configurations over those of the first, and its nodes ended one by one.
+#[test]
+fn a_data_folder_is_that_of_one_demo_at_a_time() {
+    let (folder, ports) = (Folder::new(), Ports::claim());
+    let data = folder.join("data");
+    let first = Demo::start(&["--data", data.to_str().expect("UTF-8")]);
+    let seen = |name: &str| {
+        let path = data.join(name);
+        let changed = std::fs::metadata(&path).and_then(|metadata| metadata.modified()).expect("a file");
+        (std::fs::read(&path).expect("a file"), changed)
+    };
+    let files = ["A.toml", "D.toml", "ids.toml", "cluster.key"];
+    let before = files.map(seen);
+    let mut second = rain();
+    second.args(["demo", "--port", &ports.port(0).to_string(), "--data"]).arg(&data);
+    let name = std::fs::canonicalize(&data).expect("the folder").display().to_string();
+    run(&mut second).failed_naming(&["--data", &name, "another demo"]);
+    assert_eq!(files.map(seen), before);
+    get(SAMPLE).to(first.port(2)).expect(200);
+    drop(first);
+    // Once that one has ended, however it did, the folder is free.
+    let mut process = Process::start(second, folder.join("second.log"));
+    wait_until("the second demo", PATIENCE, || {
+        assert_eq!(process.ended(), None, "{}", process.log());
+        get(SAMPLE).try_to(ports.port(Demo::NODES)).is_ok_and(|response| response.status == 200)
+    });
+}
+
+#[test]
+fn what_a_killed_demo_left_is_removed_by_the_next() {
+    let mut first = Demo::start(&[]);
+    let made = |demo: &Demo| -> Vec<String> {
+        demo.temporary.names().into_iter().filter(|name| name.starts_with("rain-demo-")).collect()
+    };
+    let of_first = made(&first);
+    assert_eq!(of_first.len(), 1);
+    let start = |first: &Demo| {
+        let ports = Ports::claim();
+        let mut command = rain();
+        command.args(["demo", "--port", &ports.port(0).to_string()]).stdout(Stdio::null());
+        let process = Process::start(
+            {
+                command.env("TMPDIR", first.temporary.path());
+                command
+            },
+            first.temporary.join("other.log"),
+        );
+        (process, ports)
+    };
+    // That of a demo that runs stays.
+    let (mut second, ports) = start(&first);
+    wait_until("the second demo", PATIENCE, || {
+        assert_eq!(second.ended(), None, "{}", second.log());
+        get("/readyz").try_to(ports.port(Demo::NODES)).is_ok_and(|response| response.status == 200)
+    });
+    assert!(made(&first).contains(&of_first[0]) && made(&first).len() == 2, "{:?}", made(&first));
+    get(SAMPLE).to(first.port(0)).expect(200);
+    second.signal(Signal::TERM);
+    assert!(second.wait(PATIENCE).success());
+    assert_eq!(made(&first), of_first);
+    first.process.crash();
+    wait_until("the end of every node", SECONDS, || !first.nodes.iter().any(|pid| is_alive(*pid)));
+    assert_eq!(made(&first), of_first, "nobody was left to remove it");
+    let (_third, _ports) = start(&first);
+    wait_until("only the folder of the third", PATIENCE, || {
+        let names = made(&first);
+        names.len() == 1 && names != of_first
+    });
+}
+
+/// There is no B-code of two or three columns, so `rain demo --nodes 3` was refused for a code that nobody had named.
+#[test]
+fn a_demo_of_few_nodes_has_a_code_that_fits() {
+    for (count, code) in [(2, "replica:2"), (3, "parity:2+1")] {
+        let demo = Demo::start_of(count, &["--nodes", &count.to_string()]);
+        let report = get("/api/v1/titles/sample.mp4").to(demo.supervisor()).expect(200).json();
+        assert_eq!((&report["code"], &report["tolerates"]), (&code.into(), &1.into()), "{report}");
+        kill(demo.nodes[0], Signal::KILL);
+        assert_same(&get(SAMPLE).to(demo.port(1)).expect(200).body, &sample(), code);
+    }
+    run(rain().args(["demo", "--nodes", "1"])).failed_naming(&["--nodes", "found 1", "from 2 to 26"]);
+    run(rain().args(["demo", "--code", "z"])).failed_naming(&["--code", "found z", "rain code ls"]);
+}
+
+#[test]
+fn a_demo_says_what_it_is_and_how_it_ends() {
+    let demo = Demo::start(&[]);
+    wait_until("a word to people", SECONDS, || {
+        let said = demo.process.log();
+        ["nodes A, B, C, D", "b-code:4", "temporary folder", "--data", "Ctrl-C", "rain --help"]
+            .iter()
+            .all(|word| said.contains(word))
+    });
+}
+
+/// The nodes of a demo took what was meant for another node, and ended.
+#[test]
+fn a_demo_is_not_what_the_environment_says_of_a_node() {
+    let variables = [("RAIN_LISTEN", "here"), ("RAIN_NODE", "Z"), ("RAIN_CODE", "z"), ("RAIN_DATA", "/nowhere")];
+    let demo = Demo::start_with(Demo::NODES, &[], &variables);
+    get(SAMPLE).to(demo.port(0)).expect(200);
+}
+
+#[test]
+fn a_video_whose_name_is_no_title_is_refused_before_anything_starts() {
+    let folder = Folder::new();
+    let odd = folder.path().join(OsStr::from_bytes(b"film \xff.mp4"));
+    std::fs::write(&odd, b"content").expect("a file");
+    let mut demo = rain();
+    demo.args(["demo", "--port", &Ports::claim().port(0).to_string(), "--video"]).arg(&odd);
+    run(&mut demo).failed_naming(&["--video", "film", "name can be a title"]);
 }

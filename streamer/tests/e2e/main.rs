@@ -5,6 +5,7 @@
 //! fails shows how the logs end.
 
 mod api;
+mod bench;
 mod codes;
 mod columns;
 mod commands;
@@ -22,6 +23,7 @@ mod identity;
 mod names;
 mod network;
 mod offline;
+mod output;
 mod ranges;
 mod round_trips;
 mod topology;

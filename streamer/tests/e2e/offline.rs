@@ -1,12 +1,14 @@
 //! `rain encode`, `decode`, `verify` and `repair` (DESIGN 5).
 
 use crate::harness::{
-    Cluster, Folder, Mount, PATIENCE, Process, assert_same, etag_of, put, rain, random_below, random_bytes, run,
-    run_with_input,
+    Cluster, Folder, Mount, PATIENCE, Process, assert_same, etag_of, names_in, put, rain, random_below, random_bytes,
+    run, run_with_input,
 };
 use rustix::process::Signal;
 use serde_json::{Value, json};
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -28,13 +30,6 @@ fn decode(columns: &[&Path], output: &Path) -> Command {
     let mut command = offline(&["decode"], columns);
     command.arg("-o").arg(output);
     command
-}
-
-fn names_in(folder: &Path) -> Vec<String> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut names: Vec<String> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
-    names.sort_unstable();
-    names
 }
 
 const FOUR: [&str; 4] = ["000.rain", "001.rain", "002.rain", "003.rain"];
@@ -173,8 +168,46 @@ fn wrong_use_and_refusals_say_why() {
     assert!(!fs::metadata(&pipe).expect("the pipe").is_file(), "the pipe was replaced by a file");
     assert_eq!(reader.join().expect("a reader"), b"content");
     std::os::unix::fs::symlink(folder.write("target", b""), folder.join("link")).expect("a link");
-    run(&mut decode(&[&columns], &folder.join("link"))).succeeded();
+    run(decode(&[&columns], &folder.join("link")).arg("--force")).succeeded();
     assert_eq!(fs::read(folder.join("target")).expect("the target"), b"content");
+}
+
+/// `rain decode` replaced what had the name of its output, and said nothing when it had done its work.
+#[test]
+fn a_file_that_is_there_is_replaced_by_force_only() {
+    let folder = Folder::new();
+    let (file, columns) = (folder.write("film", b"content"), folder.join("columns"));
+    run(&mut encode(&file, &columns)).succeeded();
+    let copy = folder.write("copy", b"dear to somebody");
+    run(&mut decode(&[&columns], &copy)).failed_naming(&["copy is there already", "--force"]);
+    let refused = run(decode(&[&columns], &copy).arg("--json"));
+    let object: Value = serde_json::from_str(&refused.stderr).expect("an error object");
+    assert_eq!(object["error"], "exists", "{object}");
+    assert_eq!(fs::read(&copy).expect("the file"), b"dear to somebody");
+    let decoded = run(decode(&[&columns], &copy).arg("--force")).succeeded();
+    assert_eq!(decoded.text(), format!("film: 7 bytes in {}, etag {}\n", copy.display(), etag_of(b"content")));
+    assert_eq!((fs::read(&copy).expect("the file").as_slice(), folder.names().len()), (&b"content"[..], 3));
+    let decoded = run(&mut decode(&[&columns], Path::new("-"))).succeeded();
+    assert_eq!((decoded.stdout.as_slice(), decoded.stderr.as_str()), (&b"content"[..], ""));
+}
+
+/// File names are bytes, titles are UTF-8.
+#[test]
+fn files_whose_names_are_no_text_are_encoded_and_decoded() {
+    let folder = Folder::new();
+    let odd = |name: &[u8]| folder.path().join(OsStr::from_bytes(name));
+    let (file, columns, copy) = (odd(b"film \xff.mp4"), odd(b"columns \xfe"), odd(b"copy \xfd"));
+    fs::write(&file, b"content").expect("a file");
+    run(&mut encode(&file, &columns)).failed_naming(&["film \\xff.mp4", "not UTF-8", "--title"]);
+    assert!(!columns.exists(), "half of something was written");
+    run(encode(&file, &columns).args(["--title", "film.mp4"])).succeeded();
+    run(&mut offline(&["verify"], &[&columns])).succeeded();
+    run(&mut decode(&[&columns], &copy)).succeeded();
+    assert_eq!(fs::read(&copy).expect("the copy"), b"content");
+    let tilde = folder.write("~film", b"content");
+    run(&mut encode(&tilde, &folder.join("other"))).failed_naming(&["~film", "--title"]);
+    // Without a cluster: before anybody is asked.
+    run(&mut offline(&["put"], &[&file])).failed_naming(&["film \\xff.mp4", "not UTF-8", "rain put FILE TITLE"]);
 }
 
 /// Killed at some point, nothing has a final name; the next run goes on and comes to the same.
@@ -246,7 +279,7 @@ fn the_disks_of_some_nodes_are_decoded() {
     let folder = Folder::new();
     let (first, second) = (random_bytes(2_500_000, 6), random_bytes(1_000_000, 7));
     put("/v/film", first.clone()).to(cluster.port(0)).expect(201);
-    put("/v/other", first).to(cluster.port(0)).expect(201);
+    put("/v/other", first.clone()).to(cluster.port(0)).expect(201);
     put("/v/film", second.clone()).to(cluster.port(1)).expect(204);
     for node in 0..4 {
         cluster.kill(node);
@@ -255,6 +288,33 @@ fn the_disks_of_some_nodes_are_decoded() {
     let disks: Vec<&Path> = disks.iter().map(PathBuf::as_path).collect();
     let copy = folder.join("copy");
     run(&mut decode(&disks, &copy)).failed_naming(&["columns of 2 titles", "\"film\", \"other\""]);
+    let all = folder.join("all");
+    let decode_all = |disks: &[&Path]| {
+        let mut command = offline(&["decode", "--all"], &[&all]);
+        command.args(disks);
+        command
+    };
+    // One column of each is not enough: all that cannot be decoded is named.
+    run(&mut decode_all(&disks[..1])).failed_naming(&[
+        "titles decoded: 0, expected 2",
+        "\"film\": ",
+        "\"other\": ",
+        "expected at least 2",
+    ]);
+    assert_eq!(names_in(&all), [""; 0]);
+    let decoded = run(&mut decode_all(&disks)).succeeded();
+    assert!(decoded.text().lines().count() == 2 && decoded.text().starts_with("film: 1000000 bytes"), "{decoded:?}");
+    assert_eq!(names_in(&all), ["film", "other"]);
+    assert_same(&fs::read(all.join("film")).expect("the copy"), &second, "the newest version");
+    assert_same(&fs::read(all.join("other")).expect("the copy"), &first, "the other title");
+    fs::remove_file(all.join("other")).expect("the copy");
+    // What is there already is left, and what is not there is decoded.
+    run(&mut decode_all(&disks)).failed_naming(&["titles decoded: 1, expected 2", "\"film\": ", "--force"]);
+    assert_eq!(names_in(&all), ["film", "other"]);
+    run(decode_all(&disks).arg("--force")).succeeded();
+    let confused = run(decode_all(&disks).args(["--title", "film"]));
+    assert_eq!(confused.code, Some(2), "{confused:?}");
+    fs::remove_dir_all(&all).expect("the copies");
     // The newest committed version, whatever is left of the one before.
     run(decode(&disks, &copy).args(["--title", "film"])).succeeded();
     assert_same(&fs::read(&copy).expect("the copy"), &second, "the newest version");

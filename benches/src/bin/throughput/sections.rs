@@ -140,7 +140,7 @@ fn peers_of(code: &Code) -> Vec<(&'static str, Contender)> {
     use rain_benches::throughput::operations;
 
     let (n, k) = (code.columns(), code.data_columns());
-    let mut peers: Vec<(&'static str, Contender)> = operations()
+    let mut peers: Vec<(&'static str, Contender)> = operations(code)
         .into_iter()
         .map(|(name, operation)| (name, ec_encode_data(n, k, &operation, Isal::Best)))
         .collect();
@@ -182,7 +182,8 @@ fn patterns(code: &Arc<Code>, rounds: usize) -> io::Result<Pair> {
 
 fn arena(code: &Code, regime: Regime) -> io::Result<Arena> {
     let (n, k) = (code.columns(), code.data_columns());
-    Arena::new(code, regime.column_bytes(n, k, Layout::Interleaved.grain(code.rows())), regime.stripe_count())
+    let column_bytes = regime.column_bytes(n, k, Layout::Interleaved.grain(code.rows()));
+    Arena::new(code, column_bytes, regime.stripe_count(n * column_bytes))
 }
 
 /// Encoding on two threads, each with stripes and a processor of its own, beside one thread; in turns.

@@ -4,6 +4,7 @@ mod figures;
 mod svg;
 mod text;
 
+use super::output::{print, say};
 use clap::{Subcommand, ValueEnum};
 use core::fmt::Write as _;
 use rain_codec::{Cell, CellKind, Code};
@@ -36,7 +37,7 @@ pub(super) enum Format {
 
 pub(super) fn run(command: CodeCommand) -> anyhow::Result<()> {
     match command {
-        CodeCommand::Ls => super::print(&list()?),
+        CodeCommand::Ls => print(&list()?),
         CodeCommand::Show { name, format } => {
             let code = Code::named(&name)?;
             let shown = match format {
@@ -44,9 +45,9 @@ pub(super) fn run(command: CodeCommand) -> anyhow::Result<()> {
                 Format::Json => serde_json::to_string(&Shown::of(&code))? + "\n",
                 Format::Svg => svg::draw(&code, &figures::of(&code)?),
             };
-            super::print(&shown)?;
+            print(&shown)?;
             if let Some(warning) = warning(&code) {
-                eprintln!("rain: {warning}");
+                say(format_args!("rain: {warning}"));
             }
             Ok(())
         }

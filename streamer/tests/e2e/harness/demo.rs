@@ -38,9 +38,15 @@ impl Demo {
 
     /// Starts a demo with arguments that make it one of `count` nodes, and waits for its line.
     pub(crate) fn start_of(count: usize, arguments: &[&str]) -> Self {
+        Self::start_with(count, arguments, &[])
+    }
+
+    /// Starts a demo of `count` nodes with variables in its environment, and waits for its line.
+    pub(crate) fn start_with(count: usize, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let (ports, temporary) = (Ports::claim(), Folder::new());
         let mut command = rain();
         command.args(["demo", "--port", &ports.port(0).to_string()]).args(arguments);
+        command.envs(variables.iter().copied());
         command.env("TMPDIR", temporary.path()).stdout(Stdio::piped());
         let mut process = Process::start(command, temporary.join("demo.log"));
         let stdout = process.child().stdout.take().expect("a pipe");

@@ -12,9 +12,9 @@ pub(crate) use client::{Connection, Request, Response, delete, get, head, post, 
 pub(crate) use cluster::Cluster;
 pub(crate) use content::{etag_of, random_below, random_bytes, title_hash};
 pub(crate) use demo::{Demo, sample};
-pub(crate) use folder::{Folder, Mount};
+pub(crate) use folder::{Folder, Mount, names_in};
 pub(crate) use ports::Ports;
-pub(crate) use process::{Finished, Process, is_alive, kill, rain, run, run_with_input, stop};
+pub(crate) use process::{Finished, Process, is_alive, kill, rain, run, run_unread, run_with_input, stop};
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};

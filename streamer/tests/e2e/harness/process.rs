@@ -155,10 +155,21 @@ pub(crate) fn run(command: &mut Command) -> Finished {
     run_with_input(command, None)
 }
 
+/// Runs a command to its end whose standard output nobody reads, as behind `| head` once that has seen enough.
+pub(crate) fn run_unread(command: &mut Command) -> Finished {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    finish(command.stdout(writer).stderr(Stdio::piped()), None)
+}
+
 /// Runs a command to its end, with something on its standard input.
 pub(crate) fn run_with_input(command: &mut Command, input: Option<&[u8]>) -> Finished {
+    finish(command.stdout(Stdio::piped()).stderr(Stdio::piped()), input)
+}
+
+fn finish(command: &mut Command, input: Option<&[u8]>) -> Finished {
     command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a program that starts");
+    let mut child = command.spawn().expect("a program that starts");
     let pid = child.id();
     thread::scope(|scope| {
         let stdin = child.stdin.take();
