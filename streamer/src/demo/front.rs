@@ -2,10 +2,10 @@
 
 use super::parts::Parts;
 use super::plan::Plan;
-use crate::http::api::{json, not_found};
 use crate::http::doors::Door;
 use crate::http::events::EventHub;
 use crate::http::faults::{Fault, done};
+use crate::http::reply::{json, not_found};
 use crate::http::{ApiError, ClusterReport, ResponseBody, console, error_response};
 use crate::resume::{Ask, Opened, Source};
 use core::time::Duration;

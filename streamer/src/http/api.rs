@@ -1,86 +1,23 @@
 //! The router of a node's player listener, and the JSON of `/api/v1`.
 
-use super::body::full;
+use super::cluster::cluster;
 use super::doors::Door;
 use super::events::EventHub;
+use super::reply::{json, not_found, text};
 use super::{ApiError, ResponseBody, console, error_response, faults, titles};
 use hyper::body::Incoming;
-use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use metrics_exporter_prometheus::PrometheusHandle;
 use percent_encoding::percent_decode_str;
 use rain_node::config::Member;
-use rain_node::peer::PathReport;
 use rain_node::title::{self, Page};
 use rain_node::{Look, Node};
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// Most titles in one answer.
 const LIMIT_MAX: usize = 1000;
-
-/// A node, as `GET /api/v1/cluster` tells it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NodeReport {
-    /// Its name.
-    pub name: String,
-    /// `up`, `down`, `hung` or `unknown`.
-    pub state: String,
-    /// Where players reach it.
-    pub http: String,
-    /// Its process; in the demo only.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pid: Option<u32>,
-}
-
-/// A switch, as `GET /api/v1/cluster` tells it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SwitchReport {
-    /// Its name: `s1`.
-    pub name: String,
-    /// `up`, `down` or `unknown`.
-    pub state: String,
-}
-
-/// A link, as `GET /api/v1/cluster` tells it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LinkReport {
-    /// Its name: `A-s1`, or `s1-s2` between switches.
-    pub name: String,
-    /// Its node; null between switches.
-    pub node: Option<String>,
-    /// Its switch.
-    pub switch: String,
-    /// The other switch, of a link between switches.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub to: Option<String>,
-    /// `up`, `down` or `unknown`.
-    pub state: String,
-}
-
-/// The cluster, as `GET /api/v1/cluster` tells it.
-#[derive(Debug, Clone, Serialize)]
-pub struct ClusterReport {
-    /// Its nodes.
-    pub nodes: Vec<NodeReport>,
-    /// Its switches.
-    pub switches: Vec<SwitchReport>,
-    /// What ties nodes to switches, and switches to each other.
-    pub links: Vec<LinkReport>,
-    /// The node that answers; null where the demo's supervisor does.
-    pub observer: Option<String>,
-    /// What that node observes.
-    pub paths: Vec<PathReport>,
-    /// When the thread that watches its paths was held up lately: when its timer was due and when it woke, in microseconds
-    /// of the machine's monotonic clock, the newest first.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub held_up_us: Vec<[u64; 2]>,
-    /// Whether `POST /api/v1/faults` cuts and heals its parts: in a demo.
-    #[serde(skip_serializing_if = "core::ops::Not::not")]
-    pub faults: bool,
-}
 
 /// Answers one request to a node.
 pub(super) async fn answer(
@@ -161,10 +98,6 @@ async fn route(
     }
 }
 
-pub(crate) fn not_found(path: &str) -> ApiError {
-    ApiError::new(StatusCode::NOT_FOUND, "not-found", format!("there is nothing at {path}"))
-}
-
 /// Which nodes this one waits for, in words; `None` where it reaches all.
 fn missing(node: &Node) -> Option<String> {
     let is_missing = |member: &&Member| node.peers.paths.is_up(member.id) != Some(true);
@@ -190,46 +123,6 @@ fn ready(node: &Node) -> Result<Response<ResponseBody>, ApiError> {
     Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", format!("{why}{missing}")))
 }
 
-/// The answering node's inference from its own paths.
-pub(super) fn cluster(node: &Node) -> ClusterReport {
-    let paths = node.peers.paths.reports();
-    let state = |up: Option<bool>| match up {
-        Some(true) => "up".to_owned(),
-        Some(false) => "down".to_owned(),
-        None => "unknown".to_owned(),
-    };
-    let mut switches = Vec::new();
-    let mut links = Vec::new();
-    let link = |name: &str, switch: &str, state: String| LinkReport {
-        name: format!("{name}-{switch}"),
-        node: Some(name.to_owned()),
-        switch: switch.to_owned(),
-        to: None,
-        state,
-    };
-    for interface in &node.config.interfaces {
-        let switch = interface.switch.as_str();
-        let over: Vec<_> = paths.iter().filter(|path| path.switch.as_deref() == Some(switch)).collect();
-        let up = over.iter().any(|path| path.state == "up");
-        // With every path over it down, it may be the switch, this node's link, or all the others.
-        let of_switch = if up { Some(true) } else { None };
-        switches.push(SwitchReport { name: switch.to_owned(), state: state(of_switch) });
-        links.push(link(&node.config.me().name, switch, state(of_switch)));
-        for path in over {
-            let of_link = if up { Some(path.state == "up") } else { None };
-            links.push(link(&path.to, switch, state(of_link)));
-        }
-    }
-    let nodes = node.config.by_name().into_iter().map(|member| {
-        let up = if member.id == node.config.id { Some(true) } else { node.peers.paths.is_up(member.id) };
-        NodeReport { name: member.name.clone(), state: state(up), http: member.http.clone(), pid: None }
-    });
-    let observer = Some(node.config.me().name.clone());
-    let held_up_us = node.peers.paths.held_up_us();
-    let faults = node.config.demo.is_some();
-    ClusterReport { nodes: nodes.collect(), switches, links, observer, paths, held_up_us, faults }
-}
-
 /// The parameters of a query; of a repeated one the last.
 struct Query(BTreeMap<String, String>);
 
@@ -246,19 +139,4 @@ impl Query {
     fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
     }
-}
-
-fn text(body: impl Into<String>) -> Response<ResponseBody> {
-    let mut response = Response::new(full(body.into()));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    response
-}
-
-/// A JSON answer, not to be cached.
-pub(crate) fn json(value: &impl Serialize) -> Response<ResponseBody> {
-    let bytes = serde_json::to_vec(value).expect("answers are plain data");
-    let mut response = Response::new(full(bytes));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
 }

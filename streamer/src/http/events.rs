@@ -3,7 +3,7 @@
 //! One task per listener, the teller, sends every event, so that all who follow see them in one order. A follower that
 //! does not take them is left behind.
 
-use super::api::cluster;
+use super::cluster::cluster;
 use super::{ApiError, ClusterReport, ResponseBody, Shutdown};
 use bytes::Bytes;
 use core::pin::Pin;

@@ -1,7 +1,7 @@
 //! `POST /api/v1/faults`: parts of a demo are cut, hung and healed. The supervisor does it; its nodes pass it on.
 
-use super::api::{json, not_found};
 use super::body::full;
+use super::reply::{json, not_found};
 use super::{ApiError, ResponseBody};
 use bytes::Bytes;
 use core::fmt::Display;

@@ -1,7 +1,8 @@
 //! What players, tools and people see: HTTP/1.1 on the node's player listener.
 
-pub(crate) mod api;
+mod api;
 mod body;
+mod cluster;
 mod conditions;
 pub(crate) mod console;
 pub(crate) mod doors;
@@ -9,10 +10,11 @@ mod error;
 pub(crate) mod events;
 pub(crate) mod faults;
 pub mod ranges;
+pub(crate) mod reply;
 mod server;
 mod titles;
 
-pub use api::{ClusterReport, LinkReport, NodeReport, SwitchReport};
+pub use cluster::{ClusterReport, LinkReport, NodeReport, SwitchReport};
 pub use error::ApiError;
 pub use server::{Shutdown, serve};
 
