@@ -18,7 +18,7 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 pub(super) struct GetArguments {
     /// The title
     title: String,
-    /// The file, or `-` for standard output; the title's name where there is none
+    /// The file, or `-` for standard output; the last part of the title's name where there is none
     #[arg(short, long)]
     output: Option<PathBuf>,
     /// Bytes of the system's receive buffer for each connection, for measurements [default: the system's own]
@@ -31,7 +31,7 @@ pub(super) struct GetArguments {
 pub(super) async fn run(arguments: GetArguments) -> anyhow::Result<()> {
     let GetArguments { title: name, output, receive_buffer, client: options } = arguments;
     title::check(&name)?;
-    let output = output.unwrap_or_else(|| PathBuf::from(&name));
+    let output = output.unwrap_or_else(|| PathBuf::from(name.rsplit('/').next().unwrap_or(&name)));
     if output.as_os_str() == "-" {
         return fetch(&options, receive_buffer, &name, tokio::io::stdout()).await.map(drop);
     }

@@ -46,6 +46,9 @@ enum Command {
     Ls {
         /// Only titles that begin with this
         prefix: Option<String>,
+        /// Only what comes before the next `/`: titles, and folders, which end with it
+        #[arg(short, long)]
+        folders: bool,
         #[command(flatten)]
         client: ClientArguments,
     },
@@ -200,7 +203,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Config(ConfigCommand::Check { file }) => check::run(&file),
         Command::Put(arguments) => block_on(put::run(arguments)),
         Command::Get(arguments) => block_on(get::run(arguments)),
-        Command::Ls { prefix, client } => block_on(show::list(prefix.unwrap_or_default(), client)),
+        Command::Ls { prefix, folders, client } => block_on(show::list(prefix.unwrap_or_default(), folders, client)),
         Command::Rm { title, client } => block_on(show::remove(title, client)),
         Command::Stat { title, verify, client } => block_on(show::stat(title, verify, client)),
         Command::Status { watch, client } => block_on(show::status(watch, client)),

@@ -2,7 +2,7 @@
 
 use super::ClientArguments;
 use super::client::{ClusterClient, RequestBody, is_final, no_body};
-use super::output::print_line;
+use super::output::{Unread, print_line};
 use anyhow::{Context, bail};
 use bytes::BytesMut;
 use clap::Args;
@@ -21,9 +21,9 @@ const READ_BYTES: usize = 256 << 10;
 
 #[derive(Debug, Args)]
 pub(super) struct PutArguments {
-    /// The file, or `-` for standard input
+    /// The file, or `-` for standard input; of a folder all files in it
     file: PathBuf,
-    /// The title; the file's name where there is none
+    /// The title; the file's name where there is none. Of a folder what the titles begin with, up to their next `/`
     title: Option<String>,
     #[command(flatten)]
     pub(super) client: ClientArguments,
@@ -31,21 +31,96 @@ pub(super) struct PutArguments {
 
 pub(super) async fn run(arguments: PutArguments) -> anyhow::Result<()> {
     let PutArguments { file, title, client: options } = arguments;
-    let from_stdin = file.as_os_str() == "-";
-    let name = match title {
-        Some(title) => title,
-        None if from_stdin => bail!("standard input has no name: `rain put - TITLE`"),
-        None => title_of_file(&file, "`rain put FILE TITLE`")?,
-    };
-    title::check(&name)?;
     let client = ClusterClient::new(&options)?;
-    let path = format!("/v/{}", title::to_path(&name));
-    // What came from standard input cannot be sent twice.
-    let tries = if from_stdin { 1 } else { client.server_count() };
+    if file.as_os_str() == "-" {
+        let title = title.context("standard input has no name: `rain put - TITLE`")?;
+        title::check(&title)?;
+        return put(&client, &options, &Source::Input, &title).await;
+    }
+    if !file.is_dir() {
+        let title = title.map_or_else(|| title_of_file(&file, "`rain put FILE TITLE`"), Ok)?;
+        title::check(&title)?;
+        return put(&client, &options, &Source::File(file), &title).await;
+    }
+    let prefix = match title {
+        Some(title) => title.strip_suffix('/').unwrap_or(&title).to_owned(),
+        // `.` has a name, too.
+        None => title_of_file(&file.canonicalize().unwrap_or_else(|_| file.clone()), "`rain put FOLDER TITLE`")?,
+    };
+    put_folder(&client, &options, &file, &prefix).await
+}
+
+/// Stores every file of a folder, those of folders in it included, though some fail.
+async fn put_folder(
+    client: &ClusterClient,
+    options: &ClientArguments,
+    folder: &Path,
+    prefix: &str,
+) -> anyhow::Result<()> {
+    // A name that no title can have is told before anything is stored.
+    let mut files = Vec::new();
+    collect(folder, prefix, &mut files)?;
+    let (count, mut failed) = (files.len(), Vec::new());
+    for (file, title) in files {
+        if let Err(error) = put(client, options, &Source::File(file), &title).await {
+            if error.is::<Unread>() {
+                return Err(error);
+            }
+            failed.push(format!("{title}: {error:#}"));
+        }
+    }
+    if failed.is_empty() {
+        Ok(())
+    } else {
+        bail!("{} of {count} titles were not stored:\n{}", failed.len(), failed.join("\n"))
+    }
+}
+
+/// The files of a folder and the titles that they are to have, in the order of their names.
+fn collect(folder: &Path, title: &str, files: &mut Vec<(PathBuf, String)>) -> anyhow::Result<()> {
+    let entries = std::fs::read_dir(folder).and_then(Iterator::collect::<std::io::Result<Vec<_>>>);
+    let mut entries = entries.with_context(|| folder.display().to_string())?;
+    entries.sort_by_key(std::fs::DirEntry::file_name);
+    for entry in entries {
+        let path = entry.path();
+        let name = entry.file_name();
+        let name = name
+            .to_str()
+            .with_context(|| format!("{}: the name is not UTF-8, and so no title can have it", path.display()))?;
+        let title = format!("{title}/{name}");
+        // A link to a folder might lead into a circle.
+        let kind = entry.file_type().with_context(|| path.display().to_string())?;
+        if kind.is_dir() {
+            collect(&path, &title, files)?;
+        } else if path.is_file() {
+            title::check(&title).with_context(|| path.display().to_string())?;
+            files.push((path, title));
+        }
+    }
+    Ok(())
+}
+
+/// Where a title comes from.
+enum Source {
+    /// Standard input.
+    Input,
+    /// A file.
+    File(PathBuf),
+}
+
+async fn put(client: &ClusterClient, options: &ClientArguments, source: &Source, name: &str) -> anyhow::Result<()> {
+    let path = format!("/v/{}", title::to_path(name));
+    let tries = match source {
+        // It cannot be sent twice.
+        Source::Input => 1,
+        Source::File(_) => client.server_count(),
+    };
     let mut last = None;
     for server in 0..tries {
-        let (body, length) =
-            if from_stdin { (body(tokio::io::stdin(), None, None), None) } else { open(&file).await? };
+        let (body, length) = match source {
+            Source::Input => (body(tokio::io::stdin(), None, None), None),
+            Source::File(file) => open(file).await?,
+        };
         let headers: Vec<_> = length.map(|length| ("content-length", length.to_string())).into_iter().collect();
         // A node that hangs takes a connection and says nothing: it is asked for a sign of life first.
         if let Err(error) = client.send_to(server, &Method::GET, "/healthz", &[], no_body()).await {
@@ -89,9 +164,6 @@ pub(super) fn title_of_file(file: &Path, instead: &str) -> anyhow::Result<String
 async fn open(file: &Path) -> anyhow::Result<(RequestBody, Option<u64>)> {
     let opened = File::open(file).await.with_context(|| file.display().to_string())?;
     let metadata = opened.metadata().await.with_context(|| file.display().to_string())?;
-    if metadata.is_dir() {
-        bail!("{} is a folder, expected a file", file.display());
-    }
     let length = metadata.is_file().then_some(metadata.len());
     Ok((body(opened, length, Some(progress(length, "put"))), length))
 }

@@ -9,33 +9,41 @@ use core::time::Duration;
 use hyper::Method;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use rain_node::title;
-use rain_node::{ColumnReport, ColumnState, TitleReport};
+use rain_node::{ColumnReport, ColumnState, Listed, TitleReport};
 use serde::Deserialize;
 
 /// Titles asked for at once.
 const PAGE: usize = 1000;
 
-pub(super) async fn list(prefix: String, arguments: ClientArguments) -> anyhow::Result<()> {
+pub(super) async fn list(prefix: String, folders: bool, arguments: ClientArguments) -> anyhow::Result<()> {
     let client = ClusterClient::new(&arguments)?;
     let escape = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+    let (prefix, delimiter) = (escape(&prefix), if folders { "/" } else { "" });
     let mut after = String::new();
-    let mut all: Vec<TitleReport> = Vec::new();
+    let mut all: Vec<Listed> = Vec::new();
     loop {
-        let path = format!("/api/v1/titles?prefix={}&limit={PAGE}&after={}", escape(&prefix), escape(&after));
-        let (page, _) = client.ask_json::<Vec<TitleReport>>(&path).await?;
-        let count = page.len();
+        let path =
+            format!("/api/v1/titles?prefix={prefix}&delimiter={delimiter}&limit={PAGE}&after={}", escape(&after));
+        let (page, _) = client.ask_json::<Vec<Listed>>(&path).await?;
+        // A page is shorter where titles went while it was made; only an empty one is the end.
+        let Some(last) = page.last() else { break };
+        after.clone_from(match last {
+            Listed::Title(report) => &report.title,
+            Listed::Folder { folder } => folder,
+        });
         all.extend(page);
-        match all.last() {
-            Some(last) if count == PAGE => after.clone_from(&last.title),
-            _ => break,
-        }
     }
     if arguments.json {
         return print_line(serde_json::to_string(&all)?);
     }
     let mut text = String::new();
-    for TitleReport { bytes, code, tolerates, title, .. } in all {
-        writeln!(text, "{bytes:>14}  {code:<10}  {:<9}  {title}", loses(tolerates))?;
+    for listed in all {
+        match listed {
+            Listed::Title(TitleReport { bytes, code, tolerates, title, .. }) => {
+                writeln!(text, "{bytes:>14}  {code:<10}  {:<9}  {title}", loses(tolerates))?;
+            }
+            Listed::Folder { folder } => writeln!(text, "{:>14}  {:<10}  {:<9}  {folder}", "-", "-", "-")?,
+        }
     }
     print(&text)
 }

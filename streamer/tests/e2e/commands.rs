@@ -35,7 +35,7 @@ fn what_is_put_is_listed_told_and_got() {
     assert_eq!((&stored["title"], &stored["tolerates"]), (&json!("film one.mp4"), &json!(2)), "{stored}");
     assert_eq!(stored["etag"], etag_of(&content), "{stored}");
     let stored = run(&mut client(&cluster, &["put", file, "other/../name"]));
-    assert_eq!(stored.code, Some(1), "a name with `/` in it: {stored:?}");
+    assert_eq!(stored.code, Some(1), "a name with `..` in it: {stored:?}");
     run(&mut client(&cluster, &["put", file, "other"])).succeeded();
     let typed = get("/v/film%20one.mp4").to(cluster.port(1)).expect(200);
     assert_eq!(typed.header("content-type"), Some("video/mp4"));
@@ -68,6 +68,40 @@ fn what_is_put_is_listed_told_and_got() {
     run(&mut client(&cluster, &["rm", "other"])).succeeded();
     get("/v/other").to(cluster.port(2)).expect(404);
     run(&mut client(&cluster, &["rm", "other"])).failed_naming(&["no such title"]);
+}
+
+#[test]
+fn a_folder_is_put_with_all_that_is_in_it() {
+    let (cluster, folder) = (Cluster::of_four(), Folder::new());
+    fs::create_dir_all(folder.join("films/2026/~new")).expect("a folder");
+    for (file, content) in [("films/b.mp4", "b"), ("films/2026/a b.mp4", "a"), ("films/2026/~new/c", "c")] {
+        folder.write(file, content.as_bytes());
+    }
+    // A link into a circle.
+    std::os::unix::fs::symlink(folder.join("films"), folder.join("films/2026/up")).expect("a link");
+    let titles = ["films/2026/a b.mp4", "films/2026/~new/c", "films/b.mp4"];
+    let put = run(client(&cluster, &["put", "films", "--json"]).current_dir(folder.path())).succeeded().text();
+    let stored = put.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON")["title"].clone());
+    assert_eq!(stored.collect::<Vec<_>>(), titles);
+    for title in titles {
+        let got = run(&mut client(&cluster, &["get", title, "-o", "-"])).succeeded().text();
+        assert_eq!(got, fs::read_to_string(folder.join(title)).expect("the file"));
+    }
+    run(client(&cluster, &["put", ".", "old/"]).current_dir(folder.join("films/2026"))).succeeded();
+    let list = |arguments: &[&str]| run(&mut client(&cluster, arguments)).succeeded().text();
+    assert_eq!(list(&["ls", "--json", "old/"]).matches("\"title\"").count(), 2);
+    let one_level = list(&["ls", "--folders"]);
+    assert_eq!(
+        one_level.lines().map(|line| line.rsplit(' ').next().expect("a name")).collect::<Vec<_>>(),
+        ["films/", "old/"]
+    );
+    run(client(&cluster, &["get", "films/b.mp4"]).current_dir(folder.path())).succeeded();
+    assert_same(&fs::read(folder.join("b.mp4")).expect("the copy"), b"b", "under the last part of its name");
+    // Nothing is stored when a name cannot be a title's.
+    folder.write("films/a\nname", b"x");
+    run(client(&cluster, &["put", "films", "never"]).current_dir(folder.path()))
+        .failed_naming(&["films/a", "control characters"]);
+    assert_eq!(list(&["ls", "never"]), "");
 }
 
 #[test]
@@ -112,7 +146,6 @@ fn what_fails_says_why_and_leaves_nothing() {
     let absent = folder.join("absent.mp4");
     let absent = absent.to_str().expect("UTF-8");
     run(&mut client(&cluster, &["put", absent])).failed_naming(&["absent.mp4"]);
-    run(&mut client(&cluster, &["put", folder.path().to_str().expect("UTF-8"), "title"])).failed_naming(&["folder"]);
     let list = run(&mut client(&cluster, &["ls", "--json"])).succeeded().json();
     assert_eq!(list, json!([]));
 }
