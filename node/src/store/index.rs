@@ -386,6 +386,11 @@ impl<D: Disk> Index<D> {
         }
     }
 
+    /// Whether a sound column of a version is held.
+    pub(super) fn holds_column(&self, key: Key) -> bool {
+        self.held(key).is_some_and(Held::has_column)
+    }
+
     /// Whether anything is held of a title.
     pub(super) fn holds(&self, title: TitleHash) -> bool {
         self.versions(title).next().is_some()

@@ -138,7 +138,7 @@ impl<D: Disk> Store<D> {
         let key = (name.title, version);
         {
             let index = lock(&self.index);
-            if index.held(key).is_some_and(|held| held.has_column()) {
+            if index.holds_column(key) {
                 return Err(io::Error::from(io::ErrorKind::AlreadyExists));
             }
             if index.uploads.get(&key).is_some_and(|upload| upload.finishing || upload.restores) {

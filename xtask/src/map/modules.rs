@@ -159,13 +159,12 @@ fn is_of_tests(attributes: &[Attribute]) -> bool {
 
 impl<'ast> Visit<'ast> for Names<'_> {
     fn visit_item(&mut self, item: &'ast Item) {
-        let attributes = match item {
-            Item::Mod(ItemMod { attrs, .. }) | Item::Use(ItemUse { attrs, .. }) => attrs.as_slice(),
-            _ => &[],
-        };
-        if !is_of_tests(attributes) {
-            visit::visit_item(self, item);
+        if let Item::Mod(ItemMod { attrs, .. }) | Item::Use(ItemUse { attrs, .. }) = item
+            && is_of_tests(attrs)
+        {
+            return;
         }
+        visit::visit_item(self, item);
     }
 
     fn visit_item_use(&mut self, item: &'ast ItemUse) {
