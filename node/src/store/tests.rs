@@ -17,10 +17,10 @@ const LIFE: Life = Life(10);
 const CELL_BYTES: u32 = 4096;
 
 /// A folder that goes with the test.
-struct Folder(PathBuf);
+pub(super) struct Folder(pub(super) PathBuf);
 
 impl Folder {
-    fn new(name: &str) -> Self {
+    pub(super) fn new(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("rain-store-{name}-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&path);
         std::fs::create_dir_all(&path).unwrap();
@@ -28,15 +28,29 @@ impl Folder {
     }
 
     fn try_open(&self, ids: &[NodeId], catalog: Option<usize>) -> Result<Store<SystemDisk>, OpenError> {
+        self.try_open_on(|disk| disk, ids, catalog)
+    }
+
+    fn try_open_on<D: Disk>(
+        &self,
+        disk: impl FnOnce(SystemDisk) -> D,
+        ids: &[NodeId],
+        catalog: Option<usize>,
+    ) -> Result<Store<D>, OpenError> {
         let members = Arc::new(Members::new(0, ids.to_vec(), catalog).unwrap());
         let codes = Arc::new(Codes::default());
         let plan = StorePlan { node: ME, members, codes, fresh_store: 5, fresh_life: LIFE };
-        Store::open(SystemDisk::take(&self.0).unwrap(), plan, Time::default())
+        Store::open(disk(SystemDisk::take(&self.0).unwrap()), plan, Time::default())
     }
 
     /// Open, sure, and learnt.
-    fn open(&self) -> Store<SystemDisk> {
-        let store = self.try_open(&[ME, OTHER], None).unwrap();
+    pub(super) fn open(&self) -> Store<SystemDisk> {
+        self.open_on(|disk| disk)
+    }
+
+    /// The same, on a disk of another kind.
+    pub(super) fn open_on<D: Disk>(&self, disk: impl FnOnce(SystemDisk) -> D) -> Store<D> {
+        let store = self.try_open_on(disk, &[ME, OTHER], None).unwrap();
         store.begin_incarnation(7).unwrap();
         let life = store.me().life;
         for order in [StoreOrder::SetSure, StoreOrder::SetLearnt { life }] {
@@ -49,7 +63,7 @@ impl Folder {
         std::fs::read(self.0.join(name)).unwrap()
     }
 
-    fn write(&self, name: &str, bytes: &[u8]) {
+    pub(super) fn write(&self, name: &str, bytes: &[u8]) {
         std::fs::write(self.0.join(name), bytes).unwrap();
     }
 
@@ -64,7 +78,7 @@ impl Drop for Folder {
     }
 }
 
-fn version(counter: u64) -> Version {
+pub(super) fn version(counter: u64) -> Version {
     Version { counter, node: OTHER, life: Life(20), random: 0 }
 }
 
@@ -81,7 +95,7 @@ fn tombstone(title: &str, counter: u64, conditional: bool) -> Record {
 }
 
 /// A version with the columns of replica:2, and the records of column 0.
-fn film(counter: u64, content: &[u8]) -> (Record, Vec<u8>) {
+pub(super) fn film(counter: u64, content: &[u8]) -> (Record, Vec<u8>) {
     let codec = Arc::new(StripeCodec::new(Arc::new(Code::named("replica:2").unwrap())));
     let of = version(counter);
     let mut encoder = StripeEncoder::new(Arc::clone(&codec), CELL_BYTES, CELL_BYTES, "film", title_version(of));
@@ -110,20 +124,20 @@ fn film(counter: u64, content: &[u8]) -> (Record, Vec<u8>) {
     (record, records)
 }
 
-fn ask(store: &Store<SystemDisk>, request: &Request) -> Reply {
+pub(super) fn ask<D: Disk>(store: &Store<D>, request: &Request) -> Reply {
     store.answer(Time::default(), from(OTHER, 20, 1), request).unwrap()
 }
 
-fn prepare(store: &Store<SystemDisk>, record: &Record, base: Base, column: Option<u16>) -> Reply {
+pub(super) fn prepare<D: Disk>(store: &Store<D>, record: &Record, base: Base, column: Option<u16>) -> Reply {
     prepare_share(store, record, base, column.map(|column| Share { column, records: None }))
 }
 
-fn prepare_share(store: &Store<SystemDisk>, record: &Record, base: Base, share: Option<Share>) -> Reply {
+pub(super) fn prepare_share<D: Disk>(store: &Store<D>, record: &Record, base: Base, share: Option<Share>) -> Reply {
     let ticket = store.lookup(record.title()).ticket;
     ask(store, &Request::Prepare { record: record.clone(), base, share, ticket })
 }
 
-fn mark(store: &Store<SystemDisk>, record: &Record, spread: Option<Ticket>) -> Reply {
+pub(super) fn mark<D: Disk>(store: &Store<D>, record: &Record, spread: Option<Ticket>) -> Reply {
     ask(store, &Request::Mark { record: record.clone(), spread })
 }
 
@@ -215,7 +229,7 @@ fn a_column_that_is_not_the_manifests_is_refused() {
     assert_eq!(prepare(&store, &film, Base::Any, Some(0)), Reply::Prepared);
 }
 
-fn carried(records: &[u8]) -> Share {
+pub(super) fn carried(records: &[u8]) -> Share {
     Share { column: 0, records: Some(records.into()) }
 }
 
@@ -295,7 +309,7 @@ fn nothing_comes_between_a_conditional_version_and_its_base() {
     );
 }
 
-fn mark_anew(store: &Store<SystemDisk>, record: &Record) {
+pub(super) fn mark_anew<D: Disk>(store: &Store<D>, record: &Record) {
     let ticket = store.lookup(record.title()).ticket;
     assert_eq!(mark(store, record, Some(ticket)), Reply::Marked);
 }
