@@ -5,6 +5,8 @@ pub mod digests;
 pub mod learn;
 pub mod recall;
 pub mod resolve;
+#[cfg(test)]
+mod tests;
 
 pub use digests::{BUCKETS, Digests, DigestsError};
 pub use learn::{Learn, Learnt};

@@ -234,3 +234,38 @@ fn a_version_whose_coordinator_is_silent_is_not_dropped() {
         assert_eq!(check.poll_event(), Some(verdict));
     }
 }
+
+fn holds(version: Version, blank: bool) -> Reply {
+    let entry = Entry { record: record(version), marked: true, column: ColumnStatus::Missing };
+    Reply::State(TitleState { blank, entries: vec![entry], ..TitleState::default() })
+}
+
+/// Every member has the tombstone alone or nothing, says so twice, and is none that cannot tell: not the catalog nodes only.
+#[test]
+fn a_tombstone_goes_when_every_member_has_nothing_else() {
+    let nodes: Vec<_> = (0..4).map(NodeId).collect();
+    let members = Members::new(0, nodes.clone(), Some(1)).unwrap();
+    let tombstone = Version::LOWEST;
+    let title = TITLE.to_owned();
+    let mut check = PurgeCheck::new(NOW, TITLE, tombstone, &members);
+    for request in [Request::Lookup { title: title.clone() }, Request::Close { title: title.clone() }] {
+        assert_eq!(sent(&mut check), nodes.iter().map(|node| (*node, request.clone())).collect::<Vec<_>>());
+        for node in &nodes {
+            assert_eq!(check.may_go(), None);
+            check.handle_message(NOW, from(*node), holds(tombstone, false));
+        }
+    }
+    assert_eq!(check.may_go(), Some(true));
+    let purge = Request::Purge { title, version: tombstone };
+    assert_eq!(sent(&mut check), nodes.iter().map(|node| (*node, purge.clone())).collect::<Vec<_>>());
+
+    let other = Version { counter: tombstone.counter + 1, ..tombstone };
+    for speaks_against in [holds(tombstone, true), holds(other, false)] {
+        let mut check = PurgeCheck::new(NOW, TITLE, tombstone, &members);
+        for node in &nodes[..3] {
+            check.handle_message(NOW, from(*node), holds(tombstone, false));
+        }
+        check.handle_message(NOW, from(nodes[3]), speaks_against);
+        assert_eq!(check.may_go(), Some(false));
+    }
+}

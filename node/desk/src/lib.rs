@@ -19,6 +19,8 @@ mod learn;
 pub mod order;
 mod restore;
 mod running;
+#[cfg(test)]
+mod tests;
 pub mod vet;
 mod write;
 

@@ -142,4 +142,4 @@ impl<D: Disk> Store<D> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -18,10 +18,14 @@ pub(in super::super) struct Forgetful {
     /// Columns that were written since the last sync.
     dirty: Mutex<BTreeSet<String>>,
     durable: Mutex<BTreeMap<String, Vec<u8>>>,
+    /// Columns whose bytes are durable, and whose names are not.
+    unnamed: Mutex<BTreeMap<String, Vec<u8>>>,
     /// The next sync of everything fails.
     fails: AtomicBool,
-    /// No column can be written.
-    refuses: AtomicBool,
+    /// No column can be written, or get its name.
+    pub(in super::super) refuses: AtomicBool,
+    /// The ledger cannot be made durable.
+    pub(in super::super) stuck: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -39,7 +43,12 @@ impl Forgetful {
         lock(&self.durable).insert(path.to_owned(), self.read(path));
     }
 
-    fn lose_power(&self) {
+    fn name_all(&self) {
+        let named = core::mem::take(&mut *lock(&self.unnamed));
+        lock(&self.durable).extend(named);
+    }
+
+    pub(in super::super) fn lose_power(&self) {
         for name in self.disk.list(TITLES).unwrap() {
             let path = format!("{TITLES}/{name}");
             match lock(&self.durable).get(&path) {
@@ -84,6 +93,9 @@ impl Disk for Forgetful {
     }
 
     fn sync(&self, file: &Handle) -> io::Result<()> {
+        if file.0 == "ledger" && self.stuck.load(Ordering::SeqCst) {
+            return Err(io::Error::other("the disk does not sync"));
+        }
         if lock(&self.dirty).remove(&file.0) {
             self.keep(&file.0);
         }
@@ -95,18 +107,23 @@ impl Disk for Forgetful {
         if self.fails.swap(false, Ordering::SeqCst) {
             return Err(io::Error::other("the disk does not sync"));
         }
-        dirty.iter().for_each(|path| self.keep(path));
+        dirty.iter().filter(|path| self.disk.open(path).is_ok()).for_each(|path| self.keep(path));
+        self.name_all();
         Ok(())
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        if to.starts_with(TITLES) && self.refuses.load(Ordering::SeqCst) {
+            return Err(io::Error::other("the disk does not write"));
+        }
         let moved = lock(&self.durable).remove(from);
-        lock(&self.durable).extend(moved.map(|bytes| (to.to_owned(), bytes)));
+        lock(&self.unnamed).extend(moved.map(|bytes| (to.to_owned(), bytes)));
         self.disk.rename(from, to)
     }
 
     fn remove(&self, path: &str) -> io::Result<()> {
         lock(&self.durable).remove(path);
+        lock(&self.unnamed).remove(path);
         self.disk.remove(path)
     }
 
@@ -115,6 +132,7 @@ impl Disk for Forgetful {
     }
 
     fn sync_folder(&self, path: &str) -> io::Result<()> {
+        self.name_all();
         self.disk.sync_folder(path)
     }
 
@@ -123,13 +141,15 @@ impl Disk for Forgetful {
     }
 }
 
-fn forgetful(folder: &Folder) -> Store<Forgetful> {
+pub(in super::super) fn forgetful(folder: &Folder) -> Store<Forgetful> {
     folder.open_on(|disk| Forgetful {
         disk,
         dirty: Mutex::default(),
         durable: Mutex::default(),
+        unnamed: Mutex::default(),
         fails: AtomicBool::new(false),
         refuses: AtomicBool::new(false),
+        stuck: AtomicBool::new(false),
     })
 }
 
