@@ -949,7 +949,7 @@ pub(super) const ALL: &[Bug] = &[
     bug(
         "what a failed sync has lost is taken for durable at the next: a promised column is gone after a power cut",
         Mutant {
-            file: "node/src/store/shares.rs",
+            file: "node/src/store/shares/mod.rs",
             text: "«self.rewrite_shares(unsynced)»;",
             instead: "()",
             first: SHARES,
@@ -958,7 +958,7 @@ pub(super) const ALL: &[Bug] = &[
     bug(
         "a column that came with its version and is not what the manifest says is promised",
         Mutant {
-            file: "node/src/store/shares.rs",
+            file: "node/src/store/shares/mod.rs",
             text: "if «root != Some(&tree.root())» {",
             instead: "false",
             first: STORE,
@@ -967,7 +967,7 @@ pub(super) const ALL: &[Bug] = &[
     bug(
         "the ledger forgets a column whose file was never synced: it is gone after a power cut",
         Mutant {
-            file: "node/src/store/shares.rs",
+            file: "node/src/store/shares/mod.rs",
             text: "«self.sync_files()?»;\n        let keys",
             instead: "()",
             first: SHARES,
@@ -976,7 +976,7 @@ pub(super) const ALL: &[Bug] = &[
     bug(
         "a column of which a power cut left not even the name is not written again from the ledger",
         Mutant {
-            file: "node/src/store/shares.rs",
+            file: "node/src/store/shares/mod.rs",
             text: "Err(error) if «error.kind() == io::ErrorKind::NotFound» =>",
             instead: "false",
             first: STORE,
@@ -985,7 +985,7 @@ pub(super) const ALL: &[Bug] = &[
     bug(
         "the ledger forgets the only sound bytes of a column whose file cannot be written",
         Mutant {
-            file: "node/src/store/shares.rs",
+            file: "node/src/store/shares/mod.rs",
             text: "let is_sound = |key: &Key| «index.held(*key).is_none_or(Held::has_column)»;",
             instead: "true",
             first: SHARES,
