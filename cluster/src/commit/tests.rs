@@ -4,7 +4,7 @@ use super::*;
 use crate::machine::Machine;
 use crate::manifest::{Attributes, Content, Manifest, Record};
 use crate::members::Members;
-use crate::message::{ColumnStatus, Entry, Outcome, Refusal, Reply, Request, Sender, TitleState};
+use crate::message::{Base, ColumnStatus, Entry, Outcome, Refusal, Reply, Request, Sender, TitleState};
 use crate::placement::Placement;
 use crate::time::Time;
 use crate::version::{Life, NodeId, Version};
@@ -43,8 +43,8 @@ fn sent(machine: &mut impl Machine) -> Vec<(NodeId, Request)> {
     sent
 }
 
-/// A PUT of which everybody has been asked whether it prepares, and has its column.
-fn preparing(data_columns: usize) -> (Put, Version) {
+/// A PUT that may upload: nobody has anything of its title.
+fn uploading(data_columns: usize) -> (Put, Version) {
     let shape = Some(Shape { columns: 3, data_columns });
     let (title, members) = (TITLE.to_owned(), members());
     let request = PutRequest { title, members, coordinator: NODES[0], life: LIFE, random: 1, shape };
@@ -53,10 +53,31 @@ fn preparing(data_columns: usize) -> (Put, Version) {
         put.handle_message(NOW, from(node), Reply::State(TitleState::default()));
     }
     let Some(PutEvent::Begin(begin)) = put.poll_event() else { panic!("all are there") };
-    put.prepare(NOW, record(begin.version), &Shares::Uploaded(NODES.to_vec()), Condition::None);
+    sent(&mut put);
+    (put, begin.version)
+}
+
+/// One of which everybody has been asked whether it prepares, and has its column.
+fn preparing(data_columns: usize) -> (Put, Version) {
+    let (mut put, version) = uploading(data_columns);
+    put.prepare(NOW, record(version), &Shares::Uploaded(NODES.to_vec()), Condition::None);
     let asked = sent(&mut put).into_iter().filter(|(_, request)| matches!(request, Request::Prepare { .. }));
     assert_eq!(asked.map(|(node, _)| node).collect::<Vec<_>>(), NODES);
-    (put, begin.version)
+    (put, version)
+}
+
+/// Two uploads that must not replace anything: whoever has prepared one refuses the other.
+#[test]
+fn what_must_not_replace_anything_says_so() {
+    for (condition, expected) in [(Condition::Unchanged, Base::Nothing), (Condition::None, Base::Any)] {
+        let (mut put, version) = uploading(1);
+        put.prepare(NOW, record(version), &Shares::Uploaded(NODES.to_vec()), condition);
+        let asked = sent(&mut put);
+        assert_eq!(asked.len(), 3);
+        for (_, request) in asked {
+            assert!(matches!(request, Request::Prepare { base, .. } if base == expected), "{request:?}");
+        }
+    }
 }
 
 /// One that is decided, with all three.
