@@ -62,17 +62,17 @@ fn uploaded(title: String, begin: Begin) -> Told {
 fn main() {
     let members = Arc::new(Members::new(0, (1..=NODES).map(NodeId).collect(), None).expect("four members"));
     let mut desk = Desk::new(DeskPlan { me: sender(ME), members, codes: Arc::new(Codes::default()) });
-    let (mut begun, mut over) = (0, 0);
+    let (mut started, mut over) = (0, 0);
     let mut titles: BTreeMap<TaskId, String> = BTreeMap::new();
     let mut told: VecDeque<(TaskId, Told)> = VecDeque::new();
     let mut steps: Vec<Duration> = Vec::new();
     let now = Time::default();
     while over < WRITES {
-        let step = if begun < WRITES && begun - over < UNDER_WAY {
-            let title = format!("title-{begun}");
+        let step = if started < WRITES && started - over < UNDER_WAY {
+            let title = format!("title-{started}");
             let shape = Some(Shape { columns: 4, data_columns: 2 });
             let task = Task::Write { title: title.clone(), shape, random: 1 };
-            begun += 1;
+            started += 1;
             let began = Instant::now();
             titles.insert(desk.begin(now, task), title);
             began
@@ -106,7 +106,7 @@ fn main() {
             }
         }
         titles.retain(|id, _| {
-            let is_over = steps.len() % UNDER_WAY == 0 && desk.is_over(*id);
+            let is_over = steps.len().is_multiple_of(UNDER_WAY) && desk.is_over(*id);
             over += usize::from(is_over);
             !is_over
         });

@@ -610,6 +610,17 @@ mod tests {
         }
     }
 
+    /// Two of one key would be read as one of them, and the manifest would have another hash than what was read.
+    #[test]
+    fn an_attribute_that_is_there_twice_is_refused() {
+        let mut twice = record();
+        Arc::make_mut(&mut twice.manifest).attributes = Attributes(
+            [(MEDIA_TYPE, b"a"), (MEDIA_TYPE, b"b")].map(|(key, value)| (key, value.as_slice().into())).into(),
+        );
+        let bytes = twice.manifest.to_bytes();
+        assert_eq!(Manifest::parse(&bytes), Err(bounds("attribute", MEDIA_TYPE.into(), "keys in order, each once")));
+    }
+
     /// Whatever is parsed is written as it was: there is one spelling of each manifest.
     #[test]
     fn every_flipped_bit_is_refused_or_another_record() {

@@ -4,6 +4,8 @@
 pub mod learn;
 pub mod recall;
 pub mod resolve;
+#[cfg(test)]
+mod tests;
 
 pub use learn::{Learn, Learnt};
 pub use recall::{Recall, Recalled};

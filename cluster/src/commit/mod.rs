@@ -15,6 +15,8 @@ mod marking;
 mod pending;
 mod purge;
 mod put;
+#[cfg(test)]
+mod tests;
 
 pub use marking::Marking;
 pub use pending::{PendingCheck, Verdict};

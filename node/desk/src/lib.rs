@@ -20,6 +20,8 @@ pub mod order;
 mod restore;
 mod running;
 mod task;
+#[cfg(test)]
+mod tests;
 pub mod vet;
 mod write;
 

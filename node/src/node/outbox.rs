@@ -29,8 +29,8 @@ struct Lane {
 }
 
 /// What waits to be sent, by peer; those that are answered at once do not wait for those that are not.
-#[derive(Debug, Default)]
-pub(super) struct Outbox(Mutex<BTreeMap<(NodeId, Haste), Lane>>);
+#[derive(Debug, Default, Clone)]
+pub(super) struct Outbox(Arc<Mutex<BTreeMap<(NodeId, Haste), Lane>>>);
 
 impl Outbox {
     fn lanes(&self) -> MutexGuard<'_, BTreeMap<(NodeId, Haste), Lane>> {
@@ -63,12 +63,29 @@ impl Outbox {
     }
 }
 
-/// Frees a lane, should its sender end before nothing waits: it panicked, or the node stops.
-struct Turn<'a>(&'a Outbox, NodeId, Haste);
+/// Of whoever sends what waits in a lane. Frees it, should he end before nothing waits: he panicked, or the node stops,
+/// perhaps before he has begun.
+struct Turn {
+    outbox: Outbox,
+    to: NodeId,
+    haste: Haste,
+    over: bool,
+}
 
-impl Drop for Turn<'_> {
+impl Turn {
+    /// The next request; `None` when nothing waits: then the turn is over.
+    fn next(&mut self) -> Option<(Vec<oneshot::Sender<Answer>>, Bytes)> {
+        let next = self.outbox.next(self.to, self.haste);
+        self.over = next.is_none();
+        next
+    }
+}
+
+impl Drop for Turn {
     fn drop(&mut self) {
-        if let Some(lane) = self.0.lanes().get_mut(&(self.1, self.2)) {
+        if !self.over
+            && let Some(lane) = self.outbox.lanes().get_mut(&(self.to, self.haste))
+        {
             *lane = Lane::default();
         }
     }
@@ -81,23 +98,22 @@ impl Node {
     pub(super) async fn post(self: &Arc<Self>, to: NodeId, haste: Haste, question: Question) -> Option<Answer> {
         let (tell, told) = oneshot::channel();
         if self.outbox.push(to, haste, (question, tell)) {
-            let node = Arc::clone(self);
-            self.desks.spawn("questions", async move { node.send_waiting(to, haste).await });
+            let (node, turn) = (Arc::clone(self), Turn { outbox: self.outbox.clone(), to, haste, over: false });
+            self.desks.spawn("questions", async move { node.send_waiting(turn).await });
         }
         told.await.ok()
     }
 
-    async fn send_waiting(self: &Arc<Self>, to: NodeId, haste: Haste) {
-        let turn = Turn(&self.outbox, to, haste);
-        while let Some((askers, body)) = self.outbox.next(to, haste) {
+    async fn send_waiting(self: &Arc<Self>, mut turn: Turn) {
+        while let Some((askers, body)) = turn.next() {
             let (node, (ended, end)) = (Arc::clone(self), oneshot::channel::<()>());
+            let (to, haste) = (turn.to, turn.haste);
             self.desks.spawn("questions", async move {
                 let _ended = ended;
                 node.send_questions(to, haste, askers, body).await;
             });
             let _ = timeout(GATHER, end).await;
         }
-        core::mem::forget(turn);
     }
 
     async fn send_questions(
@@ -125,5 +141,64 @@ impl Node {
             }
             Err(error) => self.note_unfit(to, &error.to_string()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rain_cluster::{Life, Request, Sender};
+    use tokio::sync::oneshot::error::TryRecvError;
+
+    const TO: NodeId = NodeId(2);
+
+    fn question(title: String) -> Question {
+        let from = Sender { node: NodeId(1), life: Life(7), serial: 0, epoch: 0 };
+        Question { from, request: Request::Lookup { title } }
+    }
+
+    fn turn(outbox: &Outbox) -> Turn {
+        Turn { outbox: outbox.clone(), to: TO, haste: Haste::Quick, over: false }
+    }
+
+    /// Else he would wait for ever: nobody looks after the lane any more, and nobody is told to.
+    #[test]
+    fn who_waits_hears_that_nobody_sends() {
+        let outbox = Outbox::default();
+        let ask = || {
+            let (tell, told) = oneshot::channel();
+            (outbox.push(TO, Haste::Quick, (question("film".to_owned()), tell)), told)
+        };
+        let ((is_mine, mut first), (is_mine_too, mut second)) = (ask(), ask());
+        assert!(is_mine && !is_mine_too);
+        assert_eq!(first.try_recv(), Err(TryRecvError::Empty));
+        // It stops before its task has begun.
+        drop(turn(&outbox));
+        assert_eq!([first.try_recv(), second.try_recv()], [Err(TryRecvError::Closed), Err(TryRecvError::Closed)]);
+        assert!(ask().0, "the next one is sent");
+    }
+
+    /// In order, as many as fit into a request; when none waits the lane is free, and of somebody else then.
+    #[test]
+    fn questions_go_together() {
+        let outbox = Outbox::default();
+        let long = "a".repeat(REQUEST_BYTES / 2);
+        let questions: Vec<_> = (0..5).map(|number| question(format!("{number}{long}"))).collect();
+        let mut told = Vec::new();
+        for question in &questions {
+            let (tell, hear) = oneshot::channel();
+            assert_eq!(outbox.push(TO, Haste::Quick, (question.clone(), tell)), told.is_empty());
+            told.push(hear);
+        }
+        let mut mine = turn(&outbox);
+        for expected in questions.chunks(2) {
+            let (askers, body) = mine.next().unwrap();
+            assert_eq!((askers.len(), Question::parse_all(body).unwrap()), (expected.len(), expected.to_vec()));
+        }
+        assert!(mine.next().is_none());
+        let (tell, mut waits) = oneshot::channel();
+        assert!(outbox.push(TO, Haste::Quick, (questions[0].clone(), tell)));
+        drop(mine);
+        assert_eq!(waits.try_recv(), Err(TryRecvError::Empty), "it is of the next one's turn");
     }
 }

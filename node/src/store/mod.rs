@@ -45,7 +45,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 /// A superseded version stays so long for those who read it, counted from its last read.
 pub const SUPERSEDED_LINGER: Duration = Duration::from_mins(1);
@@ -91,6 +91,8 @@ pub struct Store<D: Disk> {
     titles: GroupSync,
     /// Makes all files durable.
     files: GroupSync,
+    /// Held by those that write columns which come with their versions, until the index has them.
+    sharing: RwLock<()>,
     title_locks: [Mutex<()>; TITLE_LOCKS],
     /// The others remember nothing that is forgotten here.
     sure: AtomicBool,

@@ -113,9 +113,12 @@ impl<D: Disk> Store<D> {
             // A blank store may yet learn of the versions of these.
             let columns = lock(&self.index).abandoned_columns(now);
             for (key, column) in columns {
-                let name = FileName { title: key.0, version: key.1, column };
-                remove_if_there(&*self.disk, &name.path())?;
-                lock(&self.index).unclaimed.remove(&key);
+                let _title = self.lock_title(key.0);
+                if lock(&self.index).unclaimed.contains_key(&key) {
+                    let name = FileName { title: key.0, version: key.1, column };
+                    remove_if_there(&*self.disk, &name.path())?;
+                    lock(&self.index).unclaimed.remove(&key);
+                }
             }
         }
         self.note_memories();
@@ -151,7 +154,7 @@ impl<D: Disk> Store<D> {
             let name = FileName { title: key.0, version: key.1, column };
             let proven = column::prove(&*self.disk, &self.codes, name, record).is_ok();
             // It may have been written and not made durable.
-            if proven && self.files.sync(|| self.disk.sync_all()).is_ok() {
+            if proven && self.sync_files().is_ok() {
                 let taken = self.change(now, [Change::Column(key, Some(column))]);
                 if taken.is_ok() {
                     lock(&self.index).unclaimed.remove(&key);

@@ -90,6 +90,9 @@ impl<D: Disk> Store<D> {
             }
             if index.retired.contains(&(key.1.node, key.1.life)) {
                 Err(Refusal::Superseded)
+            } else if index.held(key).is_some_and(Held::is_marked) {
+                // It was decided without this column, or with one that is damaged since. A mark is never taken back.
+                Err(Refusal::Column)
             } else {
                 index.may_prepare(key, base, ticket)
             }
@@ -117,7 +120,7 @@ impl<D: Disk> Store<D> {
         let name = FileName::of(record, *column);
         let keep = || {
             if let Some(records) = records {
-                self.change(now, [self.write_share(record, *column, records)?, pending])
+                self.keep_share(now, record, *column, records, pending)
             } else {
                 self.publish_column(&name)?;
                 self.change(now, [pending])
@@ -127,7 +130,10 @@ impl<D: Disk> Store<D> {
             // Whatever is left of it is used by no version, and was never promised.
             let _ = self.disk.remove(&name.path());
         })?;
-        lock(&self.index).uploads.remove(&key);
+        let mut index = lock(&self.index);
+        index.uploads.remove(&key);
+        // It may lie where an earlier start or life left one.
+        index.unclaimed.remove(&key);
         Ok(())
     }
 

@@ -13,7 +13,7 @@ use rain_desk::Codes;
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, RwLock};
 
 /// Whose store is opened.
 #[derive(Debug, Clone)]
@@ -163,6 +163,7 @@ impl<D: Disk> Store<D> {
             ledger,
             titles: GroupSync::default(),
             files: GroupSync::default(),
+            sharing: RwLock::default(),
             title_locks: array::from_fn(|_| Mutex::new(())),
             sure: AtomicBool::new(false),
             fresh: Mutex::new(plan.fresh_life),

@@ -1,5 +1,6 @@
 //! A store by itself: what it promises, refuses and remembers.
 
+use super::shares::tests::forgetful;
 use super::*;
 use rain_cluster::{
     Base, Columns, Content, EtagKind, Manifest, Memory, Placement, Refusal, Reply, Request, Seat, Share, Ticket,
@@ -17,10 +18,10 @@ const LIFE: Life = Life(10);
 const CELL_BYTES: u32 = 4096;
 
 /// A folder that goes with the test.
-struct Folder(PathBuf);
+pub(super) struct Folder(pub(super) PathBuf);
 
 impl Folder {
-    fn new(name: &str) -> Self {
+    pub(super) fn new(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("rain-store-{name}-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&path);
         std::fs::create_dir_all(&path).unwrap();
@@ -28,15 +29,29 @@ impl Folder {
     }
 
     fn try_open(&self, ids: &[NodeId], catalog: Option<usize>) -> Result<Store<SystemDisk>, OpenError> {
+        self.try_open_on(|disk| disk, ids, catalog)
+    }
+
+    fn try_open_on<D: Disk>(
+        &self,
+        disk: impl FnOnce(SystemDisk) -> D,
+        ids: &[NodeId],
+        catalog: Option<usize>,
+    ) -> Result<Store<D>, OpenError> {
         let members = Arc::new(Members::new(0, ids.to_vec(), catalog).unwrap());
         let codes = Arc::new(Codes::default());
         let plan = StorePlan { node: ME, members, codes, fresh_store: 5, fresh_life: LIFE };
-        Store::open(SystemDisk::take(&self.0).unwrap(), plan, Time::default())
+        Store::open(disk(SystemDisk::take(&self.0).unwrap()), plan, Time::default())
     }
 
     /// Open, sure, and learnt.
-    fn open(&self) -> Store<SystemDisk> {
-        let store = self.try_open(&[ME, OTHER], None).unwrap();
+    pub(super) fn open(&self) -> Store<SystemDisk> {
+        self.open_on(|disk| disk)
+    }
+
+    /// The same, on a disk of another kind.
+    pub(super) fn open_on<D: Disk>(&self, disk: impl FnOnce(SystemDisk) -> D) -> Store<D> {
+        let store = self.try_open_on(disk, &[ME, OTHER], None).unwrap();
         store.begin_incarnation(7).unwrap();
         let life = store.me().life;
         for order in [StoreOrder::SetSure, StoreOrder::SetLearnt { life }] {
@@ -49,7 +64,7 @@ impl Folder {
         std::fs::read(self.0.join(name)).unwrap()
     }
 
-    fn write(&self, name: &str, bytes: &[u8]) {
+    pub(super) fn write(&self, name: &str, bytes: &[u8]) {
         std::fs::write(self.0.join(name), bytes).unwrap();
     }
 
@@ -64,7 +79,7 @@ impl Drop for Folder {
     }
 }
 
-fn version(counter: u64) -> Version {
+pub(super) fn version(counter: u64) -> Version {
     Version { counter, node: OTHER, life: Life(20), random: 0 }
 }
 
@@ -81,7 +96,7 @@ fn tombstone(title: &str, counter: u64, conditional: bool) -> Record {
 }
 
 /// A version with the columns of replica:2, and the records of column 0.
-fn film(counter: u64, content: &[u8]) -> (Record, Vec<u8>) {
+pub(super) fn film(counter: u64, content: &[u8]) -> (Record, Vec<u8>) {
     let codec = Arc::new(StripeCodec::new(Arc::new(Code::named("replica:2").unwrap())));
     let of = version(counter);
     let mut encoder = StripeEncoder::new(Arc::clone(&codec), CELL_BYTES, CELL_BYTES, "film", title_version(of));
@@ -110,25 +125,25 @@ fn film(counter: u64, content: &[u8]) -> (Record, Vec<u8>) {
     (record, records)
 }
 
-fn ask(store: &Store<SystemDisk>, request: &Request) -> Reply {
+pub(super) fn ask<D: Disk>(store: &Store<D>, request: &Request) -> Reply {
     store.answer(Time::default(), from(OTHER, 20, 1), request).unwrap()
 }
 
-fn prepare(store: &Store<SystemDisk>, record: &Record, base: Base, column: Option<u16>) -> Reply {
+pub(super) fn prepare<D: Disk>(store: &Store<D>, record: &Record, base: Base, column: Option<u16>) -> Reply {
     prepare_share(store, record, base, column.map(|column| Share { column, records: None }))
 }
 
-fn prepare_share(store: &Store<SystemDisk>, record: &Record, base: Base, share: Option<Share>) -> Reply {
+pub(super) fn prepare_share<D: Disk>(store: &Store<D>, record: &Record, base: Base, share: Option<Share>) -> Reply {
     let ticket = store.lookup(record.title()).ticket;
     ask(store, &Request::Prepare { record: record.clone(), base, share, ticket })
 }
 
-fn mark(store: &Store<SystemDisk>, record: &Record, spread: Option<Ticket>) -> Reply {
+pub(super) fn mark<D: Disk>(store: &Store<D>, record: &Record, spread: Option<Ticket>) -> Reply {
     ask(store, &Request::Mark { record: record.clone(), spread })
 }
 
-fn upload(store: &Store<SystemDisk>, record: &Record, records: &[u8]) {
-    let plan = Store::<SystemDisk>::restore_plan(record, 0).unwrap();
+fn upload<D: Disk>(store: &Store<D>, record: &Record, records: &[u8]) {
+    let plan = Store::<D>::restore_plan(record, 0).unwrap();
     store.begin_upload(Time::default(), plan).unwrap();
     // In parts that end anywhere, and one of them twice.
     let mut offset = 0;
@@ -216,7 +231,7 @@ fn a_column_that_is_not_the_manifests_is_refused() {
     assert_eq!(prepare(&store, &film, Base::Any, Some(0)), Reply::Prepared);
 }
 
-fn carried(records: &[u8]) -> Share {
+pub(super) fn carried(records: &[u8]) -> Share {
     Share { column: 0, records: Some(records.into()) }
 }
 
@@ -296,7 +311,7 @@ fn nothing_comes_between_a_conditional_version_and_its_base() {
     );
 }
 
-fn mark_anew(store: &Store<SystemDisk>, record: &Record) {
+pub(super) fn mark_anew<D: Disk>(store: &Store<D>, record: &Record) {
     let ticket = store.lookup(record.title()).ticket;
     assert_eq!(mark(store, record, Some(ticket)), Reply::Marked);
 }
@@ -416,6 +431,8 @@ fn a_column_of_an_earlier_life_counts_once_it_is_proven() {
             let finish = StoreOrder::FinishColumn { record: film, column: 0 };
             assert_eq!(store.carry_out(Time::default(), finish), StoreTold::Done);
         }
+        // What was left of the earlier life is in use again: it is nobody's leftover.
+        assert_eq!(store.carry_out(Time::default() + UPLOAD_LINGER, StoreOrder::Sweep), StoreTold::Done);
         store.verify_column(Time::default(), "film", version(3)).unwrap();
     }
 }
@@ -504,4 +521,281 @@ fn a_title_is_blank_until_it_is_known_what_became_of_what_was_inherited() {
     assert!(store.lookup("film").blank && !store.lookup("news").blank);
     assert_eq!(mark(&store, &record, None), Reply::Marked);
     assert!(!store.lookup("film").blank);
+}
+
+/// A version that this node coordinates.
+fn own(counter: u64) -> Record {
+    let mut record = tombstone("film", counter, false);
+    Arc::make_mut(&mut record.manifest).version = Version { node: ME, life: LIFE, ..version(counter) };
+    record
+}
+
+/// Of another life of this node, which may have committed it, nobody can say that it was aborted.
+#[test]
+fn what_an_earlier_life_decided_is_not_known() {
+    let folder = Folder::new("earlier");
+    let store = folder.open();
+    let outcome = |version| ask(&store, &Request::Outcome { title: "film".to_owned(), version });
+    let unknown = Reply::Outcome(rain_cluster::Outcome::Unknown);
+    assert_eq!(outcome(Version { node: ME, life: Life(9), ..version(4) }), unknown);
+    let decision = |record| StoreOrder::Decide(rain_desk::Decision { record, prepared: vec![ME] });
+    let mut earlier = own(4);
+    Arc::make_mut(&mut earlier.manifest).version.life = Life(9);
+    assert!(matches!(store.carry_out(Time::default(), decision(earlier)), StoreTold::Failed(_)));
+    assert!(store.lookup("film").entries.is_empty());
+}
+
+/// Whoever asks its coordinator about a version that it alone knows to be decided is told so, also after a compaction and a
+/// restart.
+#[test]
+fn a_decision_is_a_mark() {
+    let folder = Folder::new("decision");
+    let store = folder.open();
+    let record = own(4);
+    assert_eq!(prepare(&store, &record, Base::Any, None), Reply::Prepared);
+    assert_eq!(marked(&store.lookup("film")), Vec::<u64>::new());
+    let decision = rain_desk::Decision { record: record.clone(), prepared: vec![ME] };
+    assert_eq!(store.carry_out(Time::default(), StoreOrder::Decide(decision.clone())), StoreTold::Done);
+    assert_eq!(marked(&store.lookup("film")), [4]);
+    store.compact(&mut lock(&store.compacted)).unwrap();
+    drop(store);
+    let store = folder.open();
+    assert_eq!(store.carry_out(Time::default(), StoreOrder::Decisions), StoreTold::Decisions(vec![decision]));
+    assert_eq!(marked(&store.lookup("film")), [4]);
+}
+
+/// All agreed that there is no such version: it is neither prepared nor marked on its coordinator's word any more, and that
+/// is durable.
+#[test]
+fn what_was_retired_stays_retired() {
+    let folder = Folder::new("retired");
+    let store = folder.open();
+    ask(&store, &Request::Retire { title: "film".to_owned(), node: OTHER, life: Life(20) });
+    let late = tombstone("film", 4, false);
+    assert_eq!(prepare(&store, &late, Base::Any, None), Reply::Refused(Refusal::Superseded));
+    drop(store);
+    let store = folder.open();
+    assert_eq!(prepare(&store, &late, Base::Any, None), Reply::Refused(Refusal::Superseded));
+    assert!(!store.admit(from(OTHER, 20, 1)).unwrap());
+}
+
+/// What is written later must be above a tombstone that another node may still have.
+#[test]
+fn the_counter_of_what_was_purged_is_the_floor() {
+    let folder = Folder::new("floor");
+    let store = folder.open();
+    mark_anew(&store, &tombstone("film", 9, false));
+    ask(&store, &Request::Purge { title: "film".to_owned(), version: version(9) });
+    let state = store.lookup("film");
+    assert_eq!((state.floor, state.entries.len()), (9, 0));
+    drop(store);
+    assert_eq!(folder.open().lookup("film").floor, 9);
+}
+
+/// A client that has not seen version 3 cannot replace it on condition.
+#[test]
+fn a_conditional_version_replaces_its_base_only() {
+    let folder = Folder::new("base");
+    let store = folder.open();
+    mark_anew(&store, &tombstone("film", 1, false));
+    mark_anew(&store, &tombstone("film", 3, false));
+    let conditional = tombstone("film", 5, true);
+    for base in [Base::Version(version(1)), Base::Nothing] {
+        assert_eq!(prepare(&store, &conditional, base, None), Reply::Refused(Refusal::Condition));
+    }
+    assert_eq!(prepare(&store, &conditional, Base::Version(version(3)), None), Reply::Prepared);
+}
+
+/// The one that lay elsewhere last counts, in whatever order they are heard of.
+#[test]
+fn a_column_lies_where_it_was_moved_last() {
+    let folder = Folder::new("moved");
+    let store = folder.open();
+    let (film, _) = film(3, &[7; 9000]);
+    for (generation, expected) in [(0, 0), (2, 2), (1, 2)] {
+        let mut moved = film.clone();
+        moved.placement = Arc::new(Placement { generation, seats: film.placement.seats.clone() });
+        mark_anew(&store, &moved);
+        assert_eq!(store.lookup("film").entries[0].record.placement.generation, expected);
+    }
+}
+
+/// It stays for a minute after its last read.
+#[test]
+fn a_superseded_version_stays_while_it_is_read() {
+    let folder = Folder::new("superseded");
+    let store = folder.open();
+    for counter in [3, 4] {
+        let (film, records) = film(counter, &[7; 9000]);
+        assert_eq!(prepare_share(&store, &film, Base::Any, Some(carried(&records))), Reply::Prepared);
+        assert_eq!(mark(&store, &film, None), Reply::Marked);
+    }
+    let at = |seconds| Time::default() + Duration::from_secs(seconds);
+    store.open_column(at(30), "film", version(3)).unwrap();
+    assert_eq!(store.carry_out(at(61), StoreOrder::Sweep), StoreTold::Done);
+    assert_eq!(marked(&store.lookup("film")), [3, 4]);
+    assert_eq!(store.carry_out(at(91), StoreOrder::Sweep), StoreTold::Done);
+    assert_eq!(marked(&store.lookup("film")), [4]);
+}
+
+/// Nothing of what it promised can be told: it is not the store that it was.
+#[test]
+fn a_store_without_its_ledger_begins_a_new_life() {
+    let folder = Folder::new("lost");
+    drop(folder.open());
+    std::fs::remove_file(folder.0.join("ledger")).unwrap();
+    let store = folder.try_open(&[ME, OTHER], None).unwrap();
+    assert!(store.is_blank() && store.me().life != LIFE);
+}
+
+/// Hearsay of the life before, which nobody told again, is forgotten, though a restart came between.
+#[test]
+fn hearsay_stays_hearsay_over_a_restart() {
+    let folder = Folder::new("hearsay");
+    let store = folder.open();
+    mark_anew(&store, &tombstone("film", 3, false));
+    assert!(matches!(store.carry_out(Time::default(), OLD), StoreTold::Reborn(_)));
+    drop(store);
+    assert!(folder.open().lookup("film").entries.is_empty());
+}
+
+/// The others, asked what they remember, must not remember what this very start has told them; and it promises nothing
+/// that it could forget unseen.
+#[test]
+fn a_store_that_is_not_sure_tells_no_change_of_this_start() {
+    let folder = Folder::new("unsure");
+    drop(folder.open());
+    let store = folder.try_open(&[ME, OTHER], None).unwrap();
+    let serial = store.me().serial;
+    store.begin_incarnation(9).unwrap();
+    assert_eq!(store.me().serial, serial);
+    let spread = Some(store.lookup("film").ticket);
+    let marking = Request::Mark { record: tombstone("film", 3, false), spread };
+    store.answer(Time::default(), from(OTHER, 20, 1), &marking).unwrap_err();
+    store.carry_out(Time::default(), StoreOrder::SetSure);
+    assert!(store.me().serial > serial);
+}
+
+/// What it holds of a title would stay for ever, and the title could not be purged.
+#[test]
+fn a_node_outside_the_catalog_learns_what_replaces_its_own() {
+    let folder = Folder::new("outside");
+    let store = folder.try_open(&[ME, OTHER], Some(1)).unwrap();
+    store.begin_incarnation(7).unwrap();
+    store.carry_out(Time::default(), StoreOrder::SetSure);
+    let titles: Vec<String> = (0..64).map(|number| format!("film {number}")).collect();
+    let [held, other] =
+        [0, 1].map(|at| titles.iter().filter(|title| store.members.catalog_of(title) == [OTHER]).nth(at).unwrap());
+    let ticket = store.lookup(held).ticket;
+    assert_eq!(mark(&store, &tombstone(held, 1, false), Some(ticket)), Reply::Marked);
+    let records = vec![tombstone(held, 2, false), tombstone(other, 2, false)];
+    assert_eq!(store.carry_out(Time::default(), StoreOrder::MarkAll { records, ticket }), StoreTold::Done);
+    assert_eq!(marked(&store.lookup(held)), [1, 2]);
+    assert!(store.lookup(other).entries.is_empty(), "it is none of its affair");
+}
+
+/// What came before is skipped, whether all of a part or some of it.
+#[test]
+fn an_upload_is_resumed_anywhere() {
+    let folder = Folder::new("resumed");
+    let store = folder.open();
+    let (film, records) = film(3, &[7; 9000]);
+    store.begin_upload(Time::default(), Store::<SystemDisk>::restore_plan(&film, 0).unwrap()).unwrap();
+    store.append(Time::default(), "film", version(3), 0, &records[..1000]).unwrap();
+    store.append(Time::default(), "film", version(3), 500, &records[500..]).unwrap();
+    assert_eq!(prepare(&store, &film, Base::Any, Some(0)), Reply::Prepared);
+}
+
+/// A flipped byte of a cell or of its checksum is found, and remembered: the column is not told to be whole, and is
+/// restored.
+#[test]
+fn rot_is_found_and_remembered() {
+    for place in [100, CELL_BYTES as usize + 1] {
+        let folder = Folder::new(&format!("rot-{place}"));
+        let store = folder.open();
+        let (film, records) = film(3, &[7; 9000]);
+        assert_eq!(prepare_share(&store, &film, Base::Any, Some(carried(&records))), Reply::Prepared);
+        assert_eq!(mark(&store, &film, None), Reply::Marked);
+        let path = &folder.columns()[0];
+        let mut bytes = std::fs::read(path).unwrap();
+        bytes[HEADER_BYTES + place] ^= 1;
+        std::fs::write(path, bytes).unwrap();
+        assert!(store.lookup("film").entries[0].column.is_ok(), "nobody has looked");
+        store.verify_column(Time::default(), "film", version(3)).unwrap_err();
+        assert!(!store.lookup("film").entries[0].column.is_ok());
+        assert_eq!(store.carry_out(Time::default(), StoreOrder::Lacking), StoreTold::Records(vec![film]));
+    }
+}
+
+/// What was promised of an upload is durable: its bytes, and its name.
+#[test]
+fn an_uploaded_column_outlives_a_loss_of_power() {
+    let folder = Folder::new("power");
+    let store = forgetful(&folder);
+    let (film, records) = film(3, &[7; 9000]);
+    upload(&store, &film, &records);
+    assert_eq!(prepare(&store, &film, Base::Any, Some(0)), Reply::Prepared);
+    store.disk.lose_power();
+    drop(store);
+    folder.open().verify_column(Time::default(), "film", version(3)).unwrap();
+}
+
+/// A refused version is not pending, whatever the disk refused.
+#[test]
+fn a_version_whose_column_has_no_name_is_not_held() {
+    let folder = Folder::new("unnamed");
+    let store = forgetful(&folder);
+    let (film, records) = film(3, &[7; 9000]);
+    upload(&store, &film, &records);
+    store.disk.refuses.store(true, Ordering::SeqCst);
+    assert_eq!(prepare(&store, &film, Base::Any, Some(0)), Reply::Refused(Refusal::Column));
+    assert!(store.lookup("film").entries.is_empty());
+}
+
+/// As long as the ledger has a version its column is there.
+#[test]
+fn a_column_does_not_go_before_its_version() {
+    let folder = Folder::new("dropped");
+    let store = forgetful(&folder);
+    let (film, records) = film(3, &[7; 9000]);
+    assert_eq!(prepare_share(&store, &film, Base::Any, Some(carried(&records))), Reply::Prepared);
+    store.disk.stuck.store(true, Ordering::SeqCst);
+    let drop = Request::Drop { title: "film".to_owned(), version: version(3) };
+    store.answer(Time::default(), from(OTHER, 20, 1), &drop).unwrap_err();
+    store.verify_column(Time::default(), "film", version(3)).unwrap();
+    store.disk.stuck.store(false, Ordering::SeqCst);
+    assert_eq!(ask(&store, &drop), Reply::Dropped);
+    assert!(folder.columns().is_empty());
+}
+
+/// A snapshot is not taken between the moment in which a change is durable and that in which it is known.
+#[test]
+fn a_compaction_waits_for_what_is_durable_and_not_yet_known() {
+    let folder = Folder::new("moment");
+    let store = &folder.open();
+    for counter in 1..=20 {
+        let serial = store.ledger.serial();
+        let snapshot_taken = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let known = lock(&store.index);
+            scope.spawn(|| store.change(Time::default(), [Change::Floor(counter)]).unwrap());
+            while store.ledger.serial() == serial {
+                std::thread::yield_now();
+            }
+            // It is durable, and cannot become known.
+            scope.spawn(|| {
+                let snapshot = || {
+                    snapshot_taken.store(true, Ordering::SeqCst);
+                    core::iter::once(Change::Floor(lock(&store.index).floor).to_bytes())
+                };
+                store.ledger.compact(snapshot).unwrap();
+            });
+            for _ in 0..2000 {
+                std::thread::yield_now();
+                assert!(!snapshot_taken.load(Ordering::SeqCst), "change {counter}");
+            }
+            drop(known);
+        });
+        assert_eq!(lock(&store.index).floor, counter);
+    }
 }

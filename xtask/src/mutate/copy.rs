@@ -63,6 +63,16 @@ fn copy(suite: Suite, from: &Path, to: &Path, root: &Path) -> Result<()> {
         }
         write_changed(&to.join(name), &bytes)?;
     }
+    // What was moved away since the last copy would be a second file of its module.
+    for entry in to.read_dir().with_context(|| to.display().to_string())? {
+        let path = entry?.path();
+        let is_gone = path.file_name().is_some_and(|name| !from.join(name).exists());
+        if is_gone && path.is_dir() {
+            fs::remove_dir_all(&path)?;
+        } else if is_gone {
+            fs::remove_file(&path)?;
+        }
+    }
     Ok(())
 }
 

@@ -16,6 +16,7 @@ const CLUSTER: (&str, &str) = ("rain_cluster", "");
 const DESK: (&str, &str) = ("rain_desk", "");
 const FETCH: (&str, &str) = ("rain_fetch", "");
 const STORE: (&str, &str) = ("rain_node", "store::tests");
+const SHARES: (&str, &str) = ("rain_node", "store::shares");
 const LEDGER: (&str, &str) = ("rain_node", "store::ledger");
 
 /// Every bug.
@@ -942,6 +943,123 @@ pub(super) const ALL: &[Bug] = &[
             text: "if «start >= held» {",
             instead: "start > held",
             first: FETCH,
+        },
+    ),
+    bug(
+        "what a failed sync has lost is taken for durable at the next: a promised column is gone after a power cut",
+        Mutant {
+            file: "node/src/store/shares/mod.rs",
+            text: "«self.rewrite_shares(unsynced)»;",
+            instead: "()",
+            first: SHARES,
+        },
+    ),
+    bug(
+        "a column that came with its version and is not what the manifest says is promised",
+        Mutant {
+            file: "node/src/store/shares/mod.rs",
+            text: "if «root != Some(&tree.root())» {",
+            instead: "false",
+            first: STORE,
+        },
+    ),
+    bug(
+        "the ledger forgets a column whose file was never synced: it is gone after a power cut",
+        Mutant {
+            file: "node/src/store/shares/mod.rs",
+            text: "«self.sync_files()?»;\n        let keys",
+            instead: "()",
+            first: SHARES,
+        },
+    ),
+    bug(
+        "a column of which a power cut left not even the name is not written again from the ledger",
+        Mutant {
+            file: "node/src/store/shares/mod.rs",
+            text: "Err(error) if «error.kind() == io::ErrorKind::NotFound» =>",
+            instead: "false",
+            first: STORE,
+        },
+    ),
+    bug(
+        "the ledger forgets the only sound bytes of a column whose file cannot be written",
+        Mutant {
+            file: "node/src/store/shares/mod.rs",
+            text: "let is_sound = |key: &Key| «index.held(*key).is_none_or(Held::has_column)»;",
+            instead: "true",
+            first: SHARES,
+        },
+    ),
+    bug(
+        "a sync that fails for one column loses another, which is taken for durable at the next",
+        Mutant {
+            file: "node/src/store/orders.rs",
+            text: "proven && «self.sync_files()».is_ok()",
+            instead: "self.disk.sync_all()",
+            first: SHARES,
+        },
+    ),
+    bug(
+        "ten minutes after a column was brought again the sweep removes it",
+        Mutant {
+            file: "node/src/store/requests.rs",
+            text: "«index.unclaimed.remove(&key)»;",
+            instead: "None",
+            first: SHARES,
+        },
+    ),
+    bug(
+        "a late question whether a version prepares takes its mark back: a reader gets the version before",
+        Mutant {
+            file: "node/src/store/requests.rs",
+            text: "} else if «index.held(key).is_some_and(Held::is_marked)» {",
+            instead: "false",
+            first: SHARES,
+        },
+    ),
+    bug(
+        "after a compaction and a restart a conditional PUT counts as an unconditional one",
+        Mutant {
+            file: "node/src/store/packed.rs",
+            text: "bytes.push(«(*conditional).into()»);",
+            instead: "0",
+            first: ("rain_node", "store::packed"),
+        },
+    ),
+    bug(
+        "where a column was moved to is forgotten: it is moved back by whoever knows no better",
+        Mutant {
+            file: "node/src/store/packed.rs",
+            text: "put(&mut bytes, «record.placement.generation»);",
+            instead: "0",
+            first: ("rain_node", "store::packed"),
+        },
+    ),
+    bug(
+        "of what was missed, all but one version of each bucket is never learnt",
+        Mutant {
+            file: "cluster/src/digests.rs",
+            text: "self.0[bucket] = «self.0[bucket].wrapping_add(version)»;",
+            instead: "version",
+            first: CLUSTER,
+        },
+    ),
+    bug(
+        "a peer that sends too few digests stops the node: it panics",
+        Mutant {
+            file: "cluster/src/digests.rs",
+            text: "if «digests.len() == BUCKETS» {",
+            instead: "true",
+            first: CLUSTER,
+        },
+    ),
+    bug(
+        "a node that asks for what it missed is told nothing",
+        Mutant {
+            file: "cluster/src/digests.rs",
+            text: "«self.0[bucket] == other.0[bucket]»",
+            instead: "true",
+            first: CLUSTER,
         },
     ),
 ];

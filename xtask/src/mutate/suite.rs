@@ -216,9 +216,9 @@ impl Suite {
                 BODIES.join(", ")
             ),
             Self::Node => {
-                "Whoever chose\nthe bugs had read the sources and no test. They are looked for by the tests of \
-                           cluster, fetching, desk and store, and last by\nthe simulation of whole clusters with few \
-                           seeds ([simulation.md](simulation.md))."
+                "Whoever chose\nthe bugs had read the sources and no test, but for four where a fault had been mended. They \
+                 are looked for by the tests\nof cluster, fetching, desk and store, and last by the simulation of whole \
+                 clusters with few seeds\n([simulation.md](simulation.md))."
                     .to_owned()
             }
         }

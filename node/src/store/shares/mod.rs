@@ -8,7 +8,7 @@ use super::{Disk, Store, header_of, lock, remove_if_there};
 use rain_cluster::{Record, Time};
 use rain_codec::column::{ColumnHasher, HEADER_BYTES};
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 /// So many bytes of columns may be in files that are not known to be durable; then whoever brings more waits for that.
 const UNSYNCED_BYTES_MAX: usize = 16 << 20;
@@ -24,11 +24,25 @@ pub(super) struct Unsynced {
 }
 
 impl<D: Disk> Store<D> {
-    /// Proves a column and writes its file, which is not durable by that. Gives the change that is.
-    pub(super) fn write_share(&self, record: &Record, column: u16, records: &Arc<[u8]>) -> io::Result<Change> {
+    /// Proves a column and writes its file, which is not durable by that; what makes it so is noted together with what is
+    /// promised of it.
+    pub(super) fn keep_share(
+        &self,
+        now: Time,
+        record: &Record,
+        column: u16,
+        records: &Arc<[u8]>,
+        promise: Change,
+    ) -> io::Result<()> {
         if lock(&self.index).unsynced_bytes() > UNSYNCED_BYTES_MAX {
-            self.sync_shares(Time::default())?;
+            self.sync_shares(now)?;
         }
+        let _sharing = self.sharing.read().unwrap_or_else(PoisonError::into_inner);
+        let share = self.write_share(record, column, records)?;
+        self.change(now, [share, promise])
+    }
+
+    fn write_share(&self, record: &Record, column: u16, records: &Arc<[u8]>) -> io::Result<Change> {
         let name = FileName::of(record, column);
         let file = self.column_file(record, column, records)?;
         let written = self.disk.create(&name.path()).and_then(|to| self.disk.write_at(&to, 0, &file));
@@ -82,18 +96,33 @@ impl<D: Disk> Store<D> {
         if unsynced.is_empty() {
             return Ok(());
         }
-        if let Err(error) = self.files.sync(|| self.disk.sync_all()) {
-            // The system takes what it could not write for clean: it must be written again.
-            self.rewrite_shares(unsynced);
-            return Err(error);
-        }
-        let keys: Vec<Key> = unsynced.into_iter().map(|(key, _)| key).collect();
+        self.sync_files()?;
+        let keys: Vec<Key> = {
+            let index = lock(&self.index);
+            // Of one that is damaged the ledger may have the only sound bytes.
+            let is_damaged = |key: Key| index.held(key).is_some() && !index.holds_column(key);
+            unsynced.into_iter().map(|(key, _)| key).filter(|key| !is_damaged(*key)).collect()
+        };
         for keys in keys.chunks(SYNCED_MAX) {
             let change = Change::Synced(keys.to_vec());
             self.note_lazily(&change);
             lock(&self.index).apply(now, change);
         }
         Ok(())
+    }
+
+    /// Makes everything durable that was written before.
+    ///
+    /// Where that fails, the system takes what it could not write for clean, and the next sync would say nothing of it: so
+    /// what only the ledger has is written again before anybody syncs, be it just written and not yet in the index.
+    pub(super) fn sync_files(&self) -> io::Result<()> {
+        self.files.sync(|| {
+            self.disk.sync_all().inspect_err(|_| {
+                let _sharing = self.sharing.write().unwrap_or_else(PoisonError::into_inner);
+                let unsynced = lock(&self.index).unsynced();
+                self.rewrite_shares(unsynced);
+            })
+        })
     }
 
     /// Writes the files of columns that may not be there, or not whole, from the records of the ledger. A column that cannot
@@ -109,3 +138,6 @@ impl<D: Disk> Store<D> {
         }
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -1,0 +1,140 @@
+//! What counts as knowledge: of a reader, of a blank node, of a store that may be an old copy.
+
+use super::*;
+use crate::machine::Machine;
+use crate::manifest::{Attributes, Content, Manifest, Record};
+use crate::members::Members;
+use crate::message::{ColumnStatus, Entry, Memory, Reply, Sender, TitleState};
+use crate::placement::Placement;
+use crate::time::Time;
+use crate::version::{Life, NodeId, Version};
+use core::time::Duration;
+use std::sync::Arc;
+
+const TITLE: &str = "film";
+const NOW: Time = Time::from_micros(0);
+const LIFE: Life = Life(7);
+
+fn nodes(count: u32) -> Vec<NodeId> {
+    (0..count).map(NodeId).collect()
+}
+
+/// All are catalog nodes.
+fn members(count: u32) -> Members {
+    Members::new(0, nodes(count), None).unwrap()
+}
+
+fn from(node: NodeId) -> Sender {
+    Sender { node, life: LIFE, serial: 5, epoch: 0 }
+}
+
+fn record(counter: u64) -> Record {
+    let version = Version { counter, ..Version::LOWEST };
+    let (content, attributes) = (Content::None, Attributes::default());
+    let manifest = Manifest { title: TITLE.to_owned(), version, epoch: 0, conditional: false, content, attributes };
+    Record { manifest: Arc::new(manifest), placement: Arc::new(Placement::none()) }
+}
+
+fn nothing(blank: bool) -> Reply {
+    Reply::State(TitleState { blank, ..TitleState::default() })
+}
+
+/// Of three nodes R is 2. One that may have known the title in an earlier life says nothing by knowing none.
+#[test]
+fn the_silence_of_a_blank_node_does_not_count() {
+    for (blank, expected) in [
+        (true, Resolution::TooFew { found: 1, expected: 2 }),
+        (false, Resolution::Absent { tombstone: None, settled: true }),
+    ] {
+        let mut resolve = Resolve::new(NOW, TITLE, &members(3));
+        resolve.handle_message(NOW, from(NodeId(0)), nothing(false));
+        resolve.handle_message(NOW, from(NodeId(1)), nothing(blank));
+        resolve.handle_failure(NOW, NodeId(2));
+        assert_eq!(resolve.poll_event(), Some(expected));
+    }
+}
+
+/// What was said before a tombstone must not be mixed with a ticket from after its purge: all answers that are used come
+/// within one second.
+#[test]
+fn what_comes_after_a_second_is_not_used() {
+    let mut resolve = Resolve::new(NOW, TITLE, &members(3));
+    let entry = Entry { record: record(3), marked: true, column: ColumnStatus::Missing };
+    let state = TitleState { entries: vec![entry], ..TitleState::default() };
+    resolve.handle_message(NOW, from(NodeId(0)), Reply::State(state));
+    let sent = |resolve: &mut Resolve| core::iter::from_fn(|| resolve.poll_transmit()).count();
+    assert_eq!(sent(&mut resolve), 3);
+    // Its driver was held up.
+    let late = NOW + Duration::from_secs(5);
+    resolve.handle_message(late, from(NodeId(1)), nothing(false));
+    assert_eq!(sent(&mut resolve), 0, "no mark is spread to it");
+    resolve.handle_timeout(late);
+    resolve.handle_timeout(late + Duration::from_secs(1));
+    assert_eq!(resolve.poll_event(), Some(Resolution::TooFew { found: 1, expected: 2 }));
+}
+
+fn learnt(learn: &mut Learn) -> Vec<Learnt> {
+    core::iter::from_fn(|| learn.poll_event()).collect()
+}
+
+fn committed(blank: bool) -> Reply {
+    Reply::Committed { blank, marked: vec![], pending: vec![], floor: 0 }
+}
+
+/// Of five nodes W is 3: all but two must have told what they know, the asking one among those two. Those that are blank
+/// have nothing to tell, unless all are.
+#[test]
+fn blank_nodes_teach_nobody() {
+    let mut learn = Learn::new(NOW, &members(5), NodeId(0));
+    for (node, blank) in [(1, true), (2, false), (3, false)] {
+        learn.handle_message(NOW, from(NodeId(node)), committed(blank));
+        assert_eq!(learnt(&mut learn), [], "node {node}");
+    }
+    learn.handle_message(NOW, from(NodeId(1)), committed(false));
+    assert_eq!(learnt(&mut learn), [Learnt::Enough]);
+    let mut learn = Learn::new(NOW, &members(5), NodeId(0));
+    for node in 1..5 {
+        assert_eq!(learnt(&mut learn), []);
+        learn.handle_message(NOW, from(NodeId(node)), committed(true));
+    }
+    assert_eq!(learnt(&mut learn), [Learnt::Enough], "a cluster in which all are blank is new");
+}
+
+/// In order: what is committed, what may have been promised here, the floor; only then it may be enough.
+#[test]
+fn all_that_a_peer_knows_is_learnt() {
+    let mut learn = Learn::new(NOW, &members(2), NodeId(0));
+    let reply = Reply::Committed { blank: false, marked: vec![record(1)], pending: vec![record(2)], floor: 9 };
+    learn.handle_message(NOW, from(NodeId(1)), reply);
+    let all = [Learnt::Marked(vec![record(1)]), Learnt::Pending(vec![record(2)]), Learnt::Floor(9), Learnt::Enough];
+    assert_eq!(learnt(&mut learn), all);
+}
+
+fn remembers(serial: u64) -> Reply {
+    Reply::Remembered(Some(Memory { life: LIFE, serial, retired: false }))
+}
+
+/// By one change: that may be the promise.
+#[test]
+fn a_disk_that_was_rolled_back_by_one_change_is_found_out() {
+    let mut recall = Recall::new(NOW, &members(3), from(NodeId(0)));
+    recall.handle_message(NOW, from(NodeId(1)), remembers(5));
+    assert_eq!(recall.poll_event(), None);
+    recall.handle_message(NOW, from(NodeId(2)), remembers(6));
+    let memory = Memory { life: LIFE, serial: 6, retired: false };
+    assert_eq!(recall.poll_event(), Some(Recalled::Old { by: NodeId(2), memory }));
+}
+
+/// Of five nodes R is 3: two others must agree with it, and time alone is no agreement.
+#[test]
+fn a_store_believes_itself_once_r_nodes_agree() {
+    let mut recall = Recall::new(NOW, &members(5), from(NodeId(0)));
+    recall.handle_message(NOW, from(NodeId(1)), remembers(5));
+    let later = NOW + Duration::from_secs(1);
+    recall.handle_timeout(later);
+    recall.handle_timeout(later + Duration::from_secs(1));
+    assert_eq!(recall.poll_event(), None);
+    recall.handle_message(later, from(NodeId(2)), Reply::Remembered(None));
+    recall.handle_timeout(later + Duration::from_secs(1));
+    assert_eq!(recall.poll_event(), Some(Recalled::Sure));
+}
