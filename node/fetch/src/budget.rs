@@ -106,6 +106,16 @@ mod tests {
         }
     }
 
+    /// A hedge that wants more than is there gets nothing, and takes nothing.
+    #[test]
+    fn no_more_is_given_out_than_is_there() {
+        let mut budget = HedgeBudget::default();
+        assert!(budget.take((4 << 20) - 10));
+        assert!(!budget.take(11));
+        assert_eq!(budget.left(), 10);
+        assert!(budget.take(10));
+    }
+
     #[test]
     fn small_sums_add_up() {
         let mut budget = HedgeBudget::default();

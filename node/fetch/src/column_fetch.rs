@@ -368,3 +368,53 @@ impl ColumnFetch {
         step.give_back(attempt.charged);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NODE: NodeId = NodeId(1);
+    const BYTES: usize = 1 << 20;
+
+    /// The last order: over no path of these, and how.
+    fn asked(out: &mut Outbox) -> Option<(Vec<usize>, Turn)> {
+        match out.orders.drain(..).last() {
+            Some(FetchOrder::Ask { without, turn, .. }) => Some((without, turn)),
+            _ => None,
+        }
+    }
+
+    /// What is missing is asked for over none of those that broke before.
+    #[test]
+    fn a_path_that_broke_is_not_taken_again() {
+        let (mut commons, mut out) = (Commons::new([NODE], 1), Outbox::default());
+        let missing = Missing::default();
+        let mut step = Step { now: Time::default(), commons: &mut commons, out: &mut out, missing };
+        let mut fetch = ColumnFetch::ask((RequestId(0), NODE), (0, 0..1), BYTES, Turn::Ordinary, &mut step);
+        let mut broken = Vec::new();
+        for path in [3, 5] {
+            assert_eq!(asked(step.out).map(|(without, _)| without), Some(broken.clone()));
+            fetch.began(path, &mut step);
+            fetch.broken(path, &mut step);
+            broken.push(path);
+        }
+        assert_eq!(asked(step.out), Some((vec![3, 5], Turn::Urgent)));
+    }
+
+    /// It wasted nothing: the budget is what it was.
+    #[test]
+    fn a_hedge_that_found_no_path_costs_nothing() {
+        let (mut commons, mut out) = (Commons::new([NODE], 1), Outbox::default());
+        let missing = Missing::default();
+        let mut step = Step { now: Time::default(), commons: &mut commons, out: &mut out, missing };
+        let mut fetch = ColumnFetch::ask((RequestId(0), NODE), (0, 0..1), BYTES, Turn::Ordinary, &mut step);
+        fetch.began(0, &mut step);
+        let before = step.commons.budget.left();
+        step.now = fetch.due().unwrap();
+        assert_eq!(fetch.timeout(&mut step), Became::Open);
+        assert_eq!(asked(step.out), Some((vec![0], Turn::AtOnce)));
+        assert!(step.commons.budget.left() < before);
+        assert_eq!(fetch.no_path(&mut step), Became::Open);
+        assert_eq!(step.commons.budget.left(), before);
+    }
+}

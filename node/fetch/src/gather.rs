@@ -205,6 +205,30 @@ mod tests {
         assert!(gather.ready().is_some());
     }
 
+    /// Neither by the way around late columns that needed it, nor by one that is found later.
+    #[test]
+    fn nothing_is_asked_of_a_column_that_failed() {
+        let mut gathering = gather("b-code:4", 0..4, &[]).unwrap();
+        requests(&mut gathering);
+        for column in [1, 2] {
+            let alternative = gathering.without_late(column).unwrap();
+            gathering.adopt(alternative);
+        }
+        requests(&mut gathering);
+        gathering.handle_loss(3).unwrap();
+        let more = requests(&mut gathering);
+        assert!(more.iter().all(|(column, _)| *column != 3), "{more:?}");
+        for (failed, late) in [(0, 1), (1, 2), (2, 3), (3, 0)] {
+            let mut gathering = gather("b-code:4", 0..4, &[]).unwrap();
+            requests(&mut gathering);
+            gathering.handle_loss(failed).unwrap();
+            let alternative = gathering.without_late(late).unwrap();
+            gathering.adopt(alternative);
+            let more = requests(&mut gathering);
+            assert!(more.iter().all(|(column, _)| *column != failed), "{failed} and {late}: {more:?}");
+        }
+    }
+
     #[test]
     fn any_two_columns_are_enough_and_one_is_not() {
         for lost in [[0, 1], [0, 2], [0, 3], [1, 2], [1, 3], [2, 3]] {

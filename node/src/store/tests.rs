@@ -431,6 +431,8 @@ fn a_column_of_an_earlier_life_counts_once_it_is_proven() {
             let finish = StoreOrder::FinishColumn { record: film, column: 0 };
             assert_eq!(store.carry_out(Time::default(), finish), StoreTold::Done);
         }
+        let learnt = StoreOrder::SetLearnt { life: store.me().life };
+        assert_eq!(store.carry_out(Time::default(), learnt), StoreTold::Done);
         // What was left of the earlier life is in use again: it is nobody's leftover.
         assert_eq!(store.carry_out(Time::default() + UPLOAD_LINGER, StoreOrder::Sweep), StoreTold::Done);
         store.verify_column(Time::default(), "film", version(3)).unwrap();
@@ -747,7 +749,7 @@ fn a_version_whose_column_has_no_name_is_not_held() {
     let store = forgetful(&folder);
     let (film, records) = film(3, &[7; 9000]);
     upload(&store, &film, &records);
-    store.disk.refuses.store(true, Ordering::SeqCst);
+    store.disk.names_none.store(true, Ordering::SeqCst);
     assert_eq!(prepare(&store, &film, Base::Any, Some(0)), Reply::Refused(Refusal::Column));
     assert!(store.lookup("film").entries.is_empty());
 }

@@ -22,8 +22,10 @@ pub(in super::super) struct Forgetful {
     unnamed: Mutex<BTreeMap<String, Vec<u8>>>,
     /// The next sync of everything fails.
     fails: AtomicBool,
-    /// No column can be written, or get its name.
-    pub(in super::super) refuses: AtomicBool,
+    /// No column can be written.
+    refuses: AtomicBool,
+    /// No column gets its name.
+    pub(in super::super) names_none: AtomicBool,
     /// The ledger cannot be made durable.
     pub(in super::super) stuck: AtomicBool,
 }
@@ -113,8 +115,8 @@ impl Disk for Forgetful {
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        if to.starts_with(TITLES) && self.refuses.load(Ordering::SeqCst) {
-            return Err(io::Error::other("the disk does not write"));
+        if to.starts_with(TITLES) && self.names_none.load(Ordering::SeqCst) {
+            return Err(io::Error::other("the disk does not rename"));
         }
         let moved = lock(&self.durable).remove(from);
         lock(&self.unnamed).extend(moved.map(|bytes| (to.to_owned(), bytes)));
@@ -149,6 +151,7 @@ pub(in super::super) fn forgetful(folder: &Folder) -> Store<Forgetful> {
         unnamed: Mutex::default(),
         fails: AtomicBool::new(false),
         refuses: AtomicBool::new(false),
+        names_none: AtomicBool::new(false),
         stuck: AtomicBool::new(false),
     })
 }
