@@ -378,7 +378,7 @@ mod tests {
 
     /// The last order: over no path of these, and how.
     fn asked(out: &mut Outbox) -> Option<(Vec<usize>, Turn)> {
-        match out.orders.drain(..).last() {
+        match out.orders.drain(..).next_back() {
             Some(FetchOrder::Ask { without, turn, .. }) => Some((without, turn)),
             _ => None,
         }
