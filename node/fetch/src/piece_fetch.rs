@@ -477,3 +477,107 @@ impl PieceFetch {
         step.give_back(core::mem::take(&mut self.charged));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rain_codec::Code;
+
+    /// One cell of a title of which every node has all; everybody is asked as a peer.
+    fn ask(copies: u32, patience: Duration) -> PieceAsk {
+        let codec = Arc::new(StripeCodec::new(Arc::new(Code::named(&format!("replica:{copies}")).unwrap())));
+        PieceAsk {
+            geometry: Geometry::new(codec.code(), 4096, 4096, 4096),
+            piece: Piece { stripes: 0..1, cells: 0..1, blocks: 0..1, bytes: 0..4096 },
+            wanted: vec![codec.code().data_cell(0)],
+            nodes: (0..copies).map(NodeId).collect(),
+            own: NodeId(99),
+            proof: false,
+            lost: ErasurePattern::none(),
+            patience,
+            codec,
+        }
+    }
+
+    /// The requests that are to be sent now.
+    fn asked(fetch: &mut PieceFetch) -> Vec<RequestId> {
+        let request = |order| if let FetchOrder::Ask { request, .. } = order { Some(request) } else { None };
+        core::iter::from_fn(|| fetch.poll_order()).filter_map(request).collect()
+    }
+
+    /// Lets time pass until something else is asked for than `late`; what, and when.
+    fn wait_for_another(fetch: &mut PieceFetch, late: RequestId, commons: &mut Commons) -> (RequestId, Time) {
+        for _ in 0..1000 {
+            let now = fetch.poll_timeout().expect("time changes something");
+            fetch.handle_timeout(now, commons);
+            // The same is asked for over a second path before.
+            if let Some(request) = asked(fetch).into_iter().find(|request| *request != late) {
+                return (request, now);
+            }
+        }
+        panic!("nothing is asked for");
+    }
+
+    /// A column that its node refuses is lost, and asked for no more: with too few left the viewer gets an error as soon as
+    /// the patience is over.
+    #[test]
+    fn what_was_refused_is_not_asked_for_again() {
+        let ask = ask(2, RETRY);
+        let mut commons = Commons::new(ask.nodes.clone(), 1);
+        let mut fetch = PieceFetch::new(Time::default(), ask, &mut commons);
+        let mut count = 0;
+        while let [request] = asked(&mut fetch)[..] {
+            count += 1;
+            fetch.handle(Time::default(), &FetchTold::Refused { request }, &mut commons);
+        }
+        assert_eq!(count, 2);
+        fetch.handle_timeout(Time::default() + RETRY, &mut commons);
+        assert_eq!(asked(&mut fetch), []);
+        let events: Vec<_> = core::iter::from_fn(|| fetch.poll_event()).collect();
+        assert!(
+            matches!(events.last(), Some(FetchEvent::TooFew(TooFewColumns { found: 0, expected: 1 }))),
+            "{events:?}"
+        );
+    }
+
+    /// The first column hangs; what stands in for it is refused: the next is asked for as soon as the first stand-in was.
+    #[test]
+    fn a_stand_in_that_fails_is_followed_by_the_next() {
+        let ask = ask(3, Duration::from_secs(10));
+        let mut commons = Commons::new(ask.nodes.clone(), 1);
+        let mut fetch = PieceFetch::new(Time::default(), ask, &mut commons);
+        let [late] = asked(&mut fetch)[..] else { panic!("one is asked") };
+        fetch.handle(Time::default(), &FetchTold::Began { request: late, path: 0 }, &mut commons);
+        let (stand_in, at) = wait_for_another(&mut fetch, late, &mut commons);
+        assert!(core::iter::from_fn(|| fetch.poll_event()).any(|event| matches!(event, FetchEvent::HedgeSent)));
+        fetch.handle(at, &FetchTold::Refused { request: stand_in }, &mut commons);
+        let next = match asked(&mut fetch)[..] {
+            [_] => at,
+            _ => wait_for_another(&mut fetch, late, &mut commons).1,
+        };
+        assert!(next.since(at) <= AGAIN, "{:?} later", next.since(at));
+    }
+
+    /// What a stand-in may waste is taken from the budget once and given back once, though the fetch ends twice: what it had
+    /// put together was found wrong.
+    #[test]
+    fn the_books_on_a_stand_in_are_closed_once() {
+        let ask = ask(3, Duration::from_secs(10));
+        let mut commons = Commons::new(ask.nodes.clone(), 1);
+        let mut fetch = PieceFetch::new(Time::default(), ask, &mut commons);
+        let [late] = asked(&mut fetch)[..] else { panic!("one is asked") };
+        fetch.handle(Time::default(), &FetchTold::Began { request: late, path: 0 }, &mut commons);
+        // Below what it is at most: there it would swallow what it is given.
+        commons.budget.spend(1 << 20);
+        let (stand_in, at) = wait_for_another(&mut fetch, late, &mut commons);
+        fetch.handle(at, &FetchTold::Began { request: stand_in, path: 0 }, &mut commons);
+        let length = usize::try_from(fetch.answer_bytes(0..1)).unwrap();
+        fetch.handle_bytes(at, stand_in, 0, length, &mut commons);
+        fetch.handle(at, &FetchTold::Verified { request: stand_in }, &mut commons);
+        assert!(core::iter::from_fn(|| fetch.poll_event()).any(|event| matches!(event, FetchEvent::Ready(_))));
+        let settled = format!("{:?}", commons.budget);
+        fetch.handle(at, &FetchTold::Undecodable, &mut commons);
+        fetch.give_up(at, &mut commons);
+        assert_eq!(settled, format!("{:?}", commons.budget));
+    }
+}
