@@ -185,6 +185,9 @@ fn question(source: &mut Unstructured<'_>, fit: &mut bool) -> Result<Question> {
 }
 
 fn answer(source: &mut Unstructured<'_>, fit: &mut bool) -> Result<Answer> {
+    if source.ratio(1, 12)? {
+        return Ok(Answer { from: sender(source)?, reply: None });
+    }
     let reply = match source.int_in_range(0..=10)? {
         0 => {
             let (entries, uploads) = (many(source, |source| entry(source, fit))?, many(source, version)?);
@@ -215,6 +218,6 @@ fn answer(source: &mut Unstructured<'_>, fit: &mut bool) -> Result<Answer> {
         9 => Reply::Digest(source.arbitrary()?),
         _ => Reply::Retired,
     };
-    let reply = Some(reply).filter(|_| !source.arbitrary().unwrap_or(false));
+    let reply = Some(reply);
     Ok(Answer { from: sender(source)?, reply })
 }
