@@ -274,3 +274,41 @@ fn check_recovered(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rain_codec::column::{StripeEncoder, TitleVersion};
+    use rain_codec::{Code, ErasurePattern, StripeCodec};
+    use std::sync::Arc;
+
+    /// A faulty kernel, or bad memory: the sources are sound, and what was made of them is not.
+    #[test]
+    fn what_was_recovered_wrongly_is_found() {
+        let codec = Arc::new(StripeCodec::new(Arc::new(Code::named("parity:2+1").unwrap())));
+        let version = TitleVersion { counter: 1, node: 2, life: 3, random: 4 };
+        let data: Vec<u8> = (0..8192_u32).map(|byte| (byte * 7 % 251).to_le_bytes()[0]).collect();
+        let mut encoder = StripeEncoder::new(Arc::clone(&codec), 4096, 4096, "film", version);
+        let records = encoder.encode_stripe(0, &data).to_vec();
+        let geometry = Geometry::new(codec.code(), 4096, 4096, 8192);
+        let mut arrivals = Arrivals::default();
+        for (column, record) in [1, 2].into_iter().zip(&records[1..]) {
+            let read = ColumnRead { stripes: 0..1, rows: 0..1, blocks: 0..1, proof: false };
+            let mut bytes = Rope::default();
+            bytes.push(Bytes::copy_from_slice(record));
+            let seal = Seal::new("film", version, column);
+            arrivals.push(column, Arrival::verified(read, bytes, seal, &[0; HASH_BYTES], &geometry).unwrap());
+        }
+        let wanted = codec.code().data_cell(0);
+        let plan = Plan::new(&codec, &[wanted], ErasurePattern::none().with(0)).unwrap();
+        let (stripe, piece) = (geometry.stripe(0), Piece { stripes: 0..1, cells: 0..1, blocks: 0..1, bytes: 0..4096 });
+        let recovered = recover(&stripe, &piece, &plan, &arrivals).unwrap();
+        assert_eq!(recovered[&wanted], data[..4096]);
+        let schedule = plan.recovery().unwrap();
+        let mut outputs = vec![recovered[&wanted].to_vec()];
+        assert_eq!(check_recovered(&stripe, &piece, schedule, &arrivals, &outputs), Ok(()));
+        outputs[0][4095] ^= 1;
+        let found = check_recovered(&stripe, &piece, schedule, &arrivals, &outputs);
+        assert_eq!(found, Err(Damage::Recovered { stripe: 0, cell: wanted }));
+    }
+}

@@ -198,16 +198,22 @@ fn what_a_failed_sync_has_lost_is_written_again() {
     is_whole_after_a_loss_of_power(&folder, store);
 }
 
-/// The same, where the sync that failed was for a column that is restored.
+/// The same, where the sync that failed was for the column of another version, which a reader could not read once.
 #[test]
 fn what_a_sync_for_another_column_has_lost_is_written_again() {
-    let (folder, store, film) = promised("shares-other");
-    store.note_damage("film", version(3), "a reader could not read it");
-    store.disk.fails.store(true, Ordering::SeqCst);
-    let begin = || store.carry_out(Time::default(), StoreOrder::BeginColumn { record: film.clone(), column: 0 });
-    assert_eq!(begin(), StoreTold::Done, "it is restored from the others");
+    let (folder, store, old) = promised("shares-other");
     assert_eq!(sweep(&store, Time::default()), StoreTold::Done);
-    is_whole_after_a_loss_of_power(&folder, store);
+    store.note_damage("film", version(3), "a reader could not read it");
+    let (new, records) = film(4, &[9; 5000]);
+    assert_eq!(prepare_share(&store, &new, Base::Any, Some(carried(&records))), Reply::Prepared);
+    store.disk.fails.store(true, Ordering::SeqCst);
+    let begin = StoreOrder::BeginColumn { record: old, column: 0 };
+    assert_eq!(store.carry_out(Time::default(), begin), StoreTold::Done, "it is restored from the others");
+    assert_eq!(sweep(&store, Time::default()), StoreTold::Done);
+    store.compact(&mut lock(&store.compacted)).unwrap();
+    store.disk.lose_power();
+    drop(store);
+    folder.open().verify_column(Time::default(), "film", version(4)).unwrap();
 }
 
 /// The ledger goes on having what cannot be written: it was promised to be as durable.
