@@ -311,15 +311,17 @@ fn delay_loss_and_reordering_are_as_asked_for_and_streams_keep_their_order() {
 
     let (mut from_c, mut at_d) = ends.connection();
     let mut times = Vec::new();
-    for _ in 0..60 {
+    let is_lost = |time: &Duration| *time >= Duration::from_millis(225);
+    // Of 60 bytes in a row none may be lost, at 5 %; of 400 one is.
+    while times.len() < 60 || (times.len() < 400 && !times.iter().any(is_lost)) {
         let start = Instant::now();
         from_c.write_all(b"x").expect("an open connection");
         at_d.read_exact(&mut [0]).expect("a byte");
         times.push(start.elapsed());
     }
     assert!(times.iter().all(|time| *time >= Duration::from_millis(25)), "{times:?}");
-    assert!(times.iter().any(|time| *time >= Duration::from_millis(225)), "a retransmission in {times:?}");
+    assert!(times.iter().any(is_lost), "a retransmission in {times:?}");
     times.sort_unstable();
-    assert!(times[30] < Duration::from_millis(200), "{times:?}");
+    assert!(times[times.len() / 2] < Duration::from_millis(200), "{times:?}");
     converse(&from_c, &at_d, |_| sleep(Duration::from_secs(2)));
 }
