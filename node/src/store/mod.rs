@@ -39,7 +39,7 @@ use index::{Index, Remembered, SnapshotPart};
 use ledger::Ledger;
 use names::{FileName, IDENTITY, TITLES, TitleHash, UNFINISHED};
 use rain_cluster::{Life, Members, NodeId, Record, Sender, Time, TitleState, Version};
-use rain_codec::column::{ColumnHeader, ColumnLayout, EtagKind, HEADER_BYTES, StoreTag, TitleVersion};
+use rain_codec::column::{ColumnHeader, ColumnLayout, ColumnTree, EtagKind, HEADER_BYTES, StoreTag, TitleVersion};
 use rain_desk::Codes;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -311,6 +311,17 @@ impl<D: Disk> Store<D> {
     fn publish_column(&self, name: &FileName) -> io::Result<()> {
         self.disk.rename(&unfinished(&name.path()), &name.path())?;
         self.titles.sync(|| self.disk.sync_folder(TITLES))
+    }
+
+    /// The header of a column whose cells have this hash tree; an error unless its root is that of the manifest.
+    fn proven_header(&self, record: &Record, column: u16, tree: &ColumnTree) -> io::Result<[u8; HEADER_BYTES]> {
+        let columns = record.manifest.columns().ok_or_else(|| io::Error::other("a version without columns"))?;
+        if columns.roots.get(usize::from(column)) != Some(&tree.root()) {
+            let expected = columns.roots.get(usize::from(column)).map(|root| names::hex(root)).unwrap_or_default();
+            let why = format!("column {column} has the root {}, expected {expected}", names::hex(&tree.root()));
+            return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+        }
+        header_of(record, column, self.tag(), tree.root()).map_err(io::Error::other)
     }
 
     fn publish_identity(&self, identity: &Identity) -> io::Result<()> {

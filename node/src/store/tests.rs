@@ -116,7 +116,7 @@ pub(super) fn film(counter: u64, content: &[u8]) -> (Record, Vec<u8>) {
         block_bytes: CELL_BYTES,
         group_bytes: default_group_bytes(CELL_BYTES),
         modified_ms: 0,
-        roots: encoder.finish().iter().map(rain_codec::column::ColumnTree::root).collect(),
+        roots: encoder.finish().iter().map(ColumnTree::root).collect(),
     };
     let mut record = tombstone("film", counter, false);
     Arc::make_mut(&mut record.manifest).content = Content::Columns(columns);

@@ -1,8 +1,8 @@
 //! Columns on their way in: uploads of a coordinator, and the node's own, restored from others. Their cells are hashed as
 //! they come; a column counts once its hash is the root that the manifest names.
 
-use super::names::{FileName, Key, TitleHash, hex};
-use super::{Disk, Store, header_of, lock, unfinished};
+use super::names::{FileName, Key, TitleHash};
+use super::{Disk, Store, lock, unfinished};
 use rain_cluster::{Record, Time, Version};
 use rain_codec::column::{ColumnHasher, ColumnTree, Geometry, HEADER_BYTES, StripeShape};
 use std::io;
@@ -226,15 +226,7 @@ impl<D: Disk> Store<D> {
             return Err(io::Error::other(format!("{} bytes uploaded, expected {expected}", incoming.bytes)));
         }
         let tree = incoming.finish_hash(&geometry)?;
-        if columns.roots.get(usize::from(column)) != Some(&tree.root()) {
-            let (found, expected) = (hex(&tree.root()), columns.roots.get(usize::from(column)).map(|root| hex(root)));
-            let expected = expected.unwrap_or_default();
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                format!("column {column} has the root {found}, expected {expected}"),
-            ));
-        }
-        let header = header_of(record, column, self.tag(), tree.root()).map_err(io::Error::other)?;
+        let header = self.proven_header(record, column, &tree)?;
         self.disk.write_at(&incoming.file, geometry.tree_offset(), &tree.to_bytes())?;
         self.disk.write_at(&incoming.file, 0, &header)?;
         self.disk.sync(&incoming.file)

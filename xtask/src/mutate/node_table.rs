@@ -564,7 +564,7 @@ pub(super) const ALL: &[Bug] = &[
     bug(
         "a column that is not what the manifest says is promised: with others of its kind the title is lost",
         Mutant {
-            file: "node/src/store/upload.rs",
+            file: "node/src/store/mod.rs",
             text: "if «columns.roots.get(usize::from(column)) != Some(&tree.root())» {",
             instead: "false",
             first: STORE,
@@ -958,8 +958,8 @@ pub(super) const ALL: &[Bug] = &[
         "a column that came with its version and is not what the manifest says is promised",
         Mutant {
             file: "node/src/store/shares/mod.rs",
-            text: "if «root != Some(&tree.root())» {",
-            instead: "false",
+            text: "let header = «self.proven_header(record, column, &tree)»?;",
+            instead: "super::header_of(record, column, self.tag(), tree.root()).map_err(io::Error::other)",
             first: STORE,
         },
     ),

@@ -3,8 +3,8 @@
 //! at a time. A start writes those again of which the ledger does not say that they are.
 
 use super::change::Change;
-use super::names::{FileName, Key, hex};
-use super::{Disk, Store, header_of, lock, remove_if_there};
+use super::names::{FileName, Key};
+use super::{Disk, Store, lock, remove_if_there};
 use rain_cluster::{Record, Time};
 use rain_codec::column::{ColumnHasher, HEADER_BYTES};
 use std::io;
@@ -80,13 +80,7 @@ impl<D: Disk> Store<D> {
             rest = behind;
         }
         let tree = hasher.finish();
-        let root = columns.roots.get(usize::from(column));
-        if root != Some(&tree.root()) {
-            let (found, expected) = (hex(&tree.root()), root.map(|root| hex(root)).unwrap_or_default());
-            let why = format!("column {column} has the root {found}, expected {expected}");
-            return Err(io::Error::new(io::ErrorKind::InvalidData, why));
-        }
-        let header = header_of(record, column, self.tag(), tree.root()).map_err(io::Error::other)?;
+        let header = self.proven_header(record, column, &tree)?;
         Ok([&header[..], records, &tree.to_bytes()].concat())
     }
 
