@@ -376,7 +376,6 @@ impl Node {
             Event::Restored { record, column, failed } => self.note_restored(&record, column, failed.as_deref()),
             Event::Reborn { life, why } => {
                 tracing::error!(%life, why, "the data folder is an old copy of itself: it begins a new life, blank");
-                metrics::counter!("rain_store_rebirths_total").increment(1);
                 for other in 0..SHARDS {
                     if other != shard {
                         self.step(other, None, |state, now| state.desk.handle_rebirth(now, life));

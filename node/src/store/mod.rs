@@ -273,6 +273,7 @@ impl<D: Disk> Store<D> {
         let reborn = Identity { life, ..identity.clone() };
         self.publish_identity(&reborn)?;
         *identity = reborn;
+        metrics::counter!("rain_store_rebirths_total").increment(1);
         // Whoever remembers something of the old life remembers nothing of this one.
         self.sure.store(true, Ordering::Release);
         Ok(life)

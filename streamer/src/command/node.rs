@@ -1,6 +1,6 @@
 //! `rain node`.
 
-use crate::http::serve_node;
+use crate::http::{record_metrics, serve_node};
 use anyhow::{Context, bail};
 use rain_node::config::Config;
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
@@ -13,6 +13,7 @@ pub(super) fn run(config: &Path, parent: Option<u32>) -> anyhow::Result<()> {
         die_with(parent)?;
     }
     let config = Config::read(config)?;
+    let metrics = record_metrics();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")?;
     runtime.block_on(async {
         let (stop, shutdown) = watch::channel(false);
@@ -27,7 +28,8 @@ pub(super) fn run(config: &Path, parent: Option<u32>) -> anyhow::Result<()> {
             // Held until the process ends: without it the listeners would think that the end has come twice.
             std::future::pending::<()>().await;
         });
-        rain_node::run(config, |node, players| serve_node(node, players, shutdown)).await.map_err(anyhow::Error::from)
+        let serve = |node, players| serve_node(node, players, metrics, shutdown);
+        rain_node::run(config, serve).await.map_err(anyhow::Error::from)
     })?;
     runtime.shutdown_background();
     Ok(())

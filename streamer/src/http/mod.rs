@@ -23,20 +23,25 @@ pub(crate) use error::error_response;
 
 use doors::Door;
 use events::EventHub;
-use metrics_exporter_prometheus::PrometheusBuilder;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use rain_node::Node;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 
-/// Serves the players of a node until told to drain.
-///
-/// Cancel safety: dropping it closes every connection.
-pub async fn serve_node(node: Arc<Node>, listener: TcpListener, shutdown: Shutdown) {
-    let door = Arc::new(Door { listen: node.config.listen, token: node.config.token.clone() });
+/// Begins to count for `/metrics`. What happens before is not counted: a node is opened afterwards.
+pub fn record_metrics() -> PrometheusHandle {
     let recorder = PrometheusBuilder::new().build_recorder();
     let metrics = recorder.handle();
     // A second node in the same process (tests) keeps the first one's.
     let _ = metrics::set_global_recorder(recorder);
+    metrics
+}
+
+/// Serves the players of a node until told to drain.
+///
+/// Cancel safety: dropping it closes every connection.
+pub async fn serve_node(node: Arc<Node>, listener: TcpListener, metrics: PrometheusHandle, shutdown: Shutdown) {
+    let door = Arc::new(Door { listen: node.config.listen, token: node.config.token.clone() });
     let hub = Arc::new(EventHub::new());
     let (told, events) = (Arc::clone(&node), Arc::clone(&hub));
     let handler = move |request, peer| {

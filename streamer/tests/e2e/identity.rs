@@ -150,6 +150,29 @@ fn an_old_copy_of_a_data_folder_begins_a_new_life_and_gets_well() {
     assert!(metrics.lines().any(|line| line == "rain_store_rebirths_total 1"), "{metrics}");
 }
 
+/// What happens while a node opens its store is counted too.
+#[test]
+fn a_damaged_ledger_is_a_new_life_that_metrics_tell_of() {
+    let mut cluster = Cluster::of_four();
+    let contents: Vec<_> = (0..4).map(|seed| random_bytes(200_000, seed)).collect();
+    for (index, content) in contents.iter().enumerate() {
+        put(format!("/v/title-{index}"), content.clone()).to(cluster.port(0)).expect(201);
+    }
+    assert!(cluster.terminate(3).success());
+    let path = cluster.data(3).join("ledger");
+    let mut ledger = fs::read(&path).expect("the ledger");
+    let middle = ledger.windows(7).position(|bytes| bytes == b"title-0").expect("a title's record");
+    ledger[middle] ^= 1;
+    fs::write(&path, ledger).expect("the ledger");
+    cluster.restart(3);
+    let metrics = String::from_utf8(get("/metrics").to(cluster.port(3)).expect(200).body).expect("text");
+    assert!(metrics.lines().any(|line| line == "rain_store_rebirths_total 1"), "{metrics}");
+    for (index, content) in contents.iter().enumerate() {
+        let found = get(format!("/v/title-{index}")).to(cluster.port(3)).expect(200);
+        assert_same(&found.body, content, &format!("title {index}"));
+    }
+}
+
 fn copy(from: &std::path::Path, to: &std::path::Path) {
     fs::create_dir_all(to).expect("a folder");
     for entry in fs::read_dir(from).expect("a folder") {
