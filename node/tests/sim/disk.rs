@@ -267,7 +267,9 @@ impl SimDisk {
             return false;
         }
         let file = &mut state.files[random.pick(&at_rest)];
-        let length = file.seen.len().saturating_sub(if late { 0 } else { LAST_BATCH });
+        // What is zero up to the end is room for what comes.
+        let written = file.seen.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+        let length = written.saturating_sub(if late { 0 } else { LAST_BATCH });
         if length == 0 {
             return false;
         }
@@ -409,6 +411,8 @@ pub struct Handle {
 
 impl Disk for SimDisk {
     type File = Handle;
+
+    const ROOM: &[u8] = &[0; 600];
 
     fn create(&self, path: &str) -> io::Result<Handle> {
         let mut state = self.state();

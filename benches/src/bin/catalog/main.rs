@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -104,8 +104,9 @@ fn put_titles(next: &AtomicU64, end: u64, time: Option<Duration>) -> io::Result<
     let (began, done) = (Instant::now(), AtomicU64::new(0));
     let client = |number: usize| {
         let port = PORT + u16::try_from(number % usize::from(NODES)).unwrap_or(0);
-        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
         stream.set_nodelay(true)?;
+        let mut stream = BufReader::new(stream);
         let mut body = [0; TITLE_BYTES];
         while time.is_none_or(|time| began.elapsed() < time) {
             let title = next.fetch_add(1, Ordering::Relaxed);
@@ -126,13 +127,13 @@ fn put_titles(next: &AtomicU64, end: u64, time: Option<Duration>) -> io::Result<
     .map(|()| number(done.load(Ordering::Relaxed)) / began.elapsed().as_secs_f64())
 }
 
-fn put(stream: &mut TcpStream, title: &str, body: &[u8]) -> io::Result<()> {
-    let host: SocketAddr = stream.peer_addr()?;
+fn put(stream: &mut BufReader<TcpStream>, title: &str, body: &[u8]) -> io::Result<()> {
+    let host: SocketAddr = stream.get_ref().peer_addr()?;
     let length = body.len();
     let mut request =
         format!("PUT /v/{title} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\n\r\n").into_bytes();
     request.extend_from_slice(body);
-    stream.write_all(&request)?;
+    stream.get_mut().write_all(&request)?;
     let head = Head::read(stream)?;
     head.expect(&[201, 204])?;
     let mut rest = vec![0; usize::try_from(head.length().unwrap_or(0)).unwrap_or(0)];

@@ -196,6 +196,8 @@ impl State {
 impl Disk for MemoryDisk {
     type File = usize;
 
+    const ROOM: &[u8] = &[];
+
     fn create(&self, path: &str) -> io::Result<usize> {
         let mut state = self.state();
         state.operate()?;
