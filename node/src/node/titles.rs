@@ -3,7 +3,6 @@
 use super::Node;
 use super::read::{ReadError, content_of};
 use crate::peer::PeerRequest;
-use crate::title::{self, Page};
 use bytes::Bytes;
 use core::time::Duration;
 use futures_util::future::join_all;
@@ -11,6 +10,7 @@ use futures_util::{StreamExt, stream};
 use hyper::Method;
 use rain_cluster::{ColumnStatus, Manifest, NodeId, Reply, Request, Version};
 use rain_desk::Found;
+use rain_titles::{Page, title};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 

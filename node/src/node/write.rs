@@ -4,7 +4,6 @@ use super::desks::Begun;
 use super::{Node, ReadError, UploadPart, random_u64, unix_time};
 use crate::peer::{PeerError, PeerRequest, uploads};
 use crate::store::{UploadError, UploadPlan, title_version};
-use crate::title;
 use bytes::{Bytes, BytesMut};
 use core::time::Duration;
 use futures_util::future::join_all;
@@ -16,6 +15,7 @@ use rain_cluster::{Attributes, Columns, Content, EtagKind, Manifest, NodeId, Rec
 use rain_codec::Code;
 use rain_codec::column::{DEFAULT_BLOCK_BYTES, StripeEncoder, default_cell_bytes, default_group_bytes};
 use rain_desk::{Abort, Begin, Condition, Event, Shape, Shares, Task, Told};
+use rain_titles::title;
 use std::io;
 use std::sync::Arc;
 use tokio::sync::oneshot;

@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use hyper::header::CONTENT_LENGTH;
 use hyper::{HeaderMap, Method};
-use rain_node::title;
+use rain_titles::title;
 use std::path::{Path, PathBuf};
 use tokio::fs::File;
 use tokio::io::{AsyncWrite, AsyncWriteExt};

@@ -11,7 +11,7 @@ use http_body_util::{BodyExt, StreamBody};
 use hyper::Method;
 use hyper::body::Frame;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use rain_node::title;
+use rain_titles::title;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use tokio::fs::File;

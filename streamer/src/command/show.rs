@@ -8,8 +8,8 @@ use core::fmt::Write as _;
 use core::time::Duration;
 use hyper::Method;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use rain_node::title;
 use rain_node::{ColumnReport, ColumnState, Listed, TitleReport};
+use rain_titles::title;
 use serde::Deserialize;
 
 /// Titles asked for at once.

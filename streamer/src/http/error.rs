@@ -4,8 +4,8 @@ use super::ResponseBody;
 use super::body::full;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Response, StatusCode};
-use rain_node::title::TitleError;
 use rain_node::{ReadError, WriteError};
+use rain_titles::title::TitleError;
 use serde::Serialize;
 use serde_json::{Value, json};
 

@@ -9,7 +9,6 @@ pub(crate) mod doors;
 mod error;
 pub(crate) mod events;
 pub(crate) mod faults;
-pub mod ranges;
 pub(crate) mod reply;
 mod server;
 mod titles;

@@ -3,7 +3,6 @@
 use super::body::{empty, of_title};
 use super::conditions::{self, Present, Verdict};
 use super::error::{FRESHNESS, UNCONFIRMED};
-use super::ranges::{self, Asked};
 use super::{ApiError, ResponseBody};
 use futures_util::TryStreamExt;
 use http_body_util::BodyExt;
@@ -14,8 +13,9 @@ use hyper::header::{
 };
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use rain_cluster::{Columns, Manifest};
-use rain_node::title;
 use rain_node::{Delivery, NewContent, Node, Precondition, Reader, etag_text};
+use rain_titles::range::{self, Asked};
+use rain_titles::title;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -57,7 +57,7 @@ async fn read(
         }
     }
     let asked = match headers.get(RANGE).and_then(|value| value.to_str().ok()) {
-        Some(range) if conditions::range_holds(headers, present) => ranges::parse(range, content.bytes),
+        Some(range) if conditions::range_holds(headers, present) => range::parse(range, content.bytes),
         _ => Asked::Whole,
     };
     let (status, range) = match asked {
