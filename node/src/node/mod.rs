@@ -2,6 +2,7 @@
 
 mod ask;
 mod desks;
+mod face;
 mod fetching;
 mod links;
 mod liveness;
@@ -15,13 +16,11 @@ mod tasks;
 mod titles;
 mod write;
 
+pub use face::{NodeTitle, NodeTitles};
 pub use liveness::Liveness;
-pub use read::{Delivery, READ_AHEAD_BYTES, ReadError};
 pub use read_log::{ReadLog, ReadSecond, ReadSource, Rebuild, StreamGuard};
-pub use reader::Reader;
 pub use run::{StartError, run};
-pub use titles::{ColumnReport, ColumnState, Listed, Look, TitleReport, etag_text};
-pub use write::{NewContent, Precondition, WriteError, Written};
+pub use titles::Look;
 
 use crate::peer::Peers;
 use crate::store::{ColumnError, OpenError, Store, StorePlan, SystemDisk, UploadError, UploadPlan};

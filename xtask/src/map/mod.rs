@@ -35,7 +35,7 @@ const WORLD: &[&str] = &["tokio", "hyper", "hyper-util", "mio", "socket2", "rust
 /// What serves and what reads a command line: a crate that only thinks is built, tested and fuzzed without.
 const SERVERS: &[&str] = &["tokio", "hyper", "hyper-util", "clap"];
 
-const RULES: [Rule; 15] = [
+const RULES: [Rule; 16] = [
     Rule { name: "rain-kernels", on: &[], not: WORLD, never: SERVERS },
     Rule { name: "rain-codec", on: &["rain-kernels"], not: &[], never: SERVERS },
     Rule { name: "rain-cluster", on: &[], not: WORLD, never: SERVERS },
@@ -52,10 +52,11 @@ const RULES: [Rule; 15] = [
     },
     Rule {
         name: "rain-streamer",
-        on: &["rain-codec", "rain-cluster", "rain-titles", "rain-config", "rain-node", "rain-benches"],
+        on: &["rain-codec", "rain-cluster", "rain-titles", "rain-config", "rain-client", "rain-node", "rain-benches"],
         not: &[],
         never: &[],
     },
+    Rule { name: "rain-client", on: &["rain-titles"], not: &[], never: &["clap", "rain-node", "rain-codec"] },
     Rule { name: "rain-benches", on: &["rain-kernels", "rain-codec"], not: &[], never: &["tokio", "hyper"] },
     Rule { name: "rain-codec-c", on: &["rain-codec"], not: WORLD, never: SERVERS },
     Rule {
