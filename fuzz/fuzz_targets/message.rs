@@ -15,7 +15,7 @@ use rain_cluster::{
     Attributes, ColumnStatus, Columns, Content, Digests, Entry, EtagKind, Life, Manifest, Memory, NodeId, Placement,
     Record, Refusal, Reply, Request, Seat, Sender, Share, Ticket, TitleState, Version,
 };
-use rain_node::peer::{Answer, Question};
+use rain_wire::{Answer, Question};
 
 fuzz_target!(|bytes: &[u8]| {
     let body = Bytes::copy_from_slice(bytes);

@@ -3,11 +3,9 @@
 
 use super::Node;
 use super::read::Delivery;
-use crate::config::VerifyReads;
 use crate::peer::paths::Outstanding;
 use crate::peer::{PeerError, TurnRequest};
 use crate::store::{ColumnError, title_version};
-use crate::title;
 use bytes::Bytes;
 use core::ops::Range;
 use core::pin::{Pin, pin};
@@ -21,10 +19,12 @@ use hyper::body::Incoming;
 use rain_cluster::{Manifest, NodeId};
 use rain_codec::column::Seal;
 use rain_codec::{Cell, ErasurePattern};
+use rain_config::VerifyReads;
 use rain_fetch::{
     Arrival, Arrivals, ColumnRead, Commons, FetchEvent, FetchOrder, FetchTold, Piece, PieceAsk, PieceFetch, Plan,
     RequestId, Rope, TooFewColumns, Turn,
 };
+use rain_titles::title;
 use std::collections::BTreeMap;
 use std::sync::PoisonError;
 use tokio::task::block_in_place;

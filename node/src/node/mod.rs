@@ -2,6 +2,7 @@
 
 mod ask;
 mod desks;
+mod face;
 mod fetching;
 mod links;
 mod liveness;
@@ -15,17 +16,13 @@ mod tasks;
 mod titles;
 mod write;
 
+pub use face::{NodeTitle, NodeTitles};
 pub use liveness::Liveness;
-pub use read::{Delivery, READ_AHEAD_BYTES, ReadError};
 pub use read_log::{ReadLog, ReadSecond, ReadSource, Rebuild, StreamGuard};
-pub use reader::Reader;
 pub use run::{StartError, run};
-pub use titles::{ColumnReport, ColumnState, Listed, Look, TitleReport, etag_text};
-pub use write::{NewContent, Precondition, WriteError, Written};
+pub use titles::Look;
 
-use crate::config::Config;
 use crate::peer::Peers;
-use crate::peer::auth::Verifier;
 use crate::store::{ColumnError, OpenError, Store, StorePlan, SystemDisk, UploadError, UploadPlan};
 use ask::UnfitLog;
 use bytes::Bytes;
@@ -34,8 +31,10 @@ use desks::Desks;
 use outbox::Outbox;
 use rain_cluster::{Life, NodeId, Time, Version};
 use rain_codec::{CodeError, StripeCodec};
+use rain_config::Config;
 use rain_desk::{Codes, DeskPlan};
 use rain_fetch::{ColumnRead, Commons};
+use rain_wire::auth::Verifier;
 use rebuild::{Rate, Restoring};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};

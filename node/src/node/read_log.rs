@@ -2,9 +2,9 @@
 //!
 //! Every count is an atomic that only grows. Metrics are those counts; a second is the difference of two looks at them.
 
-use crate::config::Config;
 use core::time::Duration;
 use rain_cluster::NodeId;
+use rain_config::Config;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};

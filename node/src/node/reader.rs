@@ -1,7 +1,7 @@
 //! A range of a title as its viewer takes it: read ahead, with patience for what may return, and its stalls noted.
 
-use super::read::RETURN;
-use super::{Delivery, READ_AHEAD_BYTES, ReadError, StreamGuard};
+use super::StreamGuard;
+use super::read::{Delivery, READ_AHEAD_BYTES, RETURN};
 use bytes::Bytes;
 use core::ops::Range;
 use core::pin::Pin;
@@ -10,6 +10,7 @@ use core::time::Duration;
 use futures_util::stream::FuturesOrdered;
 use futures_util::{FutureExt, Stream, StreamExt};
 use rain_fetch::Piece;
+use rain_titles::ReadError;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
@@ -47,7 +48,7 @@ impl Future for Fetch {
 
 /// A range of a title. Reads ahead [`READ_AHEAD_BYTES`] at most, what the viewer has not taken included.
 #[derive(Debug)]
-pub struct Reader {
+pub(super) struct Reader {
     delivery: Arc<Delivery>,
     /// Pieces that are not fetched yet.
     pieces: VecDeque<Piece>,
@@ -74,7 +75,7 @@ impl Reader {
     ///
     /// # Panics
     /// When the range ends behind the title.
-    pub fn new(delivery: Arc<Delivery>, range: Range<u64>) -> Self {
+    pub(super) fn new(delivery: Arc<Delivery>, range: Range<u64>) -> Self {
         let pieces = delivery.pieces(range.clone()).into();
         let open = delivery.reads().open_stream();
         Self {
@@ -92,18 +93,13 @@ impl Reader {
         }
     }
 
-    /// Bytes that the viewer has yet to get.
-    pub fn left(&self) -> u64 {
-        self.left
-    }
-
     /// Fetches until the first bytes are there, so that an error can still be told before them.
     ///
     /// # Errors
     /// [`ReadError`].
     ///
     /// Cancel safety: no byte is lost.
-    pub async fn prepare(&mut self) -> Result<(), ReadError> {
+    pub(super) async fn prepare(&mut self) -> Result<(), ReadError> {
         self.fetch_ahead();
         if let Some((bytes, result)) = self.fetches.next().await {
             self.take(bytes, result?);

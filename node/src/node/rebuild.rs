@@ -2,7 +2,7 @@
 //! is restored, and when, the desk decides.
 
 use super::Node;
-use super::read::{Delivery, ReadError};
+use super::read::Delivery;
 use crate::store::{UploadError, title_version};
 use core::time::Duration;
 use rain_cluster::{Record, Version};
@@ -10,6 +10,7 @@ use rain_codec::column::{ColumnBuilder, HEADER_BYTES, Seal, StripeShape};
 use rain_codec::{Cell, ErasurePattern};
 use rain_desk::{RestoreFailure, RestoreOrder};
 use rain_fetch::Piece;
+use rain_titles::ReadError;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::time::{Instant, sleep_until};
 
@@ -119,9 +120,12 @@ impl Node {
 fn failure(error: &ReadError) -> RestoreFailure {
     match error {
         ReadError::TooFewColumns { .. } | ReadError::TooFewNodes { .. } => RestoreFailure::TooFewColumns,
-        ReadError::Absent { .. } | ReadError::Code(_) | ReadError::Kind { .. } | ReadError::Ending => {
-            RestoreFailure::Store(error.to_string())
-        }
+        ReadError::Absent { .. }
+        | ReadError::Code(_)
+        | ReadError::Kind { .. }
+        | ReadError::Ending
+        | ReadError::Replaced
+        | ReadError::Elsewhere(_) => RestoreFailure::Store(error.to_string()),
     }
 }
 

@@ -1,9 +1,8 @@
 //! What is known of titles, for people and tools.
 
 use super::Node;
-use super::read::{ReadError, content_of};
+use super::read::content_of;
 use crate::peer::PeerRequest;
-use crate::title::{self, Page};
 use bytes::Bytes;
 use core::time::Duration;
 use futures_util::future::join_all;
@@ -11,7 +10,7 @@ use futures_util::{StreamExt, stream};
 use hyper::Method;
 use rain_cluster::{ColumnStatus, Manifest, NodeId, Reply, Request, Version};
 use rain_desk::Found;
-use serde::{Deserialize, Serialize};
+use rain_titles::{ColumnReport, ColumnState, Listed, Page, ReadError, TitleReport, title};
 use std::sync::Arc;
 
 const LIST: Duration = Duration::from_secs(2);
@@ -34,71 +33,11 @@ pub enum Look {
     Blocks,
 }
 
-/// How a column is held.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ColumnState {
-    /// Whole.
-    Ok,
-    /// Its node does not have it.
-    Missing,
-    /// Its node has it, but it is not to be trusted.
-    Damaged,
-    /// Its node does not answer.
-    Unreachable,
-}
-
-/// A column of a title.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct ColumnReport {
-    /// Which column of the code.
-    pub index: usize,
-    /// The node that holds it.
-    pub node: String,
-    /// How.
-    pub state: ColumnState,
-    /// What is wrong with it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-}
-
-/// A title, as `GET /api/v1/titles/{title}` tells it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct TitleReport {
-    /// Its name.
-    pub title: String,
-    /// Its length in bytes.
-    pub bytes: u64,
-    /// Its entity tag, with the quotation marks.
-    pub etag: String,
-    /// Its newest committed version.
-    pub version: String,
-    /// Its array code.
-    pub code: String,
-    /// How many more columns can go before it cannot be read.
-    pub tolerates: usize,
-    /// Its columns, by index.
-    pub columns: Vec<ColumnReport>,
-}
-
-/// An item of a list, as `GET /api/v1/titles` tells it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Listed {
-    /// A title.
-    Title(TitleReport),
-    /// Titles with a common beginning, up to a `/`.
-    Folder {
-        /// That beginning, with the `/`.
-        folder: String,
-    },
-}
-
 impl Node {
     /// A page of the titles of all nodes that can be reached.
     ///
     /// Cancel safety: nothing is changed.
-    pub async fn list(self: &Arc<Self>, page: &Page) -> Vec<Listed> {
+    pub(super) async fn list(self: &Arc<Self>, page: &Page) -> Vec<Listed> {
         let others = join_all(self.others().into_iter().map(|peer| self.titles_of(peer, page))).await;
         let items = page.of(others.into_iter().flatten().chain(self.store.titles(page)));
         let listed = stream::iter(items).map(|item| async move {
@@ -221,6 +160,6 @@ impl Node {
 }
 
 /// An entity tag with its quotation marks.
-pub fn etag_text(etag: &[u8; 16]) -> String {
+pub(super) fn etag_text(etag: &[u8; 16]) -> String {
     format!("\"{:032x}\"", u128::from_be_bytes(*etag))
 }

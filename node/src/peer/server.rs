@@ -1,10 +1,8 @@
 //! The answering side.
 
-use super::auth::{AUTH_HEADER, AuthError, SESSION_HEADER};
-use super::{ASK, Answer, PEER_BODY_BYTES_MAX, Question, uploads};
+use super::{ASK, PEER_BODY_BYTES_MAX, uploads};
 use crate::node::{Look, Node, UploadPart};
 use crate::store::{ColumnError, UploadError};
-use crate::title::{self, Page};
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, join_all};
 use http_body_util::{BodyExt, Full, Limited};
@@ -17,6 +15,9 @@ use hyper::{Method, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rain_cluster::{Reply, Request, Sender, Version};
 use rain_fetch::ColumnRead;
+use rain_titles::{Page, title};
+use rain_wire::auth::{AUTH_HEADER, AuthError, SESSION_HEADER};
+use rain_wire::{Answer, Question};
 use serde::Serialize;
 use std::convert::Infallible;
 use std::io;

@@ -6,12 +6,12 @@ use super::packed::{Packed, Packer};
 use super::shares::Unsynced;
 use super::upload::Upload;
 use super::{Disk, PENDING_PATIENCE, SUPERSEDED_LINGER, TOMBSTONE_AGE, UPLOAD_LINGER};
-use crate::title::Page;
 use core::ops::{Bound, RangeInclusive};
 use rain_cluster::{
     Base, ColumnStatus, Digests, Entry, Life, NodeId, Placement, Record, Refusal, Ticket, Time, TitleState, Version,
 };
 use rain_desk::{Decision, Overdue};
+use rain_titles::Page;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 

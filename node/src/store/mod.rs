@@ -31,7 +31,6 @@ pub use record::RecordError;
 pub use scan::{OpenError, StorePlan};
 pub use upload::{UploadError, UploadPlan};
 
-use crate::title::Page;
 use change::Change;
 use core::time::Duration;
 use group::GroupSync;
@@ -41,6 +40,7 @@ use names::{FileName, IDENTITY, TITLES, TitleHash, UNFINISHED};
 use rain_cluster::{Life, Members, NodeId, Record, Sender, Time, TitleState, Version};
 use rain_codec::column::{ColumnHeader, ColumnLayout, ColumnTree, EtagKind, HEADER_BYTES, StoreTag, TitleVersion};
 use rain_desk::Codes;
+use rain_titles::Page;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::io;

@@ -2,7 +2,7 @@
 
 use super::output::print;
 use anyhow::{Context, bail};
-use rain_node::config::{Config, ConfigError, Minted, variables};
+use rain_config::{Config, ConfigError, Minted, variables};
 use rain_node::mint_id;
 use rustix::fs::{Access, access};
 use std::fmt::Write as _;

@@ -7,7 +7,7 @@ use clap::Args;
 use rain_codec::TitleVersion;
 use rain_codec::file::{FileError, Sink, Survey, decode};
 use rain_node::store::marked_versions;
-use rain_node::title;
+use rain_titles::title;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 

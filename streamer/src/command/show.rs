@@ -1,37 +1,28 @@
 //! `rain ls`, `rm`, `stat` and `status`.
 
 use super::ClientArguments;
-use super::client::ClusterClient;
+use super::client::client;
 use super::output::{print, print_line};
 use crate::http::NodeReport;
 use core::fmt::Write as _;
 use core::time::Duration;
 use hyper::Method;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use rain_node::title;
-use rain_node::{ColumnReport, ColumnState, Listed, TitleReport};
+use rain_titles::{ColumnReport, ColumnState, Listed, Page, TitleReport, title};
 use serde::Deserialize;
 
 /// Titles asked for at once.
 const PAGE: usize = 1000;
 
 pub(super) async fn list(prefix: String, folders: bool, arguments: ClientArguments) -> anyhow::Result<()> {
-    let client = ClusterClient::new(&arguments)?;
-    let escape = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
-    let (prefix, delimiter) = (escape(&prefix), if folders { "/" } else { "" });
-    let mut after = String::new();
+    let client = client(&arguments)?;
+    let mut page = Page { prefix, after: String::new(), limit: PAGE, folders };
     let mut all: Vec<Listed> = Vec::new();
     loop {
-        let path =
-            format!("/api/v1/titles?prefix={prefix}&delimiter={delimiter}&limit={PAGE}&after={}", escape(&after));
-        let (page, _) = client.ask_json::<Vec<Listed>>(&path).await?;
+        let listed = client.list(&page).await?;
         // A page is shorter where titles went while it was made; only an empty one is the end.
-        let Some(last) = page.last() else { break };
-        after.clone_from(match last {
-            Listed::Title(report) => &report.title,
-            Listed::Folder { folder } => folder,
-        });
-        all.extend(page);
+        let Some(last) = listed.last() else { break };
+        last.name().clone_into(&mut page.after);
+        all.extend(listed);
     }
     if arguments.json {
         return print_line(serde_json::to_string(&all)?);
@@ -54,14 +45,14 @@ fn loses(tolerates: usize) -> String {
 
 pub(super) async fn remove(name: String, arguments: ClientArguments) -> anyhow::Result<()> {
     title::check(&name)?;
-    let client = ClusterClient::new(&arguments)?;
+    let client = client(&arguments)?;
     client.ask(Method::DELETE, &format!("/v/{}", title::to_path(&name))).await?;
     Ok(())
 }
 
 pub(super) async fn stat(name: String, verify: bool, arguments: ClientArguments) -> anyhow::Result<()> {
     title::check(&name)?;
-    let client = ClusterClient::new(&arguments)?;
+    let client = client(&arguments)?;
     let query = if verify { "?verify=1" } else { "" };
     let path = format!("/api/v1/titles/{}{query}", title::to_path(&name));
     let (report, bytes) = client.ask_json::<TitleReport>(&path).await?;
@@ -97,7 +88,7 @@ struct Cluster {
 }
 
 pub(super) async fn status(watch: bool, arguments: ClientArguments) -> anyhow::Result<()> {
-    let client = ClusterClient::new(&arguments)?;
+    let client = client(&arguments)?;
     loop {
         let (cluster, bytes) = client.ask_json::<Cluster>("/api/v1/cluster").await?;
         if arguments.json {
