@@ -1,7 +1,7 @@
 //! Title names: the end of a URL's path. Parts between `/` are folders where titles are listed, and nowhere else.
 
+use core::ops::Bound;
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
-use std::collections::BTreeSet;
 
 /// Longest name in bytes.
 pub const TITLE_NAME_BYTES_MAX: usize = 255;
@@ -98,29 +98,26 @@ pub struct Page {
 }
 
 impl Page {
+    /// Where names that may be on the page begin.
+    pub fn from(&self) -> Bound<String> {
+        if self.folders && self.after.ends_with('/') && self.after.len() > self.prefix.len() && self.after.starts_with(&*self.prefix) {
+            return Self::behind_folder(&self.after);
+        }
+        if self.after < self.prefix { Bound::Included(self.prefix.clone()) } else { Bound::Excluded(self.after.clone()) }
+    }
+
+    /// Where names begin that come behind all those in a folder.
+    pub fn behind_folder(folder: &str) -> Bound<String> {
+        // What follows `/` in the order of bytes.
+        Bound::Included(format!("{}0", folder.strip_suffix('/').unwrap_or(folder)))
+    }
+
     /// What stands for a title in the list: its name, or a folder; `None` where it is not on this page.
-    fn item<'a>(&self, name: &'a str) -> Option<&'a str> {
+    pub fn item<'a>(&self, name: &'a str) -> Option<&'a str> {
         let rest = name.strip_prefix(&*self.prefix)?;
         let folder = if self.folders { rest.find('/') } else { None };
         let item = folder.map_or(name, |end| &name[..=self.prefix.len() + end]);
         (item > &*self.after).then_some(item)
-    }
-
-    /// The items of this page, from names in any order, folders, or the items of parts of the list.
-    pub fn of(&self, names: impl IntoIterator<Item = impl AsRef<str>>) -> BTreeSet<String> {
-        let mut items = BTreeSet::new();
-        for name in names {
-            let Some(item) = self.item(name.as_ref()) else { continue };
-            let is_full = items.len() == self.limit;
-            if is_full && items.last().is_none_or(|last: &String| item >= &**last) || items.contains(item) {
-                continue;
-            }
-            items.insert(item.to_owned());
-            if is_full {
-                items.pop_last();
-            }
-        }
-        items
     }
 
     /// The query of a URL for this page, as peers ask for it.
@@ -153,28 +150,6 @@ mod tests {
         }
         assert_eq!(to_path("films/a b"), "films/a%20b");
         assert_eq!(to_segment("films/a b"), "films%2Fa%20b");
-    }
-
-    fn listed(page: &Page) -> Vec<String> {
-        let names = ["b", "a/y", "a/x/1", "a/x/2", "c/z", "a", "ab", "a/x", "b"];
-        let parts = names.chunks(3).flat_map(|part| page.of(part));
-        page.of(parts).into_iter().collect()
-    }
-
-    /// Whoever holds a part of the titles gives a page of them, and the pages of all parts give that of all.
-    #[test]
-    fn pages_and_folders() {
-        let page = |prefix: &str, after: &str, limit, folders| {
-            let (prefix, after) = (prefix.to_owned(), after.to_owned());
-            listed(&Page { prefix, after, limit, folders })
-        };
-        assert_eq!(page("", "", 99, false), ["a", "a/x", "a/x/1", "a/x/2", "a/y", "ab", "b", "c/z"]);
-        assert_eq!(page("", "", 99, true), ["a", "a/", "ab", "b", "c/"]);
-        assert_eq!(page("", "a/", 2, true), ["ab", "b"]);
-        assert_eq!(page("a/", "", 99, true), ["a/x", "a/x/", "a/y"]);
-        assert_eq!(page("a/x/", "a/x/1", 99, true), ["a/x/2"]);
-        assert_eq!(page("", "a/x", 3, false), ["a/x/1", "a/x/2", "a/y"]);
-        assert!(page("", "", 0, false).is_empty() && page("d", "", 9, false).is_empty());
     }
 
     #[test]

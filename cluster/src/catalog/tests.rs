@@ -78,7 +78,7 @@ fn learnt(learn: &mut Learn) -> Vec<Learnt> {
 }
 
 fn committed(blank: bool) -> Reply {
-    Reply::Committed { blank, marked: vec![], pending: vec![], floor: 0 }
+    Reply::Committed { blank, from: 0, next: None, marked: vec![], pending: vec![], floor: 0 }
 }
 
 /// Of five nodes W is 3: all but two must have told what they know, the asking one among those two. Those that are blank
@@ -104,7 +104,8 @@ fn blank_nodes_teach_nobody() {
 #[test]
 fn all_that_a_peer_knows_is_learnt() {
     let mut learn = Learn::new(NOW, &members(2), NodeId(0));
-    let reply = Reply::Committed { blank: false, marked: vec![record(1)], pending: vec![record(2)], floor: 9 };
+    let (marked, pending) = (vec![record(1)], vec![record(2)]);
+    let reply = Reply::Committed { blank: false, from: 0, next: None, marked, pending, floor: 9 };
     learn.handle_message(NOW, from(NodeId(1)), reply);
     let all = [Learnt::Marked(vec![record(1)]), Learnt::Pending(vec![record(2)]), Learnt::Floor(9), Learnt::Enough];
     assert_eq!(learnt(&mut learn), all);

@@ -4,6 +4,7 @@ mod ask;
 mod desks;
 mod fetching;
 mod links;
+mod lists;
 mod liveness;
 mod outbox;
 mod read;
@@ -15,12 +16,13 @@ mod tasks;
 mod titles;
 mod write;
 
+pub use lists::Listed;
 pub use liveness::Liveness;
 pub use read::{Delivery, READ_AHEAD_BYTES, ReadError};
 pub use read_log::{ReadLog, ReadSecond, ReadSource, Rebuild, StreamGuard};
 pub use reader::Reader;
 pub use run::{StartError, run};
-pub use titles::{ColumnReport, ColumnState, Listed, Look, TitleReport, etag_text};
+pub use titles::{ColumnReport, ColumnState, Look, TitleReport, etag_text};
 pub use write::{NewContent, Precondition, WriteError, Written};
 
 use crate::config::Config;
@@ -31,6 +33,7 @@ use ask::UnfitLog;
 use bytes::Bytes;
 use core::time::Duration;
 use desks::Desks;
+use lists::Lists;
 use outbox::Outbox;
 use rain_cluster::{Life, NodeId, Time, Version};
 use rain_codec::{CodeError, StripeCodec};
@@ -65,6 +68,7 @@ pub struct Node {
     pub(crate) codes: Arc<Codes>,
     desks: Desks,
     outbox: Outbox,
+    lists: Lists,
     unfit: UnfitLog,
     /// What rebuilding may take.
     rebuild_rate: Rate,
@@ -110,6 +114,7 @@ impl Node {
             codes,
             desks,
             outbox: Outbox::default(),
+            lists: Lists::default(),
             unfit: UnfitLog::default(),
             rebuild_rate: Rate::default(),
             restoring: Mutex::default(),

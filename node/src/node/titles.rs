@@ -3,25 +3,21 @@
 use super::Node;
 use super::read::{ReadError, content_of};
 use crate::peer::PeerRequest;
-use crate::title::{self, Page};
+use crate::title;
 use bytes::Bytes;
 use core::time::Duration;
 use futures_util::future::join_all;
-use futures_util::{StreamExt, stream};
 use hyper::Method;
 use rain_cluster::{ColumnStatus, Manifest, NodeId, Reply, Request, Version};
 use rain_desk::Found;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-const LIST: Duration = Duration::from_secs(2);
-/// Then a second path is tried beside the first.
-const LIST_HOPE: Duration = Duration::from_millis(200);
 const INSPECT: Duration = Duration::from_secs(2);
+/// Then a second path is tried beside the first.
+const INSPECT_HOPE: Duration = Duration::from_millis(200);
 /// To read a whole column takes its time.
 const VERIFY: Duration = Duration::from_mins(10);
-/// Their questions share requests to each peer.
-const REPORTS_AT_ONCE: usize = 128;
 
 /// How closely a node looks at its column before it reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,48 +73,12 @@ pub struct TitleReport {
     pub code: String,
     /// How many more columns can go before it cannot be read.
     pub tolerates: usize,
-    /// Its columns, by index.
+    /// Its columns, by index; none in a list without them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<ColumnReport>,
 }
 
-/// An item of a list, as `GET /api/v1/titles` tells it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Listed {
-    /// A title.
-    Title(TitleReport),
-    /// Titles with a common beginning, up to a `/`.
-    Folder {
-        /// That beginning, with the `/`.
-        folder: String,
-    },
-}
-
 impl Node {
-    /// A page of the titles of all nodes that can be reached.
-    ///
-    /// Cancel safety: nothing is changed.
-    pub async fn list(self: &Arc<Self>, page: &Page) -> Vec<Listed> {
-        let others = join_all(self.others().into_iter().map(|peer| self.titles_of(peer, page))).await;
-        let items = page.of(others.into_iter().flatten().chain(self.store.titles(page)));
-        let listed = stream::iter(items).map(|item| async move {
-            if item.ends_with('/') {
-                return Some(Listed::Folder { folder: item });
-            }
-            // One that was deleted meanwhile is left out.
-            self.title_report(&item, Look::Known).await.ok().map(Listed::Title)
-        });
-        listed.buffered(REPORTS_AT_ONCE).filter_map(async |listed| listed).collect().await
-    }
-
-    async fn titles_of(&self, peer: NodeId, page: &Page) -> Vec<String> {
-        let path = format!("/peer/v1/titles?{}", page.to_query());
-        let request =
-            PeerRequest { method: Method::GET, path, body: Bytes::new(), patience: LIST, hope: Some(LIST_HOPE) };
-        let list = self.peers.ask(peer, request).await.ok();
-        list.and_then(|list| serde_json::from_slice(&list).ok()).unwrap_or_default()
-    }
-
     /// One title.
     ///
     /// # Errors
@@ -185,7 +145,7 @@ impl Node {
         if node == self.config.id {
             return Some(self.inspect_own(name.to_owned(), version, look).await);
         }
-        let (patience, hope) = if look == Look::Blocks { (VERIFY, None) } else { (INSPECT, Some(LIST_HOPE)) };
+        let (patience, hope) = if look == Look::Blocks { (VERIFY, None) } else { (INSPECT, Some(INSPECT_HOPE)) };
         let blocks = u8::from(look == Look::Blocks);
         let path = format!("/peer/v1/inspect/{}/{version}?blocks={blocks}", title::to_segment(name));
         let request = PeerRequest { method: Method::POST, path, body: Bytes::new(), patience, hope };

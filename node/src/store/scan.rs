@@ -143,7 +143,7 @@ impl<D: Disk> Store<D> {
             }
             Err(error) => return Err(error),
         };
-        let mut index = Index::new();
+        let mut index = Index::new(plan.node);
         let mut unfit = None;
         let (ledger, found) = Ledger::open(Arc::clone(&disk), |record| {
             match Change::parse(record.kind, record.payload).map(|change| vetted(&plan.codes, change)) {

@@ -13,21 +13,24 @@ use rain_node::{ColumnReport, ColumnState, Listed, TitleReport};
 use serde::Deserialize;
 
 /// Titles asked for at once.
-const PAGE: usize = 1000;
+const PAGE: usize = 10_000;
 
 pub(super) async fn list(prefix: String, folders: bool, arguments: ClientArguments) -> anyhow::Result<()> {
     let client = ClusterClient::new(&arguments)?;
     let escape = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
     let (prefix, delimiter) = (escape(&prefix), if folders { "/" } else { "" });
-    let mut after = String::new();
+    // A table tells nothing of the columns but how many can go.
+    let columns = u8::from(arguments.json);
+    let mut last = String::new();
     let mut all: Vec<Listed> = Vec::new();
     loop {
-        let path =
-            format!("/api/v1/titles?prefix={prefix}&delimiter={delimiter}&limit={PAGE}&after={}", escape(&after));
+        let after = escape(&last);
+        let page = format!("prefix={prefix}&delimiter={delimiter}&limit={PAGE}&columns={columns}&after={after}");
+        let path = format!("/api/v1/titles?{page}");
         let (page, _) = client.ask_json::<Vec<Listed>>(&path).await?;
         // A page is shorter where titles went while it was made; only an empty one is the end.
-        let Some(last) = page.last() else { break };
-        after.clone_from(match last {
+        let Some(item) = page.last() else { break };
+        last.clone_from(match item {
             Listed::Title(report) => &report.title,
             Listed::Folder { folder } => folder,
         });

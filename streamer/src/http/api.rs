@@ -3,7 +3,7 @@
 use super::cluster::cluster;
 use super::doors::Door;
 use super::events::EventHub;
-use super::reply::{json, not_found, text};
+use super::reply::{json, json_bytes, not_found, text};
 use super::{ApiError, ResponseBody, console, error_response, faults, titles};
 use hyper::body::Incoming;
 use hyper::{Method, Request, Response, StatusCode};
@@ -13,11 +13,13 @@ use rain_node::config::Member;
 use rain_node::title::{self, Page};
 use rain_node::{Look, Node};
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 /// Most titles in one answer.
-const LIMIT_MAX: usize = 1000;
+const LIMIT_MAX: usize = 10_000;
+/// Titles in one answer, unless more are asked for.
+const LIMIT: usize = 1000;
 
 /// Answers one request to a node.
 pub(super) async fn answer(
@@ -30,7 +32,7 @@ pub(super) async fn answer(
 ) -> Response<ResponseBody> {
     let method = request.method().clone();
     let answered = match door.check(peer.ip(), &method, request.uri(), request.headers()) {
-        Ok(()) => route(&node, &events, &metrics, request).await.map_err(|error| match missing(&node) {
+        Ok(()) => route(&node, &events, &metrics, request, peer.ip()).await.map_err(|error| match missing(&node) {
             Some(missing) => error.with_missing(&missing),
             None => error,
         }),
@@ -50,6 +52,7 @@ async fn route(
     events: &EventHub,
     metrics: &PrometheusHandle,
     request: Request<Incoming>,
+    client: IpAddr,
 ) -> Result<Response<ResponseBody>, ApiError> {
     let path = request.uri().path().to_owned();
     if let Some(segment) = path.strip_prefix("/v/") {
@@ -72,7 +75,7 @@ async fn route(
         "/api/v1/cluster" => Ok(json(&cluster(node))),
         "/api/v1/events" => events.follow(),
         "/api/v1/titles" => {
-            let limit = query.get("limit").map_or(Ok(LIMIT_MAX), str::parse);
+            let limit = query.get("limit").map_or(Ok(LIMIT), str::parse);
             let limit = limit.ok().filter(|limit| (1..=LIMIT_MAX).contains(limit)).ok_or_else(|| {
                 let message = format!("`limit` is a number from 1 to {LIMIT_MAX}");
                 ApiError::new(StatusCode::BAD_REQUEST, "bad-limit", message).with(query.get("limit"), LIMIT_MAX)
@@ -86,7 +89,8 @@ async fn route(
                 }
             };
             let text = |name| query.get(name).unwrap_or_default().to_owned();
-            Ok(json(&node.list(&Page { prefix: text("prefix"), after: text("after"), limit, folders }).await))
+            let page = Page { prefix: text("prefix"), after: text("after"), limit, folders };
+            Ok(json_bytes(node.list(client, page, query.get("columns") != Some("0")).await))
         }
         _ => match path.strip_prefix("/api/v1/titles/") {
             Some(segment) => {
