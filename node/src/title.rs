@@ -100,10 +100,18 @@ pub struct Page {
 impl Page {
     /// Where names that may be on the page begin.
     pub fn from(&self) -> Bound<String> {
-        if self.folders && self.after.ends_with('/') && self.after.len() > self.prefix.len() && self.after.starts_with(&*self.prefix) {
+        if self.folders
+            && self.after.ends_with('/')
+            && self.after.len() > self.prefix.len()
+            && self.after.starts_with(&*self.prefix)
+        {
             return Self::behind_folder(&self.after);
         }
-        if self.after < self.prefix { Bound::Included(self.prefix.clone()) } else { Bound::Excluded(self.after.clone()) }
+        if self.after < self.prefix {
+            Bound::Included(self.prefix.clone())
+        } else {
+            Bound::Excluded(self.after.clone())
+        }
     }
 
     /// Where names begin that come behind all those in a folder.

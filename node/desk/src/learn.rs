@@ -173,7 +173,14 @@ pub(crate) struct CatchingUp {
 
 impl CatchingUp {
     pub(crate) fn new() -> Self {
-        Self { begun: None, known: None, waiting: BTreeSet::new(), due: VecDeque::new(), orders: Orders::default(), failed: false }
+        Self {
+            begun: None,
+            known: None,
+            waiting: BTreeSet::new(),
+            due: VecDeque::new(),
+            orders: Orders::default(),
+            failed: false,
+        }
     }
 
     fn ask(&mut self, with: &mut Context<'_>, node: NodeId, request: Request) {

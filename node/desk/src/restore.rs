@@ -225,7 +225,13 @@ impl Running for Restoring {
         match self.step {
             Step::Asking { .. } => self.asked(with),
             Step::Pausing { until } if with.now >= until => self.ask(with),
-            Step::Pausing { .. } | Step::Beginning | Step::Waiting | Step::Restoring | Step::Finishing | Step::Looking | Step::Over => {}
+            Step::Pausing { .. }
+            | Step::Beginning
+            | Step::Waiting
+            | Step::Restoring
+            | Step::Finishing
+            | Step::Looking
+            | Step::Over => {}
         }
     }
 

@@ -112,9 +112,21 @@ pub(super) struct Lists {
 #[derive(Debug, Clone)]
 struct Made {
     json: Bytes,
-    is_empty: bool,
+    items: usize,
     /// More may follow behind this item.
     behind: Option<String>,
+}
+
+impl Made {
+    fn append(&mut self, other: Self) {
+        self.json = match (self.items, other.items) {
+            (0, _) => other.json,
+            (_, 0) => self.json.clone(),
+            _ => [&self.json[..self.json.len() - 1], b",", &other.json[1..]].concat().into(),
+        };
+        self.items += other.items;
+        self.behind = other.behind;
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -141,20 +153,23 @@ impl Lists {
 
 impl Node {
     /// A page of the titles, as the nodes that can be reached know them: JSON, as `GET /api/v1/titles` tells it; with what is
-    /// known of their `columns`, or without. A page may be shorter than its limit; only an empty one is the end. Lists for
-    /// one client are made one after the other.
+    /// known of their `columns`, or without. One that is shorter than its limit is the last. Lists for one client are made
+    /// one after the other.
     ///
     /// Cancel safety: nothing is changed.
     pub async fn list(self: &Arc<Self>, client: IpAddr, mut page: Page, columns: bool) -> Bytes {
         let _turn = self.lists.turn(client).await;
-        loop {
-            let made = self.make_list(&page, columns).await;
-            match made.behind {
-                // All of these were deleted.
-                Some(behind) if made.is_empty => page.after = behind,
-                _ => return made.json,
-            }
+        let mut list = self.make_list(&page, columns).await;
+        // Some titles that nodes named were deleted: others take their place.
+        while list.items < page.limit
+            && let Some(behind) = list.behind.take()
+        {
+            page = Page { after: behind, limit: page.limit - list.items, ..page };
+            let rest = self.make_list(&page, columns).await;
+            page.limit += list.items;
+            list.append(rest);
         }
+        list.json
     }
 
     async fn make_list(self: &Arc<Self>, page: &Page, columns: bool) -> Made {
@@ -167,8 +182,9 @@ impl Node {
         if let Some(made) = made {
             return made;
         }
-        let told = others.into_iter().zip(told).collect();
-        let made = self.blocking(move |node| node.put_together(&own, told, columns)).await;
+        let told: Vec<_> = others.into_iter().zip(told).collect();
+        let limit = page.limit;
+        let made = self.blocking(move |node| node.put_together(&own, &told, limit, columns)).await;
         keep(&mut lock(&self.lists.made), (source, made.clone()));
         made
     }
@@ -205,14 +221,13 @@ impl Node {
     pub(crate) async fn tell_listing(self: &Arc<Self>, query: &str) -> Option<PeerListing> {
         let (page, digest) = query.rsplit_once("&digest=")?;
         let own = self.own_page(&Page::from_query(page)?).await;
-        let told =
-            if own.digest == digest { Told::Same(own.runs.clone()) } else { Told::Other(own.listing.clone()) };
+        let told = if own.digest == digest { Told::Same(own.runs.clone()) } else { Told::Other(own.listing.clone()) };
         Some(PeerListing { stamp: own.stamp, told })
     }
 
-    fn put_together(&self, own: &OwnPage, told: Vec<(NodeId, Option<PeerListing>)>, columns: bool) -> Made {
+    fn put_together(&self, own: &OwnPage, told: &[(NodeId, Option<PeerListing>)], limit: usize, columns: bool) -> Made {
         let mut answers = vec![Answer::new(self.config.id, &own.listing, &own.runs)];
-        for (peer, told) in &told {
+        for (peer, told) in told {
             match told.as_ref().map(|told| &told.told) {
                 Some(Told::Same(runs)) => answers.push(Answer::new(*peer, &own.listing, runs)),
                 Some(Told::Other(listing)) => answers.push(Answer::new(*peer, listing, &[])),
@@ -221,18 +236,24 @@ impl Node {
         }
         // Behind the last item of one that knows more, only the others could be heard.
         let ends = answers.iter().filter(|answer| answer.listing.more).filter_map(|answer| answer.listing.items.last());
-        let behind = ends.map(ListingItem::name).min().map(str::to_owned);
+        let mut behind = ends.map(ListingItem::name).min().map(str::to_owned);
         let mut listed = Vec::new();
         while let Some(name) = answers.iter().filter_map(Answer::head).map(ListingItem::name).min() {
             if behind.as_deref().is_some_and(|behind| name > behind) {
                 break;
             }
-            listed.extend(self.item(name, &answers, columns));
             let name = name.to_owned();
-            answers.iter_mut().for_each(|answer| answer.pass(&name));
+            listed.extend(self.item(&name, &answers, columns));
+            for answer in &mut answers {
+                answer.pass(&name);
+            }
+            if listed.len() == limit {
+                behind = Some(name);
+                break;
+            }
         }
         let json = serde_json::to_vec(&listed).expect("a list is plain data");
-        Made { json: json.into(), is_empty: listed.is_empty(), behind }
+        Made { json: json.into(), items: listed.len(), behind }
     }
 
     /// What is listed at a name, at which some of the answers stand.

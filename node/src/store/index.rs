@@ -1,9 +1,9 @@
 //! What the store holds, in memory: all of it durable, but for uploads and what is being coordinated.
 
 use super::change::{Change, Standing};
-use super::names::{Key, TitleHash, key_of};
 use super::listing::{KnownContent, KnownTitle, Stamp};
-use super::noted::{Noted, Notes};
+use super::names::{Key, TitleHash, key_of};
+use super::noted::{Note, Noted};
 use super::packed::{Packed, Packer};
 use super::shares::Unsynced;
 use super::upload::Upload;
@@ -356,7 +356,8 @@ impl<D: Disk> Index<D> {
             held.standing = Standing::Hearsay;
         }
         self.digests = Digests::none();
-        (self.noted.tombstones.clear(), self.noted.lacking.clear());
+        self.noted.tombstones.clear();
+        self.noted.lacking.clear();
         let open = self.noted.open.iter().copied().collect();
         self.leave(open, now);
     }
@@ -393,20 +394,20 @@ impl<D: Disk> Index<D> {
         }
         let superseded = newest.map(|newest| self.supersede(title, newest, now)).unwrap_or_default();
         for version in superseded.into_iter().chain(before).chain(newest).chain([key.1]) {
-            let key = (title, version);
-            self.noted.set(key, self.notes(key, newest));
+            self.set_notes((title, version), newest);
         }
     }
 
-    fn notes(&self, key: Key, newest: Option<Version>) -> Notes {
-        let Some(held) = self.held(key) else { return Notes::default() };
-        let is_newest = newest == Some(key.1);
-        Notes {
-            open: held.is_open(),
-            superseded: held.is_superseded,
-            tombstone: is_newest && held.is_tombstone,
-            lacking: is_newest && !held.has_column() && self.packer.column_of(&held.record, self.node).is_some(),
-        }
+    /// Notes what is to be done for a version.
+    fn set_notes(&mut self, key: Key, newest: Option<Version>) {
+        let Some(held) = self.versions.get(&key) else { return self.noted.set(key, |_| false) };
+        let (packer, node, is_newest) = (&self.packer, self.node, newest == Some(key.1));
+        self.noted.set(key, |note| match note {
+            Note::Open => held.is_open(),
+            Note::Superseded => held.is_superseded,
+            Note::Tombstone => is_newest && held.is_tombstone,
+            Note::Lacking => is_newest && !held.has_column() && packer.column_of(&held.record, node).is_some(),
+        });
     }
 
     /// Forgets versions, and keeps their columns in case that one of them is learnt again.
@@ -463,7 +464,7 @@ impl<D: Disk> Index<D> {
             self.changes += 1;
             self.damages.entry(key).or_insert_with(|| reason.to_owned());
             let newest = self.newest_marked(key.0);
-            self.noted.set(key, self.notes(key, newest));
+            self.set_notes(key, newest);
         }
     }
 
@@ -768,12 +769,15 @@ mod tests {
         let mut newest: BTreeMap<TitleHash, Version> = BTreeMap::new();
         for (key, held) in index.all().filter(|(_, held)| held.standing == Standing::Marked) {
             newest.insert(key.0, key.1);
-            assert!(index.names((Bound::Unbounded, Bound::Unbounded)).any(|name| TitleHash::of(name) == key.0), "{held:?}");
+            assert!(
+                index.names((Bound::Unbounded, Bound::Unbounded)).any(|name| TitleHash::of(name) == key.0),
+                "{held:?}"
+            );
         }
         let mut digests = Digests::none();
-        newest.iter().for_each(|(title, version)| {
+        for (title, version) in &newest {
             digests.add(title.digest_bucket(), Digests::of(title.bytes(), *version));
-        });
+        }
         assert_eq!(index.digests, digests);
         let keys = |is: &dyn Fn(Key, &Held) -> bool| -> Vec<Key> {
             index.all().filter(|(key, held)| is(*key, held)).map(|(key, _)| key).collect()
@@ -835,8 +839,10 @@ mod tests {
     fn what_is_committed_is_told_in_pages() {
         let me = NodeId(1);
         let [mut index, mut other] = [0; 2].map(|_| Index::<SystemDisk>::new(me));
-        let marked = |title, counter| {
-            Change::Version { standing: Standing::Marked, column: None, record: record(title, counter, 1, me) }
+        let marked = |title, counter| Change::Version {
+            standing: Standing::Marked,
+            column: None,
+            record: record(title, counter, 1, me),
         };
         for title in 0..5000 {
             index.apply(Time::default(), marked(title, 3));
@@ -882,7 +888,9 @@ mod tests {
         for _ in 0..25 {
             let lacking = index.lacking();
             assert_eq!(lacking.len(), AT_ONCE);
-            lacking.iter().for_each(|record| *turns.entry(record.title().to_owned()).or_default() += 1);
+            for record in lacking {
+                *turns.entry(record.title().to_owned()).or_default() += 1;
+            }
         }
         assert_eq!((turns.len(), turns.values().all(|turns| *turns == 16)), (100, true));
         let mut few = Index::<SystemDisk>::new(me);

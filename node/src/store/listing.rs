@@ -144,8 +144,7 @@ pub(super) mod tests {
         limit: usize,
         folders: bool,
     ) -> (Vec<String>, bool) {
-        let (_, listing) =
-            store.listing(&Page { prefix: prefix.to_owned(), after: after.to_owned(), limit, folders });
+        let (_, listing) = store.listing(&Page { prefix: prefix.to_owned(), after: after.to_owned(), limit, folders });
         let name = |item: ListingItem| match item {
             ListingItem::Folder(name) => name,
             ListingItem::Title(KnownTitle { title, content: Some(_), .. }) => title,

@@ -26,12 +26,12 @@ mod tests;
 mod upload;
 
 pub use column::{ColumnError, ColumnReader};
-pub use committed::marked_versions;
+pub use committed::CommittedVersions;
 pub use disk::{Disk, FolderError, SystemDisk};
 pub use ledger::LedgerError;
 pub use listing::{KnownContent, KnownTitle, Listing, ListingItem, Stamp};
 pub use record::RecordError;
-pub use scan::{OpenError, StorePlan};
+pub use scan::{OpenError, StorePlan, check_folder};
 pub use upload::{UploadError, UploadPlan};
 
 use change::Change;

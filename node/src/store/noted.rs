@@ -4,16 +4,16 @@ use super::names::Key;
 use std::collections::BTreeSet;
 
 /// What is to be done for a version, or found out about it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Notes {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Note {
     /// What became of it is not known.
-    pub(super) open: bool,
+    Open,
     /// It was superseded.
-    pub(super) superseded: bool,
+    Superseded,
     /// It is the newest of its title, and a tombstone.
-    pub(super) tombstone: bool,
+    Tombstone,
     /// It is the newest of its title, and its column here is not there, or not sound.
-    pub(super) lacking: bool,
+    Lacking,
 }
 
 /// The versions of which something is noted.
@@ -26,16 +26,15 @@ pub(super) struct Noted {
 }
 
 impl Noted {
-    /// Notes this of a version, in place of what was noted before.
-    pub(super) fn set(&mut self, key: Key, notes: Notes) {
-        let Notes { open, superseded, tombstone, lacking } = notes;
-        for (keys, noted) in [
-            (&mut self.open, open),
-            (&mut self.superseded, superseded),
-            (&mut self.tombstones, tombstone),
-            (&mut self.lacking, lacking),
+    /// Notes of a version what `holds`, in place of what was noted before.
+    pub(super) fn set(&mut self, key: Key, holds: impl Fn(Note) -> bool) {
+        for (keys, note) in [
+            (&mut self.open, Note::Open),
+            (&mut self.superseded, Note::Superseded),
+            (&mut self.tombstones, Note::Tombstone),
+            (&mut self.lacking, Note::Lacking),
         ] {
-            if noted {
+            if holds(note) {
                 keys.insert(key);
             } else {
                 keys.remove(&key);

@@ -53,7 +53,9 @@ impl<D: Disk> Store<D> {
             }
             StoreOrder::SetLearnt { life } => {
                 let learnt = self.change(now, [Change::Learnt(life)]);
-                learnt.iter().for_each(|()| metrics::counter!("rain_stores_learnt_total").increment(1));
+                if learnt.is_ok() {
+                    metrics::counter!("rain_stores_learnt_total").increment(1);
+                }
                 told(learnt)
             }
             StoreOrder::SetSure => {

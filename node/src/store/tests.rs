@@ -208,8 +208,11 @@ fn what_was_promised_is_there_after_a_restart() {
     store.verify_column(Time::default(), "film", version(3)).unwrap();
     assert_eq!(listed(&store, ["", ""], 9, false), (vec!["film".to_owned()], false));
     drop(store);
-    assert_eq!(marked_versions(std::slice::from_ref(&folder.0), "film"), [version(3)]);
-    assert_eq!(marked_versions(&[folder.0.join(TITLES)], "news"), []);
+    let committed = CommittedVersions::of(std::slice::from_ref(&folder.0));
+    assert_eq!(committed.of_title("film").collect::<Vec<_>>(), [version(3)]);
+    assert_eq!(committed.of_title("news").next(), None, "pending");
+    let of_titles = CommittedVersions::of(&[folder.0.join(TITLES), folder.0.join("nothing")]);
+    assert_eq!(of_titles.of_title("film").collect::<Vec<_>>(), [version(3)]);
 }
 
 /// One byte of the column, or one of its root: what is not what the manifest says does not count.

@@ -26,6 +26,9 @@ const POLL: Duration = Duration::from_millis(10);
 /// Measures it with so many titles.
 pub(super) fn measure(titles: u64) -> io::Result<Results> {
     let mut nodes = Nodes::start(PORT, NODES)?;
+    sleep(CALM);
+    let empty = idle(&nodes)?;
+    println!("CPU of idle nodes without titles: {empty:.2?} %");
     put_titles(&AtomicU64::new(0), titles, None)?;
     sleep(CALM);
     let idle = idle(&nodes)?;
@@ -47,7 +50,8 @@ pub(super) fn measure(titles: u64) -> io::Result<Results> {
     println!("a blank node learnt {learnt} titles in {seconds:.2} s, {:.0}/s", number(learnt) / seconds);
     let of_lists = |which: fn(&(f64, f64)) -> f64| lists.iter().map(which).collect::<Vec<_>>();
     let row = json!({
-        "titles": titles, "nodes": NODES, "idle_s": IDLE.as_secs(), "idle_cpu_percent": idle, "clients": CLIENTS,
+        "titles": titles, "nodes": NODES, "idle_s": IDLE.as_secs(), "idle_cpu_percent": idle,
+        "idle_without_titles_cpu_percent": empty, "clients": CLIENTS,
         "ls_median_ms": of_lists(|list| list.0), "ls_slowest_ms": of_lists(|list| list.1),
         "console_list": CONSOLE_LIST, "console_list_median_ms": console_median, "console_list_slowest_ms": slowest,
         "learnt": learnt, "learn_s": seconds, "learnt_per_s": number(learnt) / seconds,
