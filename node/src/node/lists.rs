@@ -234,61 +234,69 @@ impl Node {
                 None => {}
             }
         }
-        // Behind the last item of one that knows more, only the others could be heard.
-        let ends = answers.iter().filter(|answer| answer.listing.more).filter_map(|answer| answer.listing.items.last());
-        let mut behind = ends.map(ListingItem::name).min().map(str::to_owned);
-        let mut listed = Vec::new();
-        while let Some(name) = answers.iter().filter_map(Answer::head).map(ListingItem::name).min() {
-            if behind.as_deref().is_some_and(|behind| name > behind) {
-                break;
-            }
-            let name = name.to_owned();
-            listed.extend(self.item(&name, &answers, columns));
-            for answer in &mut answers {
-                answer.pass(&name);
-            }
-            if listed.len() == limit {
-                behind = Some(name);
-                break;
-            }
-        }
-        let json = serde_json::to_vec(&listed).expect("a list is plain data");
-        Made { json: json.into(), items: listed.len(), behind }
-    }
-
-    /// What is listed at a name, at which some of the answers stand.
-    fn item(&self, name: &str, answers: &[Answer<'_>], columns: bool) -> Option<Listed> {
-        let mut newest: Option<&KnownTitle> = None;
-        for item in answers.iter().filter_map(Answer::head).filter(|item| item.name() == name) {
-            match item {
-                ListingItem::Folder(folder) => return Some(Listed::Folder { folder: folder.clone() }),
-                ListingItem::Title(known) => {
-                    let age = |known: &KnownTitle| (known.version, known.generation);
-                    newest = newest.filter(|newest| age(newest) >= age(known)).or(Some(known));
-                }
-            }
-        }
-        let newest = newest?;
-        let content = newest.content.as_ref()?;
-        let reports = newest.seats.iter().enumerate().map(|(index, node)| {
-            let answer = answers.iter().find(|answer| answer.node == *node);
-            let (state, reason) = answer.map_or((ColumnState::Unreachable, None), |answer| answer.column_of(newest));
-            (index, *node, state, reason)
-        });
-        let reports: Vec<_> = reports.collect();
-        let sound = reports.iter().filter(|(_, _, state, _)| *state == ColumnState::Ok).count();
-        let report = |(index, node, state, reason)| ColumnReport { index, node: self.name_of(node), state, reason };
-        Some(Listed::Title(TitleReport {
-            title: newest.title.clone(),
-            bytes: content.bytes,
-            etag: etag_text(&content.etag),
-            version: newest.version.to_string(),
-            code: content.code.clone(),
-            tolerates: sound.saturating_sub(content.data_columns.into()),
-            columns: if columns { reports.into_iter().map(report).collect() } else { Vec::new() },
-        }))
+        put_together(answers, limit, columns, &|node| self.name_of(node))
     }
 }
+
+/// Puts the answers of nodes together: a page of at most `limit` items.
+fn put_together(mut answers: Vec<Answer<'_>>, limit: usize, columns: bool, name_of: &NameOf<'_>) -> Made {
+    // Behind the last item of one that knows more, only the others could be heard.
+    let ends = answers.iter().filter(|answer| answer.listing.more).filter_map(|answer| answer.listing.items.last());
+    let mut behind = ends.map(ListingItem::name).min().map(str::to_owned);
+    let mut listed = Vec::new();
+    while let Some(name) = answers.iter().filter_map(Answer::head).map(ListingItem::name).min() {
+        if behind.as_deref().is_some_and(|behind| name > behind) {
+            break;
+        }
+        let name = name.to_owned();
+        listed.extend(item(&name, &answers, columns, name_of));
+        for answer in &mut answers {
+            answer.pass(&name);
+        }
+        if listed.len() == limit {
+            behind = Some(name);
+            break;
+        }
+    }
+    let json = serde_json::to_vec(&listed).expect("a list is plain data");
+    Made { json: json.into(), items: listed.len(), behind }
+}
+
+/// What is listed at a name, at which some of the answers stand.
+fn item(name: &str, answers: &[Answer<'_>], columns: bool, name_of: &NameOf<'_>) -> Option<Listed> {
+    let mut newest: Option<&KnownTitle> = None;
+    for item in answers.iter().filter_map(Answer::head).filter(|item| item.name() == name) {
+        match item {
+            ListingItem::Folder(folder) => return Some(Listed::Folder { folder: folder.clone() }),
+            ListingItem::Title(known) => {
+                let age = |known: &KnownTitle| (known.version, known.generation);
+                newest = newest.filter(|newest| age(newest) >= age(known)).or(Some(known));
+            }
+        }
+    }
+    let newest = newest?;
+    let content = newest.content.as_ref()?;
+    let reports = newest.seats.iter().enumerate().map(|(index, node)| {
+        let answer = answers.iter().find(|answer| answer.node == *node);
+        let (state, reason) = answer.map_or((ColumnState::Unreachable, None), |answer| answer.column_of(newest));
+        (index, *node, state, reason)
+    });
+    let reports: Vec<_> = reports.collect();
+    let sound = reports.iter().filter(|(_, _, state, _)| *state == ColumnState::Ok).count();
+    let report = |(index, node, state, reason)| ColumnReport { index, node: name_of(node), state, reason };
+    Some(Listed::Title(TitleReport {
+        title: newest.title.clone(),
+        bytes: content.bytes,
+        etag: etag_text(&content.etag),
+        version: newest.version.to_string(),
+        code: content.code.clone(),
+        tolerates: sound.saturating_sub(content.data_columns.into()),
+        columns: if columns { reports.into_iter().map(report).collect() } else { Vec::new() },
+    }))
+}
+
+/// How a node is called.
+type NameOf<'a> = dyn Fn(NodeId) -> String + 'a;
 
 /// What a node told, and how far it was taken into account.
 struct Answer<'a> {
@@ -341,5 +349,136 @@ impl<'a> Answer<'a> {
             ColumnStatus::Missing => (ColumnState::Missing, None),
             ColumnStatus::Damaged { reason, .. } => (ColumnState::Damaged, Some(reason.clone())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::KnownContent;
+    use core::net::Ipv4Addr;
+    use futures_util::FutureExt;
+    use rain_cluster::{Life, Version};
+
+    const NODES: [NodeId; 3] = [NodeId(0), NodeId(1), NodeId(2)];
+
+    /// What `node` knows of a title; `None` of one that was deleted.
+    fn known(title: &str, counter: u64, held: Option<ColumnStatus>) -> ListingItem {
+        let version = Version { counter, node: NodeId(1), life: Life(2), random: 3 };
+        let content = KnownContent { bytes: 5, etag: [0; 16], code: "replica:3".to_owned(), data_columns: 1 };
+        let (column, content) = (held.clone().unwrap_or(ColumnStatus::Missing), held.map(|_| content));
+        let title = title.to_owned();
+        ListingItem::Title(KnownTitle { title, version, generation: 0, content, seats: NODES.to_vec(), column })
+    }
+
+    fn ok(column: u16) -> Option<ColumnStatus> {
+        Some(ColumnStatus::Ok { column })
+    }
+
+    fn listing(items: Vec<ListingItem>, more: bool) -> Listing {
+        Listing { items, more }
+    }
+
+    /// Each title with its version and how its columns are held; folders; and what is behind.
+    fn listed(answers: Vec<Answer<'_>>, limit: usize) -> (Vec<String>, Option<String>) {
+        let made = put_together(answers, limit, true, &|node| node.to_string());
+        let items: Vec<Listed> = serde_json::from_slice(&made.json).unwrap();
+        assert_eq!(items.len(), made.items);
+        let text = |item| match item {
+            Listed::Folder { folder } => folder,
+            Listed::Title(TitleReport { title, version, columns, tolerates, .. }) => {
+                let states: Vec<String> = columns.iter().map(|column| format!("{:?}", column.state)).collect();
+                format!("{title} {} {} {tolerates}", version.split('-').next().unwrap(), states.join(" "))
+            }
+        };
+        (items.into_iter().map(text).collect(), made.behind)
+    }
+
+    fn answers<'a>(listings: &[(usize, &'a Listing)]) -> Vec<Answer<'a>> {
+        listings.iter().map(|(node, listing)| Answer::new(NODES[*node], listing, &[])).collect()
+    }
+
+    #[test]
+    fn the_newest_version_that_any_node_knows_is_listed() {
+        let damaged = Some(ColumnStatus::Damaged { column: 1, reason: "rot".to_owned() });
+        let folder = || ListingItem::Folder("f/".to_owned());
+        let one = listing(vec![known("a", 3, ok(0)), known("b", 3, ok(0)), folder(), known("gone", 3, ok(0))], false);
+        let two = listing(vec![known("a", 4, damaged), folder(), known("gone", 4, None), known("h", 1, ok(1))], false);
+        let (items, behind) = listed(answers(&[(0, &one), (1, &two)]), 9);
+        let expected =
+            ["a 4 Missing Damaged Unreachable 0", "b 3 Ok Missing Unreachable 0", "f/", "h 1 Missing Ok Unreachable 0"];
+        assert_eq!((items, behind), (expected.map(str::to_owned).to_vec(), None));
+    }
+
+    /// Behind its last item a node may know more: what the others say of that is not all.
+    #[test]
+    fn a_page_ends_where_one_node_was_not_heard_any_more() {
+        let one = listing(vec![known("a", 3, ok(0)), known("c", 3, ok(0))], true);
+        let two = listing(vec![known("b", 3, ok(1)), known("d", 3, ok(1))], false);
+        let names = |limit| {
+            let (items, behind) = listed(answers(&[(0, &one), (1, &two)]), limit);
+            (items.iter().map(|item| item[..1].to_owned()).collect::<String>(), behind)
+        };
+        assert_eq!(names(9), ("abc".to_owned(), Some("c".to_owned())));
+        assert_eq!(names(2), ("ab".to_owned(), Some("b".to_owned())));
+    }
+
+    /// One that knows the same says only how it holds its columns.
+    #[test]
+    fn runs_stand_for_the_same_titles() {
+        let titles = ["a", "b", "c", "d"];
+        let items = |node: usize| -> Vec<ListingItem> {
+            let column =
+                |index: usize| if index == 2 { Some(ColumnStatus::Missing) } else { ok(u16::try_from(node).unwrap()) };
+            let mut items: Vec<_> =
+                titles.iter().enumerate().map(|(index, title)| known(title, 3, column(index))).collect();
+            items.insert(2, ListingItem::Folder("b/".to_owned()));
+            items
+        };
+        let page = |node: usize| {
+            let stamp = Stamp { incarnation: 1, changes: u64::try_from(node).unwrap() };
+            OwnPage::new(NODES[node], stamp, listing(items(node), false))
+        };
+        let [one, two] = [0, 1].map(page);
+        assert_eq!(one.digest, two.digest);
+        let lengths: Vec<_> = two.runs.iter().map(|run| (run.titles, run.column.is_none())).collect();
+        assert_eq!(lengths, [(2, true), (1, false), (1, true)]);
+        let same =
+            listed(vec![Answer::new(NODES[0], &one.listing, &[]), Answer::new(NODES[1], &one.listing, &two.runs)], 9);
+        assert_eq!(same, listed(answers(&[(0, &one.listing), (1, &two.listing)]), 9));
+        assert_eq!(same.0[3], "c 3 Missing Missing Unreachable 0");
+        let other = OwnPage::new(NODES[1], two.stamp, listing(vec![known("a", 4, ok(1))], false));
+        assert_ne!(one.digest, other.digest);
+    }
+
+    #[test]
+    fn parts_of_a_page_are_one_list() {
+        let made = |json: &str, items, behind: Option<&str>| Made {
+            json: json.to_owned().into(),
+            items,
+            behind: behind.map(str::to_owned),
+        };
+        for (first, second, expected) in [
+            (made("[1,2]", 2, Some("b")), made("[3]", 1, None), "[1,2,3]"),
+            (made("[]", 0, Some("b")), made("[3]", 1, None), "[3]"),
+            (made("[1]", 1, Some("b")), made("[]", 0, None), "[1]"),
+        ] {
+            let mut list = first;
+            list.append(second);
+            assert_eq!((&list.json[..], list.behind), (expected.as_bytes(), None));
+        }
+    }
+
+    /// Who asks for many lists at once waits for himself.
+    #[test]
+    fn a_client_has_one_list_at_a_time() {
+        let lists = Lists::default();
+        let [stranger, other] = [1, 2].map(|host| IpAddr::from(Ipv4Addr::new(198, 51, 100, host)));
+        let first = lists.turn(stranger).now_or_never().expect("nobody is before it");
+        assert!(lists.turn(stranger).now_or_never().is_none());
+        assert!(lists.turn(other).now_or_never().is_some(), "nobody else waits");
+        drop(first);
+        assert!(lists.turn(stranger).now_or_never().is_some());
+        assert!(lock(&lists.turns).len() <= 2, "who is gone is forgotten");
     }
 }
