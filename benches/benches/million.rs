@@ -94,8 +94,8 @@ impl Disk for Unsynced {
         Ok(())
     }
 
-    fn list(&self, path: &str) -> io::Result<Vec<String>> {
-        self.0.list(path)
+    fn list(&self, path: &str, show: &mut dyn FnMut(&str)) -> io::Result<()> {
+        self.0.list(path, show)
     }
 }
 

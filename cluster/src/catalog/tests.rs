@@ -174,7 +174,9 @@ fn a_silent_teacher_is_not_waited_for() {
     learn.handle_message(later, reborn, page(500, None, 3));
     assert_eq!(learnt(&mut learn), [Learnt::Marked(vec![record(3)])], "it was not told all by this life");
     learn.handle_message(later, reborn, page(0, None, 3));
-    assert_eq!(learnt(&mut learn), [Learnt::Marked(vec![record(3)]), Learnt::Enough]);
+    assert_eq!(learnt(&mut learn), [Learnt::Marked(vec![record(3)])]);
+    learn.handle_message(later, from(one), committed(false));
+    assert_eq!(learnt(&mut learn), [Learnt::Enough]);
     let mut learn = Learn::new(NOW, &members(3), NodeId(0));
     asked(&mut learn);
     learn.handle_failure(NOW, one);

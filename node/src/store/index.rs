@@ -58,11 +58,13 @@ pub(super) struct HeldColumn {
     pub(super) column: u16,
     /// It is not to be trusted: the index knows why.
     pub(super) is_damaged: bool,
+    /// Its file was there when the store was opened.
+    is_found: bool,
 }
 
 impl HeldColumn {
     fn sound(column: u16) -> Self {
-        Self { column, is_damaged: false }
+        Self { column, is_damaged: false, is_found: false }
     }
 }
 
@@ -471,8 +473,8 @@ impl<D: Disk> Index<D> {
     fn status(&self, key: Key, held: &Held) -> ColumnStatus {
         match held.column {
             None => ColumnStatus::Missing,
-            Some(HeldColumn { column, is_damaged: false }) => ColumnStatus::Ok { column },
-            Some(HeldColumn { column, is_damaged: true }) => {
+            Some(HeldColumn { column, is_damaged: false, .. }) => ColumnStatus::Ok { column },
+            Some(HeldColumn { column, is_damaged: true, .. }) => {
                 ColumnStatus::Damaged { column, reason: self.damages.get(&key).cloned().unwrap_or_default() }
             }
         }
@@ -669,9 +671,22 @@ impl<D: Disk> Index<D> {
         self.versions.len()
     }
 
-    /// Column files in use, by version.
-    pub(super) fn columns(&self) -> impl Iterator<Item = (Key, u16)> {
-        self.all().filter_map(|(key, held)| Some((key, held.column?.column)))
+    /// Takes a column file that is there at a start, for the version that uses it, or as one that none does.
+    pub(super) fn claim(&mut self, key: Key, column: u16, now: Time) {
+        let held = self.versions.get_mut(&key).and_then(|held| held.column.as_mut());
+        match held.filter(|held| held.column == column) {
+            Some(held) => held.is_found = true,
+            None => drop(self.unclaimed.insert(key, (column, now))),
+        }
+    }
+
+    /// Notes of each column that is used, and whose file was not there, that it is damaged.
+    pub(super) fn damage_unclaimed(&mut self) {
+        let lost = |held: &Held| held.column.is_some_and(|column| !column.is_found);
+        let lost: Vec<Key> = self.all().filter(|(_, held)| lost(held)).map(|(key, _)| key).collect();
+        for key in lost {
+            self.damage(key, "the file is not there");
+        }
     }
 
     pub(super) fn overdue(&self, now: Time) -> Vec<Overdue> {

@@ -10,7 +10,6 @@ use super::{Disk, Identity, Store, SystemDisk, VERSION_BYTES, lock, publish};
 use core::array;
 use rain_cluster::{Life, Members, NodeId, Time};
 use rain_desk::Codes;
-use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
@@ -201,25 +200,20 @@ impl<D: Disk> Store<D> {
 
     /// Compares the column files with what the ledger says of them.
     fn claim_columns(&self, now: Time) -> Result<(), OpenError> {
-        let mut there = BTreeMap::new();
-        for name in self.disk.list(TITLES).map_err(disk_error(format!("listing the folder {TITLES}")))? {
-            if name.ends_with(UNFINISHED) {
-                let path = format!("{TITLES}/{name}");
-                self.disk.remove(&path).map_err(disk_error(format!("removing {path}")))?;
-            } else if let Some(file) = FileName::parse(&name) {
-                there.insert((file.title, file.version), file.column);
-            }
-        }
         let mut index = lock(&self.index);
-        let used: Vec<_> = index.columns().collect();
-        for (key, column) in used {
-            if there.get(&key) == Some(&column) {
-                there.remove(&key);
-            } else {
-                index.damage(key, "the file is not there");
+        let mut left = Vec::new();
+        let claim = &mut |name: &str| {
+            if name.ends_with(UNFINISHED) {
+                left.push(format!("{TITLES}/{name}"));
+            } else if let Some(file) = FileName::parse(name) {
+                index.claim((file.title, file.version), file.column, now);
             }
+        };
+        self.disk.list(TITLES, claim).map_err(disk_error(format!("listing the folder {TITLES}")))?;
+        index.damage_unclaimed();
+        for path in left {
+            self.disk.remove(&path).map_err(disk_error(format!("removing {path}")))?;
         }
-        index.unclaimed = there.into_iter().map(|(key, column)| (key, (column, now))).collect();
         Ok(())
     }
 }
