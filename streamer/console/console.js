@@ -134,15 +134,16 @@ async function pollTitles() {
   known.titlesAsked += 1;
   const asked = known.titlesAsked;
   try {
-    const { prefix, before } = known.page;
+    const { page } = known;
+    const { prefix, before } = page;
     const after = before.at(-1) ?? "";
     // One more, to see whether there is one.
     const query = new URLSearchParams({ prefix, after, limit: TITLES_SHOWN + 1 });
     const titles = await ask(`/api/v1/titles?${query}`, TITLES_WITHIN_MS);
-    // Of two questions under way, the later one has the newer answer.
-    if (asked > known.titlesAnswered) {
+    // Of two questions under way, the later one has the newer answer; that for a page which was left has none.
+    if (asked > known.titlesAnswered && page === known.page) {
       known.titles = titles.slice(0, TITLES_SHOWN);
-      known.page.more = titles.length > TITLES_SHOWN;
+      page.more = titles.length > TITLES_SHOWN;
       known.titlesAnswered = asked;
     }
     known.elsewhere = await askElsewhere();
