@@ -111,7 +111,7 @@ pub trait Titles: Send + Sync + 'static {
     /// Cancel safety: it may be deleted or not when this is dropped.
     fn delete(&self, title: &str, precondition: Precondition) -> impl Future<Output = Result<(), WriteError>> + Send;
 
-    /// A page of the titles. It may be shorter than its limit with more behind it: only an empty one is the end.
+    /// A page of the titles. One that is shorter than its limit is the last.
     ///
     /// # Errors
     /// [`ReadError::Elsewhere`].

@@ -5,7 +5,7 @@ use crate::{Listed, Page, Precondition, ReadError, TitleReport, WriteError};
 use bytes::{Bytes, BytesMut};
 use core::ops::Range;
 use futures_util::{Stream, StreamExt, stream};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -123,6 +123,7 @@ impl Titles for MemoryTitles {
                 columns: Vec::new(),
             }),
         };
-        Ok(page.of(held.titles.keys()).into_iter().map(item).collect())
+        let items: BTreeSet<_> = held.titles.keys().filter_map(|name| page.item(name)).map(str::to_owned).collect();
+        Ok(items.into_iter().take(page.limit).map(item).collect())
     }
 }

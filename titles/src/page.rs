@@ -1,7 +1,7 @@
 //! Pages of a list of titles, with what lies behind a `/` as folders or not.
 
+use core::ops::Bound;
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
-use std::collections::BTreeSet;
 
 /// A page of a list of titles: those whose names begin with `prefix` and come after `after`, in the order of their bytes, at
 /// most `limit`.
@@ -18,29 +18,34 @@ pub struct Page {
 }
 
 impl Page {
+    /// Where names that may be on the page begin.
+    pub fn from(&self) -> Bound<String> {
+        if self.folders
+            && self.after.ends_with('/')
+            && self.after.len() > self.prefix.len()
+            && self.after.starts_with(&*self.prefix)
+        {
+            return Self::behind_folder(&self.after);
+        }
+        if self.after < self.prefix {
+            Bound::Included(self.prefix.clone())
+        } else {
+            Bound::Excluded(self.after.clone())
+        }
+    }
+
+    /// Where names begin that come behind all those in a folder.
+    pub fn behind_folder(folder: &str) -> Bound<String> {
+        // What follows `/` in the order of bytes.
+        Bound::Included(format!("{}0", folder.strip_suffix('/').unwrap_or(folder)))
+    }
+
     /// What stands for a title in the list: its name, or a folder; `None` where it is not on this page.
-    fn item<'a>(&self, name: &'a str) -> Option<&'a str> {
+    pub fn item<'a>(&self, name: &'a str) -> Option<&'a str> {
         let rest = name.strip_prefix(&*self.prefix)?;
         let folder = if self.folders { rest.find('/') } else { None };
         let item = folder.map_or(name, |end| &name[..=self.prefix.len() + end]);
         (item > &*self.after).then_some(item)
-    }
-
-    /// The items of this page, from names in any order, folders, or the items of parts of the list.
-    pub fn of(&self, names: impl IntoIterator<Item = impl AsRef<str>>) -> BTreeSet<String> {
-        let mut items = BTreeSet::new();
-        for name in names {
-            let Some(item) = self.item(name.as_ref()) else { continue };
-            let is_full = items.len() == self.limit;
-            if is_full && items.last().is_none_or(|last: &String| item >= &**last) || items.contains(item) {
-                continue;
-            }
-            items.insert(item.to_owned());
-            if is_full {
-                items.pop_last();
-            }
-        }
-        items
     }
 
     /// The query of a URL for this page, as peers ask for it.
@@ -64,14 +69,14 @@ impl Page {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     fn listed(page: &Page) -> Vec<String> {
         let names = ["b", "a/y", "a/x/1", "a/x/2", "c/z", "a", "ab", "a/x", "b"];
-        let parts = names.chunks(3).flat_map(|part| page.of(part));
-        page.of(parts).into_iter().collect()
+        let items: BTreeSet<_> = names.iter().filter_map(|name| page.item(name)).map(str::to_owned).collect();
+        items.into_iter().take(page.limit).collect()
     }
 
-    /// Whoever holds a part of the titles gives a page of them, and the pages of all parts give that of all.
     #[test]
     fn pages_and_folders() {
         let page = |prefix: &str, after: &str, limit, folders| {

@@ -45,7 +45,8 @@ pub struct TitleReport {
     pub code: String,
     /// How many more columns can go before it cannot be read.
     pub tolerates: usize,
-    /// Its columns, by index.
+    /// Its columns, by index; none in a list without them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<ColumnReport>,
 }
 

@@ -5,6 +5,7 @@ mod desks;
 mod face;
 mod fetching;
 mod links;
+mod lists;
 mod liveness;
 mod outbox;
 mod read;
@@ -28,6 +29,7 @@ use ask::UnfitLog;
 use bytes::Bytes;
 use core::time::Duration;
 use desks::Desks;
+use lists::Lists;
 use outbox::Outbox;
 use rain_cluster::{Life, NodeId, Time, Version};
 use rain_codec::{CodeError, StripeCodec};
@@ -64,6 +66,7 @@ pub struct Node {
     pub(crate) codes: Arc<Codes>,
     desks: Desks,
     outbox: Outbox,
+    lists: Lists,
     unfit: UnfitLog,
     /// What rebuilding may take.
     rebuild_rate: Rate,
@@ -109,6 +112,7 @@ impl Node {
             codes,
             desks,
             outbox: Outbox::default(),
+            lists: Lists::default(),
             unfit: UnfitLog::default(),
             rebuild_rate: Rate::default(),
             restoring: Mutex::default(),

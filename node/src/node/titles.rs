@@ -6,21 +6,17 @@ use crate::peer::PeerRequest;
 use bytes::Bytes;
 use core::time::Duration;
 use futures_util::future::join_all;
-use futures_util::{StreamExt, stream};
 use hyper::Method;
 use rain_cluster::{ColumnStatus, Manifest, NodeId, Reply, Request, Version};
 use rain_desk::Found;
-use rain_titles::{ColumnReport, ColumnState, Listed, Page, ReadError, TitleReport, title};
+use rain_titles::{ColumnReport, ColumnState, ReadError, TitleReport, title};
 use std::sync::Arc;
 
-const LIST: Duration = Duration::from_secs(2);
-/// Then a second path is tried beside the first.
-const LIST_HOPE: Duration = Duration::from_millis(200);
 const INSPECT: Duration = Duration::from_secs(2);
+/// Then a second path is tried beside the first.
+const INSPECT_HOPE: Duration = Duration::from_millis(200);
 /// To read a whole column takes its time.
 const VERIFY: Duration = Duration::from_mins(10);
-/// Their questions share requests to each peer.
-const REPORTS_AT_ONCE: usize = 128;
 
 /// How closely a node looks at its column before it reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,30 +30,6 @@ pub enum Look {
 }
 
 impl Node {
-    /// A page of the titles of all nodes that can be reached.
-    ///
-    /// Cancel safety: nothing is changed.
-    pub(super) async fn list(self: &Arc<Self>, page: &Page) -> Vec<Listed> {
-        let others = join_all(self.others().into_iter().map(|peer| self.titles_of(peer, page))).await;
-        let items = page.of(others.into_iter().flatten().chain(self.store.titles(page)));
-        let listed = stream::iter(items).map(|item| async move {
-            if item.ends_with('/') {
-                return Some(Listed::Folder { folder: item });
-            }
-            // One that was deleted meanwhile is left out.
-            self.title_report(&item, Look::Known).await.ok().map(Listed::Title)
-        });
-        listed.buffered(REPORTS_AT_ONCE).filter_map(async |listed| listed).collect().await
-    }
-
-    async fn titles_of(&self, peer: NodeId, page: &Page) -> Vec<String> {
-        let path = format!("/peer/v1/titles?{}", page.to_query());
-        let request =
-            PeerRequest { method: Method::GET, path, body: Bytes::new(), patience: LIST, hope: Some(LIST_HOPE) };
-        let list = self.peers.ask(peer, request).await.ok();
-        list.and_then(|list| serde_json::from_slice(&list).ok()).unwrap_or_default()
-    }
-
     /// One title.
     ///
     /// # Errors
@@ -124,7 +96,7 @@ impl Node {
         if node == self.config.id {
             return Some(self.inspect_own(name.to_owned(), version, look).await);
         }
-        let (patience, hope) = if look == Look::Blocks { (VERIFY, None) } else { (INSPECT, Some(LIST_HOPE)) };
+        let (patience, hope) = if look == Look::Blocks { (VERIFY, None) } else { (INSPECT, Some(INSPECT_HOPE)) };
         let blocks = u8::from(look == Look::Blocks);
         let path = format!("/peer/v1/inspect/{}/{version}?blocks={blocks}", title::to_segment(name));
         let request = PeerRequest { method: Method::POST, path, body: Bytes::new(), patience, hope };

@@ -15,7 +15,7 @@ use hyper::{Method, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rain_cluster::{Reply, Request, Sender, Version};
 use rain_fetch::ColumnRead;
-use rain_titles::{Page, title};
+use rain_titles::title;
 use rain_wire::auth::{AUTH_HEADER, AuthError, SESSION_HEADER};
 use rain_wire::{Answer, Question};
 use serde::Serialize;
@@ -143,8 +143,8 @@ async fn route(node: &Arc<Node>, parts: &Parts, from: Sender, body: Bytes) -> Re
     let query = parts.uri.query().unwrap_or_default();
     match (&parts.method, &segments[..]) {
         (&Method::GET, ["peer", "v1", "titles"]) => {
-            let page = Page::from_query(query).ok_or_else(|| Refusal::bad("the query is not of a page of titles"))?;
-            Ok(json(&node.store.titles(&page)))
+            let told = node.tell_listing(query).await;
+            Ok(json(&told.ok_or_else(|| Refusal::bad("the query is not of a page of titles"))?))
         }
         (&Method::POST, ["peer", "v1", "ask"]) => ask(node, from, body).await,
         (&Method::POST, ["peer", "v1", "uploads", title, version, column, offset]) => {

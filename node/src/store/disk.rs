@@ -89,11 +89,11 @@ pub trait Disk: Send + Sync + core::fmt::Debug {
     /// Those of the file system.
     fn sync_folder(&self, path: &str) -> io::Result<()>;
 
-    /// The names of the files in the folder, in any order.
+    /// Shows the name of each file in the folder, in any order: there may be too many to be in memory at once.
     ///
     /// # Errors
-    /// Those of the file system.
-    fn list(&self, path: &str) -> io::Result<Vec<String>>;
+    /// Those of the file system; some may have been shown.
+    fn list(&self, path: &str, show: &mut dyn FnMut(&str)) -> io::Result<()>;
 }
 
 /// Why a data folder cannot be used.
@@ -208,12 +208,13 @@ impl Disk for SystemDisk {
         File::open(self.root.join(path))?.sync_all()
     }
 
-    fn list(&self, path: &str) -> io::Result<Vec<String>> {
-        let mut names = Vec::new();
+    fn list(&self, path: &str, show: &mut dyn FnMut(&str)) -> io::Result<()> {
         for entry in std::fs::read_dir(self.root.join(path))? {
             // A name that is not UTF-8 is none of ours.
-            names.extend(entry?.file_name().into_string().ok());
+            if let Some(name) = entry?.file_name().to_str() {
+                show(name);
+            }
         }
-        Ok(names)
+        Ok(())
     }
 }

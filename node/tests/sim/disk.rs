@@ -548,13 +548,14 @@ impl Disk for SimDisk {
         Ok(())
     }
 
-    fn list(&self, path: &str) -> io::Result<Vec<String>> {
+    fn list(&self, path: &str, show: &mut dyn FnMut(&str)) -> io::Result<()> {
         let mut state = self.state();
         state.operate()?;
         if !state.folders.contains(path) {
             return Err(io::Error::from(io::ErrorKind::NotFound));
         }
         let names = state.names.keys().filter(|name| folder_of(name) == path);
-        Ok(names.map(|name| name.rsplit('/').next().unwrap().to_owned()).collect())
+        names.for_each(|name| show(name.rsplit('/').next().unwrap()));
+        Ok(())
     }
 }

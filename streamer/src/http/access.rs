@@ -7,16 +7,25 @@ use std::net::{IpAddr, SocketAddr};
 
 /// Who asks. Rooms take it as it is: it is made here alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Caller {
-    /// Somebody with the token of the configuration, wherever from.
+pub(crate) struct Caller {
+    /// Where from.
+    pub(crate) address: IpAddr,
+    /// As whom.
+    pub(crate) standing: Standing,
+}
+
+/// As whom somebody asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// With the token of the configuration, wherever from.
     Token,
-    /// Somebody on this machine.
+    /// From this machine.
     Loopback,
-    /// Anybody else.
+    /// As anybody else.
     Stranger,
 }
 
-impl Caller {
+impl Standing {
     /// Whether titles, and parts of a demo, are the caller's to change.
     fn may_write(self) -> bool {
         match self {
@@ -49,10 +58,10 @@ impl Access {
     ) -> Result<Caller, ApiError> {
         let caller = self.caller(peer, headers);
         let writes = !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
-        if self.listen.ip().is_loopback() || (writes && caller == Caller::Loopback) {
+        if self.listen.ip().is_loopback() || (writes && caller.standing == Standing::Loopback) {
             self.check_names(headers)?;
         }
-        if writes && !caller.may_write() {
+        if writes && !caller.standing.may_write() {
             let message =
                 "writing from another machine needs `Authorization: Bearer` with the token of the configuration";
             return Err(ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", message));
@@ -68,13 +77,14 @@ impl Access {
     }
 
     fn caller(&self, peer: IpAddr, headers: &HeaderMap) -> Caller {
-        if self.has_token(headers) {
-            Caller::Token
+        let standing = if self.has_token(headers) {
+            Standing::Token
         } else if peer.is_loopback() {
-            Caller::Loopback
+            Standing::Loopback
         } else {
-            Caller::Stranger
-        }
+            Standing::Stranger
+        };
+        Caller { address: peer, standing }
     }
 
     /// A page from elsewhere must not reach a loopback listener through a browser: neither by a name of its own for
@@ -171,16 +181,16 @@ mod tests {
     fn who_asks_is_known() {
         let access = Access { listen: "10.0.0.1:80".parse().unwrap(), token: Some("secret".to_owned()) };
         for (peer, authorization, expected) in [
-            ("10.0.0.2", "", Caller::Stranger),
-            ("10.0.0.2", "Bearer wrong", Caller::Stranger),
-            ("10.0.0.2", "Bearer secret", Caller::Token),
-            ("127.0.0.1", "", Caller::Loopback),
-            ("::1", "Bearer wrong", Caller::Loopback),
-            ("127.0.0.1", "Bearer secret", Caller::Token),
+            ("10.0.0.2", "", Standing::Stranger),
+            ("10.0.0.2", "Bearer wrong", Standing::Stranger),
+            ("10.0.0.2", "Bearer secret", Standing::Token),
+            ("127.0.0.1", "", Standing::Loopback),
+            ("::1", "Bearer wrong", Standing::Loopback),
+            ("127.0.0.1", "Bearer secret", Standing::Token),
         ] {
             let headers = [(AUTHORIZATION, HeaderValue::from_static(authorization))].into_iter().collect();
             let found = access.admit(peer.parse().unwrap(), &Method::GET, &Uri::from_static("/v/a"), &headers);
-            assert_eq!(found.ok(), Some(expected), "{peer}, {authorization}");
+            assert_eq!(found.ok().map(|caller| caller.standing), Some(expected), "{peer}, {authorization}");
         }
     }
 }

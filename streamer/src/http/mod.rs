@@ -75,7 +75,7 @@ fn rooms(node: &Arc<Node>, hub: &Arc<EventHub>, metrics: PrometheusHandle) -> Ro
     let titles = NodeTitles::new(Arc::clone(node));
     Router::new(vec![
         Box::new(TitlesRoom(titles.clone())),
-        Box::new(ListRoom(titles)),
+        Box::new(ListRoom(Arc::clone(node))),
         Box::new(ReportRoom(Arc::clone(node))),
         Box::new(ClusterRoom(Arc::clone(node))),
         Box::new(EventsRoom(Arc::clone(hub))),

@@ -1,22 +1,34 @@
 //! The rooms of titles and lists, over titles in memory: no cluster takes part.
 
-use super::access::{Access, Caller};
+use super::access::{Access, Caller, Standing};
 use super::body::{full, taken};
-use super::lists::ListRoom;
+use super::lists::{ListRoom, Lists};
 use super::reply::text;
 use super::router::{Answer, Room, Router};
 use super::titles::TitlesRoom;
 use super::{RequestBody, error_response, serve};
+use bytes::Bytes;
+use core::net::{IpAddr, Ipv4Addr};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use http_body_util::BodyExt;
 use hyper::{Method, Request, Response};
 use rain_client::HttpTitles;
-use rain_titles::{MemoryTitles, contract};
+use rain_titles::{MemoryTitles, Page, Titles, contract};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+
+const STRANGER: Caller = Caller { address: IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2)), standing: Standing::Stranger };
+
+impl Lists for MemoryTitles {
+    async fn list(&self, _: IpAddr, page: Page, columns: bool) -> Bytes {
+        assert!(columns, "nobody asks for lists without them");
+        let listed = Titles::list(self, &page).await.expect("memory is there");
+        serde_json::to_vec(&listed).expect("plain data").into()
+    }
+}
 
 /// A room that says who asked.
 struct Greeting;
@@ -27,7 +39,7 @@ impl Room for Greeting {
     }
 
     fn answer(&self, caller: Caller, _: Request<RequestBody>) -> BoxFuture<'_, Answer> {
-        async move { Ok(text(format!("{caller:?}"))) }.boxed()
+        async move { Ok(text(format!("{:?}", caller.standing))) }.boxed()
     }
 }
 
@@ -48,7 +60,7 @@ async fn ask(
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let answered = router.answer(Caller::Stranger, request.body(full(body)).unwrap()).await;
+    let answered = router.answer(STRANGER, request.body(full(body)).unwrap()).await;
     let (head, body) = answered.unwrap_or_else(|error| error_response(&error)).into_parts();
     let body = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
     let header = move |name: &str| head.headers.get(name).map_or("", |value| value.to_str().unwrap()).to_owned();

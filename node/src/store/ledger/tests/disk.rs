@@ -299,9 +299,10 @@ impl Disk for MemoryDisk {
         Ok(())
     }
 
-    fn list(&self, _path: &str) -> io::Result<Vec<String>> {
+    fn list(&self, _path: &str, show: &mut dyn FnMut(&str)) -> io::Result<()> {
         let mut state = self.state();
         state.operate()?;
-        Ok(state.names.keys().cloned().collect())
+        state.names.keys().for_each(|name| show(name));
+        Ok(())
     }
 }
