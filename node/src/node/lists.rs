@@ -355,7 +355,8 @@ mod tests {
     const NODES: [NodeId; 3] = [NodeId(0), NodeId(1), NodeId(2)];
 
     /// What `node` knows of a title; `None` of one that was deleted.
-    fn known(title: &str, counter: u64, held: Option<ColumnStatus>) -> ListingItem {
+    fn known(title: &str, counter: u64, held: impl Into<Option<ColumnStatus>>) -> ListingItem {
+        let held = held.into();
         let version = Version { counter, node: NodeId(1), life: Life(2), random: 3 };
         let content = KnownContent { bytes: 5, etag: [0; 16], code: "replica:3".to_owned(), data_columns: 1 };
         let (column, content) = (held.clone().unwrap_or(ColumnStatus::Missing), held.map(|_| content));
@@ -363,8 +364,8 @@ mod tests {
         ListingItem::Title(KnownTitle { title, version, generation: 0, content, seats: NODES.to_vec(), column })
     }
 
-    fn ok(column: u16) -> Option<ColumnStatus> {
-        Some(ColumnStatus::Ok { column })
+    fn ok(column: u16) -> ColumnStatus {
+        ColumnStatus::Ok { column }
     }
 
     fn listing(items: Vec<ListingItem>, more: bool) -> Listing {
@@ -392,7 +393,7 @@ mod tests {
 
     #[test]
     fn the_newest_version_that_any_node_knows_is_listed() {
-        let damaged = Some(ColumnStatus::Damaged { column: 1, reason: "rot".to_owned() });
+        let damaged = ColumnStatus::Damaged { column: 1, reason: "rot".to_owned() };
         let folder = || ListingItem::Folder("f/".to_owned());
         let one = listing(vec![known("a", 3, ok(0)), known("b", 3, ok(0)), folder(), known("gone", 3, ok(0))], false);
         let two = listing(vec![known("a", 4, damaged), folder(), known("gone", 4, None), known("h", 1, ok(1))], false);
@@ -421,7 +422,7 @@ mod tests {
         let titles = ["a", "b", "c", "d"];
         let items = |node: usize| -> Vec<ListingItem> {
             let column =
-                |index: usize| if index == 2 { Some(ColumnStatus::Missing) } else { ok(u16::try_from(node).unwrap()) };
+                |index: usize| if index == 2 { ColumnStatus::Missing } else { ok(u16::try_from(node).unwrap()) };
             let mut items: Vec<_> =
                 titles.iter().enumerate().map(|(index, title)| known(title, 3, column(index))).collect();
             items.insert(2, ListingItem::Folder("b/".to_owned()));

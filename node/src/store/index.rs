@@ -1,7 +1,7 @@
 //! What the store holds, in memory: all of it durable, but for uploads and what is being coordinated.
 
 use super::change::{Change, Standing};
-use super::listing::{KnownContent, KnownTitle, Stamp};
+use super::known::{KnownContent, KnownTitle, Stamp};
 use super::names::{Key, TitleHash, key_of};
 use super::noted::{Note, Noted};
 use super::packed::{Packed, Packer};
