@@ -30,8 +30,6 @@ impl Kind {
 }
 
 const UNFINISHED: &str = ".tmp";
-/// No batch of a ledger is longer here.
-const LAST_BATCH: usize = 4096;
 /// What a disk writes as one.
 const SECTOR: usize = 64;
 
@@ -52,6 +50,8 @@ struct File {
     doomed: Vec<(usize, Vec<u8>)>,
     /// Which bits of it were flipped since they were written, by byte and place.
     rotten: BTreeSet<(usize, usize)>,
+    /// Where the last two writes begin that were not of zeros: one, and the one before.
+    last: [usize; 2],
 }
 
 impl File {
@@ -65,6 +65,9 @@ impl File {
         }
         self.seen[offset..end].copy_from_slice(bytes);
         self.rotten.retain(|(at, _)| !(offset..end).contains(at));
+        if offset != self.last[0] && bytes.iter().any(|byte| *byte != 0) {
+            self.last = [offset, self.last[0]];
+        }
         let doomed = std::mem::take(&mut self.doomed);
         for (at, old) in doomed {
             // What is written once more is not doomed any more.
@@ -269,7 +272,9 @@ impl SimDisk {
         let file = &mut state.files[random.pick(&at_rest)];
         // What is zero up to the end is room for what comes.
         let written = file.seen.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-        let length = written.saturating_sub(if late { 0 } else { LAST_BATCH });
+        // The last batch that is found may be the one before the last that was written.
+        let [last, before] = file.last;
+        let length = if late { written } else { written.min(last).min(before) };
         if length == 0 {
             return false;
         }
@@ -326,7 +331,7 @@ impl State {
                 let durable = file.durable();
                 let seen = survivor(&mut self.random, &file.seen, &durable);
                 let rotten = std::mem::take(&mut file.rotten);
-                *file = File { seen, undo: Vec::new(), doomed: Vec::new(), rotten };
+                *file = File { seen, undo: Vec::new(), doomed: Vec::new(), rotten, last: file.last };
             }
         }
         // What has no name is gone.

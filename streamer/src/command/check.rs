@@ -15,6 +15,8 @@ pub(super) fn run(file: &Path) -> anyhow::Result<()> {
     match Config::read(file) {
         Ok(config) => {
             let note = machine(&config)?;
+            rain_node::store::check_folder(&config.data, config.id, &config.cluster)
+                .with_context(|| format!("`data`: found {}, expected a folder of this node", config.data.display()))?;
             print(&format!("{}: {}{note}", file.display(), summary(&config)))
         }
         Err(ConfigError::NoId { of, .. }) => {
@@ -32,8 +34,6 @@ pub(super) fn run(file: &Path) -> anyhow::Result<()> {
 /// note.
 fn machine(config: &Config) -> anyhow::Result<&'static str> {
     let runs = folder(&config.data)?;
-    rain_node::store::check_folder(&config.data, config.id, &config.cluster)
-        .with_context(|| format!("`data`: found {}, expected a folder of this node", config.data.display()))?;
     let own = config.interfaces.iter().map(|interface| ("interfaces.address", interface.address));
     for (key, address) in core::iter::once(("listen", config.listen)).chain(own) {
         let taken = TcpListener::bind(address).map(drop);

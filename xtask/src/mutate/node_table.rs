@@ -537,8 +537,8 @@ pub(super) const ALL: &[Bug] = &[
     bug(
         "a column whose file is gone is told to be whole, and never restored",
         Mutant {
-            file: "node/src/store/scan.rs",
-            text: "«index.damage(key, \"the file is not there\")»;",
+            file: "node/src/store/index.rs",
+            text: "«self.damage(key, \"the file is not there\")»;",
             instead: "()",
             first: STORE,
         },
