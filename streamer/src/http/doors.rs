@@ -1,4 +1,4 @@
-//! Who may come in (DESIGN 6, doors).
+//! Who may come in, by where the listener is and what the request says of itself (docs/operating.md, doors).
 
 use super::ApiError;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN};
