@@ -55,7 +55,7 @@ pub mod whole;
 
 pub use code::{Cell, CellKind, Code, CodeError};
 pub use column::{ColumnHeader, Geometry, HeaderError, Seal, StripeEncoder, StripeShape, TitleVersion};
-pub use costs::Costs;
+pub use costs::CodeCosts;
 pub use interleaved::{InterleavedCodec, Recovery};
 pub use rain_kernels::{Kernel, Layout, Stores, column_stride};
 pub use schedule::{ErasurePattern, Schedule, ScheduleError};
