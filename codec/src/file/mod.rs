@@ -26,7 +26,7 @@ pub use encode::{EncodeOptions, Encoded, Source, encode};
 pub use error::FileError;
 pub use survey::{Survey, SurveyedTitle};
 pub use title::Title;
-pub use verify::{ColumnState, Repaired, Report, repair, verify};
+pub use verify::{ColumnFinding, Repaired, VerifyReport, repair, verify};
 
 /// Is told how many more bytes are done, by any thread.
 pub type Progress<'a> = &'a (dyn Fn(u64) + Sync);

@@ -21,7 +21,7 @@ use crate::integrity::Locator;
 
 /// How a column of a folder is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ColumnState {
+pub enum ColumnFinding {
     /// There, and every block as its checksum and the column's root say.
     Ok,
     /// Not there.
@@ -32,11 +32,11 @@ pub enum ColumnState {
 
 /// How the columns of a folder are.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Report {
+pub struct VerifyReport {
     /// What the headers have in common ([`ColumnHeader::common`]).
     pub header: ColumnHeader,
     /// How each column is, by index.
-    pub columns: Vec<ColumnState>,
+    pub columns: Vec<ColumnFinding>,
     /// What is wrong with the title as a whole although its columns are intact: they contradict each other, or the
     /// content has another hash than the headers say.
     pub problems: Vec<String>,
@@ -44,23 +44,23 @@ pub struct Report {
     pub warnings: Vec<String>,
 }
 
-impl Report {
+impl VerifyReport {
     /// Whether all columns are there and intact.
     pub fn is_ok(&self) -> bool {
-        self.problems.is_empty() && self.columns.iter().all(|column| *column == ColumnState::Ok)
+        self.problems.is_empty() && self.columns.iter().all(|column| *column == ColumnFinding::Ok)
     }
 
     /// Counts the columns that are intact.
     pub fn intact(&self) -> usize {
-        self.columns.iter().filter(|column| **column == ColumnState::Ok).count()
+        self.columns.iter().filter(|column| **column == ColumnFinding::Ok).count()
     }
 
     /// All that is wrong, in words.
     pub fn faults(&self) -> Vec<String> {
-        let of_column = |(column, state): (usize, &ColumnState)| match state {
-            ColumnState::Ok => None,
-            ColumnState::Missing => Some(format!("{}: missing", column_name(column))),
-            ColumnState::Damaged(reason) => Some(format!("{}: {reason}", column_name(column))),
+        let of_column = |(column, state): (usize, &ColumnFinding)| match state {
+            ColumnFinding::Ok => None,
+            ColumnFinding::Missing => Some(format!("{}: missing", column_name(column))),
+            ColumnFinding::Damaged(reason) => Some(format!("{}: {reason}", column_name(column))),
         };
         self.columns.iter().enumerate().filter_map(of_column).chain(self.problems.iter().cloned()).collect()
     }
@@ -103,22 +103,22 @@ fn open_folder(folder: &Path) -> Result<Folder, FileError> {
 }
 
 /// What is wrong with the name of a column: another file has it, or none.
-fn named(folder: &Path, title: &Title, column: usize) -> ColumnState {
+fn named(folder: &Path, title: &Title, column: usize) -> ColumnFinding {
     let expected = folder.join(column_name(column));
     if title.path(column).is_some_and(|path| path == expected) {
         return match title.columns[column].as_ref().and_then(|file| file.problem.clone()) {
-            Some(problem) => ColumnState::Damaged(problem),
-            None => ColumnState::Ok,
+            Some(problem) => ColumnFinding::Damaged(problem),
+            None => ColumnFinding::Ok,
         };
     }
     let reason = title.unused.iter().find(|(path, _)| *path == expected).map(|(_, reason)| reason.clone());
     let holds = (0..title.columns.len()).find(|&other| title.path(other).is_some_and(|path| path == expected));
     match (reason, holds) {
-        (Some(reason), _) => ColumnState::Damaged(reason),
-        (None, Some(other)) => ColumnState::Damaged(format!("holds column {other}, expected column {column}")),
+        (Some(reason), _) => ColumnFinding::Damaged(reason),
+        (None, Some(other)) => ColumnFinding::Damaged(format!("holds column {other}, expected column {column}")),
         (None, None) => match title.path(column) {
-            None => ColumnState::Missing,
-            Some(path) => ColumnState::Damaged(format!("it is found as {}", path.display())),
+            None => ColumnFinding::Missing,
+            Some(path) => ColumnFinding::Damaged(format!("it is found as {}", path.display())),
         },
     }
 }
@@ -221,18 +221,18 @@ fn read_all(title: &Title, mend: Option<&Mend<'_>>, progress: Progress<'_>) -> R
     })
 }
 
-fn report(folder: &Path, opened: &Folder, findings: &Findings) -> Report {
+fn report(folder: &Path, opened: &Folder, findings: &Findings) -> VerifyReport {
     let title = &opened.title;
     let of_column = |column: usize| match (named(folder, title, column), findings.trees.problem(column)) {
-        (ColumnState::Ok, Some(problem)) => ColumnState::Damaged(problem.to_owned()),
+        (ColumnFinding::Ok, Some(problem)) => ColumnFinding::Damaged(problem.to_owned()),
         (state, _) => state,
     };
-    let mut columns: Vec<ColumnState> = (0..title.columns.len()).map(of_column).collect();
+    let mut columns: Vec<ColumnFinding> = (0..title.columns.len()).map(of_column).collect();
     for (state, damage) in columns.iter_mut().zip(&findings.damage).filter(|(_, damage)| !damage.is_none()) {
         let blocks = describe(damage);
         *state = match state {
-            ColumnState::Damaged(reason) => ColumnState::Damaged(format!("{reason}; {blocks}")),
-            ColumnState::Ok | ColumnState::Missing => ColumnState::Damaged(blocks),
+            ColumnFinding::Damaged(reason) => ColumnFinding::Damaged(format!("{reason}; {blocks}")),
+            ColumnFinding::Ok | ColumnFinding::Missing => ColumnFinding::Damaged(blocks),
         };
     }
     let mut problems = Vec::new();
@@ -259,7 +259,7 @@ fn report(folder: &Path, opened: &Folder, findings: &Findings) -> Report {
             super::error::hex(&title.header.etag)
         ));
     }
-    Report { header: title.header.clone(), columns, problems, warnings: opened.warnings.clone() }
+    VerifyReport { header: title.header.clone(), columns, problems, warnings: opened.warnings.clone() }
 }
 
 /// Looks at every column of a folder that [`encode`](super::encode) made: whether it is there under its name, every block
@@ -269,7 +269,7 @@ fn report(folder: &Path, opened: &Folder, findings: &Findings) -> Report {
 /// # Errors
 /// There are no columns, or of several titles as many, or the folder cannot be read, or a stripe does not fit the memory.
 /// What is wrong with columns is no error but what is reported.
-pub fn verify(folder: &Path, progress: Progress<'_>) -> Result<Report, FileError> {
+pub fn verify(folder: &Path, progress: Progress<'_>) -> Result<VerifyReport, FileError> {
     let opened = open_folder(folder)?;
     opened.title.check_stripe()?;
     let findings = read_all(&opened.title, None, progress)?;
@@ -280,9 +280,9 @@ pub fn verify(folder: &Path, progress: Progress<'_>) -> Result<Report, FileError
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Repaired {
     /// How the columns were before.
-    pub before: Report,
+    pub before: VerifyReport,
     /// How they are now: all intact.
-    pub after: Report,
+    pub after: VerifyReport,
     /// The columns that were written.
     pub columns: Vec<usize>,
 }
@@ -299,7 +299,7 @@ pub struct Repaired {
 pub fn repair(folder: &Path, ignore_etag: bool, progress: Progress<'_>) -> Result<Repaired, FileError> {
     let held = hold(folder)?;
     let mut repaired = repair_once(folder, ignore_etag, progress)?;
-    let is_whole = |report: &Report| report.columns.iter().all(|column| *column == ColumnState::Ok);
+    let is_whole = |report: &VerifyReport| report.columns.iter().all(|column| *column == ColumnFinding::Ok);
     if !is_whole(&repaired.after) {
         // What was lost hid a column that is silently wrong: now it can be told. If not, the first report stands.
         if let Ok(again) = repair_once(folder, ignore_etag, progress) {
@@ -327,7 +327,7 @@ fn repair_once(folder: &Path, ignore_etag: bool, progress: Progress<'_>) -> Resu
     remove_parts(folder)?;
     let findings = read_all(title, None, progress)?;
     let before = report(folder, &opened, &findings);
-    let is_wrong = |column: &usize| before.columns[*column] != ColumnState::Ok;
+    let is_wrong = |column: &usize| before.columns[*column] != ColumnFinding::Ok;
     let columns: Vec<usize> = (0..title.columns.len()).filter(is_wrong).collect();
     if findings.unlocated.is_some() || (columns.is_empty() && !before.is_ok()) {
         return Err(FileError::NotRepaired { folder: folder.to_owned(), problems: before.faults().join("; ") });
