@@ -20,7 +20,7 @@ pub use read::{Delivery, READ_AHEAD_BYTES, ReadError};
 pub use read_log::{ReadLog, ReadSecond, ReadSource, Rebuild, StreamGuard};
 pub use reader::Reader;
 pub use run::{StartError, run};
-pub use titles::{ColumnReport, ColumnState, Listed, Look, TitleReport, etag_text};
+pub use titles::{ColumnHealth, ColumnReport, Listed, Look, TitleReport, etag_text};
 pub use write::{NewContent, Precondition, WriteError, Written};
 
 use crate::config::Config;

@@ -37,7 +37,7 @@ pub enum Look {
 /// How a column is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum ColumnState {
+pub enum ColumnHealth {
     /// Whole.
     Ok,
     /// Its node does not have it.
@@ -56,7 +56,7 @@ pub struct ColumnReport {
     /// The node that holds it.
     pub node: String,
     /// How.
-    pub state: ColumnState,
+    pub state: ColumnHealth,
     /// What is wrong with it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -131,7 +131,7 @@ impl Node {
         let nodes = found.record.placement.nodes().enumerate();
         let columns = nodes.map(|(index, node)| self.column_report(&found, index, node, look));
         let columns = join_all(columns).await;
-        let sound = columns.iter().filter(|column| column.state == ColumnState::Ok).count();
+        let sound = columns.iter().filter(|column| column.state == ColumnHealth::Ok).count();
         Ok(TitleReport {
             title: name.to_owned(),
             bytes: content.bytes,
@@ -152,10 +152,10 @@ impl Node {
             (Look::Header | Look::Blocks, _) => self.inspect_at(node, title, *version, look).await,
         };
         let (state, reason) = match status {
-            None => (ColumnState::Unreachable, None),
-            Some(ColumnStatus::Ok { .. }) => (ColumnState::Ok, None),
-            Some(ColumnStatus::Missing) => (ColumnState::Missing, None),
-            Some(ColumnStatus::Damaged { reason, .. }) => (ColumnState::Damaged, Some(reason)),
+            None => (ColumnHealth::Unreachable, None),
+            Some(ColumnStatus::Ok { .. }) => (ColumnHealth::Ok, None),
+            Some(ColumnStatus::Missing) => (ColumnHealth::Missing, None),
+            Some(ColumnStatus::Damaged { reason, .. }) => (ColumnHealth::Damaged, Some(reason)),
         };
         ColumnReport { index, node: self.name_of(node), state, reason }
     }
