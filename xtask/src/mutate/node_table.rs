@@ -143,7 +143,7 @@ pub(super) const ALL: &[Bug] = &[
         Mutant {
             file: "cluster/src/commit/pending.rs",
             text: "Outcome::Unknown => «self.ask_catalog(now, Phase::Retiring)»,",
-            instead: "self.finish(Verdict::Drop)",
+            instead: "self.finish(PendingFate::Drop)",
             first: CLUSTER,
         },
     ),
