@@ -6,7 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "what cannot be is a failure of the measurement")]
 #![expect(clippy::disallowed_methods, reason = "a measurement reads the clock; the machine does not")]
 
-use rain_cluster::rudp::{Delivery, Endpoint, Event, Identity, PathId, PathVerdict};
+use rain_cluster::rudp::{Delivery, Endpoint, Event, Identity, PathId, PathTransition};
 use rain_cluster::{NodeId, Time};
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,7 @@ fn end(node: u32) -> Endpoint {
     let mut end = Endpoint::new(Identity { cluster: 1, node: NodeId(node), incarnation: 1 });
     end.add_peer(NodeId(1 - node), PATHS.into());
     for path in 0..PATHS {
-        end.handle_path(Time::default(), NodeId(1 - node), PathId(path), PathVerdict { up: true, epoch: 1 });
+        end.handle_path(Time::default(), NodeId(1 - node), PathId(path), PathTransition { up: true, epoch: 1 });
     }
     end
 }

@@ -7,7 +7,7 @@ use super::lane::{Lane, News};
 use super::receive::{ReceiveWindow, Taken};
 use super::safeguard::{Missing, Safeguard};
 use super::send::{Delivery, SendWindow};
-use super::{MESSAGE_BYTES_MAX, PathId, PathVerdict, WINDOW_FRAMES};
+use super::{MESSAGE_BYTES_MAX, PathId, PathTransition, WINDOW_FRAMES};
 use crate::time::Time;
 use crate::version::NodeId;
 use core::time::Duration;
@@ -118,13 +118,13 @@ impl Connection {
         Ok(message)
     }
 
-    pub(super) fn handle_path(&mut self, now: Time, path: PathId, verdict: PathVerdict) {
+    pub(super) fn handle_path(&mut self, now: Time, path: PathId, transition: PathTransition) {
         let index = usize::from(path.0);
         let Some(lane) = self.lanes.get_mut(index) else { return self.note_contradicting() };
-        for sequence in lane.judge(verdict, self.missing) {
+        for sequence in lane.judge(transition, self.missing) {
             self.statistics.moved += u64::from(self.send.lose(sequence, index));
         }
-        if verdict.up && !self.confirmed {
+        if transition.up && !self.confirmed {
             self.ask = None;
         }
         self.reconsider(now);
@@ -355,8 +355,8 @@ impl Connection {
         if let Some(index) = lost_by.filter(|_| !self.missing.has(Safeguard::OtherPath)) {
             return Some(index).filter(|index| self.lanes[*index].is_up() && self.lanes[*index].has_room());
         }
-        let verdicts = self.missing.has(Safeguard::Verdict);
-        let up = || self.lanes.iter().enumerate().filter(move |(_, lane)| lane.is_up() || !verdicts);
+        let transitions = self.missing.has(Safeguard::Transition);
+        let up = || self.lanes.iter().enumerate().filter(move |(_, lane)| lane.is_up() || !transitions);
         let all_suspect = up().all(|(_, lane)| lane.is_suspect(now));
         up().filter(|(_, lane)| lane.has_room() && (all_suspect || !lane.is_suspect(now)))
             .min_by_key(|(index, lane)| (Some(*index) == lost_by, lane.cost(), *index))

@@ -6,7 +6,7 @@ use super::frame::{Frame, FrameError};
 use super::identity::Identity;
 use super::safeguard::Missing;
 use super::send::Delivery;
-use super::{PATHS_MAX, PathId, PathVerdict};
+use super::{PATHS_MAX, PathId, PathTransition};
 use crate::time::Time;
 use crate::version::NodeId;
 use core::ops::Bound;
@@ -90,11 +90,11 @@ impl Endpoint {
         self.peers.get(&peer).map(Connection::free_frames)
     }
 
-    /// Takes the link protocol's verdict on a path. What is in flight over one that goes Down is sent over the others
+    /// Takes the link protocol's transition on a path. What is in flight over one that goes Down is sent over the others
     /// with the next frames.
-    pub fn handle_path(&mut self, now: Time, peer: NodeId, path: PathId, verdict: PathVerdict) {
+    pub fn handle_path(&mut self, now: Time, peer: NodeId, path: PathId, transition: PathTransition) {
         if let Some(connection) = self.peers.get_mut(&peer) {
-            connection.handle_path(now, path, verdict);
+            connection.handle_path(now, path, transition);
         }
     }
 

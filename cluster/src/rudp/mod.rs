@@ -36,7 +36,7 @@ pub struct PathId(pub u16);
 
 /// What the link protocol says of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PathVerdict {
+pub struct PathTransition {
     /// Up, or Down.
     pub up: bool,
     /// How many transitions the path went through in this session, as this end counts them: what was sent in an

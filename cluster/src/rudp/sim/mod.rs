@@ -69,7 +69,7 @@ fn no_safeguard_is_superfluous() {
         Limit,
         Asking,
         AnswerToRepeats,
-        Verdict,
+        Transition,
     ] {
         let quietly = |check: &dyn Fn() -> Result<(), String>| {
             std::panic::catch_unwind(std::panic::AssertUnwindSafe(check)).unwrap_or(Err("an assertion failed".into()))

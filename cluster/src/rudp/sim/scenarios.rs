@@ -1,7 +1,7 @@
 //! Small runs with known times, by hand.
 
 use crate::rudp::safeguard::{Missing, Safeguard};
-use crate::rudp::{Delivery, Endpoint, Event, Frame, Identity, PathId, PathVerdict, WINDOW_FRAMES};
+use crate::rudp::{Delivery, Endpoint, Event, Frame, Identity, PathId, PathTransition, WINDOW_FRAMES};
 use crate::time::Time;
 use crate::version::NodeId;
 use core::time::Duration;
@@ -59,7 +59,7 @@ fn end(node: u32, incarnation: u64, paths: u16, missing: Option<Safeguard>) -> E
     let mut end = Endpoint::with(Identity { cluster: 1, node: NodeId(node), incarnation }, Missing(missing));
     end.add_peer(NodeId(1 - node), paths.into());
     for path in 0..paths {
-        end.handle_path(at(0), NodeId(1 - node), PathId(path), PathVerdict { up: true, epoch: 1 });
+        end.handle_path(at(0), NodeId(1 - node), PathId(path), PathTransition { up: true, epoch: 1 });
     }
     end
 }
@@ -122,7 +122,7 @@ impl Two {
 
     fn tell(&mut self, end: usize, path: u16, up: bool, epoch: u32) {
         let peer = NodeId(u32::from(end == 0));
-        self.ends[end].handle_path(self.now, peer, PathId(path), PathVerdict { up, epoch });
+        self.ends[end].handle_path(self.now, peer, PathId(path), PathTransition { up, epoch });
         self.drain();
     }
 }

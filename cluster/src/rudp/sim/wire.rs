@@ -1,7 +1,7 @@
 //! One path of the simulated network: what passes it, and what the link protocol says of it.
 
 use super::random::Random;
-use crate::rudp::PathVerdict;
+use crate::rudp::PathTransition;
 use crate::time::Time;
 use core::time::Duration;
 
@@ -54,21 +54,21 @@ impl Wire {
 
     /// What both ends will be told when the path is, from now on, good or not: the same history at both, each at its
     /// own time.
-    pub(super) fn judge(&mut self, now: Time, alive: bool, random: &mut Random) -> Option<(PathVerdict, [Time; 2])> {
+    pub(super) fn judge(&mut self, now: Time, alive: bool, random: &mut Random) -> Option<(PathTransition, [Time; 2])> {
         let up = alive && self.works == [true; 2] && !self.slandered;
         if up == self.wanted {
             return None;
         }
         self.wanted = up;
         self.epoch += 1;
-        Some((PathVerdict { up, epoch: self.epoch }, self.tell(now, random)))
+        Some((PathTransition { up, epoch: self.epoch }, self.tell(now, random)))
     }
 
     /// One of the ends began anew: the history does, too.
-    pub(super) fn begin(&mut self, now: Time, random: &mut Random) -> (PathVerdict, [Time; 2]) {
+    pub(super) fn begin(&mut self, now: Time, random: &mut Random) -> (PathTransition, [Time; 2]) {
         self.session += 1;
         (self.wanted, self.epoch) = (false, 0);
-        (PathVerdict { up: false, epoch: 0 }, self.tell(now, random))
+        (PathTransition { up: false, epoch: 0 }, self.tell(now, random))
     }
 
     fn tell(&mut self, now: Time, random: &mut Random) -> [Time; 2] {

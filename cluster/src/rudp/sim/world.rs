@@ -5,7 +5,7 @@ use super::random::{Random, content};
 use super::wire::{Nature, Wire};
 use crate::rudp::safeguard::{Missing, Safeguard};
 use crate::rudp::{
-    Delivery, Endpoint, Event, Frame, Identity, MESSAGE_BYTES_MAX, PathId, PathVerdict, SendError, Statistics,
+    Delivery, Endpoint, Event, Frame, Identity, MESSAGE_BYTES_MAX, PathId, PathTransition, SendError, Statistics,
     WINDOW_FRAMES,
 };
 use crate::time::Time;
@@ -72,7 +72,7 @@ impl Options {
 #[derive(Debug)]
 enum What {
     Arrival { to: usize, path: usize, bytes: Vec<u8> },
-    Verdict { at: usize, about: usize, path: usize, session: u32, verdict: PathVerdict },
+    Transition { at: usize, about: usize, path: usize, session: u32, transition: PathTransition },
     Alarm { node: usize },
     Message { node: usize },
     Fault,
@@ -235,12 +235,12 @@ impl World {
                 endpoint.handle_message(self.now, path, &bytes).map_err(|error| error.to_string())?;
                 self.drain(to)
             }
-            What::Verdict { at, about, path, session, verdict } => {
+            What::Transition { at, about, path, session, transition } => {
                 let current = self.wires[&(pair(at, about), path)].session == session;
                 let node = &mut self.nodes[at];
                 let Some(endpoint) = node.endpoint.as_mut().filter(|_| current) else { return Ok(()) };
-                node.up.insert((about, path), verdict.up);
-                endpoint.handle_path(self.now, id(about), PathId(u16::try_from(path).unwrap()), verdict);
+                node.up.insert((about, path), transition.up);
+                endpoint.handle_path(self.now, id(about), PathId(u16::try_from(path).unwrap()), transition);
                 self.drain(at)
             }
             What::Alarm { node } => {
@@ -346,15 +346,15 @@ impl World {
     fn judge(&mut self, pair: (usize, usize), path: usize) {
         let alive = self.nodes[pair.0].endpoint.is_some() && self.nodes[pair.1].endpoint.is_some();
         let wire = self.wires.get_mut(&(pair, path)).unwrap();
-        if let Some((verdict, times)) = wire.judge(self.now, alive, &mut self.random) {
-            self.tell(pair, path, verdict, times);
+        if let Some((transition, times)) = wire.judge(self.now, alive, &mut self.random) {
+            self.tell(pair, path, transition, times);
         }
     }
 
-    fn tell(&mut self, pair: (usize, usize), path: usize, verdict: PathVerdict, times: [Time; 2]) {
+    fn tell(&mut self, pair: (usize, usize), path: usize, transition: PathTransition, times: [Time; 2]) {
         let session = self.wires[&(pair, path)].session;
         for (at, about, time) in [(pair.0, pair.1, times[0]), (pair.1, pair.0, times[1])] {
-            self.at(time, What::Verdict { at, about, path, session, verdict });
+            self.at(time, What::Transition { at, about, path, session, transition });
         }
     }
 
@@ -380,8 +380,8 @@ impl World {
         self.ledger.begin(self.now, (node, incarnation));
         self.each_wire_of(node, |world, pair, path| {
             let wire = world.wires.get_mut(&(pair, path)).unwrap();
-            let (verdict, times) = wire.begin(world.now, &mut world.random);
-            world.tell(pair, path, verdict, times);
+            let (transition, times) = wire.begin(world.now, &mut world.random);
+            world.tell(pair, path, transition, times);
             world.judge(pair, path);
         });
     }
