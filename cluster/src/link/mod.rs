@@ -13,7 +13,7 @@ mod session;
 mod timing;
 
 pub use history::{CountError, History, Rules};
-pub use links::{Dropped, Hint, LinkEvent, LinkPlan, LinkState, Links};
+pub use links::{ChannelState, Dropped, Hint, LinkEvent, LinkPlan, Links};
 pub use ping::{PING_BYTES, Ping, PingError};
 pub use session::{LinkEnd, Taken, Token, Told};
 pub use timing::LinkTiming;

@@ -1,6 +1,6 @@
 //! Many nodes on several switches, from a seed: what the network does, what the nodes say, and what must hold of it.
 
-use rain_cluster::link::{LinkPlan, LinkState, LinkTiming, Links, Ping, Rules};
+use rain_cluster::link::{ChannelState, LinkPlan, LinkTiming, Links, Ping, Rules};
 use rain_cluster::{NodeId, Time};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -267,7 +267,7 @@ impl World {
             let (peer, switch) = self.route(node, event.link);
             let index = self.index(node, peer, switch);
             let told = self.told[index];
-            let up = event.state == LinkState::Up;
+            let up = event.state == ChannelState::Up;
             // Correct: transitions alternate, and their number says which they are.
             let is_first_down = !up && event.count == told.count && !told.up;
             if event.session == told.session && !is_first_down && event.count != told.count + 1

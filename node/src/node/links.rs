@@ -6,7 +6,7 @@ use crate::peer::datagram::DatagramKey;
 use crate::peer::links::{Hints, LinkThread, Observer, Route};
 use core::time::Duration;
 use rain_cluster::NodeId;
-use rain_cluster::link::{Hint, LinkEvent, LinkPlan, LinkState, LinkTiming, Links};
+use rain_cluster::link::{ChannelState, Hint, LinkEvent, LinkPlan, LinkTiming, Links};
 use rain_cluster::path::{PathMeasure, PathState};
 use std::io;
 use std::net::UdpSocket;
@@ -62,7 +62,7 @@ struct Table {
 impl Observer for Table {
     fn changed(&mut self, event: LinkEvent) {
         let (node, path) = self.watched[event.link];
-        let state = if event.state == LinkState::Up { PathState::Up } else { PathState::Down };
+        let state = if event.state == ChannelState::Up { PathState::Up } else { PathState::Down };
         self.node.peers.paths.set_state(node, path, state);
     }
 

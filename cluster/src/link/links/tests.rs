@@ -32,10 +32,10 @@ struct Pair {
     held_up: [Range<u64>; 2],
     /// So long what has come waits before it is taken.
     waits: u64,
-    told: [Vec<(u64, LinkState)>; 2],
+    told: [Vec<(u64, ChannelState)>; 2],
 }
 
-use LinkState::{Down, Up};
+use ChannelState::{Down, Up};
 
 impl Pair {
     fn new() -> Self {
