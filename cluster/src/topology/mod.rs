@@ -23,7 +23,7 @@ mod survey;
 #[cfg(test)]
 mod tests;
 
-pub use construction::{Construction, ConstructionError, Request, diameter_offsets};
+pub use construction::{Construction, ConstructionError, TopologyParameters, diameter_offsets};
 pub use loss::{Loss, LossSearch, PLACES_MAX, Worst};
 pub use part::{Living, LossKind, Part};
 pub use pieces::{Cohesion, Pieces};

@@ -9,7 +9,7 @@ use anyhow::{Context, bail, ensure};
 use clap::{Args, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use rain_cluster::topology::{
-    Construction, ConstructionError, LossKind, LossSearch, Request, Survey, diameter_offsets,
+    Construction, ConstructionError, LossKind, LossSearch, Survey, TopologyParameters, diameter_offsets,
 };
 use serde_json::json;
 use std::fmt::Write as _;
@@ -152,7 +152,7 @@ fn plan(arguments: &PlanArguments) -> anyhow::Result<(String, ExitCode)> {
         (None, Kind::Clique) => Construction::Clique,
         (None, Kind::Rails) => Construction::Rails,
     };
-    let mut request = Request {
+    let mut parameters = TopologyParameters {
         construction,
         switches: arguments.switches,
         nodes: arguments.nodes,
@@ -164,23 +164,23 @@ fn plan(arguments: &PlanArguments) -> anyhow::Result<(String, ExitCode)> {
         let numbers: Vec<_> = offsets.iter().map(usize::to_string).collect();
         format!("{name}, offsets {}", numbers.join(", "))
     };
-    // First, so that what is wrong with the request is said before anything is searched or named.
-    request.build().map_err(name_option)?;
+    // First, so that what is wrong with the parameters is said before anything is searched or named.
+    parameters.build().map_err(name_option)?;
     let mut note = String::new();
-    let words = match (&request.construction, arguments.kind) {
+    let words = match (&parameters.construction, arguments.kind) {
         (_, Kind::Best) if arguments.offsets.is_none() => {
-            let (best, found) = search_offsets(&request)?;
+            let (best, found) = search_offsets(&parameters)?;
             note = found;
-            request.construction = Construction::Offsets(best.clone());
+            parameters.construction = Construction::Offsets(best.clone());
             offsets("Best ring", &best)
         }
         (Construction::Offsets(list), _) => offsets("Ring", list),
         (Construction::Naive, _) => offsets("Naive ring", &(0..ports).collect::<Vec<_>>()),
         (Construction::Clique, _) => format!("Clique of switches, {ports} ports a node"),
         (Construction::Rails, _) => "Every node on every switch".to_owned(),
-        (Construction::Diameter, _) => offsets("Diameter construction", &diameter_offsets(request.switches, ports)),
+        (Construction::Diameter, _) => offsets("Diameter construction", &diameter_offsets(parameters.switches, ports)),
     };
-    let plan = Plan::new(request.build().map_err(name_option)?, &words);
+    let plan = Plan::new(parameters.build().map_err(name_option)?, &words);
     let text = match arguments.format {
         Format::Text => in_words(&plan) + &note,
         Format::Json => plan.to_json(),
@@ -202,19 +202,19 @@ fn name_option(error: ConstructionError) -> anyhow::Error {
 }
 
 /// Tries all offsets against the loss of as many switches as nodes of so many ports can bear, 2d - 1.
-fn search_offsets(request: &Request) -> anyhow::Result<(Vec<usize>, String)> {
-    let ports = request.node_degree.unwrap_or(2);
-    let lose = (2 * ports).saturating_sub(1).clamp(1, request.switches);
-    let topology = request.build().map_err(name_option)?;
+fn search_offsets(parameters: &TopologyParameters) -> anyhow::Result<(Vec<usize>, String)> {
+    let ports = parameters.node_degree.unwrap_or(2);
+    let lose = (2 * ports).saturating_sub(1).clamp(1, parameters.switches);
+    let topology = parameters.build().map_err(name_option)?;
     let sets = LossSearch::new(&topology, LossKind::Switches, lose).sets();
     let choices = LossSearch::new(&topology, LossKind::Switches, ports).sets();
     let work = sets.zip(choices).and_then(|(sets, choices)| sets.checked_mul(choices));
     ensure!(
         work.is_some_and(|work| work <= SETS_MAX / 10),
         "`--kind best`: found {ports} ports on {} switches, expected fewer: there are too many offsets to try them all",
-        request.switches
+        parameters.switches
     );
-    let (offsets, found, count) = best_offsets(request, lose).map_err(name_option)?;
+    let (offsets, found, count) = best_offsets(parameters, lose).map_err(name_option)?;
     let bears = found.partitioned_by.0 - 1;
     let note = format!(
         "\nOf {count} choices of offsets, turned and mirrored ones left out, this one bears the loss of up to {lose} switches\n\

@@ -1,6 +1,6 @@
 use super::report::{in_words, listed};
 use super::*;
-use rain_cluster::topology::{Construction, Loss, LossKind, Part, Request, Topology};
+use rain_cluster::topology::{Construction, Loss, LossKind, Part, Topology, TopologyParameters};
 use serde_json::{Value, json};
 
 fn ring(count: usize) -> Plan {
@@ -140,8 +140,13 @@ fn a_verdict_tells_the_figures_and_the_worst_case() {
 
 #[test]
 fn the_fewest_parts_that_partition_are_shown() {
-    let naive =
-        Request { construction: Construction::Naive, switches: 8, nodes: None, node_degree: None, switch_degree: None };
+    let naive = TopologyParameters {
+        construction: Construction::Naive,
+        switches: 8,
+        nodes: None,
+        node_degree: None,
+        switch_degree: None,
+    };
     let plan = Plan::new(naive.build().unwrap(), "");
     let verdict = verify(&plan, LossKind::Switches, 4, |_| ()).unwrap();
     let example = verdict.example().unwrap();
@@ -187,14 +192,14 @@ fn a_survey_finds_what_one_thread_finds() {
 #[test]
 fn the_best_offsets_of_two_ports_are_the_diameter() {
     for switches in 7..=12 {
-        let request = Request {
+        let parameters = TopologyParameters {
             construction: Construction::Diameter,
             switches,
             nodes: None,
             node_degree: None,
             switch_degree: None,
         };
-        let (offsets, found, _) = best_offsets(&request, 3).unwrap();
+        let (offsets, found, _) = best_offsets(&parameters, 3).unwrap();
         assert_eq!((offsets, found.stranded, found.second), (vec![0, switches / 2 + 1], 2, 1));
     }
 }
@@ -236,14 +241,15 @@ fn pieces_have_colours_of_their_own() {
 
 #[test]
 fn a_drawing_keeps_parts_apart_and_within_its_frame() {
-    let clique = Request {
+    let clique = TopologyParameters {
         construction: Construction::Clique,
         switches: 6,
         nodes: None,
         node_degree: None,
         switch_degree: None,
     };
-    let layers = Request { construction: Construction::Diameter, switches: 8, nodes: Some(16), ..clique.clone() };
+    let layers =
+        TopologyParameters { construction: Construction::Diameter, switches: 8, nodes: Some(16), ..clique.clone() };
     let topologies = [
         Topology::ring(3),
         Topology::ring(8),
