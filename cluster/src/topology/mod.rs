@@ -28,7 +28,7 @@ pub use loss::{Loss, LossSearch, PLACES_MAX, Worst};
 pub use part::{Living, LossKind, Part};
 pub use pieces::{Cohesion, Pieces};
 pub use routes::Routes;
-pub use survey::{Badness, Survey, badness, first_nodes, offset_choices, survey};
+pub use survey::{Badness, WiringSurvey, badness, first_nodes, offset_choices, survey};
 
 /// A cable between a node and a switch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

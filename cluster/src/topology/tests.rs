@@ -511,7 +511,10 @@ fn wirings_by_lists(n: usize) -> u64 {
 fn no_wiring_of_nodes_with_two_ports_bears_four_switches() {
     for n in 5..=8 {
         let all = |lose| {
-            first_nodes(n).into_iter().map(|first| survey(n, first, lose)).fold(Survey::default(), Survey::merge)
+            first_nodes(n)
+                .into_iter()
+                .map(|first| survey(n, first, lose))
+                .fold(WiringSurvey::default(), WiringSurvey::merge)
         };
         let four = all(4);
         assert_eq!(four.wirings, wirings_by_lists(n), "n = {n}");

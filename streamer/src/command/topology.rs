@@ -9,7 +9,7 @@ use anyhow::{Context, bail, ensure};
 use clap::{Args, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use rain_cluster::topology::{
-    Construction, ConstructionError, LossKind, LossSearch, Survey, TopologyParameters, diameter_offsets,
+    Construction, ConstructionError, LossKind, LossSearch, TopologyParameters, WiringSurvey, diameter_offsets,
 };
 use serde_json::json;
 use std::fmt::Write as _;
@@ -32,7 +32,7 @@ pub(super) enum TopologyCommand {
     /// Find the worst that the loss of parts can do; exit status 1 when it partitions
     Verify(VerifyArguments),
     /// Go through every wiring of n nodes with two ports on a ring of n switches with four
-    Survey(SurveyArguments),
+    WiringSurvey(SurveyArguments),
 }
 
 #[derive(Debug, Args)]
@@ -129,7 +129,7 @@ pub(super) fn run(command: &TopologyCommand) -> ExitCode {
     let done = match command {
         TopologyCommand::Plan(arguments) => plan(arguments),
         TopologyCommand::Verify(arguments) => verify_file(arguments),
-        TopologyCommand::Survey(arguments) => survey(arguments),
+        TopologyCommand::WiringSurvey(arguments) => survey(arguments),
     };
     let done = done.and_then(|(text, code)| {
         print(&text)?;
@@ -315,7 +315,7 @@ fn survey(arguments: &SurveyArguments) -> anyhow::Result<(String, ExitCode)> {
     let bar = progress_bar((switches * (switches - 1) / 2) as u64, "beginnings");
     let found = survey_wirings(switches, lose, |count| bar.inc(count));
     bar.finish_and_clear();
-    let Survey { wirings, hold, fall_by_neighbours, example } = found;
+    let WiringSurvey { wirings, hold, fall_by_neighbours, example } = found;
     let text = match arguments.format {
         SurveyFormat::Json => {
             let homes = |homes: [usize; 2]| homes.map(|switch| format!("s{}", switch + 1));

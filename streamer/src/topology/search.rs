@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 use rain_cluster::topology::{
-    Badness, Construction, ConstructionError, LossKind, LossSearch, Survey, Topology, TopologyParameters, Worst,
+    Badness, Construction, ConstructionError, LossKind, LossSearch, Topology, TopologyParameters, WiringSurvey, Worst,
     badness, first_nodes, offset_choices, survey,
 };
 use rayon::prelude::*;
@@ -62,11 +62,11 @@ pub fn best_offsets(
 ///
 /// # Panics
 /// With fewer than three or more than 64 switches.
-pub fn survey_wirings(switches: usize, lose: usize, progress: impl Fn(u64) + Sync) -> Survey {
+pub fn survey_wirings(switches: usize, lose: usize, progress: impl Fn(u64) + Sync) -> WiringSurvey {
     let look = |first| {
         let found = survey(switches, first, lose);
         progress(1);
         found
     };
-    first_nodes(switches).into_par_iter().map(look).reduce(Survey::default, Survey::merge)
+    first_nodes(switches).into_par_iter().map(look).reduce(WiringSurvey::default, WiringSurvey::merge)
 }

@@ -185,7 +185,7 @@ fn a_survey_finds_what_one_thread_finds() {
     let alone = rain_cluster::topology::first_nodes(6)
         .into_iter()
         .map(|first| rain_cluster::topology::survey(6, first, 3))
-        .fold(rain_cluster::topology::Survey::default(), rain_cluster::topology::Survey::merge);
+        .fold(rain_cluster::topology::WiringSurvey::default(), rain_cluster::topology::WiringSurvey::merge);
     assert_eq!(found, alone);
 }
 
