@@ -1,6 +1,6 @@
 //! From the columns of a piece to the bytes of the title.
 
-use super::{ColumnRead, Piece, Plan, ReadProof, Rope};
+use super::{ColumnRead, Piece, PiecePlan, ReadProof, Rope};
 use bytes::Bytes;
 use core::ops::Range;
 use rain_codec::column::{
@@ -185,7 +185,12 @@ impl Arrivals {
 ///
 /// # Panics
 /// Unless the plan is ready with these arrivals.
-pub fn assemble(geometry: &Geometry, piece: &Piece, plan: &Plan, arrivals: &Arrivals) -> Result<Vec<Bytes>, Damage> {
+pub fn assemble(
+    geometry: &Geometry,
+    piece: &Piece,
+    plan: &PiecePlan,
+    arrivals: &Arrivals,
+) -> Result<Vec<Bytes>, Damage> {
     let mut delivered = Vec::new();
     for index in piece.stripes.clone() {
         let stripe = geometry.stripe(index);
@@ -228,7 +233,7 @@ fn to_usize(number: u64) -> usize {
 pub fn recover(
     stripe: &StripeShape,
     piece: &Piece,
-    plan: &Plan,
+    plan: &PiecePlan,
     arrivals: &Arrivals,
 ) -> Result<BTreeMap<Cell, Bytes>, Damage> {
     let Some(schedule) = plan.recovery() else { return Ok(BTreeMap::new()) };
@@ -300,7 +305,7 @@ mod tests {
             arrivals.push(column, Arrival::verified(read, bytes, seal, &[0; HASH_BYTES], &geometry).unwrap());
         }
         let wanted = codec.code().data_cell(0);
-        let plan = Plan::new(&codec, &[wanted], ErasurePattern::none().with(0)).unwrap();
+        let plan = PiecePlan::new(&codec, &[wanted], ErasurePattern::none().with(0)).unwrap();
         let (stripe, piece) = (geometry.stripe(0), Piece { stripes: 0..1, cells: 0..1, blocks: 0..1, bytes: 0..4096 });
         let recovered = recover(&stripe, &piece, &plan, &arrivals).unwrap();
         assert_eq!(recovered[&wanted], data[..4096]);

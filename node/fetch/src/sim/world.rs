@@ -7,8 +7,8 @@ use super::random::Random;
 use super::title::Title;
 use crate::safeguard::{Missing, Safeguard};
 use crate::{
-    Arrivals, ColumnRead, Commons, FetchEvent, FetchOrder, FetchTold, Piece, PieceAsk, PieceFetch, Plan, RequestId,
-    Rope, Turn, assemble,
+    Arrivals, ColumnRead, Commons, FetchEvent, FetchOrder, FetchTold, Piece, PieceAsk, PieceFetch, PiecePlan,
+    RequestId, Rope, Turn, assemble,
 };
 use bytes::Bytes;
 use core::fmt::Write;
@@ -369,7 +369,7 @@ impl World {
         }
     }
 
-    fn ready(&mut self, id: usize, plan: &Plan) -> Checked {
+    fn ready(&mut self, id: usize, plan: &PiecePlan) -> Checked {
         let fetch = self.fetches.get_mut(&id).unwrap();
         if core::mem::take(&mut fetch.spoilt) {
             // What a bad memory may do.
