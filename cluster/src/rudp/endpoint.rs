@@ -1,7 +1,7 @@
 //! One node's end of all its conversations.
 
 use super::connection::Connection;
-use super::event::{Event, MessageId, SendError, Statistics};
+use super::event::{MessageId, RudpEvent, SendError, Statistics};
 use super::frame::{Frame, FrameError};
 use super::identity::Identity;
 use super::safeguard::Missing;
@@ -73,7 +73,7 @@ impl Endpoint {
     /// Hands over a message for a peer: it is kept until the peer has it. Before the first session it waits for that.
     ///
     /// # Errors
-    /// [`SendError`]; nothing changed, but that [`SendError::Full`] is followed by [`Event::Writable`].
+    /// [`SendError`]; nothing changed, but that [`SendError::Full`] is followed by [`RudpEvent::Writable`].
     pub fn send(
         &mut self,
         now: Time,
@@ -140,7 +140,7 @@ impl Endpoint {
     }
 
     /// The next thing that happened.
-    pub fn poll_event(&mut self) -> Option<Event> {
+    pub fn poll_event(&mut self) -> Option<RudpEvent> {
         self.peers.values_mut().find_map(Connection::poll_event)
     }
 

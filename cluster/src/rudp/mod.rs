@@ -25,8 +25,8 @@ mod send;
 mod sim;
 
 pub use endpoint::{Endpoint, Transmit};
-pub use event::{Event, MessageId, SendError, Statistics};
-pub use frame::{Ack, Data, Echo, FRAME_BYTES_MAX, Frame, FrameError, Header, Order, Range};
+pub use event::{MessageId, RudpEvent, SendError, Statistics};
+pub use frame::{Ack, AckRange, Data, Echo, FRAME_BYTES_MAX, Frame, FrameError, FrameHeader, OrderNumber};
 pub use identity::Identity;
 pub use send::Delivery;
 

@@ -1,7 +1,7 @@
 //! Small runs with known times, by hand.
 
 use crate::rudp::safeguard::{Missing, Safeguard};
-use crate::rudp::{Delivery, Endpoint, Event, Frame, Identity, PathId, PathTransition, WINDOW_FRAMES};
+use crate::rudp::{Delivery, Endpoint, Frame, Identity, PathId, PathTransition, RudpEvent, WINDOW_FRAMES};
 use crate::time::Time;
 use crate::version::NodeId;
 use core::time::Duration;
@@ -78,7 +78,7 @@ impl Two {
             while self.reads
                 && let Some(event) = self.ends[from].poll_event()
             {
-                if let Event::Message { bytes, .. } = event {
+                if let RudpEvent::Message { bytes, .. } = event {
                     self.messages.push((self.now, bytes));
                 }
             }
@@ -241,7 +241,8 @@ fn who_does_not_read_gets_no_more(missing: Option<Safeguard>) -> Result<(), Stri
     }
     expect("messages handed over", sent, 2 * WINDOW_FRAMES)?;
     let mut unread = two.ends[1].clone();
-    let waiting = core::iter::from_fn(|| unread.poll_event()).filter(|event| matches!(event, Event::Message { .. }));
+    let waiting =
+        core::iter::from_fn(|| unread.poll_event()).filter(|event| matches!(event, RudpEvent::Message { .. }));
     expect("messages that wait to be read", waiting.count() as u64, WINDOW_FRAMES)?;
     two.reads = true;
     two.run(at(30_000));
@@ -261,7 +262,8 @@ fn who_begins_anew_gets_no_window_more(missing: Option<Safeguard>) -> Result<(),
     two.send(200);
     two.run(at(4000));
     let mut unread = two.ends[1].clone();
-    let waiting = core::iter::from_fn(|| unread.poll_event()).filter(|event| matches!(event, Event::Message { .. }));
+    let waiting =
+        core::iter::from_fn(|| unread.poll_event()).filter(|event| matches!(event, RudpEvent::Message { .. }));
     expect("messages that wait to be read", waiting.count() as u64, WINDOW_FRAMES)?;
     two.reads = true;
     two.drain();
@@ -297,12 +299,12 @@ fn what_was_for_an_earlier_start_is_not_taken(missing: Option<Safeguard>) -> Res
     let lost: Vec<_> = events
         .iter()
         .filter_map(|event| match event {
-            Event::Session { incarnation, lost, .. } => Some((*incarnation, lost.len())),
-            Event::Message { .. }
-            | Event::Acknowledged { .. }
-            | Event::Unreachable { .. }
-            | Event::Reachable { .. }
-            | Event::Writable { .. } => None,
+            RudpEvent::Session { incarnation, lost, .. } => Some((*incarnation, lost.len())),
+            RudpEvent::Message { .. }
+            | RudpEvent::Acknowledged { .. }
+            | RudpEvent::Unreachable { .. }
+            | RudpEvent::Reachable { .. }
+            | RudpEvent::Writable { .. } => None,
         })
         .collect();
     expect("sessions", lost, vec![(2, 3)])?;

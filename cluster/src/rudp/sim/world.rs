@@ -5,7 +5,7 @@ use super::random::{Random, content};
 use super::wire::{Nature, Wire};
 use crate::rudp::safeguard::{Missing, Safeguard};
 use crate::rudp::{
-    Delivery, Endpoint, Event, Frame, Identity, MESSAGE_BYTES_MAX, PathId, PathTransition, SendError, Statistics,
+    Delivery, Endpoint, Frame, Identity, MESSAGE_BYTES_MAX, PathId, PathTransition, RudpEvent, SendError, Statistics,
     WINDOW_FRAMES,
 };
 use crate::time::Time;
@@ -448,25 +448,25 @@ impl World {
         let own = (node, self.nodes[node].incarnation);
         while let Some(event) = self.nodes[node].endpoint.as_mut().and_then(Endpoint::poll_event) {
             match event {
-                Event::Message { peer, incarnation, bytes } => {
+                RudpEvent::Message { peer, incarnation, bytes } => {
                     self.ledger.deliver(own, (index(peer), incarnation), &bytes)?;
                 }
-                Event::Acknowledged { peer, message } => {
+                RudpEvent::Acknowledged { peer, message } => {
                     self.ledger.acknowledge(self.now, own, index(peer), message)?;
                 }
-                Event::Session { peer, incarnation, lost } => {
+                RudpEvent::Session { peer, incarnation, lost } => {
                     for message in lost {
                         self.ledger.lose(own, (index(peer), incarnation), message)?;
                     }
                 }
-                Event::Unreachable { peer } | Event::Reachable { peer } => {
+                RudpEvent::Unreachable { peer } | RudpEvent::Reachable { peer } => {
                     let peer = index(peer);
                     let up = self.nodes[node].up.iter().any(|((about, _), up)| *about == peer && *up);
-                    if up != matches!(event, Event::Reachable { .. }) {
+                    if up != matches!(event, RudpEvent::Reachable { .. }) {
                         return Err(format!("node {node} says of node {peer}: {event:?}"));
                     }
                 }
-                Event::Writable { .. } => {}
+                RudpEvent::Writable { .. } => {}
             }
         }
         Ok(())
