@@ -1,6 +1,6 @@
 //! Many nodes on several switches, from a seed: what the network does, what the nodes say, and what must hold of it.
 
-use rain_cluster::link::{ChannelState, LinkPlan, LinkTiming, Links, Ping, Rules};
+use rain_cluster::link::{ChannelState, HistoryRules, LinkPlan, LinkTiming, Links, Ping};
 use rain_cluster::{NodeId, Time};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -51,7 +51,7 @@ pub struct Options {
     pub weather: [u64; 3],
     /// Between two faults.
     pub fault_ms: u64,
-    pub rules: Rules,
+    pub rules: HistoryRules,
 }
 
 impl Options {
@@ -69,7 +69,7 @@ impl Options {
             seconds: if nodes > 8 { 10 } else { 30 },
             weather,
             fault_ms: 100 + random.below(2000),
-            rules: Rules::CONSISTENT,
+            rules: HistoryRules::CONSISTENT,
         }
     }
 }

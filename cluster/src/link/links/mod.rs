@@ -1,10 +1,10 @@
 //! All links of a node: pings out, transitions up.
 
+use super::channel_history::HistoryRules;
 use super::damping::Damping;
 use super::evidence::Evidence;
-use super::history::Rules;
 use super::ping::Ping;
-use super::session::{LinkEnd, Told};
+use super::session::{LinkEnd, TokenOutcome};
 use super::timing::{LinkTiming, LoopLag, TIMEOUT_MIN_US};
 use crate::time::Time;
 use crate::version::NodeId;
@@ -126,7 +126,7 @@ impl Links {
         incarnation: u64,
         plans: impl IntoIterator<Item = LinkPlan>,
     ) -> Self {
-        Self::with_rules(now, timing, cluster, node, incarnation, plans, Rules::CONSISTENT)
+        Self::with_rules(now, timing, cluster, node, incarnation, plans, HistoryRules::CONSISTENT)
     }
 
     /// Links with faults that a test must find.
@@ -138,7 +138,7 @@ impl Links {
         node: NodeId,
         incarnation: u64,
         plans: impl IntoIterator<Item = LinkPlan>,
-        rules: Rules,
+        rules: HistoryRules,
     ) -> Self {
         let now = now.micros();
         let link = |plan: LinkPlan| Link {
@@ -244,12 +244,12 @@ impl Links {
         }
         let was_up = end.is_up();
         let taken = match end.hear(&ping.token) {
-            Told::Taken(taken) => taken,
-            Told::Old => {
+            TokenOutcome::Taken(taken) => taken,
+            TokenOutcome::Old => {
                 self.dropped.old += 1;
                 return;
             }
-            Told::Refused(_) => {
+            TokenOutcome::Refused(_) => {
                 self.dropped.refused += 1;
                 return;
             }
