@@ -143,7 +143,13 @@ impl Node {
         })
     }
 
-    async fn column_report(self: &Arc<Self>, found: &Found, index: usize, node: NodeId, look: Look) -> ColumnReport {
+    async fn column_report(
+        self: &Arc<Self>,
+        found: &FoundVersion,
+        index: usize,
+        node: NodeId,
+        look: Look,
+    ) -> ColumnReport {
         let Manifest { title, version, .. } = &*found.record.manifest;
         let status = match (look, found.columns.get(&node)) {
             (Look::Known, Some(known)) => Some(known.clone()),

@@ -8,7 +8,7 @@ use crate::safeguard::Safeguard;
 use crate::wire::{Body, Event, Inner, Message, Upload, Wires};
 use core::ops::Range;
 use core::time::Duration;
-use rain_cluster::catalog::{Found, Resolution};
+use rain_cluster::catalog::{FoundVersion, Resolution};
 use rain_cluster::commit::{Begin, Condition, Shares};
 use rain_cluster::{Content, Life, Manifest, Members, NodeId, Record, Reply, Request, Sender, Time, Version};
 use rain_codec::column::Geometry;
@@ -616,7 +616,7 @@ impl Node {
         match resolution {
             Resolution::Found(found) => {
                 let fresh = found.is_fresh();
-                let Found { record, .. } = found;
+                let FoundVersion { record, .. } = found;
                 let columns = record.manifest.columns().unwrap();
                 let stripes = 0..coder::geometry(columns).stripe_count();
                 let nodes: Vec<_> = record.placement.nodes().collect();
