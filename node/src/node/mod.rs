@@ -16,7 +16,7 @@ mod titles;
 mod write;
 
 pub use liveness::Liveness;
-pub use read::{Delivery, READ_AHEAD_BYTES, ReadError};
+pub use read::{OpenTitle, READ_AHEAD_BYTES, ReadError};
 pub use read_log::{ReadLog, ReadSecond, ReadSource, Rebuild, StreamGuard};
 pub use reader::Reader;
 pub use run::{StartError, run};

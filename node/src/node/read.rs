@@ -67,7 +67,7 @@ pub enum ReadError {
 
 /// A version of a title, ready to be delivered.
 #[derive(Debug)]
-pub struct Delivery {
+pub struct OpenTitle {
     node: Arc<Node>,
     /// The version.
     pub manifest: Arc<Manifest>,
@@ -78,7 +78,7 @@ pub struct Delivery {
     nodes: Vec<NodeId>,
     codec: Arc<StripeCodec>,
     geometry: Geometry,
-    /// Columns that are missing, damaged, or failed in this delivery.
+    /// Columns that are missing, damaged, or failed since it was opened.
     lost: Mutex<ErasurePattern>,
 }
 
@@ -89,7 +89,7 @@ impl Node {
     /// [`ReadError`].
     ///
     /// Cancel safety: nothing is left behind but marks that may have spread.
-    pub async fn open_title(self: &Arc<Self>, title: &str) -> Result<Delivery, ReadError> {
+    pub async fn open_title(self: &Arc<Self>, title: &str) -> Result<OpenTitle, ReadError> {
         let found = self.find(title).await?;
         let mut lost = ErasurePattern::none();
         for (column, node) in found.record.placement.nodes().enumerate() {
@@ -98,7 +98,7 @@ impl Node {
                 lost = lost.with(column);
             }
         }
-        Delivery::of(self, &found.record, found.is_fresh(), lost)
+        OpenTitle::of(self, &found.record, found.is_fresh(), lost)
     }
 
     /// Finds out which version of a title a reader gets.
@@ -117,7 +117,7 @@ impl Node {
     }
 }
 
-impl Delivery {
+impl OpenTitle {
     /// Prepares to deliver a version of which the columns `lost` are not to be had. `fresh` as in [`FoundVersion::is_fresh`].
     ///
     /// # Errors

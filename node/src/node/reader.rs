@@ -1,7 +1,7 @@
 //! A range of a title as its viewer takes it: read ahead, with patience for what may return, and its stalls noted.
 
 use super::read::RETURN;
-use super::{Delivery, READ_AHEAD_BYTES, ReadError, StreamGuard};
+use super::{OpenTitle, READ_AHEAD_BYTES, ReadError, StreamGuard};
 use bytes::Bytes;
 use core::ops::Range;
 use core::pin::Pin;
@@ -48,7 +48,7 @@ impl Future for Fetch {
 /// A range of a title. Reads ahead [`READ_AHEAD_BYTES`] at most, what the viewer has not taken included.
 #[derive(Debug)]
 pub struct Reader {
-    delivery: Arc<Delivery>,
+    opened: Arc<OpenTitle>,
     /// Pieces that are not fetched yet.
     pieces: VecDeque<Piece>,
     fetches: FuturesOrdered<Fetch>,
@@ -74,11 +74,11 @@ impl Reader {
     ///
     /// # Panics
     /// When the range ends behind the title.
-    pub fn new(delivery: Arc<Delivery>, range: Range<u64>) -> Self {
-        let pieces = delivery.pieces(range.clone()).into();
-        let open = delivery.reads().open_stream();
+    pub fn new(opened: Arc<OpenTitle>, range: Range<u64>) -> Self {
+        let pieces = opened.pieces(range.clone()).into();
+        let open = opened.reads().open_stream();
         Self {
-            delivery,
+            opened,
             pieces,
             fetches: FuturesOrdered::new(),
             under_way: 0,
@@ -113,7 +113,7 @@ impl Reader {
 
     fn end_wait(&mut self) {
         if let Some(since) = self.waiting.take() {
-            self.delivery.reads().note_stall(since.elapsed());
+            self.opened.reads().note_stall(since.elapsed());
         }
     }
 
@@ -133,8 +133,8 @@ impl Reader {
             let bytes = piece.len();
             self.under_way += bytes;
             let patience = core::mem::replace(&mut self.patience, RETURN);
-            let delivery = Arc::clone(&self.delivery);
-            let task = tokio::spawn(async move { delivery.fetch(&piece, patience).await });
+            let opened = Arc::clone(&self.opened);
+            let task = tokio::spawn(async move { opened.fetch(&piece, patience).await });
             self.fetches.push_back(Fetch { task, bytes });
         }
     }
@@ -160,7 +160,7 @@ impl Stream for Reader {
                 reader.ready_bytes -= length;
                 reader.left -= length;
                 reader.window = (reader.window + 2 * length).min(READ_AHEAD_BYTES);
-                reader.delivery.reads().note_served(length);
+                reader.opened.reads().note_served(length);
                 reader.end_wait();
                 reader.fetch_ahead();
                 return Poll::Ready(Some(Ok(bytes)));

@@ -2,7 +2,7 @@
 //! is restored, and when, the desk decides.
 
 use super::Node;
-use super::read::{Delivery, ReadError};
+use super::read::{OpenTitle, ReadError};
 use crate::store::{UploadError, title_version};
 use core::time::Duration;
 use rain_cluster::{Record, Version};
@@ -44,7 +44,7 @@ pub(super) struct Restoring {
     version: Version,
     column: u16,
     lost: Vec<u16>,
-    source: Arc<Delivery>,
+    source: Arc<OpenTitle>,
 }
 
 impl Node {
@@ -79,7 +79,7 @@ impl Node {
     }
 
     /// The others from which a column is restored.
-    fn source_of(self: &Arc<Self>, order: &RestoreOrder) -> Result<Arc<Delivery>, ReadError> {
+    fn source_of(self: &Arc<Self>, order: &RestoreOrder) -> Result<Arc<OpenTitle>, ReadError> {
         let RestoreOrder { record, column, lost, .. } = order;
         let mut restoring = self.restoring.lock().unwrap_or_else(PoisonError::into_inner);
         let same = |under_way: &&Restoring| {
@@ -92,7 +92,7 @@ impl Node {
             return Ok(Arc::clone(&under_way.source));
         }
         let pattern = lost.iter().fold(ErasurePattern::none(), |pattern, column| pattern.with(usize::from(*column)));
-        let source = Arc::new(Delivery::of(self, record, true, pattern)?);
+        let source = Arc::new(OpenTitle::of(self, record, true, pattern)?);
         let (version, column, lost) = (record.version(), *column, lost.clone());
         *restoring = Some(Restoring { version, column, lost, source: Arc::clone(&source) });
         Ok(source)

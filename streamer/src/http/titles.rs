@@ -15,7 +15,7 @@ use hyper::header::{
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use rain_cluster::{Columns, Manifest};
 use rain_node::title;
-use rain_node::{Delivery, NewContent, Node, Precondition, Reader, etag_text};
+use rain_node::{NewContent, Node, OpenTitle, Precondition, Reader, etag_text};
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -44,13 +44,13 @@ async fn read(
     head_only: bool,
     headers: &HeaderMap,
 ) -> Result<Response<ResponseBody>, ApiError> {
-    let delivery = Arc::new(node.open_title(title).await?);
-    let content = delivery.content();
+    let opened = Arc::new(node.open_title(title).await?);
+    let content = opened.content();
     let etag = etag_text(&content.etag);
     let present = Present { etag: &etag, modified_ms: content.modified_ms };
     match conditions::of_read(headers, present) {
         Verdict::Proceed => {}
-        Verdict::NotModified => return Ok(head(&delivery, StatusCode::NOT_MODIFIED, None)),
+        Verdict::NotModified => return Ok(head(&opened, StatusCode::NOT_MODIFIED, None)),
         Verdict::Failed => {
             let message = "the title is not what If-Match or If-Unmodified-Since says";
             return Err(ApiError::new(StatusCode::PRECONDITION_FAILED, "precondition-failed", message));
@@ -64,20 +64,20 @@ async fn read(
         Asked::Whole => (StatusCode::OK, 0..content.bytes),
         Asked::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
         Asked::Unsatisfiable => {
-            let mut response = head(&delivery, StatusCode::RANGE_NOT_SATISFIABLE, Some(0));
+            let mut response = head(&opened, StatusCode::RANGE_NOT_SATISFIABLE, Some(0));
             response.headers_mut().insert(CONTENT_RANGE, value(&format!("bytes */{}", content.bytes)));
             return Ok(response);
         }
     };
-    delivery.check_columns()?;
-    let mut response = head(&delivery, status, Some(range.end - range.start));
+    opened.check_columns()?;
+    let mut response = head(&opened, status, Some(range.end - range.start));
     if status == StatusCode::PARTIAL_CONTENT {
         let text = format!("bytes {}-{}/{}", range.start, range.end - 1, content.bytes);
         response.headers_mut().insert(CONTENT_RANGE, value(&text));
     }
     if !head_only {
         metrics::counter!("rain_requested_bytes_total").increment(range.end - range.start);
-        let mut reader = Reader::new(delivery, range);
+        let mut reader = Reader::new(opened, range);
         reader.prepare().await?;
         *response.body_mut() = of_title(reader);
     }
@@ -89,8 +89,8 @@ fn value(text: &str) -> HeaderValue {
 }
 
 /// The head of a response about a version, without a body.
-fn head(delivery: &Delivery, status: StatusCode, length: Option<u64>) -> Response<ResponseBody> {
-    let Columns { etag, modified_ms, .. } = delivery.content();
+fn head(opened: &OpenTitle, status: StatusCode, length: Option<u64>) -> Response<ResponseBody> {
+    let Columns { etag, modified_ms, .. } = opened.content();
     let mut response = Response::new(empty());
     *response.status_mut() = status;
     let headers = response.headers_mut();
@@ -99,13 +99,13 @@ fn head(delivery: &Delivery, status: StatusCode, length: Option<u64>) -> Respons
     headers.insert(LAST_MODIFIED, value(&httpdate::fmt_http_date(modified)));
     headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-    headers.insert("rain-version", value(&delivery.manifest.version.to_string()));
-    if !delivery.fresh {
+    headers.insert("rain-version", value(&opened.manifest.version.to_string()));
+    if !opened.fresh {
         headers.insert(FRESHNESS, HeaderValue::from_static(UNCONFIRMED));
     }
     if let Some(length) = length {
         headers.insert(CONTENT_LENGTH, length.into());
-        headers.insert(CONTENT_TYPE, value(delivery.manifest.media_type()));
+        headers.insert(CONTENT_TYPE, value(opened.manifest.media_type()));
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     }
     response

@@ -90,7 +90,7 @@ const CIRCLES: &[Circle] = &[
     Circle {
         package: "rain-node",
         modules: &["node::fetching", "node::read"],
-        why: "A delivery fetches its pieces, and a fetch is of a delivery",
+        why: "An open title fetches its pieces, and a fetch is of an open title",
     },
     Circle {
         package: "rain-node",
