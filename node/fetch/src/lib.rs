@@ -41,5 +41,5 @@ pub use piece_fetch::{PieceAsk, PieceFetch};
 pub use piece_plan::{PiecePlan, TooFewColumns};
 pub use read_proof::ReadProof;
 pub use rope::Rope;
-pub use turns::{Destination, Ports, Ticket, Turns};
+pub use turns::{Destination, Ports, TurnTicket, Turns};
 pub use window::Window;

@@ -26,7 +26,7 @@ pub mod uploads;
 
 pub use client::{PeerError, PeerRequest, Peers};
 pub use paths::{PathReport, Paths};
-pub use ports::Request as TurnRequest;
+pub use ports::TurnRequest;
 pub use questions::{Answer, Question};
 
 /// Where questions are asked.
