@@ -29,7 +29,7 @@ mod sim;
 mod turns;
 mod window;
 
-pub use assemble::{Arrival, Arrivals, Damage, assemble, recover};
+pub use assemble::{Arrival, Arrivals, ReadDamage, assemble, recover};
 pub use budget::HedgeBudget;
 pub use column_read::ColumnRead;
 pub use commons::Commons;

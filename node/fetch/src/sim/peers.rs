@@ -16,7 +16,7 @@ pub(super) fn at(millis: u64) -> Time {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lie {
     /// A byte is wrong.
-    Damage,
+    ReadDamage,
     /// Bytes behind the end.
     Long,
     /// The end is missing.
@@ -122,7 +122,7 @@ impl Peer {
             peer.troubles.push(Trouble { from: at(from), until, breaks: random.one_in(2) });
         }
         if random.one_in(6) {
-            peer.lie = Some(random.pick(&[Lie::Damage, Lie::Long, Lie::Short, Lie::Refusal]));
+            peer.lie = Some(random.pick(&[Lie::ReadDamage, Lie::Long, Lie::Short, Lie::Refusal]));
         }
         for path in &mut peer.paths {
             if random.one_in(4) {

@@ -336,7 +336,7 @@ impl World {
     fn lost_now(&self) -> ErasurePattern {
         let gone = |peer: &Peer| {
             let cut = peer.paths.iter().all(|path| path.is_cut(self.now));
-            cut || peer.trouble(self.now).is_some() || matches!(peer.lie, Some(Lie::Damage | Lie::Refusal))
+            cut || peer.trouble(self.now).is_some() || matches!(peer.lie, Some(Lie::ReadDamage | Lie::Refusal))
         };
         let lost = self.options.peers.iter().enumerate().filter(|(_, peer)| gone(peer));
         lost.fold(self.options.lost, |lost, (column, _)| lost.with(column))
