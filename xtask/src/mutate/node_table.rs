@@ -745,7 +745,7 @@ pub(super) const ALL: &[Bug] = &[
         "the way around a late column leads over a lost one, which never comes: the stream stands",
         Mutant {
             file: "node/fetch/src/gather.rs",
-            text: "Plan::new(&self.codec, &self.wanted, «union(self.lost, late)»)",
+            text: "PiecePlan::new(&self.codec, &self.wanted, «union(self.lost, late)»)",
             instead: "late",
             first: FETCH,
         },
