@@ -40,7 +40,7 @@ pub(crate) struct Title {
 }
 
 /// Where a viewer's bytes come from.
-pub(crate) trait Source: Send + 'static {
+pub(crate) trait ViewerSource: Send + 'static {
     /// Opens the title at a position.
     fn open(&mut self, title: Title, position: u64) -> io::Result<()>;
     /// Whether the title can be opened elsewhere than at its begin.
@@ -88,7 +88,7 @@ impl HttpSource {
     }
 }
 
-impl Source for HttpSource {
+impl ViewerSource for HttpSource {
     fn open(&mut self, title: Title, position: u64) -> io::Result<()> {
         self.stream = None;
         let mut stream = self.connect()?;
@@ -139,7 +139,7 @@ impl GetSource {
     }
 }
 
-impl Source for GetSource {
+impl ViewerSource for GetSource {
     fn open(&mut self, title: Title, _position: u64) -> io::Result<()> {
         self.running = None;
         let program: PathBuf = rain_program()?;
@@ -252,7 +252,7 @@ pub(crate) struct Viewer {
 
 impl Viewer {
     /// Lets a viewer begin.
-    pub(crate) fn start(source: impl Source, title: Title) -> Self {
+    pub(crate) fn start(source: impl ViewerSource, title: Title) -> Self {
         let shared = Arc::new(Shared {
             began: Instant::now(),
             title,
@@ -352,7 +352,7 @@ impl Drop for Viewer {
 }
 
 /// Reads the title over and over.
-fn watch(shared: &Shared, mut source: impl Source) {
+fn watch(shared: &Shared, mut source: impl ViewerSource) {
     let mut position = 0;
     while !shared.is_stopped() {
         let streamed = source.open(shared.title, position).and_then(|()| {
@@ -382,7 +382,7 @@ fn watch(shared: &Shared, mut source: impl Source) {
 }
 
 /// Reads to the end of the title, or until the viewer is stopped.
-fn stream(shared: &Shared, source: &mut impl Source, position: &mut u64) -> io::Result<()> {
+fn stream(shared: &Shared, source: &mut impl ViewerSource, position: &mut u64) -> io::Result<()> {
     let mut buffer = vec![0; BUFFER_BYTES];
     let mut expected = vec![0; BUFFER_BYTES];
     while !shared.is_stopped() {
