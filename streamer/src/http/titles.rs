@@ -1,7 +1,7 @@
 //! `/v/{title}`: GET, HEAD, PUT, DELETE.
 
 use super::body::{empty, of_title};
-use super::conditions::{self, Present, Verdict};
+use super::conditions::{self, Evaluation, Present};
 use super::error::{FRESHNESS, UNCONFIRMED};
 use super::ranges::{self, Asked};
 use super::{ApiError, ResponseBody};
@@ -49,9 +49,9 @@ async fn read(
     let etag = etag_text(&content.etag);
     let present = Present { etag: &etag, modified_ms: content.modified_ms };
     match conditions::of_read(headers, present) {
-        Verdict::Proceed => {}
-        Verdict::NotModified => return Ok(head(&opened, StatusCode::NOT_MODIFIED, None)),
-        Verdict::Failed => {
+        Evaluation::Proceed => {}
+        Evaluation::NotModified => return Ok(head(&opened, StatusCode::NOT_MODIFIED, None)),
+        Evaluation::Failed => {
             let message = "the title is not what If-Match or If-Unmodified-Since says";
             return Err(ApiError::new(StatusCode::PRECONDITION_FAILED, "precondition-failed", message));
         }
