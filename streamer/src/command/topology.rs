@@ -4,7 +4,7 @@
 //! or 2.
 
 use super::output::{UNREAD_STATUS, Unread, print, say_error};
-use crate::topology::{Plan, SETS_MAX, best_offsets, draw, survey_wirings, verify};
+use crate::topology::{SETS_MAX, TopologyPlan, best_offsets, draw, survey_wirings, verify};
 use anyhow::{Context, bail, ensure};
 use clap::{Args, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -180,7 +180,7 @@ fn plan(arguments: &PlanArguments) -> anyhow::Result<(String, ExitCode)> {
         (Construction::Rails, _) => "Every node on every switch".to_owned(),
         (Construction::Diameter, _) => offsets("Diameter construction", &diameter_offsets(parameters.switches, ports)),
     };
-    let plan = Plan::new(parameters.build().map_err(name_option)?, &words);
+    let plan = TopologyPlan::new(parameters.build().map_err(name_option)?, &words);
     let text = match arguments.format {
         Format::Text => in_words(&plan) + &note,
         Format::Json => plan.to_json(),
@@ -226,7 +226,7 @@ fn search_offsets(parameters: &TopologyParameters) -> anyhow::Result<(Vec<usize>
     Ok((offsets, note))
 }
 
-fn in_words(plan: &Plan) -> String {
+fn in_words(plan: &TopologyPlan) -> String {
     let topology = &plan.topology;
     let ports = (0..topology.switches).map(|switch| topology.ports_of(switch)).max().unwrap_or_default();
     // Writing to a string cannot fail.
@@ -261,7 +261,7 @@ fn in_words(plan: &Plan) -> String {
 ///
 /// # Errors
 /// What is wrong with the file, by name.
-fn read_plan(file: &Path) -> anyhow::Result<Plan> {
+fn read_plan(file: &Path) -> anyhow::Result<TopologyPlan> {
     let from_stdin = file == Path::new("-");
     let name = if from_stdin { "standard input".to_owned() } else { file.display().to_string() };
     let mut bytes = Vec::new();
@@ -273,7 +273,7 @@ fn read_plan(file: &Path) -> anyhow::Result<Plan> {
     read.with_context(|| name.clone())?;
     ensure!(bytes.len() as u64 <= PLAN_BYTES_MAX, "{name}: found more than {PLAN_BYTES_MAX} bytes, expected a plan");
     let text = String::from_utf8(bytes).map_err(|error| error.utf8_error()).with_context(|| name.clone())?;
-    Plan::parse(&text).with_context(|| name)
+    TopologyPlan::parse(&text).with_context(|| name)
 }
 
 fn verify_file(arguments: &VerifyArguments) -> anyhow::Result<(String, ExitCode)> {
@@ -290,18 +290,18 @@ fn verify_file(arguments: &VerifyArguments) -> anyhow::Result<(String, ExitCode)
     }
     let sets = (1..=lose).filter_map(|lose| LossSearch::new(&plan.topology, kind, lose).sets());
     let bar = progress_bar(sets.fold(0, u64::saturating_add), "sets");
-    let verdict = verify(&plan, kind, lose, |count| bar.inc(count));
+    let cases = verify(&plan, kind, lose, |count| bar.inc(count));
     bar.finish_and_clear();
-    let verdict = verdict.map_err(|(lose, sets)| {
+    let cases = cases.map_err(|(lose, sets)| {
         let found = sets.map_or_else(|| "more than can be counted".to_owned(), |sets| sets.to_string());
         anyhow::anyhow!("`--lose` {lose} of {parts} parts: found {found} sets, expected at most {SETS_MAX}")
     })?;
     let text = match arguments.format {
-        Format::Text => verdict.to_text(&plan),
-        Format::Json => verdict.to_json(&plan),
-        Format::Svg => draw(&plan, verdict.example()),
+        Format::Text => cases.to_text(&plan),
+        Format::Json => cases.to_json(&plan),
+        Format::Svg => draw(&plan, cases.example()),
     };
-    let code = if verdict.is_partitioned() { ExitCode::from(PARTITIONS) } else { ExitCode::SUCCESS };
+    let code = if cases.is_partitioned() { ExitCode::from(PARTITIONS) } else { ExitCode::SUCCESS };
     Ok((text, code))
 }
 
