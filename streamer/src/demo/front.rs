@@ -1,7 +1,7 @@
 //! What the supervisor serves: the console, the state of the cluster, and titles by way of any node that is up.
 
 use super::parts::Parts;
-use super::plan::Plan;
+use super::prepared::PreparedDemo;
 use crate::http::doors::Door;
 use crate::http::events::EventHub;
 use crate::http::faults::{Fault, done};
@@ -59,7 +59,7 @@ pub(super) struct Front {
 }
 
 impl Front {
-    pub(super) fn new(plan: &Plan, parts: Arc<Parts>) -> Self {
+    pub(super) fn new(plan: &PreparedDemo, parts: Arc<Parts>) -> Self {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(Duration::from_secs(1)));

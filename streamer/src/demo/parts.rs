@@ -2,7 +2,7 @@
 
 use super::children::{ChildState, Children};
 use super::network::Network;
-use super::plan::Plan;
+use super::prepared::PreparedDemo;
 use crate::http::faults::{Fault, FaultAction, FaultKind};
 use crate::http::{ApiError, ClusterReport, LinkReport, NodeReport, SwitchReport};
 use crate::topology::TopologyPlan;
@@ -43,7 +43,11 @@ pub(super) struct Parts {
 
 impl Parts {
     /// All parts as they are, and what [`Self::restart`] needs.
-    pub(super) fn new(plan: &Plan, children: Arc<Children>, network: Arc<Network>) -> (Self, mpsc::Receiver<Restart>) {
+    pub(super) fn new(
+        plan: &PreparedDemo,
+        children: Arc<Children>,
+        network: Arc<Network>,
+    ) -> (Self, mpsc::Receiver<Restart>) {
         let (restarts, orders) = mpsc::channel(1);
         let nodes = plan.nodes.iter().map(|node| (node.name.clone(), node.port)).collect();
         (

@@ -136,7 +136,7 @@ impl Drop for Temporary {
 
 /// A demo whose folders are made and whose ports are free.
 #[derive(Debug)]
-pub(super) struct Plan {
+pub(super) struct PreparedDemo {
     pub(super) nodes: Vec<PlannedNode>,
     pub(super) wiring: TopologyPlan,
     pub(super) addresses: Addresses,
@@ -265,7 +265,7 @@ fn take(addresses: Addresses, topology: &Topology, count: u16) -> Result<(TcpLis
     Ok((listener, sockets))
 }
 
-impl Plan {
+impl PreparedDemo {
     pub(super) fn make(options: &DemoOptions) -> Result<Self, DemoError> {
         let wiring = wiring(options)?;
         let topology = &wiring.topology;
