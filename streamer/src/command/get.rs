@@ -4,7 +4,7 @@ use super::ClientArguments;
 use super::client::{ErrorObject, servers};
 use super::output::{print_line, written};
 use super::put::progress;
-use crate::resume::{Ask, Opened, Source};
+use crate::resume::{Ask, Opened, Servers};
 use anyhow::{Context, bail};
 use clap::Args;
 use hyper::header::CONTENT_LENGTH;
@@ -68,7 +68,7 @@ async fn fetch(
 ) -> anyhow::Result<u64> {
     let servers = servers(arguments)?;
     let order: Vec<usize> = (0..servers.len()).collect();
-    let source = Source::new(servers, receive_buffer);
+    let source = Servers::new(servers, receive_buffer);
     let path_and_query = format!("/v/{}", title::to_path(name));
     let ask = Ask { method: Method::GET, path_and_query, headers: HeaderMap::new() };
     let Opened { head, mut body, .. } = source.open(&order, ask).await?;

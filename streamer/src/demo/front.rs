@@ -7,7 +7,7 @@ use crate::http::events::EventHub;
 use crate::http::faults::{Fault, done};
 use crate::http::reply::{json, not_found};
 use crate::http::{ApiError, ClusterReport, ResponseBody, console, error_response};
-use crate::resume::{Ask, Opened, Source};
+use crate::resume::{Ask, Opened, Servers};
 use core::time::Duration;
 use futures_util::stream;
 use http_body_util::{BodyExt, Empty, StreamBody};
@@ -52,7 +52,7 @@ pub(super) struct Front {
     door: Door,
     client: Client<HttpConnector, ResponseBody>,
     /// The nodes, to read from.
-    source: Arc<Source>,
+    source: Arc<Servers>,
     ready: AtomicBool,
     /// Those who follow its events.
     pub(super) events: EventHub,
@@ -68,7 +68,7 @@ impl Front {
             ports: plan.nodes.iter().map(|node| node.port).collect(),
             door: Door { listen: SocketAddr::from(([127, 0, 0, 1], plan.port)), token: None },
             client: Client::builder(TokioExecutor::new()).http1_max_buf_size(1 << 20).build(connector),
-            source: Source::new(
+            source: Servers::new(
                 plan.nodes.iter().map(|node| format!("http://127.0.0.1:{}", node.port)).collect(),
                 None,
             ),
