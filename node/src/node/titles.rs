@@ -10,7 +10,7 @@ use futures_util::future::join_all;
 use futures_util::{StreamExt, stream};
 use hyper::Method;
 use rain_cluster::{ColumnStatus, Manifest, NodeId, Reply, Request, Version};
-use rain_desk::Found;
+use rain_desk::FoundVersion;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 

@@ -9,7 +9,7 @@ mod network;
 mod parts;
 mod prepared;
 
-pub use plan::{DemoError, DemoOptions};
+pub use prepared::{DemoError, DemoOptions};
 
 use crate::http::{ResponseBody, Shutdown, serve};
 use anyhow::{Context, bail};
