@@ -2,8 +2,8 @@
 //! cuts in one direction or both, false verdicts and restarts. `RAIN_SIM_SEEDS` sets how many seeds are run,
 //! `RAIN_SIM_FIRST` the first of them. What is planted is looked for in the same seeds always.
 
+mod content;
 mod ledger;
-mod random;
 mod scenarios;
 mod wire;
 mod world;

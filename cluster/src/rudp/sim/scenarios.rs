@@ -251,7 +251,7 @@ fn who_does_not_read_gets_no_more(missing: Option<Safeguard>) -> Result<(), Stri
     expect("time-outs", two.ends[0].poll_timeout().or(two.ends[1].poll_timeout()), None)
 }
 
-/// Nobody reads, and the sender begins anew: of both its starts one window of frames comes, the rest when it is read.
+/// Nobody reads, and the sender starts over: of both its starts one window of frames comes, the rest when it is read.
 fn who_begins_anew_gets_no_window_more(missing: Option<Safeguard>) -> Result<(), String> {
     let mut two = Two::new(1, missing);
     two.run(at(1000));
@@ -286,7 +286,7 @@ fn what_comes_again_is_acknowledged_again(missing: Option<Safeguard>) -> Result<
     expect("free frames", two.ends[0].free_frames(NodeId(1)), Some(WINDOW_FRAMES))
 }
 
-/// A node begins anew while frames for its earlier start are on the way: they are not taken, their sender is told that
+/// A node starts over while frames for its earlier start are on the way: they are not taken, their sender is told that
 /// they are lost, and what it sends then comes.
 fn what_was_for_an_earlier_start_is_not_taken(missing: Option<Safeguard>) -> Result<(), String> {
     let mut two = Two::new(1, missing);

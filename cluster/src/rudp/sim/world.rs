@@ -1,8 +1,9 @@
 //! Nodes, the wires between them, what goes wrong, and what must not.
 
+use super::content::content;
 use super::ledger::Ledger;
-use super::random::{Random, content};
 use super::wire::{Nature, Wire};
+use crate::random::SplitMix64;
 use crate::rudp::safeguard::{Missing, Safeguard};
 use crate::rudp::{
     Delivery, Endpoint, Frame, Identity, MESSAGE_BYTES_MAX, PathId, PathTransition, RudpEvent, SendError, Statistics,
@@ -23,7 +24,7 @@ pub(super) struct Options {
     seed: u64,
     nodes: usize,
     paths: usize,
-    /// One path of each pair has no fault and loses nothing, no node begins anew, and all read at once.
+    /// One path of each pair has no fault and loses nothing, no node starts over, and all read at once.
     steady: bool,
     restarts: bool,
     slow_readers: bool,
@@ -39,7 +40,7 @@ pub(super) struct Options {
 
 impl Options {
     pub(super) fn of(seed: u64) -> Self {
-        let mut random = Random::new(seed ^ 0x0b71);
+        let mut random = SplitMix64::new(seed ^ 0x0b71);
         let steady = random.one_in(3);
         Self {
             seed,
@@ -56,7 +57,7 @@ impl Options {
         }
     }
 
-    fn nature(&self, path: usize, random: &mut Random) -> Nature {
+    fn nature(&self, path: usize, random: &mut SplitMix64) -> Nature {
         let calm = self.steady && path == 0;
         let delay_us = random.pick(&[50, 300, 3_000, 20_000]);
         Nature {
@@ -100,7 +101,7 @@ pub(super) struct World {
     pub(super) totals: Statistics,
     pub(super) trace: Vec<u8>,
     missing: Option<Safeguard>,
-    random: Random,
+    random: SplitMix64,
     nodes: Vec<Node>,
     wires: BTreeMap<((usize, usize), usize), Wire>,
     queue: BTreeMap<(Time, u64), What>,
@@ -125,7 +126,7 @@ fn pair(one: usize, other: usize) -> (usize, usize) {
 
 impl World {
     pub(super) fn new(options: Options, missing: Option<Safeguard>) -> Self {
-        let mut random = Random::new(options.seed);
+        let mut random = SplitMix64::new(options.seed);
         let mut wires = BTreeMap::new();
         for low in 0..options.nodes {
             for high in low + 1..options.nodes {

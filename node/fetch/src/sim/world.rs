@@ -3,7 +3,6 @@
 use super::ledger::Ledger;
 use super::options::Options;
 use super::peers::{Lie, Peer, ms};
-use super::random::Random;
 use super::title::Title;
 use crate::safeguard::{Missing, Safeguard};
 use crate::{
@@ -13,6 +12,7 @@ use crate::{
 use bytes::Bytes;
 use core::fmt::Write;
 use core::time::Duration;
+use rain_cluster::random::SplitMix64;
 use rain_cluster::{NodeId, Time};
 use rain_codec::{Cell, ErasurePattern};
 use std::collections::{BTreeMap, VecDeque};
@@ -71,7 +71,7 @@ pub(super) enum Happening {
 pub(super) struct World {
     pub(super) options: Options,
     pub(super) title: &'static Title,
-    pub(super) random: Random,
+    pub(super) random: SplitMix64,
     pub(super) now: Time,
     /// When the last piece ended.
     pub(super) ended: Time,
@@ -101,7 +101,7 @@ impl World {
             commons.budget.spend(options.spent / u64::from(shards));
         }
         let mut world = Self {
-            random: Random::new(options.seed ^ 0x5eed),
+            random: SplitMix64::new(options.seed ^ 0x5eed),
             title,
             now: Time::default(),
             ended: Time::default(),
