@@ -235,7 +235,7 @@ pub(super) const ALL: &[Bug] = &[
     bug(
         "after a restart a conditional PUT counts as an unconditional one: another slips between it and its base",
         Mutant {
-            file: "cluster/src/manifest.rs",
+            file: "cluster/src/manifest/mod.rs",
             text: "bytes.push(«if self.conditional { CONDITIONAL } else { 0 }»);",
             instead: "0",
             first: CLUSTER,
@@ -244,7 +244,7 @@ pub(super) const ALL: &[Bug] = &[
     bug(
         "a manifest with an attribute twice is taken, and read as one of another hash",
         Mutant {
-            file: "cluster/src/manifest.rs",
+            file: "cluster/src/manifest/mod.rs",
             text: "last.is_some_and(|last| «last >= key»)",
             instead: "last > key",
             first: CLUSTER,
