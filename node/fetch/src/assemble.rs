@@ -4,7 +4,7 @@ use super::{ColumnRead, Piece, PiecePlan, ReadProof, Rope};
 use bytes::Bytes;
 use core::ops::Range;
 use rain_codec::column::{
-    CHECKSUM_BYTES, Crc64, Geometry, HASH_BYTES, ProofError, Seal, StripeShape, crc64, crc64_of_xor, verify_group_set,
+    CHECKSUM_BYTES, Crc64, Geometry, HASH_BYTES, ProofError, Seal, StripeShape, crc64, crc64s_made, verify_group_set,
 };
 use rain_codec::{Cell, Schedule};
 use std::collections::BTreeMap;
@@ -266,15 +266,12 @@ fn check_recovered(
     for block in piece.blocks.clone() {
         let range = stripe.block_range(block);
         let (range, length) = (range.start - start..range.end - start, range.len());
-        let mut crcs: Vec<u64> =
-            schedule.inputs().iter().map(|cell| arrivals.with(*cell).stored_crc(stripe, cell.row, block)).collect();
-        for ((sources, output), cell) in schedule.program().steps().zip(outputs).zip(schedule.targets()) {
-            let sources: Vec<u64> = sources.iter().map(|source| crcs[usize::from(*source)]).collect();
-            let expected = crc64_of_xor(&sources, length);
+        let stored = |cell: &Cell| arrivals.with(*cell).stored_crc(stripe, cell.row, block);
+        let crcs = crc64s_made(schedule, schedule.inputs().iter().map(stored), length);
+        for ((expected, output), cell) in crcs.into_iter().zip(outputs).zip(schedule.targets()) {
             if crc64(&output[range.clone()]) != expected {
                 return Err(ReadDamage::Recovered { stripe: stripe.index, cell: *cell });
             }
-            crcs.push(expected);
         }
     }
     Ok(())
