@@ -3,9 +3,9 @@
 mod ask;
 mod desks;
 mod fetching;
-mod links;
 mod liveness;
 mod outbox;
+mod path_watch;
 mod read;
 mod read_log;
 mod reader;

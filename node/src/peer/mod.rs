@@ -17,7 +17,7 @@ mod batch;
 mod carrier;
 pub mod client;
 pub mod datagram;
-pub mod links;
+pub mod link_driver;
 pub mod paths;
 mod ports;
 pub mod questions;
