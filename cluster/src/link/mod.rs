@@ -11,9 +11,11 @@ mod links;
 mod ping;
 mod session;
 mod timing;
+mod token;
 
 pub use channel_history::{ChannelHistory, CountError, HistoryRules};
 pub use links::{ChannelState, Dropped, Hint, LinkEvent, LinkPlan, Links};
 pub use ping::{PING_BYTES, Ping, PingError};
-pub use session::{LinkEnd, LinkToken, TakenToken, TokenOutcome};
+pub use session::LinkEnd;
 pub use timing::LinkTiming;
+pub use token::{LinkToken, TakenToken, TokenOutcome};

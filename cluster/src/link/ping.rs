@@ -1,6 +1,6 @@
 //! The datagram that both ends of a link send each other.
 
-use super::session::LinkToken;
+use super::token::LinkToken;
 use crate::version::NodeId;
 
 /// Length of a ping without its authentication.

@@ -4,8 +4,9 @@ use super::channel_history::HistoryRules;
 use super::damping::Damping;
 use super::evidence::Evidence;
 use super::ping::Ping;
-use super::session::{LinkEnd, TokenOutcome};
+use super::session::LinkEnd;
 use super::timing::{LinkTiming, LoopLag, TIMEOUT_MIN_US};
+use super::token::TokenOutcome;
 use crate::time::Time;
 use crate::version::NodeId;
 use core::time::Duration;
@@ -21,7 +22,7 @@ const HELD_UP_MAX: usize = 64;
 pub enum ChannelState {
     /// Both directions work.
     Up,
-    /// One of them does not, or the peer started anew.
+    /// One of them does not, or the peer restarted.
     Down,
 }
 
