@@ -141,7 +141,7 @@ fn up(plan: &LabPlan) -> Result<ExitCode> {
         bail!("a laboratory is up already; `cargo xtask lab down` ends it");
     }
     enter::stay(plan, &build()?.join("rain"))?;
-    let names: Vec<String> = (0..plan.nodes).map(plan::node_name).collect();
+    let names: Vec<String> = (0..plan.nodes).map(lab_plan::node_name).collect();
     println!("nodes {} on {} switches serve", names.join(" "), plan.switches);
     for (name, value) in plan.environment().iter().take(1) {
         println!("{name}={value}");
