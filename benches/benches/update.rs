@@ -1,4 +1,4 @@
-//! Updating parity by the difference of old and new, beside making all parity anew: in bytes of new data per second. What
+//! Updating parity by the difference of old and new, beside making all parity again: in bytes of new data per second. What
 //! plans cost to make. And codes with optimal repair beside B-codes.
 
 use core::time::Duration;

@@ -165,7 +165,7 @@ impl Connection {
         self.reconsider(now);
     }
 
-    /// A start of the peer that was not heard of: everything begins anew, but what was never in a session.
+    /// A start of the peer that was not heard of: everything starts over, but what was never in a session.
     fn begin(&mut self, incarnation: u64) {
         let mut lost = Vec::new();
         if self.incarnation != 0 {

@@ -99,7 +99,7 @@ impl Lane {
         }
     }
 
-    /// A new session: numbers begin anew. Whether the path works, and how fast, stays what it was.
+    /// A new session: numbers start over. Whether the path works, and how fast, stays what it was.
     pub(super) fn begin(&mut self) {
         *self = Self { up: self.up, epoch: self.epoch, round_trip: self.round_trip, ..Self::new() };
     }
@@ -118,7 +118,7 @@ impl Lane {
         self.fenced && epoch.wrapping_sub(self.epoch).cast_signed() < 0
     }
 
-    /// Takes the link protocol's transition. Every change begins anew; what was in flight is given back, to be sent over
+    /// Takes the link protocol's transition. Every change starts over; what was in flight is given back, to be sent over
     /// another path: the session's numbers of it.
     pub(super) fn judge(&mut self, transition: PathTransition, missing: Missing) -> Vec<u64> {
         let changed = (self.up, self.epoch) != (transition.up, transition.epoch);

@@ -1,7 +1,7 @@
 //! The link protocol, model-checked: every state that two ends of a link can reach, whatever the network and the timers do.
 //!
 //! The model runs [`LinkEnd`], the very type that runs in a node. Whatever an end could ever have said may be delivered at
-//! any time, any number of times, in any order, or never; evidence comes and runs out whenever it likes; nodes start anew.
+//! any time, any number of times, in any order, or never; evidence comes and runs out whenever it likes; nodes start again.
 //! docs/link.md has the state counts.
 
 use rain_cluster::link::{HistoryRules, LinkEnd, LinkToken, TakenToken, TokenOutcome};

@@ -76,7 +76,7 @@ impl Gather {
     }
 
     /// Notes that a column does not come, or is damaged: others are asked for more. An alternative that needs it is over;
-    /// what it did without is to be done without anew.
+    /// what it did without is to be done without again.
     ///
     /// # Errors
     /// [`TooFewColumns`].

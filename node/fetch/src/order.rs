@@ -68,7 +68,7 @@ pub enum FetchOrder {
         /// Which request.
         request: RequestId,
     },
-    /// Ask the nodes anew which columns they hold. Told: `Looked`; no later order waits for it for ever.
+    /// Ask the nodes again which columns they hold. Told: `Looked`; no later order waits for it for ever.
     Look,
 }
 

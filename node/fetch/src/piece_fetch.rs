@@ -274,7 +274,7 @@ impl PieceFetch {
         self.asked.iter().filter(|(_, asked)| !asked.verified).map(|(request, asked)| (*request, asked))
     }
 
-    /// Plans anew with what is known to be lost; without the nodes that are doubtful, as long as there are enough others.
+    /// Plans again with what is known to be lost; without the nodes that are doubtful, as long as there are enough others.
     fn begin_round(&mut self, step: &mut Step<'_>) {
         let PieceAsk { codec, wanted, nodes, own, lost, .. } = &self.ask;
         let mut avoided = *lost;

@@ -45,7 +45,7 @@ fn what_comes_again_or_too_early_is_not_taken() {
     assert_eq!(take(&mut window, data(256, 0, 0, 1)), Taken::New);
 }
 
-/// A peer that begins anew, again and again, while nobody reads, does not get a window each time.
+/// A peer that starts over, again and again, while nobody reads, does not get a window each time.
 #[test]
 fn what_is_unread_takes_room_in_the_next_session() {
     let mut window = ReceiveWindow::new(250);
