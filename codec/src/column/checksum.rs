@@ -59,6 +59,24 @@ pub fn crc64_of_xor(crcs: &[u64], len: usize) -> u64 {
     if crcs.len().is_multiple_of(2) { sum ^ crc64_of_zeros(len) } else { sum }
 }
 
+/// The CRCs of what a schedule makes, out of those of its inputs: no byte is read.
+///
+/// Shape: `inputs` in the order of [`Schedule::inputs`], each of `len` bytes; the result in the order of
+/// [`Schedule::targets`].
+///
+/// # Panics
+/// When there is not a CRC for each input.
+pub fn crc64s_made(schedule: &Schedule, inputs: impl IntoIterator<Item = u64>, len: usize) -> Vec<u64> {
+    let mut crcs: Vec<u64> = inputs.into_iter().collect();
+    let count = schedule.inputs().len();
+    assert_eq!(crcs.len(), count, "a CRC for each input");
+    for sources in schedule.program().steps() {
+        let sources: Vec<u64> = sources.iter().map(|source| crcs[usize::from(*source)]).collect();
+        crcs.push(crc64_of_xor(&sources, len));
+    }
+    crcs.split_off(count)
+}
+
 /// The polynomial of CRC-64/NVME, lowest coefficient in the highest bit, the term x^64 left out.
 const POLYNOMIAL: u64 = 0x9a6c_9329_ac4b_c9b5;
 /// The polynomial 1 and x in the same notation.
@@ -82,24 +100,6 @@ const ZERO_BYTES: [u64; usize::BITS as usize] = {
     }
     powers
 };
-
-/// The CRCs of what a schedule makes, out of those of its inputs: no byte is read.
-///
-/// Shape: `inputs` in the order of [`Schedule::inputs`], each of `len` bytes; the result in the order of
-/// [`Schedule::targets`].
-///
-/// # Panics
-/// When there is not a CRC for each input.
-pub fn crc64s_made(schedule: &Schedule, inputs: impl IntoIterator<Item = u64>, len: usize) -> Vec<u64> {
-    let mut crcs: Vec<u64> = inputs.into_iter().collect();
-    let count = schedule.inputs().len();
-    assert_eq!(crcs.len(), count, "a CRC for each input");
-    for sources in schedule.program().steps() {
-        let sources: Vec<u64> = sources.iter().map(|source| crcs[usize::from(*source)]).collect();
-        crcs.push(crc64_of_xor(&sources, len));
-    }
-    crcs.split_off(count)
-}
 
 /// The product of two polynomials over GF(2), modulo the polynomial of the CRC.
 const fn multiply(a: u64, mut b: u64) -> u64 {
