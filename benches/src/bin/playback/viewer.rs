@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rain_benches::content;
 
 use crate::meter::{Meter, Pace, Seen};
-use crate::source::{Title, ViewerSource};
+use crate::source::{BUFFER_BYTES, Title, ViewerSource};
 
 /// 20 MB/s.
 pub(crate) const PACE: Pace = Pace { tick_bytes: 80_000, tick: Duration::from_millis(4) };
