@@ -16,8 +16,8 @@ use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg, sendmm
 use rain_benches::median;
 use rain_cluster::link::{ChannelState, LinkEvent, LinkPlan, LinkTiming, Links};
 use rain_cluster::{NodeId, Time};
-use rain_node::peer::datagram::{DATAGRAM_BYTES, DatagramKey};
 use rain_node::peer::link_driver::{LinkThread, Observer, Route};
+use rain_wire::datagram::{DATAGRAM_BYTES, DatagramKey};
 use rustix::time::{ClockId, clock_gettime};
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::AsRawFd as _;

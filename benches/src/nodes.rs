@@ -67,6 +67,29 @@ impl Nodes {
         Ok(began.elapsed())
     }
 
+    /// Kills a node, empties its data folder and starts it again; does not wait for it.
+    ///
+    /// # Errors
+    /// It does not start; the disk's.
+    pub fn replace_disk(&mut self, node: usize) -> io::Result<()> {
+        self.kill(node);
+        self.running[node].wait(START)?;
+        let config = self.config_path(u16::try_from(node).map_err(io::Error::other)?);
+        let data = config.with_extension("");
+        std::fs::remove_dir_all(&data)?;
+        std::fs::create_dir(&data)?;
+        self.running[node] = start_node(&config)?;
+        Ok(())
+    }
+
+    /// What each process has taken of a processor since its start.
+    ///
+    /// # Errors
+    /// A process is gone.
+    pub fn processor_time(&self) -> io::Result<Vec<Duration>> {
+        self.running.iter().map(Running::processor_time).collect()
+    }
+
     fn wait_until_ready(&self) -> io::Result<()> {
         for node in 0..self.running.len() {
             let until = Instant::now() + START;

@@ -188,11 +188,13 @@ pub enum Request {
         /// The tombstone's version.
         version: Version,
     },
-    /// Asked by a blank node, or one that was away: every committed version that you know, and every pending one.
-    /// Answered by [`Reply::Committed`].
+    /// Asked by a blank node, or one that was away: every committed version that you know, and every pending one, page by
+    /// page. Answered by [`Reply::Committed`].
     Committed {
         /// What the asker knows already: committed versions of buckets in which both agree are left out.
         known: Option<Digests>,
+        /// The first bucket of the page.
+        from: u16,
     },
     /// Asked by a node that may have been away: of all that you know to be committed, what is the digest? Answered by
     /// [`Reply::Digest`].
@@ -322,9 +324,14 @@ pub enum Reply {
     Committed {
         /// The node's store is blank itself, so that its list means nothing.
         blank: bool,
-        /// The newest committed version of every title it knows, but for those that the asker is sure to know.
+        /// The first bucket of the page.
+        from: u16,
+        /// The first bucket of the next page; `None` where this is the last one. Above `from`.
+        next: Option<u16>,
+        /// The newest committed version of every title of the page that it knows, but for those that the asker is sure to
+        /// know.
         marked: Vec<Record>,
-        /// Every version of which it does not know yet what became.
+        /// Every version of the page of which it does not know yet what became.
         pending: Vec<Record>,
         /// No lower than the counter of any tombstone that it purged.
         floor: u64,

@@ -13,8 +13,8 @@ use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use rain_cluster::members::MEMBERS_MAX;
 use rain_cluster::{Life, Placement, Sender};
-use rain_node::config::{Config, ConfigError};
-use rain_node::peer::auth::{Signer, Verifier};
+use rain_config::{Config, ConfigError};
+use rain_wire::auth::{Signer, Verifier};
 
 #[derive(Debug, Arbitrary)]
 enum Case<'a> {

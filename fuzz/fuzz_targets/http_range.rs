@@ -6,7 +6,7 @@
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use rain_streamer::http::ranges::{Asked, parse};
+use rain_titles::range::{Asked, parse};
 
 #[derive(Debug, Arbitrary)]
 enum Case<'a> {

@@ -15,7 +15,7 @@ use rain_cluster::{
     Attributes, ColumnStatus, Columns, Content, Digests, Entry, EtagKind, Life, Manifest, Memory, NodeId, Placement,
     Record, Refusal, Reply, Request, Seat, Sender, Share, Ticket, TitleState, Version,
 };
-use rain_node::peer::{Answer, Question};
+use rain_wire::{Answer, Question};
 
 fuzz_target!(|bytes: &[u8]| {
     let body = Bytes::copy_from_slice(bytes);
@@ -176,7 +176,7 @@ fn question(source: &mut Unstructured<'_>, fit: &mut bool) -> Result<Question> {
             if let Some(digests) = &mut known {
                 digests.add(Digests::bucket_of(source.arbitrary()?), source.arbitrary()?);
             }
-            Request::Committed { known }
+            Request::Committed { known, from: source.arbitrary()? }
         }
         9 => Request::Digest,
         _ => Request::Remembered,
@@ -209,7 +209,8 @@ fn answer(source: &mut Unstructured<'_>, fit: &mut bool) -> Result<Answer> {
         7 => {
             let marked = many(source, |source| record(source, fit))?;
             let pending = many(source, |source| record(source, fit))?;
-            Reply::Committed { blank: source.arbitrary()?, marked, pending, floor: source.arbitrary()? }
+            let (blank, from, next, floor) = source.arbitrary()?;
+            Reply::Committed { blank, from, next, marked, pending, floor }
         }
         8 => {
             let memory = source.arbitrary::<Option<(u32, u64, bool)>>()?;

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use rain_cluster::{Life, NodeId, Sender};
-use rain_node::peer::auth::{AuthError, Signer, Verifier};
+use rain_wire::auth::{AuthError, Signer, Verifier};
 
 const KEY: [u8; 32] = [9; 32];
 const SESSION: u64 = 99;

@@ -5,7 +5,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use rain_cluster::link::{PING_BYTES, Ping};
-use rain_node::peer::datagram::{DATAGRAM_BYTES, DatagramKey};
+use rain_wire::datagram::{DATAGRAM_BYTES, DatagramKey};
 
 fuzz_target!(|input: (&[u8], u16)| {
     let (bytes, change) = input;

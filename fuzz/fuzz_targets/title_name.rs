@@ -5,7 +5,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use rain_node::title::{TITLE_NAME_BYTES_MAX, check, from_path, to_path, to_segment};
+use rain_titles::title::{TITLE_NAME_BYTES_MAX, check, from_path, to_path, to_segment};
 
 fuzz_target!(|text: &str| {
     if let Ok(title) = from_path(text) {

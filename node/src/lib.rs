@@ -2,11 +2,8 @@
 //! and writes titles ([`Node`]). Players, people and programs are above it, and it knows nothing of them.
 #![forbid(unsafe_code)]
 
-pub mod config;
 mod node;
 pub mod peer;
 pub mod store;
-pub mod title;
 
-pub use config::{Config, ConfigError};
 pub use node::*;

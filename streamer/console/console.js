@@ -9,11 +9,13 @@ import { count, errorText, sizeText } from "./format.js";
 import { drawFlows, drawMap, watchMap } from "./map.js";
 import { choose, drawPlayer, followCluster, preferred, watchPlayer } from "./player.js";
 import { drawReads, noteReads } from "./reads.js";
-import { changes, columnState, headline, known, nodeNamed, nodes } from "./state.js";
-import { drawTitles, drawUpload, watchUpload } from "./titles.js";
+import { changes, columnState, headline, isAll, known, nodeNamed, nodes } from "./state.js";
+import { drawTitles, drawUpload, watchPages, watchUpload } from "./titles.js";
 
 const CLUSTER_EVERY_MS = 1000;
 const TITLES_EVERY_MS = 3000;
+/** Titles on a page. Nobody reads more at once, and what is behind it costs nobody anything. */
+const TITLES_SHOWN = 50;
 const READS_EVERY_MS = 1000;
 const CLUSTER_WITHIN_MS = 2500;
 /** A node that lists titles waits for silent peers. */
@@ -53,7 +55,8 @@ function drawRebuilds() {
     write(much, `${sizeText(one.done_bytes)} of ${sizeText(one.bytes)}`);
   });
   const lacking = known.titles.flatMap((title) => title.columns).filter((column) => columnState(column) !== "ok");
-  let text = known.titles.length > 0 ? "Nothing to rebuild: every column is where it belongs." : "";
+  const whole = isAll() ? "every column" : "every column of the titles shown";
+  let text = known.titles.length > 0 ? `Nothing to rebuild: ${whole} is where it belongs.` : "";
   if (running.length > 0) text = "";
   else if (lacking.length > 0) text = lacking.length === 1 ? "1 column waits for its node." : `${lacking.length} columns wait for their nodes.`;
   write(at("rebuilds-text"), text);
@@ -110,16 +113,40 @@ async function pollCluster() {
   }
 }
 
+/** The title in the player, where it is on another page. */
+async function askElsewhere() {
+  const { playing } = known;
+  if (playing === null || known.titles.some((title) => title.title === playing)) return null;
+  try {
+    return await ask(`/api/v1/titles/${encodeURIComponent(playing)}`, TITLES_WITHIN_MS);
+  } catch {
+    // What is not known of it is not shown; that it cannot be read, the player says.
+    return null;
+  }
+}
+
+/** Asks for the page that is shown; nobody looks at one that is hidden. */
+async function pollShown() {
+  if (!document.hidden) await pollTitles();
+}
+
 async function pollTitles() {
   known.titlesAsked += 1;
   const asked = known.titlesAsked;
   try {
-    const titles = await ask("/api/v1/titles", TITLES_WITHIN_MS);
-    // Of two questions under way, the later one has the newer answer.
-    if (asked > known.titlesAnswered) {
-      known.titles = titles;
+    const { page } = known;
+    const { prefix, before } = page;
+    const after = before.at(-1) ?? "";
+    // One more, to see whether there is one.
+    const query = new URLSearchParams({ prefix, after, limit: TITLES_SHOWN + 1 });
+    const titles = await ask(`/api/v1/titles?${query}`, TITLES_WITHIN_MS);
+    // Of two questions under way, the later one has the newer answer; that for a page which was left has none.
+    if (asked > known.titlesAnswered && page === known.page) {
+      known.titles = titles.slice(0, TITLES_SHOWN);
+      page.more = titles.length > TITLES_SHOWN;
       known.titlesAnswered = asked;
     }
+    known.elsewhere = await askElsewhere();
     withdraw("titles");
   } catch (error) {
     // A silent origin is reported once, by the other question.
@@ -143,6 +170,7 @@ async function repeat(question, everyMs) {
 watchPlayer();
 watchMap();
 watchUpload(pollTitles);
+watchPages(pollTitles);
 follow({
   cluster: noteCluster,
   reads: (second) => {
@@ -158,7 +186,7 @@ follow({
 }, () => { if (known.cluster !== null) pollCluster(); });
 // Events come first where they come at all.
 setTimeout(() => repeat(pollCluster, CLUSTER_EVERY_MS), 300);
-repeat(pollTitles, TITLES_EVERY_MS);
+repeat(pollShown, TITLES_EVERY_MS);
 setInterval(() => {
   drawReads();
   drawMap();

@@ -9,7 +9,12 @@ export const known = {
   silentSince: null,
   /** Whether it refuses connections: then it is not just slow. */
   refused: false,
+  /** The titles of the page that is shown, as the nodes list them. */
   titles: [],
+  /** Which page that is: titles whose names begin with `prefix`, behind the last of each page before. */
+  page: { prefix: "", before: [], more: false },
+  /** The title in the player, where it is not on that page. */
+  elsewhere: null,
   /** Number of the last question for the titles, and of the last one whose answer is in `titles`. */
   titlesAsked: 0,
   titlesAnswered: 0,
@@ -56,7 +61,11 @@ export function origin(name) {
 
 export const titleUrl = (base, title) => `${base}/v/${encodeURIComponent(title)}`;
 
-export const titlePlaying = () => known.titles.find((title) => title.title === known.playing);
+export const titlePlaying = () =>
+  [...known.titles, known.elsewhere].find((title) => title !== null && title.title === known.playing);
+
+/** Whether the page has all titles there are. */
+export const isAll = () => known.page.prefix === "" && known.page.before.length === 0 && !known.page.more;
 
 /** A column's state; the cluster's news of a dead node come sooner than the list of titles. */
 export function columnState(column) {
@@ -98,10 +107,12 @@ export function headline() {
   const least = Math.min(...known.titles.map(margin));
   if (least < 0) {
     const lost = known.titles.filter((title) => margin(title) < 0).length;
-    return ["bad", `${text}; ${count(lost, "title")} cannot be read until nodes return`];
+    const shown = isAll() ? "" : "of those shown, ";
+    return ["bad", `${text}; ${shown}${count(lost, "title")} cannot be read until nodes return`];
   }
-  if (least === 0) return ["fair", `${text}; none more can go`];
-  return [whole ? "good" : "fair", `${text}; any ${least} ${up === all.length ? "" : "more "}can go`];
+  const shown = isAll() ? "" : ", for the titles shown";
+  if (least === 0) return ["fair", `${text}; none more can go${shown}`];
+  return [whole ? "good" : "fair", `${text}; any ${least} ${up === all.length ? "" : "more "}can go${shown}`];
 }
 
 const WORDS = {

@@ -5,11 +5,23 @@ import { count, errorText, sizeText } from "./format.js";
 import { choose, drawCell, unload } from "./player.js";
 import { known, margin, titleUrl } from "./state.js";
 
+/** Whoever types is not asked for at each letter. */
+const SEARCH_AFTER_MS = 200;
+
 /** Called when titles have changed by this page's doing. */
 let changed = async () => {};
 
 export function drawTitles() {
-  at("titles-none").hidden = known.titles.length > 0 || known.titlesAnswered === 0;
+  const { prefix, before, more } = known.page;
+  const none = known.titles.length === 0 && known.titlesAnswered > 0;
+  at("titles-none").hidden = !none;
+  if (none) {
+    const behind = before.length > 0 ? "No titles behind those of the page before." : "No titles yet. Upload one.";
+    write(at("titles-none"), prefix !== "" ? `No title begins with \u201c${prefix}\u201d.` : behind);
+  }
+  at("page-before").disabled = before.length === 0;
+  at("page-next").disabled = !more;
+  write(at("page-text"), before.length > 0 || more ? `Page ${before.length + 1}` : "");
   list(at("titles"), known.titles, (title) => title.title, createRow, (row, title) => {
     const [name, size, code, version, tolerates, columns] = row.children;
     mark(row, "aria-current", String(title.title === known.playing));
@@ -102,6 +114,25 @@ async function upload(file, title) {
     notice("upload", `${title} was not stored: ${problem}`);
   }
   drawUpload();
+}
+
+/** Watches what chooses the page; `onChange` is called for another one. */
+export function watchPages(onChange) {
+  const turn = async (page) => {
+    known.page = { ...known.page, more: false, ...page };
+    await onChange();
+    at("titles").closest(".scroll").scrollTop = 0;
+  };
+  at("page-before").addEventListener("click", () => turn({ before: known.page.before.slice(0, -1) }));
+  at("page-next").addEventListener("click", () => {
+    const last = known.titles.at(-1);
+    if (last) turn({ before: [...known.page.before, last.title] });
+  });
+  let waiting = null;
+  at("search").addEventListener("input", () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(() => turn({ prefix: at("search").value, before: [] }), SEARCH_AFTER_MS);
+  });
 }
 
 /** Watches the form; `onChange` is called after every change of the titles. */

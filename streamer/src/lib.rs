@@ -4,5 +4,4 @@
 pub mod command;
 pub mod demo;
 pub mod http;
-pub mod resume;
 pub mod topology;

@@ -13,6 +13,9 @@ import { join } from "node:path";
 import { chromium } from "playwright-core";
 
 const NODES = 4;
+/** More titles than a page has. */
+const MANY = 60;
+const PAGE = 50;
 const SWITCHES = 2;
 const SAMPLE = "sample.mp4";
 const SEEK_TO_SECONDS = 45;
@@ -246,6 +249,55 @@ async function checkUnplayable(page) {
   check(left === 0, "what was said of it is gone with it", left);
 }
 
+/** With more titles than anybody reads, a page of them is asked for and shown, and the nodes search. */
+async function checkPages(page) {
+  const run = `many ${process.pid}/`;
+  const name = (number) => `${run}${String(number).padStart(3, "0")}.txt`;
+  const titles = Array.from({ length: MANY }, (_, number) => name(number));
+  const asked = [];
+  const note = (request) => {
+    const url = new URL(request.url());
+    if (url.pathname === "/api/v1/titles") asked.push(Number(url.searchParams.get("limit") ?? Infinity));
+  };
+  await page.evaluate(async (titles) => {
+    for (const title of titles) await fetch(`/v/${encodeURIComponent(title)}`, { method: "PUT", body: title });
+  }, titles);
+  page.on("request", note);
+  const shows = (first, count) => ({ first, count });
+  const isShown = ({ first, count }) => {
+    const shown = [...document.querySelectorAll("#titles .title")].map((title) => title.textContent);
+    return shown.length === count && shown[0] === first;
+  };
+  await page.fill("#search", run);
+  await until(page, `a search shows a page of ${PAGE}`, 10, isShown, shows(name(0), PAGE));
+  check(await page.isDisabled("#page-before"), "nothing is before the first page", false);
+  await page.click("#page-next");
+  await until(page, "the next page shows the rest", 10, isShown, shows(name(PAGE), MANY - PAGE));
+  check(await page.isDisabled("#page-next"), "nothing is behind the last page", false);
+  await page.waitForTimeout(4000);
+  check(await page.evaluate(isShown, shows(name(PAGE), MANY - PAGE)), "the page stays while it is asked for anew", false);
+  await page.click("#page-before");
+  await until(page, "and back", 10, isShown, shows(name(0), PAGE));
+  await page.fill("#search", name(7));
+  await until(page, "a search for one finds it", 10, isShown, shows(name(7), 1));
+  await page.fill("#search", `${run}nothing`);
+  await until(page, "what is not there is said not to be", 10, () => /No title begins with/.test(document.querySelector("#titles-none").textContent));
+  await page.setViewportSize({ width: 390, height: 844 });
+  await page.fill("#search", run);
+  await until(page, "on a telephone too", 10, isShown, shows(name(0), PAGE));
+  const sideways = await page.evaluate(() => document.scrollingElement.scrollWidth - document.scrollingElement.clientWidth);
+  check(sideways <= 0, "a page of titles is no wider than it", sideways);
+  await page.setViewportSize(VIEWPORT);
+  page.off("request", note);
+  check(asked.length > 3 && asked.every((limit) => limit <= PAGE + 1), "never is more asked for than is shown", asked);
+  await page.evaluate(async (titles) => {
+    for (const title of titles) await fetch(`/v/${encodeURIComponent(title)}`, { method: "DELETE" });
+  }, titles);
+  await page.fill("#search", "");
+  await until(page, "without a search all is shown again", 10, (sample) =>
+    [...document.querySelectorAll("#titles .title")].some((title) => title.textContent === sample), SAMPLE);
+}
+
 /** On a telephone everything of a title is there, and nothing must be pushed sideways. */
 async function checkNarrow(page, directory) {
   await page.setViewportSize({ width: 390, height: 844 });
@@ -314,6 +366,7 @@ async function run(url, directory) {
       await checkSmooth(page);
       await checkStalls(page);
       await checkUnplayable(page);
+      await checkPages(page);
       await checkNarrow(page, directory);
       check(complaints.length === 0, "no errors in the browser's console", complaints);
     } catch (error) {

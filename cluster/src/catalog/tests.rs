@@ -1,10 +1,11 @@
 //! What counts as knowledge: of a reader, of a blank node, of a store that may be an old copy.
 
 use super::*;
+use crate::digests::Digests;
 use crate::machine::Machine;
 use crate::manifest::{Attributes, Content, Manifest, Record};
 use crate::members::Members;
-use crate::message::{ColumnStatus, Entry, Memory, Reply, Sender, TitleState};
+use crate::message::{ColumnStatus, Entry, Memory, Reply, Request, Sender, TitleState};
 use crate::placement::Placement;
 use crate::time::Time;
 use crate::version::{Life, NodeId, Version};
@@ -78,7 +79,7 @@ fn learnt(learn: &mut Learn) -> Vec<Learnt> {
 }
 
 fn committed(blank: bool) -> Reply {
-    Reply::Committed { blank, marked: vec![], pending: vec![], floor: 0 }
+    Reply::Committed { blank, from: 0, next: None, marked: vec![], pending: vec![], floor: 0 }
 }
 
 /// Of five nodes W is 3: all but two must have told what they know, the asking one among those two. Those that are blank
@@ -104,10 +105,82 @@ fn blank_nodes_teach_nobody() {
 #[test]
 fn all_that_a_peer_knows_is_learnt() {
     let mut learn = Learn::new(NOW, &members(2), NodeId(0));
-    let reply = Reply::Committed { blank: false, marked: vec![record(1)], pending: vec![record(2)], floor: 9 };
+    let (marked, pending) = (vec![record(1)], vec![record(2)]);
+    let reply = Reply::Committed { blank: false, from: 0, next: None, marked, pending, floor: 9 };
     learn.handle_message(NOW, from(NodeId(1)), reply);
     let all = [Learnt::Marked(vec![record(1)]), Learnt::Pending(vec![record(2)]), Learnt::Floor(9), Learnt::Enough];
     assert_eq!(learnt(&mut learn), all);
+}
+
+fn page(from: u16, next: Option<u16>, counter: u64) -> Reply {
+    Reply::Committed { blank: false, from, next, marked: vec![record(counter)], pending: vec![], floor: 0 }
+}
+
+fn asked(learn: &mut Learn) -> Vec<(NodeId, Option<Digests>, u16)> {
+    let asked = core::iter::from_fn(|| learn.poll_transmit());
+    let question = |(node, request)| {
+        let Request::Committed { known, from } = request else { panic!("{request:?}") };
+        (node, known, from)
+    };
+    asked.map(question).collect()
+}
+
+/// The bucket of the title that all records here are of.
+fn bucket() -> u16 {
+    let hash = blake3::hash(TITLE.as_bytes());
+    u16::from_be_bytes([hash.as_bytes()[0], hash.as_bytes()[1]]) / 64
+}
+
+/// One tells all it knows; the others are asked for nothing that it told.
+#[test]
+fn what_one_has_told_the_others_need_not_tell() {
+    let [one, two, three] = [1, 2, 3].map(NodeId);
+    let mut learn = Learn::new(NOW, &members(4), NodeId(0));
+    assert_eq!(asked(&mut learn), [(one, Some(Digests::none()), 0)]);
+    let next = bucket() + 1;
+    learn.handle_message(NOW, from(one), page(0, Some(next), 3));
+    let mut known = Digests::none();
+    known.add(bucket().into(), Digests::of(Digests::hash_of(TITLE), record(3).version()));
+    assert_eq!(asked(&mut learn), [(one, Some(known.clone()), next)]);
+    // What is no page of this one, and what came before.
+    for reply in [page(0, Some(next), 4), page(next, Some(next), 4), page(next, Some(1024), 4)] {
+        learn.handle_message(NOW, from(one), reply);
+        assert_eq!(asked(&mut learn), []);
+    }
+    learn.handle_message(
+        NOW,
+        from(one),
+        Reply::Committed { blank: false, from: next, next: None, marked: vec![], pending: vec![], floor: 0 },
+    );
+    assert_eq!(asked(&mut learn), [(two, Some(known.clone()), 0), (three, Some(known), 0)]);
+    assert_eq!(learnt(&mut learn), [Learnt::Marked(vec![record(3)])]);
+    learn.handle_message(NOW, from(three), committed(false));
+    assert_eq!(learnt(&mut learn), [Learnt::Enough], "W is 3: two others have told theirs");
+}
+
+/// Whoever is silent holds up no other; one in a new life begins anew, and what it told is not asked for twice.
+#[test]
+fn a_silent_teacher_is_not_waited_for() {
+    let [one, two] = [1, 2].map(NodeId);
+    let mut learn = Learn::new(NOW, &members(3), NodeId(0));
+    assert_eq!(asked(&mut learn).len(), 1);
+    let later = NOW + Duration::from_millis(500);
+    learn.handle_timeout(later);
+    let nodes: Vec<_> = asked(&mut learn).into_iter().map(|(node, _, from)| (node, from)).collect();
+    assert_eq!(nodes, [(one, 0), (two, 0)]);
+    learn.handle_message(later, from(two), page(0, Some(500), 3));
+    assert_eq!(asked(&mut learn).into_iter().map(|(node, _, from)| (node, from)).collect::<Vec<_>>(), [(two, 500)]);
+    let reborn = Sender { life: Life(8), ..from(two) };
+    learn.handle_message(later, reborn, page(500, None, 3));
+    assert_eq!(learnt(&mut learn), [Learnt::Marked(vec![record(3)])], "it was not told all by this life");
+    learn.handle_message(later, reborn, page(0, None, 3));
+    assert_eq!(learnt(&mut learn), [Learnt::Marked(vec![record(3)])]);
+    learn.handle_message(later, from(one), committed(false));
+    assert_eq!(learnt(&mut learn), [Learnt::Enough]);
+    let mut learn = Learn::new(NOW, &members(3), NodeId(0));
+    asked(&mut learn);
+    learn.handle_failure(NOW, one);
+    assert_eq!(asked(&mut learn).len(), 2, "one that cannot be reached neither");
 }
 
 fn remembers(serial: u64) -> Reply {

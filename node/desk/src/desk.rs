@@ -101,7 +101,7 @@ impl Desk {
             Task::Resume { record, prepared } => Box::new(Resuming::new(now, record, prepared)),
             Task::Check(overdue) => Box::new(Checking::new(now, overdue, &self.members)),
             Task::Purge(tombstone) => Box::new(Purging::new(now, tombstone, &self.members)),
-            Task::Restore(record, column) => Box::new(Restoring::new(record, column)),
+            Task::Restore(record, column, rest) => Box::new(Restoring::new(record, column, rest)),
         }
     }
 

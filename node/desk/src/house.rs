@@ -2,6 +2,7 @@
 //! tombstones that may go, what it missed while it was away.
 
 use crate::order::{Decision, StoreOrder, StoreTold, Told};
+use crate::restore::seated;
 use crate::running::{Context, Running};
 use crate::task::Task;
 use core::time::Duration;
@@ -115,12 +116,8 @@ fn answered(with: &mut Context<'_>, asked: StoreOrder, told: StoreTold) {
             begun.extend(tombstones.into_iter().take(AT_ONCE).map(Task::Purge));
         }
         (StoreOrder::Lacking, StoreTold::Records(lacking)) => {
-            let me = with.me.node;
-            let restore = |record: rain_cluster::Record| {
-                let column = record.placement.column_of(me)?;
-                Some(Task::Restore(record, column))
-            };
-            begun.extend(lacking.into_iter().filter_map(restore));
+            let mut lacking = seated(lacking, with.me.node).into_iter();
+            begun.extend(lacking.next().map(|(record, column)| Task::Restore(record, column, lacking.collect())));
         }
         _ => {}
     }

@@ -12,6 +12,8 @@ use std::collections::{BTreeSet, VecDeque};
 const AGAIN: Duration = Duration::from_secs(1);
 /// So many versions are marked at once: with one sync, and without holding up others for long.
 const BATCH: usize = 512;
+/// Nothing more is asked for while so many orders wait: what was told waits in memory.
+const WAITING_MAX: usize = 8;
 
 /// The store's orders of a task, one after the other.
 #[derive(Debug, Default)]
@@ -38,6 +40,10 @@ impl Orders {
         }
     }
 
+    fn is_full(&self) -> bool {
+        self.queue.len() >= WAITING_MAX
+    }
+
     fn is_idle(&self) -> bool {
         !self.under_way && self.queue.is_empty()
     }
@@ -61,7 +67,6 @@ impl Learning {
 
     fn advance(&mut self, with: &mut Context<'_>) {
         if let Some((learn, ticket)) = &mut self.learn {
-            with.transmit(learn);
             while let Some(learnt) = learn.poll_event() {
                 match learnt {
                     Learnt::Marked(records) => {
@@ -81,6 +86,9 @@ impl Learning {
                         break;
                     }
                 }
+            }
+            if !self.orders.is_full() {
+                with.transmit(learn);
             }
         }
         if self.last {
@@ -156,6 +164,8 @@ pub(crate) struct CatchingUp {
     /// What was known then.
     known: Option<Digests>,
     waiting: BTreeSet<NodeId>,
+    /// Pages that are to be asked for.
+    due: VecDeque<(NodeId, u16)>,
     orders: Orders,
     /// There is no ticket: the next one may have more luck.
     failed: bool,
@@ -163,7 +173,14 @@ pub(crate) struct CatchingUp {
 
 impl CatchingUp {
     pub(crate) fn new() -> Self {
-        Self { begun: None, known: None, waiting: BTreeSet::new(), orders: Orders::default(), failed: false }
+        Self {
+            begun: None,
+            known: None,
+            waiting: BTreeSet::new(),
+            due: VecDeque::new(),
+            orders: Orders::default(),
+            failed: false,
+        }
     }
 
     fn ask(&mut self, with: &mut Context<'_>, node: NodeId, request: Request) {
@@ -191,10 +208,10 @@ impl Running for CatchingUp {
             (Told::Stored(_), Some(_)) => self.orders.under_way = false,
             (Told::Answer(from, _, reply), Some((ticket, digest))) if self.waiting.remove(&from.node) => match reply {
                 Reply::Digest(Some(theirs)) if theirs != digest => {
-                    let known = self.known.clone();
-                    self.ask(with, from.node, Request::Committed { known });
+                    self.due.push_back((from.node, 0));
                 }
-                Reply::Committed { blank: false, marked, .. } => {
+                Reply::Committed { blank: false, from: first, next, marked, .. } => {
+                    self.due.extend(next.filter(|next| *next > first).map(|next| (from.node, next)));
                     // Also what does not concern this node: it may replace something that it holds.
                     self.orders.push_marks(marked, ticket);
                 }
@@ -213,6 +230,12 @@ impl Running for CatchingUp {
             (Told::Failed(node, _), _) => drop(self.waiting.remove(&node)),
             (Told::Answer(..) | Told::Restored(_) | Told::Granted | Told::Uploaded { .. } | Told::GiveUp, _) => {}
         }
+        while !self.orders.is_full()
+            && let Some((node, from)) = self.due.pop_front()
+        {
+            let known = self.known.clone();
+            self.ask(with, node, Request::Committed { known, from });
+        }
         self.orders.advance(with);
     }
 
@@ -223,7 +246,7 @@ impl Running for CatchingUp {
     }
 
     fn is_over(&self) -> bool {
-        self.failed || (self.begun.is_some() && self.waiting.is_empty() && self.orders.is_idle())
+        self.failed || (self.begun.is_some() && self.waiting.is_empty() && self.due.is_empty() && self.orders.is_idle())
     }
 
     fn concerns(&self, what: &Task) -> bool {

@@ -86,11 +86,11 @@ pub enum StoreOrder {
     },
     /// Remove what was superseded and is not read any more, and what was abandoned. Done or failed.
     Sweep,
-    /// Which versions wait for their coordinator's word? Overdue.
+    /// Which versions wait for their coordinator's word? Some of them: overdue.
     Overdue,
-    /// Which tombstones may be purged, if the others agree? Records.
+    /// Which tombstones may be purged, if the others agree? Some of them: records.
     OldTombstones,
-    /// Of which newest versions is there no sound column here? Records.
+    /// Of which newest versions is there no sound column here? Some of them, each time others in turn: records.
     Lacking,
     /// Drop an upload whose version was decided without it, or a column that cannot be restored. Done.
     DropUpload {

@@ -6,7 +6,7 @@ use crate::task::Task;
 use core::time::Duration;
 use rain_cluster::{ColumnStatus, NodeId, Record, Reply, Request, Time};
 use rain_codec::column::Geometry;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Wait so long for the holders of the other columns.
 const ANSWERS: Duration = Duration::from_secs(2);
@@ -33,12 +33,25 @@ enum Step {
     Restoring,
     /// The store proves the column, and takes it into use.
     Finishing,
+    /// The store is asked what else is lacking.
+    Looking,
     Over,
 }
 
-/// A column on its way back.
+/// Each with the column of it that `me` is to hold.
+pub(crate) fn seated(records: Vec<Record>, me: NodeId) -> Vec<(Record, u16)> {
+    let seated = |record: Record| record.placement.column_of(me).map(|column| (record, column));
+    records.into_iter().filter_map(seated).collect()
+}
+
+/// Columns on their way back, one after the other: viewers keep the disks and networks. When those that were asked for are
+/// done, the store is asked for more, as long as any is restored.
 #[derive(Debug)]
 pub(crate) struct Restoring {
+    rest: VecDeque<(Record, u16)>,
+    /// One of them was restored.
+    any: bool,
+    /// The one that is under way.
     record: Record,
     column: u16,
     geometry: Option<Geometry>,
@@ -51,8 +64,10 @@ pub(crate) struct Restoring {
 }
 
 impl Restoring {
-    pub(crate) fn new(record: Record, column: u16) -> Self {
+    pub(crate) fn new(record: Record, column: u16, rest: Vec<(Record, u16)>) -> Self {
         Self {
+            rest: rest.into(),
+            any: false,
             record,
             column,
             geometry: None,
@@ -61,6 +76,27 @@ impl Restoring {
             held: BTreeMap::new(),
             stripe: 0,
             starved: None,
+        }
+    }
+
+    fn begin(&mut self, with: &mut Context<'_>) {
+        self.geometry = self.record.manifest.columns().and_then(|columns| with.codes.geometry(columns).ok());
+        // First the store looks whether the column is there after all: then nobody is asked.
+        self.step = Step::Beginning;
+        with.store(StoreOrder::BeginColumn { record: self.record.clone(), column: self.column });
+    }
+
+    /// Goes on to the next column, if there is one.
+    fn begin_next(&mut self, with: &mut Context<'_>) {
+        if let Some((record, column)) = self.rest.pop_front() {
+            let rest = core::mem::take(&mut self.rest).into();
+            *self = Self { any: self.any, ..Self::new(record, column, rest) };
+            self.begin(with);
+        } else if core::mem::take(&mut self.any) {
+            self.step = Step::Looking;
+            with.store(StoreOrder::Lacking);
+        } else {
+            self.step = Step::Over;
         }
     }
 
@@ -127,8 +163,9 @@ impl Restoring {
     }
 
     fn end(&mut self, with: &mut Context<'_>, failed: Option<String>) {
-        self.step = Step::Over;
+        self.any |= failed.is_none();
         with.tell(Event::Restored { record: self.record.clone(), column: self.column, failed });
+        self.begin_next(with);
     }
 
     fn restored(&mut self, with: &mut Context<'_>, restored: Result<(), RestoreFailure>) {
@@ -146,10 +183,7 @@ impl Restoring {
 
 impl Running for Restoring {
     fn start(&mut self, with: &mut Context<'_>) {
-        self.geometry = self.record.manifest.columns().and_then(|columns| with.codes.geometry(columns).ok());
-        // First the store looks whether the column is there after all: then nobody is asked.
-        self.step = Step::Beginning;
-        with.store(StoreOrder::BeginColumn { record: self.record.clone(), column: self.column });
+        self.begin(with);
     }
 
     fn handle(&mut self, with: &mut Context<'_>, told: Told) {
@@ -171,6 +205,12 @@ impl Running for Restoring {
             (Step::Beginning, Told::Stored(StoreTold::Already)) | (Step::Finishing, Told::Stored(_)) => {
                 self.end(with, None);
             }
+            (Step::Looking, Told::Stored(told)) => {
+                if let StoreTold::Records(lacking) = told {
+                    self.rest = seated(lacking, with.me.node).into();
+                }
+                self.begin_next(with);
+            }
             (Step::Waiting, Told::Granted) => {
                 self.step = Step::Restoring;
                 let (record, column, stripe) = (self.record.clone(), self.column, self.stripe);
@@ -185,15 +225,20 @@ impl Running for Restoring {
         match self.step {
             Step::Asking { .. } => self.asked(with),
             Step::Pausing { until } if with.now >= until => self.ask(with),
-            Step::Pausing { .. } | Step::Beginning | Step::Waiting | Step::Restoring | Step::Finishing | Step::Over => {
-            }
+            Step::Pausing { .. }
+            | Step::Beginning
+            | Step::Waiting
+            | Step::Restoring
+            | Step::Finishing
+            | Step::Looking
+            | Step::Over => {}
         }
     }
 
     fn timeout(&self) -> Option<Time> {
         match self.step {
             Step::Asking { until } | Step::Pausing { until } => Some(until),
-            Step::Beginning | Step::Waiting | Step::Restoring | Step::Finishing | Step::Over => None,
+            Step::Beginning | Step::Waiting | Step::Restoring | Step::Finishing | Step::Looking | Step::Over => None,
         }
     }
 
@@ -202,7 +247,6 @@ impl Running for Restoring {
     }
 
     fn concerns(&self, what: &Task) -> bool {
-        // One after the other: viewers keep the disks and networks.
         matches!(what, Task::Restore(..))
     }
 }

@@ -40,6 +40,6 @@ pub enum Task {
     Check(Overdue),
     /// Send a tombstone away.
     Purge(Record),
-    /// Restore this node's column of a version.
-    Restore(Record, u16),
+    /// Restore this node's column of a version, and then those of others, one after the other.
+    Restore(Record, u16, Vec<(Record, u16)>),
 }

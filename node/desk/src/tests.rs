@@ -178,14 +178,14 @@ fn a_store_that_could_not_write_down_what_it_learnt_stays_blank() {
     let mut desk = desk();
     let id = desk.begin(START, Task::Learn);
     assert_eq!(orders(&mut desk), [Order::Store(StoreOrder::Ticket)]);
-    assert_eq!(told(&mut desk, id, StoreTold::Ticket(Ticket(3))).len(), 2);
+    assert_eq!(told(&mut desk, id, StoreTold::Ticket(Ticket(3))).len(), 1, "the others for what it does not tell");
     for node in &NODES[1..] {
         let marked = vec![tombstone()];
-        let reply = Reply::Committed { blank: false, marked, pending: vec![], floor: 0 };
+        let reply = Reply::Committed { blank: false, from: 0, next: None, marked, pending: vec![], floor: 0 };
         answer(&mut desk, id, *node, RequestKind::Committed, reply);
     }
     let marks = StoreOrder::MarkAll { records: vec![tombstone()], ticket: Ticket(3) };
-    assert_eq!(orders(&mut desk), [Order::Store(marks)]);
+    assert!(orders(&mut desk).contains(&Order::Store(marks)));
     assert_eq!(told(&mut desk, id, StoreTold::Failed("no".to_owned())), []);
     desk.handle_timeout(START + SECOND);
     assert_eq!(orders(&mut desk), [Order::Store(StoreOrder::Ticket)]);
@@ -199,7 +199,7 @@ fn a_node_that_was_away_asks_all_that_know_something_else() {
     let mut digests = Digests::none();
     digests.add(0, 5);
     told(&mut desk, id, StoreTold::Digests(Ticket(3), digests.clone()));
-    let committed = Request::Committed { known: Some(digests) };
+    let committed = Request::Committed { known: Some(digests), from: 0 };
     for (node, digest) in [(NODES[1], 4), (NODES[2], 6)] {
         answer(&mut desk, id, node, RequestKind::Digest, Reply::Digest(Some(digest)));
         assert_eq!(orders(&mut desk), [Order::Ask(node, committed.clone())]);
@@ -209,7 +209,7 @@ fn a_node_that_was_away_asks_all_that_know_something_else() {
 /// A column of a film whose other three nodes have these; what comes of it.
 fn restoring(columns: [ColumnStatus; 3]) -> (Vec<Order>, Vec<Event>) {
     let mut desk = desk_of(&[0, 1, 2, 3].map(NodeId));
-    let id = desk.begin(START, Task::Restore(film(2), 0));
+    let id = desk.begin(START, Task::Restore(film(2), 0, vec![]));
     orders(&mut desk);
     assert_eq!(told(&mut desk, id, StoreTold::Done).len(), 3);
     for (node, column) in (1..).zip(columns) {

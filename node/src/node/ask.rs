@@ -1,9 +1,9 @@
 //! Questions to other nodes, and to this one: with who says it, in every question and every answer.
 
 use super::Node;
-use crate::peer::{Answer, Question};
 use core::time::Duration;
 use rain_cluster::{NodeId, Reply, Request, Sender};
+use rain_wire::{Answer, Question};
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -2,12 +2,10 @@
 //! store, keeps the bytes, and watches the clock.
 
 use super::Node;
-use super::read::OpenTitle;
-use crate::config::VerifyReads;
+use super::read::Delivery;
 use crate::peer::paths::Outstanding;
 use crate::peer::{PeerError, TurnRequest};
 use crate::store::{ColumnError, title_version};
-use crate::title;
 use bytes::Bytes;
 use core::ops::Range;
 use core::pin::{Pin, pin};
@@ -21,10 +19,12 @@ use hyper::body::Incoming;
 use rain_cluster::{Manifest, NodeId};
 use rain_codec::column::Seal;
 use rain_codec::{Cell, ErasurePattern};
+use rain_config::VerifyReads;
 use rain_fetch::{
     Arrival, Arrivals, ColumnRead, Commons, FetchEvent, FetchOrder, FetchTold, Piece, PieceAsk, PieceFetch, PiecePlan,
     RequestId, Rope, TooFewColumns, Turn,
 };
+use rain_titles::title;
 use std::collections::BTreeMap;
 use std::sync::PoisonError;
 use tokio::task::block_in_place;
@@ -68,9 +68,9 @@ impl Drop for Transfer<'_> {
     }
 }
 
-/// The fetching of one piece of an open title.
+/// The fetching of one piece of a delivery.
 pub(super) struct Fetching<'a> {
-    opened: &'a OpenTitle,
+    delivery: &'a Delivery,
     piece: &'a Piece,
     machine: PieceFetch,
     heard: SelectAll<Abortable<BoxStream<'a, Heard<'a>>>>,
@@ -90,17 +90,17 @@ impl Node {
 
 impl<'a> Fetching<'a> {
     /// Begins to fetch what the cells `wanted` of a piece need; waits `patience` for columns to return when too few are left.
-    pub(super) fn new(opened: &'a OpenTitle, piece: &'a Piece, wanted: Vec<Cell>, patience: Duration) -> Self {
-        let node = opened.node();
+    pub(super) fn new(delivery: &'a Delivery, piece: &'a Piece, wanted: Vec<Cell>, patience: Duration) -> Self {
+        let node = delivery.node();
         let ask = PieceAsk {
-            codec: opened.codec(),
-            geometry: *opened.geometry(),
+            codec: delivery.codec(),
+            geometry: *delivery.geometry(),
             piece: piece.clone(),
             wanted,
-            nodes: opened.nodes().to_vec(),
+            nodes: delivery.nodes().to_vec(),
             own: node.config.id,
             proof: node.config.verify_reads == VerifyReads::Hash,
-            lost: opened.lost(),
+            lost: delivery.lost(),
             patience,
         };
         let paths = &node.peers.paths;
@@ -109,7 +109,7 @@ impl<'a> Fetching<'a> {
             PieceFetch::new(node.now(), ask, commons)
         });
         Self {
-            opened,
+            delivery,
             piece,
             machine,
             heard: SelectAll::new(),
@@ -143,7 +143,7 @@ impl<'a> Fetching<'a> {
             tokio::select! {
                 Some(heard) = self.heard.next() => self.hear(heard),
                 () = &mut alarm => {
-                    let node = self.opened.node();
+                    let node = self.delivery.node();
                     node.commons(|commons| self.machine.handle_timeout(node.now(), commons));
                 }
             }
@@ -157,7 +157,7 @@ impl<'a> Fetching<'a> {
     }
 
     fn arm(&self, alarm: Pin<&mut Sleep>) {
-        let (now, here) = (self.opened.node().now(), Instant::now());
+        let (now, here) = (self.delivery.node().now(), Instant::now());
         let due = self.machine.poll_timeout().map_or(IDLE, |due| due.since(now));
         if alarm.is_elapsed() || here + due < alarm.deadline() {
             alarm.reset(here + due);
@@ -165,7 +165,7 @@ impl<'a> Fetching<'a> {
     }
 
     fn tell(&mut self, told: &FetchTold) {
-        let node = self.opened.node();
+        let node = self.delivery.node();
         node.commons(|commons| self.machine.handle(node.now(), told, commons));
     }
 
@@ -184,7 +184,7 @@ impl<'a> Fetching<'a> {
                 self.tell(if is_refusal { &refused } else { &broken });
             }
             Heard::Own(request, Ok(bytes)) => {
-                let node = self.opened.node();
+                let node = self.delivery.node();
                 node.reads.note_arrival(node.config.id, None, bytes.len() as u64);
                 if let Some(transfer) = self.transfers.get_mut(&request) {
                     transfer.rope = Rope::from(bytes);
@@ -202,7 +202,7 @@ impl<'a> Fetching<'a> {
     /// Takes what came over a path: what is of use are the bytes behind those that are there.
     fn take(&mut self, request: RequestId, path: usize, bytes: &Bytes) {
         let Some(transfer) = self.transfers.get_mut(&request) else { return };
-        let (node, length) = (self.opened.node(), bytes.len());
+        let (node, length) = (self.delivery.node(), bytes.len());
         node.reads.note_arrival(transfer.node, Some(path), length as u64);
         if let Some(outstanding) = transfer.outstanding.get_mut(&path) {
             outstanding.came(length as u64);
@@ -225,7 +225,7 @@ impl<'a> Fetching<'a> {
         match order {
             FetchOrder::Ask { request, node, column, rows, from_byte, bytes, turn, without } => {
                 self.transfer(request, node, column, rows).from_byte = from_byte;
-                let paths = &self.opened.node().peers.paths;
+                let paths = &self.delivery.node().peers.paths;
                 if turn == Turn::AtOnce {
                     match paths.choose(node, &without) {
                         Some(path) => self.begin(request, path, paths.ask(node, path, bytes as u64)),
@@ -243,21 +243,21 @@ impl<'a> Fetching<'a> {
                 );
             }
             FetchOrder::Read { request, column, rows } => {
-                let opened = self.opened;
-                let read = self.transfer(request, opened.node().config.id, column, rows).read.clone();
+                let delivery = self.delivery;
+                let read = self.transfer(request, delivery.node().config.id, column, rows).read.clone();
                 self.listen(
                     request,
                     stream::once(async move {
-                        let (title, version) = (opened.manifest.title.clone(), opened.manifest.version);
-                        Heard::Own(request, opened.node().read_own_column(title, version, column, read).await)
+                        let (title, version) = (delivery.manifest.title.clone(), delivery.manifest.version);
+                        Heard::Own(request, delivery.node().read_own_column(title, version, column, read).await)
                     }),
                 );
             }
             FetchOrder::Verify { request, .. } => self.verify(request),
             FetchOrder::Cancel { request } => drop(self.transfers.remove(&request)),
             FetchOrder::Look => {
-                let opened = self.opened;
-                let look = stream::once(async { Heard::Looked(opened.look_again().await) });
+                let delivery = self.delivery;
+                let look = stream::once(async { Heard::Looked(delivery.look_again().await) });
                 self.heard.push(stream::abortable(look.boxed()).0);
             }
         }
@@ -265,7 +265,7 @@ impl<'a> Fetching<'a> {
 
     fn transfer(&mut self, request: RequestId, node: NodeId, column: u16, rows: Range<u16>) -> &mut Transfer<'a> {
         let Piece { stripes, blocks, .. } = self.piece;
-        let me = &self.opened.node().config;
+        let me = &self.delivery.node().config;
         let proof = node != me.id && me.verify_reads == VerifyReads::Hash;
         self.transfers.entry(request).or_insert_with(|| Transfer {
             node,
@@ -290,12 +290,12 @@ impl<'a> Fetching<'a> {
     fn begin(&mut self, request: RequestId, path: usize, outstanding: Outstanding<'a>) {
         let Some(transfer) = self.transfers.get_mut(&request) else { return };
         transfer.outstanding.insert(path, outstanding);
-        let Manifest { title, version, .. } = &*self.opened.manifest;
+        let Manifest { title, version, .. } = &*self.delivery.manifest;
         let Transfer { node, column, read, from_byte, .. } = transfer;
         let (segment, query) = (title::to_segment(title), read.to_query());
         let from = if *from_byte > 0 { format!("&from={from_byte}") } else { String::new() };
         let path_and_query = format!("/peer/v1/columns/{segment}/{version}/{column}?{query}{from}");
-        let parts = parts(self.opened.node(), *node, path, path_and_query);
+        let parts = parts(self.delivery.node(), *node, path, path_and_query);
         self.listen(request, parts.map(move |part| Heard::Part(request, path, part)));
         self.tell(&FetchTold::Began { request, path });
     }
@@ -305,9 +305,9 @@ impl<'a> Fetching<'a> {
         let Some(mut transfer) = self.transfers.remove(&request) else { return };
         let (rope, read, column) = (core::mem::take(&mut transfer.rope), transfer.read.clone(), transfer.column);
         drop(transfer);
-        let Manifest { title, version, .. } = &*self.opened.manifest;
+        let Manifest { title, version, .. } = &*self.delivery.manifest;
         let seal = Seal::new(title, title_version(*version), column);
-        let (root, geometry) = (&self.opened.content().roots[usize::from(column)], self.opened.geometry());
+        let (root, geometry) = (&self.delivery.content().roots[usize::from(column)], self.delivery.geometry());
         let is_long = read.proof && rope.len() > HASHED_HERE_BYTES_MAX;
         let verify = || Arrival::verified(read, rope, seal, root, geometry);
         match if is_long { block_in_place(verify) } else { verify() } {
@@ -323,14 +323,14 @@ impl<'a> Fetching<'a> {
     }
 
     fn note(&mut self, event: FetchEvent) {
-        let node = self.opened.node();
+        let node = self.delivery.node();
         match event {
             FetchEvent::Ready(plan) => self.outcome = Some(Ok(plan)),
             FetchEvent::TooFew(too_few) => self.outcome = Some(Err(too_few)),
             FetchEvent::Failed { request, column, why } => {
                 self.arrivals.remove(column);
                 let told = self.whys.remove(&request).unwrap_or_default();
-                self.opened.note_failure(column, why, &told);
+                self.delivery.note_failure(column, why, &told);
             }
             FetchEvent::Late { node: to, path } => node.peers.paths.note_late(to, path),
             FetchEvent::HedgeSent => node.reads.note_hedge_sent(),
@@ -343,7 +343,7 @@ impl<'a> Fetching<'a> {
 
 impl Drop for Fetching<'_> {
     fn drop(&mut self) {
-        let node = self.opened.node();
+        let node = self.delivery.node();
         node.commons(|commons| self.machine.give_up(node.now(), commons));
         while let Some(event) = self.machine.poll_event() {
             self.note(event);

@@ -2,7 +2,9 @@
 
 mod ask;
 mod desks;
+mod face;
 mod fetching;
+mod lists;
 mod liveness;
 mod outbox;
 mod path_watch;
@@ -15,27 +17,26 @@ mod tasks;
 mod titles;
 mod write;
 
+pub use face::{NodeTitle, NodeTitles};
 pub use liveness::Liveness;
-pub use read::{OpenTitle, READ_AHEAD_BYTES, ReadError};
 pub use read_log::{ReadLog, ReadSecond, ReadSource, Rebuild, StreamGuard};
-pub use reader::Reader;
 pub use run::{StartError, run};
-pub use titles::{ColumnHealth, ColumnReport, Listed, Look, TitleReport, etag_text};
-pub use write::{NewContent, Precondition, WriteError, Written};
+pub use titles::Look;
 
-use crate::config::Config;
 use crate::peer::Peers;
-use crate::peer::auth::Verifier;
 use crate::store::{ColumnError, OpenError, Store, StorePlan, SystemDisk, UploadError, UploadPlan};
 use ask::UnfitLog;
 use bytes::Bytes;
 use core::time::Duration;
 use desks::Desks;
+use lists::Lists;
 use outbox::Outbox;
 use rain_cluster::{Life, NodeId, Time, Version};
 use rain_codec::{CodeError, StripeCodec};
+use rain_config::Config;
 use rain_desk::{Codes, DeskPlan};
 use rain_fetch::{ColumnRead, Commons};
+use rain_wire::auth::Verifier;
 use rebuild::{Rate, Restoring};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -65,6 +66,7 @@ pub struct Node {
     pub(crate) codes: Arc<Codes>,
     desks: Desks,
     outbox: Outbox,
+    lists: Lists,
     unfit: UnfitLog,
     /// What rebuilding may take.
     rebuild_rate: Rate,
@@ -110,6 +112,7 @@ impl Node {
             codes,
             desks,
             outbox: Outbox::default(),
+            lists: Lists::default(),
             unfit: UnfitLog::default(),
             rebuild_rate: Rate::default(),
             restoring: Mutex::default(),

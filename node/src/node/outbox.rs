@@ -3,11 +3,12 @@
 
 use super::Node;
 use super::ask::Haste;
-use crate::peer::{ASK, Answer, PeerRequest, Question};
+use crate::peer::{ASK, PeerRequest};
 use bytes::Bytes;
 use core::time::Duration;
 use hyper::Method;
 use rain_cluster::NodeId;
+use rain_wire::{Answer, Question};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;

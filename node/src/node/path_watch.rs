@@ -2,13 +2,13 @@
 
 use super::Node;
 use crate::node::random_u64;
-use crate::peer::datagram::DatagramKey;
 use crate::peer::link_driver::{Hints, LinkThread, Observer, Route};
 use core::time::Duration;
 use rain_cluster::NodeId;
 use rain_cluster::link::{ChannelState, Hint, LinkEvent, LinkPlan, LinkTiming, Links};
 use rain_cluster::path::{PathMeasure, PathState};
 use rain_cluster::random::SplitMix64;
+use rain_wire::datagram::DatagramKey;
 use std::io;
 use std::net::UdpSocket;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ pub(super) fn watch(node: &Arc<Node>, sockets: Vec<UdpSocket>) -> io::Result<Lin
     for peer in node.others() {
         for (index, path) in paths.to(peer).iter().enumerate() {
             let addresses = &path.addresses;
-            let is_local = |interface: &crate::config::Interface| interface.address == addresses.local;
+            let is_local = |interface: &rain_config::Interface| interface.address == addresses.local;
             let Some(socket) = node.config.interfaces.iter().position(is_local) else { continue };
             let [own, theirs] = &addresses.ends;
             let names = [link_name(own, theirs), link_name(theirs, own)];

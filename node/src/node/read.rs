@@ -6,11 +6,12 @@ use bytes::Bytes;
 use core::ops::Range;
 use core::time::Duration;
 use rain_cluster::manifest::content_kind_name;
-use rain_cluster::{ColumnStatus, Columns, Content, Manifest, NodeId, Record, Version};
+use rain_cluster::{ColumnStatus, Columns, Content, Manifest, NodeId, Record};
 use rain_codec::column::{Geometry, HEADER_BYTES, StripeShape};
-use rain_codec::{Cell, CodeError, ErasurePattern, StripeCodec};
+use rain_codec::{Cell, ErasurePattern, StripeCodec};
 use rain_desk::{Event, FoundVersion, Resolution, Task};
 use rain_fetch::{Failure, Piece, TooFewColumns, assemble, pieces, recover};
+use rain_titles::ReadError;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::task::block_in_place;
@@ -18,67 +19,24 @@ use tokio::task::block_in_place;
 /// A piece is about so long: a request for its part of one column is at least 256 KiB then.
 const PIECE_BYTES: u64 = 2 << 20;
 /// How far a stream reads ahead of its viewer.
-pub const READ_AHEAD_BYTES: u64 = 8 << 20;
+pub(super) const READ_AHEAD_BYTES: u64 = 8 << 20;
 /// A stream that falls under k columns waits so long for a return.
 pub(super) const RETURN: Duration = Duration::from_secs(10);
 
-/// Why a title cannot be read.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ReadError {
-    /// There is no such title.
-    #[error("there is no such title")]
-    Absent {
-        /// Whether no later reader can see the title as it was before.
-        fresh: bool,
-    },
-    /// Too few catalog nodes answered to say which version is the newest.
-    #[error("{found} catalog nodes answered, expected {expected}")]
-    TooFewNodes {
-        /// Nodes that answered.
-        found: usize,
-        /// Nodes that must.
-        expected: usize,
-    },
-    /// Too few columns of the newest version can be reached.
-    #[error("version {version}: {found} columns can be read, expected {expected}")]
-    TooFewColumns {
-        /// The version.
-        version: Version,
-        /// Columns that can be read.
-        found: usize,
-        /// Columns that must.
-        expected: usize,
-    },
-    /// The title was encoded by another program.
-    #[error("the title's code: {0}")]
-    Code(#[from] CodeError),
-    /// The title was stored by a later release, in a way that this one does not know.
-    #[error("version {version}: a content of the kind `{kind}`, expected `columns`, the one that this release reads")]
-    Kind {
-        /// The version.
-        version: Version,
-        /// The kind of its content.
-        kind: String,
-    },
-    /// The node ends.
-    #[error("the node is about to end")]
-    Ending,
-}
-
 /// A version of a title, ready to be delivered.
 #[derive(Debug)]
-pub struct OpenTitle {
+pub(super) struct Delivery {
     node: Arc<Node>,
     /// The version.
-    pub manifest: Arc<Manifest>,
+    pub(super) manifest: Arc<Manifest>,
     /// Whether it is the newest, and no later reader can get an older one.
-    pub fresh: bool,
+    pub(super) fresh: bool,
     content: Columns,
     /// Who holds which column.
     nodes: Vec<NodeId>,
     codec: Arc<StripeCodec>,
     geometry: Geometry,
-    /// Columns that are missing, damaged, or failed since it was opened.
+    /// Columns that are missing, damaged, or failed in this delivery.
     lost: Mutex<ErasurePattern>,
 }
 
@@ -89,7 +47,7 @@ impl Node {
     /// [`ReadError`].
     ///
     /// Cancel safety: nothing is left behind but marks that may have spread.
-    pub async fn open_title(self: &Arc<Self>, title: &str) -> Result<OpenTitle, ReadError> {
+    pub(super) async fn open_title(self: &Arc<Self>, title: &str) -> Result<Delivery, ReadError> {
         let found = self.find(title).await?;
         let mut lost = ErasurePattern::none();
         for (column, node) in found.record.placement.nodes().enumerate() {
@@ -98,7 +56,7 @@ impl Node {
                 lost = lost.with(column);
             }
         }
-        OpenTitle::of(self, &found.record, found.is_fresh(), lost)
+        Delivery::of(self, &found.record, found.is_fresh(), lost)
     }
 
     /// Finds out which version of a title a reader gets.
@@ -117,14 +75,14 @@ impl Node {
     }
 }
 
-impl OpenTitle {
+impl Delivery {
     /// Prepares to deliver a version of which the columns `lost` are not to be had. `fresh` as in [`FoundVersion::is_fresh`].
     ///
     /// # Errors
     /// [`ReadError::Absent`] of a tombstone, [`ReadError::Kind`], [`ReadError::Code`].
     pub(super) fn of(node: &Arc<Node>, record: &Record, fresh: bool, lost: ErasurePattern) -> Result<Self, ReadError> {
         let content = content_of(record, fresh)?.clone();
-        let codec = node.codec(&content.code)?;
+        let codec = node.codec(&content.code).map_err(|error| ReadError::Code(error.to_string()))?;
         let geometry = Geometry::new(codec.code(), content.cell_bytes, content.block_bytes, content.bytes)
             .with_group_bytes(content.group_bytes);
         Ok(Self {
@@ -150,12 +108,12 @@ impl OpenTitle {
     }
 
     /// Where it is counted what the node's viewers read.
-    pub fn reads(&self) -> &Arc<ReadLog> {
+    pub(super) fn reads(&self) -> &Arc<ReadLog> {
         &self.node.reads
     }
 
     /// What the version holds.
-    pub fn content(&self) -> &Columns {
+    pub(super) fn content(&self) -> &Columns {
         &self.content
     }
 
@@ -163,19 +121,19 @@ impl OpenTitle {
     ///
     /// # Errors
     /// [`ReadError::TooFewColumns`].
-    pub fn check_columns(&self) -> Result<(), ReadError> {
+    pub(super) fn check_columns(&self) -> Result<(), ReadError> {
         let (found, expected) = (self.codec.code().columns() - self.lost().len(), self.codec.code().data_columns());
         if found >= expected || self.content.bytes == 0 {
             return Ok(());
         }
-        Err(ReadError::TooFewColumns { version: self.manifest.version, found, expected })
+        Err(ReadError::TooFewColumns { version: self.manifest.version.to_string(), found, expected })
     }
 
     /// The pieces of a range, in order.
     ///
     /// # Panics
     /// When the range ends behind the title.
-    pub fn pieces(&self, range: Range<u64>) -> Vec<Piece> {
+    pub(super) fn pieces(&self, range: Range<u64>) -> Vec<Piece> {
         pieces(&self.geometry, range, PIECE_BYTES)
     }
 
@@ -186,7 +144,7 @@ impl OpenTitle {
     /// [`ReadError::TooFewColumns`].
     ///
     /// Cancel safety: dropping it gives the piece up.
-    pub async fn fetch(&self, piece: &Piece, patience: Duration) -> Result<Vec<Bytes>, ReadError> {
+    pub(super) async fn fetch(&self, piece: &Piece, patience: Duration) -> Result<Vec<Bytes>, ReadError> {
         let wanted: Vec<Cell> = piece.cells.clone().map(|index| self.codec.code().data_cell(index)).collect();
         let mut fetching = Fetching::new(self, piece, wanted, patience);
         loop {
@@ -230,7 +188,7 @@ impl OpenTitle {
     }
 
     fn too_few(&self, TooFewColumns { found, expected }: TooFewColumns) -> ReadError {
-        ReadError::TooFewColumns { version: self.manifest.version, found, expected }
+        ReadError::TooFewColumns { version: self.manifest.version.to_string(), found, expected }
     }
 
     /// The node that delivers.
@@ -311,7 +269,7 @@ pub(super) fn content_of(record: &Record, fresh: bool) -> Result<&Columns, ReadE
         Content::Columns(columns) => Ok(columns),
         Content::None => Err(ReadError::Absent { fresh }),
         Content::Unknown { kind, .. } => {
-            Err(ReadError::Kind { version: record.version(), kind: content_kind_name(*kind) })
+            Err(ReadError::Kind { version: record.version().to_string(), kind: content_kind_name(*kind) })
         }
     }
 }

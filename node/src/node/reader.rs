@@ -1,7 +1,7 @@
 //! A range of a title as its viewer takes it: read ahead, with patience for what may return, and its stalls noted.
 
-use super::read::RETURN;
-use super::{OpenTitle, READ_AHEAD_BYTES, ReadError, StreamGuard};
+use super::StreamGuard;
+use super::read::{Delivery, READ_AHEAD_BYTES, RETURN};
 use bytes::Bytes;
 use core::ops::Range;
 use core::pin::Pin;
@@ -10,6 +10,7 @@ use core::time::Duration;
 use futures_util::stream::FuturesOrdered;
 use futures_util::{FutureExt, Stream, StreamExt};
 use rain_fetch::Piece;
+use rain_titles::ReadError;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
@@ -47,8 +48,8 @@ impl Future for Fetch {
 
 /// A range of a title. Reads ahead [`READ_AHEAD_BYTES`] at most, what the viewer has not taken included.
 #[derive(Debug)]
-pub struct Reader {
-    opened: Arc<OpenTitle>,
+pub(super) struct Reader {
+    delivery: Arc<Delivery>,
     /// Pieces that are not fetched yet.
     pieces: VecDeque<Piece>,
     fetches: FuturesOrdered<Fetch>,
@@ -74,11 +75,11 @@ impl Reader {
     ///
     /// # Panics
     /// When the range ends behind the title.
-    pub fn new(opened: Arc<OpenTitle>, range: Range<u64>) -> Self {
-        let pieces = opened.pieces(range.clone()).into();
-        let open = opened.reads().open_stream();
+    pub(super) fn new(delivery: Arc<Delivery>, range: Range<u64>) -> Self {
+        let pieces = delivery.pieces(range.clone()).into();
+        let open = delivery.reads().open_stream();
         Self {
-            opened,
+            delivery,
             pieces,
             fetches: FuturesOrdered::new(),
             under_way: 0,
@@ -92,18 +93,13 @@ impl Reader {
         }
     }
 
-    /// Bytes that the viewer has yet to get.
-    pub fn left(&self) -> u64 {
-        self.left
-    }
-
     /// Fetches until the first bytes are there, so that an error can still be told before them.
     ///
     /// # Errors
     /// [`ReadError`].
     ///
     /// Cancel safety: no byte is lost.
-    pub async fn prepare(&mut self) -> Result<(), ReadError> {
+    pub(super) async fn prepare(&mut self) -> Result<(), ReadError> {
         self.fetch_ahead();
         if let Some((bytes, result)) = self.fetches.next().await {
             self.take(bytes, result?);
@@ -113,7 +109,7 @@ impl Reader {
 
     fn end_wait(&mut self) {
         if let Some(since) = self.waiting.take() {
-            self.opened.reads().note_stall(since.elapsed());
+            self.delivery.reads().note_stall(since.elapsed());
         }
     }
 
@@ -133,8 +129,8 @@ impl Reader {
             let bytes = piece.len();
             self.under_way += bytes;
             let patience = core::mem::replace(&mut self.patience, RETURN);
-            let opened = Arc::clone(&self.opened);
-            let task = tokio::spawn(async move { opened.fetch(&piece, patience).await });
+            let delivery = Arc::clone(&self.delivery);
+            let task = tokio::spawn(async move { delivery.fetch(&piece, patience).await });
             self.fetches.push_back(Fetch { task, bytes });
         }
     }
@@ -160,7 +156,7 @@ impl Stream for Reader {
                 reader.ready_bytes -= length;
                 reader.left -= length;
                 reader.window = (reader.window + 2 * length).min(READ_AHEAD_BYTES);
-                reader.opened.reads().note_served(length);
+                reader.delivery.reads().note_served(length);
                 reader.end_wait();
                 reader.fetch_ahead();
                 return Poll::Ready(Some(Ok(bytes)));

@@ -2,7 +2,7 @@
 //! is restored, and when, the desk decides.
 
 use super::Node;
-use super::read::{OpenTitle, ReadError};
+use super::read::Delivery;
 use crate::store::{UploadError, title_version};
 use core::time::Duration;
 use rain_cluster::{Record, Version};
@@ -10,6 +10,7 @@ use rain_codec::column::{ColumnBuilder, HEADER_BYTES, Seal, StripeShape};
 use rain_codec::{Cell, ErasurePattern};
 use rain_desk::{RestoreFailure, RestoreOrder};
 use rain_fetch::Piece;
+use rain_titles::ReadError;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::time::{Instant, sleep_until};
 
@@ -44,7 +45,7 @@ pub(super) struct Restoring {
     version: Version,
     column: u16,
     lost: Vec<u16>,
-    source: Arc<OpenTitle>,
+    source: Arc<Delivery>,
 }
 
 impl Node {
@@ -79,7 +80,7 @@ impl Node {
     }
 
     /// The others from which a column is restored.
-    fn source_of(self: &Arc<Self>, order: &RestoreOrder) -> Result<Arc<OpenTitle>, ReadError> {
+    fn source_of(self: &Arc<Self>, order: &RestoreOrder) -> Result<Arc<Delivery>, ReadError> {
         let RestoreOrder { record, column, lost, .. } = order;
         let mut restoring = self.restoring.lock().unwrap_or_else(PoisonError::into_inner);
         let same = |under_way: &&Restoring| {
@@ -92,7 +93,7 @@ impl Node {
             return Ok(Arc::clone(&under_way.source));
         }
         let pattern = lost.iter().fold(ErasurePattern::none(), |pattern, column| pattern.with(usize::from(*column)));
-        let source = Arc::new(OpenTitle::of(self, record, true, pattern)?);
+        let source = Arc::new(Delivery::of(self, record, true, pattern)?);
         let (version, column, lost) = (record.version(), *column, lost.clone());
         *restoring = Some(Restoring { version, column, lost, source: Arc::clone(&source) });
         Ok(source)
@@ -119,9 +120,12 @@ impl Node {
 fn failure(error: &ReadError) -> RestoreFailure {
     match error {
         ReadError::TooFewColumns { .. } | ReadError::TooFewNodes { .. } => RestoreFailure::TooFewColumns,
-        ReadError::Absent { .. } | ReadError::Code(_) | ReadError::Kind { .. } | ReadError::Ending => {
-            RestoreFailure::Store(error.to_string())
-        }
+        ReadError::Absent { .. }
+        | ReadError::Code(_)
+        | ReadError::Kind { .. }
+        | ReadError::Ending
+        | ReadError::Replaced
+        | ReadError::Elsewhere(_) => RestoreFailure::Store(error.to_string()),
     }
 }
 

@@ -1,27 +1,22 @@
 //! What is known of titles, for people and tools.
 
 use super::Node;
-use super::read::{ReadError, content_of};
+use super::read::content_of;
 use crate::peer::PeerRequest;
-use crate::title::{self, Page};
 use bytes::Bytes;
 use core::time::Duration;
 use futures_util::future::join_all;
-use futures_util::{StreamExt, stream};
 use hyper::Method;
 use rain_cluster::{ColumnStatus, Manifest, NodeId, Reply, Request, Version};
 use rain_desk::FoundVersion;
-use serde::{Deserialize, Serialize};
+use rain_titles::{ColumnHealth, ColumnReport, ReadError, TitleReport, title};
 use std::sync::Arc;
 
-const LIST: Duration = Duration::from_secs(2);
-/// Then a second path is tried beside the first.
-const LIST_HOPE: Duration = Duration::from_millis(200);
 const INSPECT: Duration = Duration::from_secs(2);
+/// Then a second path is tried beside the first.
+const INSPECT_HOPE: Duration = Duration::from_millis(200);
 /// To read a whole column takes its time.
 const VERIFY: Duration = Duration::from_mins(10);
-/// Their questions share requests to each peer.
-const REPORTS_AT_ONCE: usize = 128;
 
 /// How closely a node looks at its column before it reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,91 +29,7 @@ pub enum Look {
     Blocks,
 }
 
-/// How a column is held.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ColumnHealth {
-    /// Whole.
-    Ok,
-    /// Its node does not have it.
-    Missing,
-    /// Its node has it, but it is not to be trusted.
-    Damaged,
-    /// Its node does not answer.
-    Unreachable,
-}
-
-/// A column of a title.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct ColumnReport {
-    /// Which column of the code.
-    pub index: usize,
-    /// The node that holds it.
-    pub node: String,
-    /// How.
-    pub state: ColumnHealth,
-    /// What is wrong with it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-}
-
-/// A title, as `GET /api/v1/titles/{title}` tells it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct TitleReport {
-    /// Its name.
-    pub title: String,
-    /// Its length in bytes.
-    pub bytes: u64,
-    /// Its entity tag, with the quotation marks.
-    pub etag: String,
-    /// Its newest committed version.
-    pub version: String,
-    /// Its array code.
-    pub code: String,
-    /// How many more columns can go before it cannot be read.
-    pub tolerates: usize,
-    /// Its columns, by index.
-    pub columns: Vec<ColumnReport>,
-}
-
-/// An item of a list, as `GET /api/v1/titles` tells it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Listed {
-    /// A title.
-    Title(TitleReport),
-    /// Titles with a common beginning, up to a `/`.
-    Folder {
-        /// That beginning, with the `/`.
-        folder: String,
-    },
-}
-
 impl Node {
-    /// A page of the titles of all nodes that can be reached.
-    ///
-    /// Cancel safety: nothing is changed.
-    pub async fn list(self: &Arc<Self>, page: &Page) -> Vec<Listed> {
-        let others = join_all(self.others().into_iter().map(|peer| self.titles_of(peer, page))).await;
-        let items = page.of(others.into_iter().flatten().chain(self.store.titles(page)));
-        let listed = stream::iter(items).map(|item| async move {
-            if item.ends_with('/') {
-                return Some(Listed::Folder { folder: item });
-            }
-            // One that was deleted meanwhile is left out.
-            self.title_report(&item, Look::Known).await.ok().map(Listed::Title)
-        });
-        listed.buffered(REPORTS_AT_ONCE).filter_map(async |listed| listed).collect().await
-    }
-
-    async fn titles_of(&self, peer: NodeId, page: &Page) -> Vec<String> {
-        let path = format!("/peer/v1/titles?{}", page.to_query());
-        let request =
-            PeerRequest { method: Method::GET, path, body: Bytes::new(), patience: LIST, hope: Some(LIST_HOPE) };
-        let list = self.peers.ask(peer, request).await.ok();
-        list.and_then(|list| serde_json::from_slice(&list).ok()).unwrap_or_default()
-    }
-
     /// One title.
     ///
     /// # Errors
@@ -191,7 +102,7 @@ impl Node {
         if node == self.config.id {
             return Some(self.inspect_own(name.to_owned(), version, look).await);
         }
-        let (patience, hope) = if look == Look::Blocks { (VERIFY, None) } else { (INSPECT, Some(LIST_HOPE)) };
+        let (patience, hope) = if look == Look::Blocks { (VERIFY, None) } else { (INSPECT, Some(INSPECT_HOPE)) };
         let blocks = u8::from(look == Look::Blocks);
         let path = format!("/peer/v1/inspect/{}/{version}?blocks={blocks}", title::to_segment(name));
         let request = PeerRequest { method: Method::POST, path, body: Bytes::new(), patience, hope };
@@ -227,6 +138,6 @@ impl Node {
 }
 
 /// An entity tag with its quotation marks.
-pub fn etag_text(etag: &[u8; 16]) -> String {
+pub(super) fn etag_text(etag: &[u8; 16]) -> String {
     format!("\"{:032x}\"", u128::from_be_bytes(*etag))
 }

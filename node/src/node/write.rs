@@ -1,10 +1,10 @@
 //! Writing a title: ingest of the body, between the two ends of what the desk does of a write.
 
 use super::desks::Begun;
-use super::{Node, ReadError, UploadPart, random_u64, unix_time};
+use super::titles::etag_text;
+use super::{Node, UploadPart, random_u64, unix_time};
 use crate::peer::{PeerError, PeerRequest, uploads};
 use crate::store::{UploadError, UploadPlan, title_version};
-use crate::title;
 use bytes::{Bytes, BytesMut};
 use core::time::Duration;
 use futures_util::future::join_all;
@@ -16,6 +16,7 @@ use rain_cluster::{Attributes, Columns, Content, EtagKind, Manifest, NodeId, Rec
 use rain_codec::Code;
 use rain_codec::column::{DEFAULT_BLOCK_BYTES, StripeEncoder, default_cell_bytes, default_group_bytes};
 use rain_desk::{Abort, Begin, Condition, Event, Shape, Shares, Task, Told};
+use rain_titles::{NewContent, Precondition, ReadError, WriteError, Written, title};
 use std::io;
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -29,75 +30,15 @@ const CARRIED_BYTES_MAX: u64 = 64 << 10;
 /// A participant that takes no batch for so long is done without.
 const APPEND: Duration = Duration::from_secs(10);
 
-/// What must hold of the present version, decided when its manifest is known.
-pub type Precondition = Box<dyn Fn(Option<&Manifest>) -> bool + Send + Sync>;
-
-/// A title was written, or deleted.
-#[derive(Debug, Clone)]
-pub struct Written {
-    /// Whether it replaced something.
-    pub replaced: bool,
-    /// How many columns may be lost.
-    pub tolerates: usize,
-    /// The version.
-    pub manifest: Arc<Manifest>,
-}
-
-/// Why nothing was written, or why that is not known.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum WriteError {
-    /// Too few catalog nodes, or too few of those that are to hold columns.
-    #[error("{found} nodes take part, expected at least {expected}")]
-    TooFewNodes {
-        /// Nodes that do.
-        found: usize,
-        /// Nodes that must.
-        expected: usize,
-    },
-    /// Too few nodes have room.
-    #[error("too few nodes have room for the columns")]
-    NoSpace,
-    /// The precondition does not hold.
-    #[error("the title is not what the condition says")]
-    Precondition,
-    /// Another write of the title was under way, one of the two under a condition which still holds: to be tried again.
-    #[error("another write of the title was under way; nothing was stored")]
-    Conflict,
-    /// A DELETE of what is not there.
-    #[error("there is no such title")]
-    Absent,
-    /// The body broke off.
-    #[error("the body broke off after {0} bytes")]
-    BrokenBody(u64),
-    /// The decision was made, or may have been, but W marks are not durable: the title may or may not be seen.
-    #[error("the nodes did not confirm in time: the change may or may not be seen")]
-    Unconfirmed,
-    /// The node's own store failed.
-    #[error("the node's store failed")]
-    Store,
-}
-
-impl From<Abort> for WriteError {
-    fn from(abort: Abort) -> Self {
-        match abort {
-            Abort::TooFewNodes { found, expected } => Self::TooFewNodes { found, expected },
-            Abort::NoSpace => Self::NoSpace,
-            Abort::ConditionFailed => Self::Precondition,
-            Abort::Superseded => Self::Conflict,
-            Abort::Driver => Self::Store,
-        }
+/// Why nothing was written.
+fn why(abort: Abort) -> WriteError {
+    match abort {
+        Abort::TooFewNodes { found, expected } => WriteError::TooFewNodes { found, expected },
+        Abort::NoSpace => WriteError::NoSpace,
+        Abort::ConditionFailed => WriteError::Precondition,
+        Abort::Superseded => WriteError::Conflict,
+        Abort::Driver => WriteError::Store,
     }
-}
-
-/// What is to be stored under a title.
-#[derive(Debug)]
-pub struct NewContent<S> {
-    /// Its bytes, in parts of any length.
-    pub stream: S,
-    /// How many there are, where that is known before.
-    pub bytes: Option<u64>,
-    /// The media type; empty where nobody says.
-    pub media_type: String,
 }
 
 /// What a PUT or DELETE is to do.
@@ -105,7 +46,7 @@ struct Work<S> {
     title: String,
     /// `None` for a DELETE.
     content: Option<NewContent<S>>,
-    precondition: Option<Precondition>,
+    precondition: Precondition,
 }
 
 impl Node {
@@ -115,11 +56,11 @@ impl Node {
     /// [`WriteError`]; but for [`WriteError::Unconfirmed`] nothing was stored.
     ///
     /// Cancel safety: dropping it does not stop the write.
-    pub async fn put<S>(
+    pub(super) async fn put<S>(
         self: &Arc<Self>,
         title: String,
         content: NewContent<S>,
-        precondition: Option<Precondition>,
+        precondition: Precondition,
     ) -> Result<Written, WriteError>
     where
         S: Stream<Item = io::Result<Bytes>> + Send + Unpin + 'static,
@@ -133,10 +74,10 @@ impl Node {
     /// [`WriteError`]; but for [`WriteError::Unconfirmed`] nothing was changed.
     ///
     /// Cancel safety: dropping it does not stop the deletion.
-    pub async fn delete(
+    pub(super) async fn delete(
         self: &Arc<Self>,
         title: String,
-        precondition: Option<Precondition>,
+        precondition: Precondition,
     ) -> Result<Written, WriteError> {
         self.write(Work { title, content: None::<NewContent<Empty<_>>>, precondition }).await
     }
@@ -167,17 +108,19 @@ impl Node {
         let mut task = self.begin_task(&title, Task::Write { title: title.clone(), shape, random });
         let begin = match task.next().await {
             Some(Event::Begin(begin)) => begin,
-            Some(Event::Aborted(abort)) => return Err(abort.into()),
+            Some(Event::Aborted(abort)) => return Err(why(abort)),
             _ => return Err(WriteError::Store),
         };
         let present =
             begin.current.as_ref().map(|current| &*current.manifest).filter(|current| !current.is_tombstone());
         let replaced = present.is_some();
         let is_conditional = precondition.is_some();
-        let refused = match &precondition {
-            Some(holds) if !holds(present) => Some(WriteError::Precondition),
-            _ if content.is_none() && !replaced => Some(WriteError::Absent),
-            _ => None,
+        let refused = if !precondition.holds(etag_of(present).as_deref()) {
+            Some(WriteError::Precondition)
+        } else if content.is_none() && !replaced {
+            Some(WriteError::Absent)
+        } else {
+            None
         };
         let ingested = match (refused, content) {
             (Some(refused), _) => Err(refused),
@@ -207,26 +150,31 @@ impl Node {
         mut task: Begun,
         manifest: Arc<Manifest>,
         replaced: bool,
-        precondition: Option<Precondition>,
+        precondition: Precondition,
     ) -> Result<Written, WriteError> {
         match task.next().await {
-            Some(Event::Acknowledged { tolerates, .. }) => Ok(Written { replaced, tolerates, manifest }),
-            Some(Event::Aborted(abort)) => Err(match (abort, &precondition) {
-                (Abort::ConditionFailed, Some(holds)) if self.still_holds(&manifest.title, holds).await => {
-                    WriteError::Conflict
-                }
-                (abort, _) => abort.into(),
+            Some(Event::Acknowledged { tolerates, .. }) => Ok(Written {
+                replaced,
+                tolerates,
+                etag: etag_of(Some(&manifest)).unwrap_or_default(),
+                version: manifest.version.to_string(),
             }),
+            Some(Event::Aborted(Abort::ConditionFailed))
+                if precondition.is_some() && self.still_holds(&manifest.title, &precondition).await =>
+            {
+                Err(WriteError::Conflict)
+            }
+            Some(Event::Aborted(abort)) => Err(why(abort)),
             // It may be committed: the desk was interrupted, or says so itself.
             _ => Err(WriteError::Unconfirmed),
         }
     }
 
     /// Whether a condition holds of what is the newest version now.
-    async fn still_holds(self: &Arc<Self>, title: &str, holds: &Precondition) -> bool {
+    async fn still_holds(self: &Arc<Self>, title: &str, precondition: &Precondition) -> bool {
         match self.open_title(title).await {
-            Ok(delivery) => holds(Some(&delivery.manifest)),
-            Err(ReadError::Absent { .. }) => holds(None),
+            Ok(delivery) => precondition.holds(etag_of(Some(&delivery.manifest)).as_deref()),
+            Err(ReadError::Absent { .. }) => precondition.holds(None),
             Err(_) => false,
         }
     }
@@ -302,6 +250,11 @@ impl Node {
         }
         Ok(Ingested { content, attributes, shares })
     }
+}
+
+/// The entity tag of a version, if it has one.
+fn etag_of(manifest: Option<&Manifest>) -> Option<String> {
+    manifest.and_then(Manifest::columns).map(|columns| etag_text(&columns.etag))
 }
 
 /// A number of columns; codes have few.

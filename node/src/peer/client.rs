@@ -1,8 +1,6 @@
 //! The asking side: one connection pool per path, bound to its local address.
 
-use super::auth::{AUTH_HEADER, SESSION_HEADER, Signer};
 use super::paths::Paths;
-use crate::config::{Config, Member, PathAddresses};
 use bytes::Bytes;
 use core::pin::pin;
 use core::time::Duration;
@@ -17,6 +15,8 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rain_cluster::link::Hint;
 use rain_cluster::{NodeId, Sender};
+use rain_config::{Config, Member, PathAddresses};
+use rain_wire::auth::{AUTH_HEADER, SESSION_HEADER, Signer};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};

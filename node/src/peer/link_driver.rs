@@ -6,11 +6,11 @@
 
 use super::batch::{AT_ONCE, Inbox, Outbox, note_arrivals};
 use super::carrier::Carriers;
-use super::datagram::{DATAGRAM_BYTES, DatagramKey};
 use core::time::Duration;
 use nix::sys::socket::SockaddrStorage;
 use rain_cluster::Time;
 use rain_cluster::link::{Hint, LinkEvent, Links, Ping};
+use rain_wire::datagram::{DATAGRAM_BYTES, DatagramKey};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use std::collections::HashMap;
 use std::io;

@@ -3,7 +3,7 @@
 //!
 //! | request | what |
 //! |---|---|
-//! | `POST /peer/v1/ask` | frames of [`Question`]s; the answer frames of as many [`Answer`]s ([`questions`]) |
+//! | `POST /peer/v1/ask` | frames of [`Question`](rain_wire::Question)s; the answer frames of as many [`Answer`](rain_wire::Answer)s ([`rain_wire::questions`]) |
 //! | `POST /peer/v1/uploads/TITLE/VERSION/COLUMN/0?code=&cell=&block=&group=` | a column on its way in, from its beginning: the code, and the bytes of cells, blocks and groups |
 //! | `POST /peer/v1/uploads/TITLE/VERSION/COLUMN/OFFSET` | more of its records |
 //! | `GET /peer/v1/columns/TITLE/VERSION/COLUMN?stripes=&rows=&blocks=&from=` | blocks of a column, with their checksums; from a byte of the answer on, when another path broke there |
@@ -12,22 +12,18 @@
 //!
 //! Every request says in its MAC who sends it, in which life of its ledger; one whose life is over is refused.
 
-pub mod auth;
 mod batch;
 mod carrier;
 pub mod client;
-pub mod datagram;
 pub mod link_driver;
 pub mod paths;
 mod ports;
-pub mod questions;
 pub mod server;
 pub mod uploads;
 
 pub use client::{PeerError, PeerRequest, Peers};
 pub use paths::{PathReport, Paths};
 pub use ports::TurnRequest;
-pub use questions::{Answer, Question};
 
 /// Where questions are asked.
 pub const ASK: &str = "/peer/v1/ask";

@@ -2,11 +2,11 @@
 
 use super::link_driver::Hints;
 use super::ports::{PortList, Queue, Shared};
-use crate::config::{Config, Member, PathAddresses};
 use core::time::Duration;
 use rain_cluster::link::Hint;
 use rain_cluster::path::{Candidate, PathMeasure, PathState, PathTable, choose};
 use rain_cluster::{NodeId, Time};
+use rain_config::{Config, Member, PathAddresses};
 use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 use std::collections::BTreeMap;

@@ -1,10 +1,8 @@
 //! The answering side.
 
-use super::auth::{AUTH_HEADER, AuthError, SESSION_HEADER};
-use super::{ASK, Answer, PEER_BODY_BYTES_MAX, Question, uploads};
+use super::{ASK, PEER_BODY_BYTES_MAX, uploads};
 use crate::node::{Look, Node, UploadPart};
 use crate::store::{ColumnError, UploadError};
-use crate::title::{self, Page};
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, join_all};
 use http_body_util::{BodyExt, Full, Limited};
@@ -17,6 +15,9 @@ use hyper::{Method, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rain_cluster::{Reply, Request, Sender, Version};
 use rain_fetch::ColumnRead;
+use rain_titles::title;
+use rain_wire::auth::{AUTH_HEADER, AuthError, SESSION_HEADER};
+use rain_wire::{Answer, Question};
 use serde::Serialize;
 use std::convert::Infallible;
 use std::io;
@@ -142,8 +143,8 @@ async fn route(node: &Arc<Node>, parts: &Parts, from: Sender, body: Bytes) -> Re
     let query = parts.uri.query().unwrap_or_default();
     match (&parts.method, &segments[..]) {
         (&Method::GET, ["peer", "v1", "titles"]) => {
-            let page = Page::from_query(query).ok_or_else(|| Refusal::bad("the query is not of a page of titles"))?;
-            Ok(json(&node.store.titles(&page)))
+            let told = node.tell_listing(query).await;
+            Ok(json(&told.ok_or_else(|| Refusal::bad("the query is not of a page of titles"))?))
         }
         (&Method::POST, ["peer", "v1", "ask"]) => ask(node, from, body).await,
         (&Method::POST, ["peer", "v1", "uploads", title, version, column, offset]) => {

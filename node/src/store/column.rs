@@ -189,9 +189,8 @@ impl<D: Disk> Store<D> {
     /// What is held of a version, and its column file.
     fn column_of(&self, now: Time, key: Key) -> Result<(Record, FileName), ColumnError> {
         let mut index = lock(&self.index);
-        let held = index.held_mut(key).ok_or(ColumnError::Missing)?;
-        held.touch(now);
-        let column = held.column.ok_or(ColumnError::Missing)?.column;
+        index.touch(key, now);
+        let column = index.held(key).ok_or(ColumnError::Missing)?.column.ok_or(ColumnError::Missing)?.column;
         let record = index.record(key).ok_or(ColumnError::Missing)?;
         Ok((record, FileName { title: key.0, version: key.1, column }))
     }

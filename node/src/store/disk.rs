@@ -13,6 +13,10 @@ pub trait Disk: Send + Sync + core::fmt::Debug {
     /// An open file.
     type File: Send + Sync + core::fmt::Debug;
 
+    /// Zeros to write ahead of what a file grows by, where it is synced often: a sync that changes neither the file's
+    /// length nor where its bytes lie writes the bytes alone. None where that is not so.
+    const ROOM: &[u8];
+
     /// Makes an empty file; one of that name is emptied.
     ///
     /// # Errors
@@ -49,7 +53,7 @@ pub trait Disk: Send + Sync + core::fmt::Debug {
     /// Those of the file system; [`io::ErrorKind::UnexpectedEof`] when the file ends before.
     fn read_at(&self, file: &Self::File, offset: u64, buffer: &mut [u8]) -> io::Result<()>;
 
-    /// Makes the bytes of the file durable.
+    /// Makes the bytes of the file durable, and its length.
     ///
     /// # Errors
     /// Those of the file system; what was written since the last sync must then be taken for lost.
@@ -85,11 +89,11 @@ pub trait Disk: Send + Sync + core::fmt::Debug {
     /// Those of the file system.
     fn sync_folder(&self, path: &str) -> io::Result<()>;
 
-    /// The names of the files in the folder, in any order.
+    /// Shows the name of each file in the folder, in any order: there may be too many to be in memory at once.
     ///
     /// # Errors
-    /// Those of the file system.
-    fn list(&self, path: &str) -> io::Result<Vec<String>>;
+    /// Those of the file system; some may have been shown.
+    fn list(&self, path: &str, show: &mut dyn FnMut(&str)) -> io::Result<()>;
 }
 
 /// Why a data folder cannot be used.
@@ -149,8 +153,12 @@ impl SystemDisk {
     }
 }
 
+static ROOM: [u8; 1 << 20] = [0; 1 << 20];
+
 impl Disk for SystemDisk {
     type File = File;
+
+    const ROOM: &[u8] = &ROOM;
 
     fn create(&self, path: &str) -> io::Result<File> {
         OpenOptions::new().read(true).write(true).create(true).truncate(true).open(self.root.join(path))
@@ -177,7 +185,7 @@ impl Disk for SystemDisk {
     }
 
     fn sync(&self, file: &File) -> io::Result<()> {
-        file.sync_all()
+        file.sync_data()
     }
 
     fn sync_all(&self) -> io::Result<()> {
@@ -200,12 +208,13 @@ impl Disk for SystemDisk {
         File::open(self.root.join(path))?.sync_all()
     }
 
-    fn list(&self, path: &str) -> io::Result<Vec<String>> {
-        let mut names = Vec::new();
+    fn list(&self, path: &str, show: &mut dyn FnMut(&str)) -> io::Result<()> {
         for entry in std::fs::read_dir(self.root.join(path))? {
             // A name that is not UTF-8 is none of ours.
-            names.extend(entry?.file_name().into_string().ok());
+            if let Some(name) = entry?.file_name().to_str() {
+                show(name);
+            }
         }
-        Ok(names)
+        Ok(())
     }
 }

@@ -1,13 +1,15 @@
 //! What the store holds, in memory: all of it durable, but for uploads and what is being coordinated.
 
 use super::change::{Change, Standing};
+use super::known::{KnownContent, KnownTitle, Stamp};
 use super::names::{Key, TitleHash, key_of};
+use super::noted::{Note, Noted};
 use super::packed::{Packed, Packer};
 use super::shares::Unsynced;
 use super::upload::Upload;
 use super::{Disk, PENDING_PATIENCE, SUPERSEDED_LINGER, TOMBSTONE_AGE, UPLOAD_LINGER};
-use crate::title::Page;
 use core::ops::{Bound, RangeInclusive};
+use rain_cluster::digests::BUCKETS;
 use rain_cluster::{
     Base, ColumnStatus, Digests, Entry, Life, NodeId, Placement, Record, Refusal, Ticket, Time, TitleState, Version,
 };
@@ -20,6 +22,33 @@ fn keys_of(title: TitleHash) -> RangeInclusive<Key> {
     (title, Version::LOWEST)..=(title, Version::HIGHEST)
 }
 
+/// The keys of all versions of the titles of a bucket of [`Digests`].
+fn keys_of_bucket(bucket: usize) -> (Bound<Key>, Bound<Key>) {
+    let first = |bucket| {
+        Digests::first_hash(bucket).map(|[high, low]| {
+            let mut hash = [0; 16];
+            (hash[0], hash[1]) = (high, low);
+            (TitleHash::from_bytes(hash), Version::LOWEST)
+        })
+    };
+    let end = first(bucket + 1).map_or(Bound::Unbounded, Bound::Excluded);
+    (first(bucket).map_or(Bound::Unbounded, Bound::Included), end)
+}
+
+/// A page of what is committed.
+#[derive(Debug)]
+pub(super) struct CommittedPage {
+    pub(super) marked: Vec<Record>,
+    pub(super) pending: Vec<Record>,
+    /// The first bucket of the next page.
+    pub(super) next: Option<u16>,
+}
+
+/// A page ends with the bucket in which it has so many versions.
+const PAGE_VERSIONS: usize = 1024;
+/// So many things are told of which something is to be done; the others have their turn later.
+const AT_ONCE: usize = 64;
+
 /// So many closed titles are remembered one by one; then all are taken for closed.
 const CLOSED_MAX: usize = 1 << 16;
 
@@ -29,11 +58,13 @@ pub(super) struct HeldColumn {
     pub(super) column: u16,
     /// It is not to be trusted: the index knows why.
     pub(super) is_damaged: bool,
+    /// Its file was there when the store was opened.
+    is_found: bool,
 }
 
 impl HeldColumn {
     fn sound(column: u16) -> Self {
-        Self { column, is_damaged: false }
+        Self { column, is_damaged: false, is_found: false }
     }
 }
 
@@ -53,13 +84,6 @@ pub(super) struct Held {
 impl Held {
     pub(super) fn is_tombstone(&self) -> bool {
         self.is_tombstone
-    }
-
-    /// Notes that it is read.
-    pub(super) fn touch(&mut self, now: Time) {
-        if self.is_superseded {
-            self.since = now.max(self.since);
-        }
     }
 
     pub(super) fn is_marked(&self) -> bool {
@@ -142,7 +166,18 @@ impl Closed {
 /// Everything that the store holds.
 #[derive(Debug)]
 pub(super) struct Index<D: Disk> {
+    /// Whose store it is.
+    node: NodeId,
     versions: BTreeMap<Key, Held>,
+    noted: Noted,
+    /// The column that was restored last: the next in turn is behind it.
+    restored: Option<Key>,
+    /// Digests of the newest committed version of every title.
+    digests: Digests,
+    /// The titles of versions and decisions, in the order of their names.
+    titles: BTreeSet<Box<str>>,
+    /// How often something was changed that a list of titles may show.
+    changes: u64,
     /// What the records of the versions have in common.
     packer: Packer,
     /// Why columns are not to be trusted.
@@ -171,9 +206,16 @@ pub(super) struct Index<D: Disk> {
 }
 
 impl<D: Disk> Index<D> {
-    pub(super) fn new() -> Self {
+    /// That of a store of `node`, which holds nothing.
+    pub(super) fn new(node: NodeId) -> Self {
         Self {
+            node,
             versions: BTreeMap::new(),
+            noted: Noted::default(),
+            restored: None,
+            digests: Digests::none(),
+            titles: BTreeSet::new(),
+            changes: 0,
             packer: Packer::default(),
             damages: BTreeMap::new(),
             uploads: BTreeMap::new(),
@@ -195,9 +237,11 @@ impl<D: Disk> Index<D> {
 
     /// Takes a durable change into account: at a start in the order of the ledger, later as it becomes durable.
     pub(super) fn apply(&mut self, now: Time, change: Change) {
+        self.changes += 1;
         match change {
             Change::Version { standing, column, record } => {
                 let key = key_of(&record);
+                let newest = self.newest_marked(key.0);
                 let held = Held {
                     record: self.packer.pack(&record),
                     since: now,
@@ -209,28 +253,36 @@ impl<D: Disk> Index<D> {
                 };
                 self.versions.insert(key, held);
                 self.damages.remove(&key);
-                self.supersede(key.0, now);
+                self.add_title(record.title());
+                self.note(key, newest, now);
             }
             Change::Marked(key) => {
-                if let Some(held) = self.held_mut(key) {
+                let newest = self.newest_marked(key.0);
+                if let Some(held) = self.versions.get_mut(&key) {
                     (held.standing, held.since) = (Standing::Marked, now);
                 }
-                self.supersede(key.0, now);
+                self.note(key, newest, now);
             }
             Change::Column(key, column) => {
                 self.forget_unsynced(key);
-                if let Some(held) = self.held_mut(key) {
+                if let Some(held) = self.versions.get_mut(&key) {
                     held.column = column.map(HeldColumn::sound);
                 }
                 self.damages.remove(&key);
+                self.note(key, self.newest_marked(key.0), now);
             }
             Change::Removed(key) => self.remove(key),
             Change::Decision(decision) => {
                 let key = key_of(&decision.record);
                 self.active.remove(&key);
+                self.add_title(decision.record.title());
                 self.decisions.insert(key, decision);
             }
-            Change::Settled(key) => drop(self.decisions.remove(&key)),
+            Change::Settled(key) => {
+                if let Some(decision) = self.decisions.remove(&key) {
+                    self.forget_title(key.0, decision.record.title());
+                }
+            }
             Change::Learnt(life) => {
                 self.learnt = Some(life);
                 self.forget_hearsay(now);
@@ -296,13 +348,19 @@ impl<D: Disk> Index<D> {
 
     /// A new life: what is known is hearsay, and must be learnt. Columns stay, for versions that are learnt again.
     pub(super) fn be_reborn(&mut self, now: Time) {
+        self.changes += 1;
         self.learnt = None;
-        self.decisions.clear();
+        for (key, decision) in core::mem::take(&mut self.decisions) {
+            self.forget_title(key.0, decision.record.title());
+        }
         self.active.clear();
         for held in self.versions.values_mut().filter(|held| held.is_marked()) {
             held.standing = Standing::Hearsay;
         }
-        let open = self.all().filter(|(_, held)| held.is_open()).map(|(key, _)| key).collect();
+        self.digests = Digests::none();
+        self.noted.tombstones.clear();
+        self.noted.lacking.clear();
+        let open = self.noted.open.iter().copied().collect();
         self.leave(open, now);
     }
 
@@ -310,6 +368,48 @@ impl<D: Disk> Index<D> {
         let hearsay = |held: &Held| held.standing == Standing::Hearsay;
         let keys = self.all().filter(|(_, held)| hearsay(held)).map(|(key, _)| key).collect();
         self.leave(keys, now);
+    }
+
+    fn add_title(&mut self, title: &str) {
+        if !self.titles.contains(title) {
+            self.titles.insert(title.into());
+        }
+    }
+
+    /// Forgets the name of a title of which nothing is left.
+    fn forget_title(&mut self, hash: TitleHash, title: &str) {
+        if !self.holds(hash) && self.decisions.range(keys_of(hash)).next().is_none() {
+            self.titles.remove(title);
+        }
+    }
+
+    /// Takes a change of a version into account: of its title, `before` was the newest that was marked.
+    fn note(&mut self, key: Key, before: Option<Version>, now: Time) {
+        let (title, newest) = (key.0, self.newest_marked(key.0));
+        if newest != before {
+            if let Some(version) = before {
+                self.digests.remove(title.digest_bucket(), Digests::of(title.bytes(), version));
+            }
+            if let Some(version) = newest {
+                self.digests.add(title.digest_bucket(), Digests::of(title.bytes(), version));
+            }
+        }
+        let superseded = newest.map(|newest| self.supersede(title, newest, now)).unwrap_or_default();
+        for version in superseded.into_iter().chain(before).chain(newest).chain([key.1]) {
+            self.set_notes((title, version), newest);
+        }
+    }
+
+    /// Notes what is to be done for a version.
+    fn set_notes(&mut self, key: Key, newest: Option<Version>) {
+        let Some(held) = self.versions.get(&key) else { return self.noted.set(key, |_| false) };
+        let (packer, node, is_newest) = (&self.packer, self.node, newest == Some(key.1));
+        self.noted.set(key, |note| match note {
+            Note::Open => held.is_open(),
+            Note::Superseded => held.is_superseded,
+            Note::Tombstone => is_newest && held.is_tombstone,
+            Note::Lacking => is_newest && !held.has_column() && packer.column_of(&held.record, node).is_some(),
+        });
     }
 
     /// Forgets versions, and keeps their columns in case that one of them is learnt again.
@@ -326,8 +426,13 @@ impl<D: Disk> Index<D> {
         self.versions.get(&key)
     }
 
-    pub(super) fn held_mut(&mut self, key: Key) -> Option<&mut Held> {
-        self.versions.get_mut(&key)
+    /// Notes that a version is read.
+    pub(super) fn touch(&mut self, key: Key, now: Time) {
+        if let Some(held) = self.versions.get_mut(&key)
+            && held.is_superseded
+        {
+            held.since = now.max(held.since);
+        }
     }
 
     pub(super) fn unsynced(&self) -> Vec<(Key, Unsynced)> {
@@ -358,15 +463,18 @@ impl<D: Disk> Index<D> {
     pub(super) fn damage(&mut self, key: Key, reason: &str) {
         if let Some(column) = self.versions.get_mut(&key).and_then(|held| held.column.as_mut()) {
             column.is_damaged = true;
+            self.changes += 1;
             self.damages.entry(key).or_insert_with(|| reason.to_owned());
+            let newest = self.newest_marked(key.0);
+            self.set_notes(key, newest);
         }
     }
 
     fn status(&self, key: Key, held: &Held) -> ColumnStatus {
         match held.column {
             None => ColumnStatus::Missing,
-            Some(HeldColumn { column, is_damaged: false }) => ColumnStatus::Ok { column },
-            Some(HeldColumn { column, is_damaged: true }) => {
+            Some(HeldColumn { column, is_damaged: false, .. }) => ColumnStatus::Ok { column },
+            Some(HeldColumn { column, is_damaged: true, .. }) => {
                 ColumnStatus::Damaged { column, reason: self.damages.get(&key).cloned().unwrap_or_default() }
             }
         }
@@ -375,8 +483,13 @@ impl<D: Disk> Index<D> {
     fn remove(&mut self, key: Key) {
         self.forget_unsynced(key);
         self.damages.remove(&key);
-        let removed = self.versions.remove(&key);
-        if removed.is_some_and(|held| held.is_marked() && held.is_conditional) {
+        let newest = self.newest_marked(key.0);
+        let Some(removed) = self.versions.remove(&key) else { return };
+        self.changes += 1;
+        let title = self.packer.title(&removed.record);
+        self.forget_title(key.0, &title);
+        self.note(key, newest, Time::default());
+        if removed.is_marked() && removed.is_conditional {
             if self.barriers.len() >= CLOSED_MAX {
                 self.barriers.clear();
                 self.closed.close_all();
@@ -427,14 +540,16 @@ impl<D: Disk> Index<D> {
         if holds && !self.closed.is_late(key.0, ticket) { Ok(()) } else { Err(Refusal::Condition) }
     }
 
-    /// Notes the time from which versions older than the newest marked one may go.
-    fn supersede(&mut self, title: TitleHash, now: Time) {
-        let Some(newest) = self.newest_marked(title) else { return };
-        for (_, held) in self.versions.range_mut((title, Version::LOWEST)..(title, newest)) {
+    /// Notes the time from which versions older than the newest marked one may go; which these are.
+    fn supersede(&mut self, title: TitleHash, newest: Version, now: Time) -> Vec<Version> {
+        let mut superseded = Vec::new();
+        for ((_, version), held) in self.versions.range_mut((title, Version::LOWEST)..(title, newest)) {
             if !held.is_open() && !held.is_superseded {
                 (held.is_superseded, held.since) = (true, now);
+                superseded.push(*version);
             }
         }
+        superseded
     }
 
     /// The node must say nothing of this title: it may have promised more than it knows.
@@ -469,59 +584,82 @@ impl<D: Disk> Index<D> {
         }
     }
 
-    /// The newest committed version of every title.
-    fn newest(&self) -> impl Iterator<Item = (Key, &Held)> {
-        let mut last = None;
-        let newest = move |(key, _): &(Key, &Held)| last.replace(key.0) != Some(key.0);
-        self.versions.iter().rev().map(|(key, held)| (*key, held)).filter(|(_, held)| held.is_marked()).filter(newest)
-    }
-
     /// Digests of the newest committed versions.
-    pub(super) fn digests(&self) -> Digests {
-        let of = |(title, Version { counter, node, life, random }): Key| {
-            let title = title.bytes();
-            let (halves, _) = title.as_chunks::<8>();
-            let words = [counter, u64::from(node.0) << 32 | u64::from(life.0), random.into()];
-            // The finaliser of SplitMix64 after each word.
-            halves.iter().map(|half| u64::from_le_bytes(*half)).chain(words).fold(0_u64, |hash, word| {
-                let mut hash = hash.wrapping_add(word).wrapping_add(0x9e37_79b9_7f4a_7c15);
-                hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-                hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-                hash ^ (hash >> 31)
-            })
-        };
-        let mut digests = Digests::none();
-        for (key, _) in self.newest() {
-            digests.add(key.0.digest_bucket(), of(key));
+    pub(super) fn digests(&self) -> &Digests {
+        &self.digests
+    }
+
+    /// A page of what is committed, from a bucket on: the newest committed version of every title, but for what somebody
+    /// who has `known` is sure to know; and all versions of which it is not known what became.
+    pub(super) fn committed(&self, known: Option<&Digests>, from: u16) -> CommittedPage {
+        let mut page = CommittedPage { marked: Vec::new(), pending: Vec::new(), next: None };
+        for bucket in usize::from(from)..BUCKETS {
+            if page.marked.len() + page.pending.len() >= PAGE_VERSIONS {
+                page.next = u16::try_from(bucket).ok();
+                break;
+            }
+            let agree = known.is_some_and(|known| self.digests.agree(known, bucket));
+            self.committed_in(bucket, agree, &mut page);
         }
-        digests
+        page
     }
 
-    pub(super) fn titles(&self, page: &Page) -> BTreeSet<String> {
-        let newest = self.newest().filter(|(_, held)| !held.is_tombstone());
-        page.of(newest.map(|(_, held)| self.packer.title(&held.record)))
-    }
-
-    /// The newest committed version of every title, but for what somebody who has `known` is sure to know; and all versions
-    /// of which it is not known what became.
-    pub(super) fn committed(&self, known: Option<&Digests>) -> [Vec<Record>; 2] {
-        let ours = known.map(|_| self.digests());
-        let agree = |title: TitleHash| match (&ours, known) {
-            (Some(ours), Some(known)) => ours.agree(known, title.digest_bucket()),
-            _ => false,
-        };
-        let newest = self.newest().filter(|(key, _)| !agree(key.0));
-        let mut marked: BTreeMap<TitleHash, Record> =
-            newest.map(|(key, held)| (key.0, self.packer.unpack(key.1, &held.record))).collect();
+    fn committed_in(&self, bucket: usize, agree: bool, page: &mut CommittedPage) {
+        let keys = keys_of_bucket(bucket);
+        let mut marked: BTreeMap<TitleHash, Record> = BTreeMap::new();
+        if !agree {
+            // The newest comes last.
+            let held = self.versions.range(keys).filter(|(_, held)| held.is_marked());
+            let newest: BTreeMap<TitleHash, (&Key, &Held)> = held.map(|(key, held)| (key.0, (key, held))).collect();
+            let records = newest.into_values().map(|(key, held)| (key.0, self.packer.unpack(key.1, &held.record)));
+            marked.extend(records);
+        }
         // Of these the digests say nothing.
-        for ((title, version), decision) in &self.decisions {
+        for ((title, version), decision) in self.decisions.range(keys) {
             if marked.get(title).is_none_or(|newest| newest.version() < *version) {
                 marked.insert(*title, decision.record.clone());
             }
         }
-        let open = self.all().filter(|(key, held)| held.is_open() && !self.decisions.contains_key(key));
-        let open = open.map(|(key, held)| self.packer.unpack(key.1, &held.record));
-        [marked.into_values().collect(), open.collect()]
+        page.marked.extend(marked.into_values());
+        let open = self.noted.open.range(keys).filter(|key| !self.decisions.contains_key(key));
+        page.pending.extend(open.filter_map(|key| self.record(*key)));
+    }
+
+    /// The titles of which something is held or decided, in the order of their names.
+    pub(super) fn names<'a>(&'a self, range: (Bound<&'a str>, Bound<&'a str>)) -> impl Iterator<Item = &'a str> {
+        self.titles.range::<str, _>(range).map(|title| &**title)
+    }
+
+    /// The newest committed version of a title.
+    pub(super) fn known(&self, hash: TitleHash, title: &str) -> Option<KnownTitle> {
+        let decided = self.decisions.range(keys_of(hash)).next_back();
+        let newest = self.newest_marked(hash);
+        let decided = decided.filter(|((_, version), _)| newest.is_none_or(|newest| newest <= *version));
+        let (version, record) = match (decided, newest) {
+            (Some(((_, version), decision)), _) => (*version, decision.record.clone()),
+            (None, Some(version)) => (version, self.record((hash, version))?),
+            (None, None) => return None,
+        };
+        let content = record.manifest.columns().map(|columns| KnownContent {
+            bytes: columns.bytes,
+            etag: columns.etag,
+            code: columns.code.clone(),
+            data_columns: columns.data_columns,
+        });
+        let key = (hash, version);
+        Some(KnownTitle {
+            title: title.to_owned(),
+            version,
+            generation: record.placement.generation,
+            content,
+            seats: record.placement.nodes().collect(),
+            column: self.held(key).map_or(ColumnStatus::Missing, |held| self.status(key, held)),
+        })
+    }
+
+    /// When a listing would be made that were made now.
+    pub(super) fn stamp(&self) -> Stamp {
+        Stamp { incarnation: self.incarnation, changes: self.changes }
     }
 
     fn all(&self) -> impl Iterator<Item = (Key, &Held)> {
@@ -533,25 +671,38 @@ impl<D: Disk> Index<D> {
         self.versions.len()
     }
 
-    /// Column files in use, by version.
-    pub(super) fn columns(&self) -> impl Iterator<Item = (Key, u16)> {
-        self.all().filter_map(|(key, held)| Some((key, held.column?.column)))
+    /// Takes a column file that is there at a start, for the version that uses it, or as one that none does.
+    pub(super) fn claim(&mut self, key: Key, column: u16, now: Time) {
+        let held = self.versions.get_mut(&key).and_then(|held| held.column.as_mut());
+        match held.filter(|held| held.column == column) {
+            Some(held) => held.is_found = true,
+            None => drop(self.unclaimed.insert(key, (column, now))),
+        }
+    }
+
+    /// Notes of each column that is used, and whose file was not there, that it is damaged.
+    pub(super) fn damage_unclaimed(&mut self) {
+        let lost = |held: &Held| held.column.is_some_and(|column| !column.is_found);
+        let lost: Vec<Key> = self.all().filter(|(_, held)| lost(held)).map(|(key, _)| key).collect();
+        for key in lost {
+            self.damage(key, "the file is not there");
+        }
     }
 
     pub(super) fn overdue(&self, now: Time) -> Vec<Overdue> {
-        let pending = self.all().filter(|(_, held)| held.is_open() && now.since(held.since) >= PENDING_PATIENCE).map(
-            |(key, held)| {
-                let record = self.packer.unpack(key.1, &held.record);
-                Overdue { title: record.title().to_owned(), version: key.1, record: Some(record) }
-            },
-        );
+        let is_due = |key: &&Key| self.held(**key).is_some_and(|held| now.since(held.since) >= PENDING_PATIENCE);
+        let pending = self.noted.open.iter().filter(is_due).filter_map(|key| self.record(*key)).map(|record| Overdue {
+            title: record.title().to_owned(),
+            version: record.version(),
+            record: Some(record),
+        });
         let uploads = self
             .uploads
             .iter()
             .filter(|(_, upload)| !upload.finishing && !upload.restores)
             .filter(|(_, upload)| now.since(upload.touched) >= PENDING_PATIENCE)
             .map(|((_, version), upload)| Overdue { title: upload.title.clone(), version: *version, record: None });
-        pending.chain(uploads).collect()
+        pending.chain(uploads).take(AT_ONCE).collect()
     }
 
     pub(super) fn abandoned_uploads(&self, now: Time) -> Vec<Key> {
@@ -566,32 +717,205 @@ impl<D: Disk> Index<D> {
         abandoned.map(|(key, (column, _))| (*key, *column)).collect()
     }
 
-    /// The newest versions of which `node` is to have a column, and has none that is sound.
-    pub(super) fn lacking(&self, node: NodeId) -> Vec<Record> {
-        self.newest()
-            .filter(|(_, held)| !held.has_column() && self.packer.column_of(&held.record, node).is_some())
-            .map(|(key, held)| self.packer.unpack(key.1, &held.record))
-            .collect()
+    /// Some of the newest versions of which this node is to have a column, and has none that is sound: each has its turn, so
+    /// that one which cannot be restored holds up no other.
+    pub(super) fn lacking(&mut self) -> Vec<Record> {
+        let lacking = &self.noted.lacking;
+        let behind = (self.restored.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
+        let mut keys: Vec<Key> = lacking.range(behind).take(AT_ONCE).copied().collect();
+        let before = lacking.iter().take_while(|key| self.restored.is_some_and(|last| **key <= last));
+        keys.extend(before.take(AT_ONCE - keys.len()));
+        self.restored = keys.last().copied();
+        keys.into_iter().filter_map(|key| self.record(key)).collect()
     }
 
     pub(super) fn old_tombstones(&self, now: Time) -> Vec<Record> {
-        self.newest()
-            .filter(|(_, held)| held.is_tombstone() && now.since(held.since) >= TOMBSTONE_AGE)
-            .map(|(key, held)| self.packer.unpack(key.1, &held.record))
-            .collect()
+        let is_old = |key: &&Key| self.held(**key).is_some_and(|held| now.since(held.since) >= TOMBSTONE_AGE);
+        self.noted.tombstones.iter().filter(is_old).take(AT_ONCE).filter_map(|key| self.record(*key)).collect()
     }
 
     pub(super) fn lingered(&self, now: Time) -> Vec<Key> {
-        let over = |held: &Held| held.is_superseded && now.since(held.since) >= SUPERSEDED_LINGER;
-        self.all().filter(|(_, held)| over(held)).map(|(key, _)| key).collect()
+        let is_over = |key: &&Key| self.held(**key).is_some_and(|held| now.since(held.since) >= SUPERSEDED_LINGER);
+        self.noted.superseded.iter().filter(is_over).copied().collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::SystemDisk;
     use super::*;
     use rain_cluster::{Attributes, Columns, Content, EtagKind, Manifest, Seat};
     use std::sync::Arc;
+
+    fn record(title: u64, counter: u64, kind: u64, me: NodeId) -> Record {
+        let content = match kind {
+            0 => Content::None,
+            _ => Content::Columns(Columns {
+                bytes: 0,
+                etag_kind: EtagKind::Content,
+                etag: [1; 16],
+                code: "replica:2".to_owned(),
+                columns: 2,
+                data_columns: 1,
+                layout: 0,
+                cell_bytes: 4096,
+                block_bytes: 4096,
+                group_bytes: 4096,
+                modified_ms: 0,
+                roots: vec![[2; 32]; 2],
+            }),
+        };
+        let version = Version { counter, ..Version::LOWEST };
+        let node = if kind == 2 { NodeId(9) } else { me };
+        let seats = if kind == 0 { vec![] } else { vec![Seat { node: NodeId(8), store: 1 }, Seat { node, store: 1 }] };
+        let manifest = Manifest {
+            title: format!("title {title}"),
+            version,
+            epoch: 1,
+            conditional: counter.is_multiple_of(5),
+            content,
+            attributes: Attributes::default(),
+        };
+        Record { manifest: manifest.into(), placement: Arc::new(Placement { generation: 0, seats }) }
+    }
+
+    /// What is kept current, found again by looking through everything.
+    fn check(index: &Index<SystemDisk>, me: NodeId) {
+        let mut newest: BTreeMap<TitleHash, Version> = BTreeMap::new();
+        for (key, held) in index.all().filter(|(_, held)| held.standing == Standing::Marked) {
+            newest.insert(key.0, key.1);
+            assert!(
+                index.names((Bound::Unbounded, Bound::Unbounded)).any(|name| TitleHash::of(name) == key.0),
+                "{held:?}"
+            );
+        }
+        let mut digests = Digests::none();
+        for (title, version) in &newest {
+            digests.add(title.digest_bucket(), Digests::of(title.bytes(), *version));
+        }
+        assert_eq!(index.digests, digests);
+        let keys = |is: &dyn Fn(Key, &Held) -> bool| -> Vec<Key> {
+            index.all().filter(|(key, held)| is(*key, held)).map(|(key, _)| key).collect()
+        };
+        let is_newest = |key: Key| newest.get(&key.0) == Some(&key.1);
+        let noted = |keys: &BTreeSet<Key>| keys.iter().copied().collect::<Vec<_>>();
+        let open = |_, held: &Held| matches!(held.standing, Standing::Pending | Standing::Inherited);
+        assert_eq!(noted(&index.noted.open), keys(&open));
+        assert_eq!(noted(&index.noted.superseded), keys(&|_, held| held.is_superseded));
+        assert_eq!(noted(&index.noted.tombstones), keys(&|key, held| is_newest(key) && held.is_tombstone));
+        let lacking = |key: Key, held: &Held| {
+            let sound = held.column.is_some_and(|column| !column.is_damaged);
+            let seated = index.packer.unpack(key.1, &held.record).placement.column_of(me).is_some();
+            is_newest(key) && !sound && seated
+        };
+        assert_eq!(noted(&index.noted.lacking), keys(&lacking));
+        let mut titles: BTreeSet<TitleHash> = index.all().map(|(key, _)| key.0).collect();
+        titles.extend(index.decisions.keys().map(|key| key.0));
+        let named: BTreeSet<_> = index.titles.iter().map(|title| TitleHash::of(title)).collect();
+        assert_eq!(named, titles);
+    }
+
+    /// After whatever happens to a store.
+    #[test]
+    fn what_is_noted_is_what_is_there() {
+        let me = NodeId(1);
+        let mut index: Index<SystemDisk> = Index::new(me);
+        let mut random = 1_u64;
+        let mut pick = |below: u64| {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (random >> 33) % below
+        };
+        for step in 0..6000_u64 {
+            let now = Time::from_micros(step);
+            let record = record(pick(6), 1 + pick(9), pick(3), me);
+            let key = key_of(&record);
+            let column = (record.placement.column_of(me).is_some() && pick(2) == 0).then_some(1);
+            let standing = [Standing::Pending, Standing::Inherited, Standing::Marked];
+            let standing = standing[usize::try_from(pick(3)).unwrap()];
+            match pick(12) {
+                0..=3 => index.apply(now, Change::Version { standing, column, record }),
+                4 => index.apply(now, Change::Marked(key)),
+                5 => index.apply(now, Change::Column(key, column)),
+                6 | 7 => index.apply(now, Change::Removed(key)),
+                8 => index.damage(key, "rot"),
+                9 => index.apply(now, Change::Decision(Decision { record, prepared: vec![me] })),
+                10 => index.apply(now, Change::Settled(key)),
+                _ if pick(20) == 0 => index.be_reborn(now),
+                _ if pick(20) == 0 => index.apply(now, Change::Learnt(Life(1))),
+                _ => index.touch(key, now),
+            }
+            check(&index, me);
+        }
+    }
+
+    /// All that is committed or pending, page by page; of buckets in which both agree nothing but what the digests say
+    /// nothing of.
+    #[test]
+    fn what_is_committed_is_told_in_pages() {
+        let me = NodeId(1);
+        let [mut index, mut other] = [0; 2].map(|_| Index::<SystemDisk>::new(me));
+        let marked = |title, counter| Change::Version {
+            standing: Standing::Marked,
+            column: None,
+            record: record(title, counter, 1, me),
+        };
+        for title in 0..5000 {
+            index.apply(Time::default(), marked(title, 3));
+            index.apply(Time::default(), marked(title, 4));
+            other.apply(Time::default(), marked(title, if title == 77 { 3 } else { 4 }));
+        }
+        let pending = Change::Version { standing: Standing::Pending, column: None, record: record(5, 6, 1, me) };
+        index.apply(Time::default(), pending);
+        index.apply(Time::default(), Change::Decision(Decision { record: record(6, 7, 1, me), prepared: vec![] }));
+        let told = |known: Option<&Digests>| {
+            let (mut all, mut open, mut pages, mut from) = (BTreeMap::new(), Vec::new(), 0, Some(0));
+            while let Some(first) = from {
+                let page = index.committed(known, first);
+                assert!(page.next.is_none_or(|next| next > first) && page.marked.len() < PAGE_VERSIONS + 50);
+                let versions = page.marked.iter().map(|record| (record.title().to_owned(), record.version().counter));
+                all.extend(versions);
+                open.extend(page.pending.iter().map(|record| record.title().to_owned()));
+                (from, pages) = (page.next, pages + 1);
+            }
+            assert_eq!(open, ["title 5"]);
+            (all, pages)
+        };
+        let (all, pages) = told(None);
+        let counter = |title| if title == 6 { 7 } else { 4 };
+        assert_eq!(all, (0..5000).map(|title| (format!("title {title}"), counter(title))).collect());
+        assert_eq!(pages, 5);
+        let (differ, pages) = told(Some(&other.digests));
+        assert!(differ.len() < 20 && differ.contains_key("title 77") && differ.contains_key("title 6"), "{differ:?}");
+        assert_eq!(pages, 1);
+        assert_eq!(told(Some(&index.digests)).0.into_iter().collect::<Vec<_>>(), [("title 6".to_owned(), 7)]);
+    }
+
+    /// One that cannot be restored holds up no other.
+    #[test]
+    fn each_column_that_is_lacking_has_its_turn() {
+        let me = NodeId(1);
+        let mut index = Index::<SystemDisk>::new(me);
+        for title in 0..100 {
+            let record = record(title, 3, 1, me);
+            index.apply(Time::default(), Change::Version { standing: Standing::Marked, column: None, record });
+        }
+        let mut turns: BTreeMap<String, usize> = BTreeMap::new();
+        for _ in 0..25 {
+            let lacking = index.lacking();
+            assert_eq!(lacking.len(), AT_ONCE);
+            for record in lacking {
+                *turns.entry(record.title().to_owned()).or_default() += 1;
+            }
+        }
+        assert_eq!((turns.len(), turns.values().all(|turns| *turns == 16)), (100, true));
+        let mut few = Index::<SystemDisk>::new(me);
+        assert_eq!(few.lacking(), []);
+        few.apply(
+            Time::default(),
+            Change::Version { standing: Standing::Marked, column: None, record: record(1, 3, 1, me) },
+        );
+        assert_eq!([few.lacking().len(), few.lacking().len()], [1, 1]);
+    }
 
     /// By count, for what an allocator adds is its own affair. Keys and values stand in nodes of a B-tree, which are two
     /// thirds full on average.

@@ -11,8 +11,11 @@ mod committed;
 mod disk;
 mod group;
 mod index;
+mod known;
 pub mod ledger;
+mod listing;
 mod names;
+mod noted;
 mod orders;
 mod packed;
 mod record;
@@ -24,14 +27,15 @@ mod tests;
 mod upload;
 
 pub use column::{ColumnError, ColumnReader};
-pub use committed::marked_versions;
+pub use committed::CommittedVersions;
 pub use disk::{Disk, FolderError, SystemDisk};
+pub use known::{KnownContent, KnownTitle, Stamp};
 pub use ledger::LedgerError;
+pub use listing::{Listing, ListingItem};
 pub use record::RecordError;
-pub use scan::{OpenError, StorePlan};
+pub use scan::{OpenError, StorePlan, check_folder};
 pub use upload::{UploadError, UploadPlan};
 
-use crate::title::Page;
 use change::Change;
 use core::time::Duration;
 use group::GroupSync;
@@ -42,7 +46,6 @@ use rain_cluster::{Life, Members, NodeId, Record, Sender, Time, TitleState, Vers
 use rain_codec::column::{ColumnHeader, ColumnLayout, ColumnTree, EtagKind, HEADER_BYTES, StoreTag, TitleVersion};
 use rain_desk::Codes;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -225,11 +228,6 @@ impl<D: Disk> Store<D> {
         let store = self.store_id();
         let state = lock(&self.index).state(TitleHash::of(title));
         TitleState { blank: silent || state.blank, store, ..state }
-    }
-
-    /// A page of the names of all titles with a marked version.
-    pub fn titles(&self, page: &Page) -> BTreeSet<String> {
-        lock(&self.index).titles(page)
     }
 
     /// Makes changes durable, all by one sync, and then known.

@@ -21,9 +21,7 @@ pub(crate) struct TitleHash([u8; 16]);
 
 impl TitleHash {
     pub(crate) fn of(title: &str) -> Self {
-        let mut hash = [0; 16];
-        hash.copy_from_slice(&blake3::hash(title.as_bytes()).as_bytes()[..16]);
-        Self(hash)
+        Self(Digests::hash_of(title))
     }
 
     /// One of `count` buckets.

@@ -40,7 +40,7 @@ impl<D: Disk> Store<D> {
             StoreOrder::Ticket => StoreTold::Ticket(lock(&self.index).closed.ticket()),
             StoreOrder::Digests => {
                 let index = lock(&self.index);
-                StoreTold::Digests(index.closed.ticket(), index.digests())
+                StoreTold::Digests(index.closed.ticket(), index.digests().clone())
             }
             StoreOrder::MarkAll { records, ticket } => told(self.mark_all(now, &records, ticket)),
             StoreOrder::Inherit(records) => told(self.inherit(now, &records)),
@@ -51,7 +51,13 @@ impl<D: Disk> Store<D> {
             StoreOrder::SetLearnt { life } if life != self.me().life => {
                 StoreTold::Failed("the store has begun a new life since".to_owned())
             }
-            StoreOrder::SetLearnt { life } => told(self.change(now, [Change::Learnt(life)])),
+            StoreOrder::SetLearnt { life } => {
+                let learnt = self.change(now, [Change::Learnt(life)]);
+                if learnt.is_ok() {
+                    metrics::counter!("rain_stores_learnt_total").increment(1);
+                }
+                told(learnt)
+            }
             StoreOrder::SetSure => {
                 self.sure.store(true, Ordering::Release);
                 StoreTold::Done
@@ -70,7 +76,7 @@ impl<D: Disk> Store<D> {
             StoreOrder::Sweep => told(self.sweep(now)),
             StoreOrder::Overdue => StoreTold::Overdue(lock(&self.index).overdue(now)),
             StoreOrder::OldTombstones => StoreTold::Records(lock(&self.index).old_tombstones(now)),
-            StoreOrder::Lacking => StoreTold::Records(lock(&self.index).lacking(self.me().node)),
+            StoreOrder::Lacking => StoreTold::Records(lock(&self.index).lacking()),
             StoreOrder::DropUpload { title, version } => {
                 self.forget_upload((TitleHash::of(&title), version));
                 StoreTold::Done

@@ -1,7 +1,7 @@
 //! What the store answers to nodes.
 
 use super::change::{Change, Standing};
-use super::index::{Held, HeldColumn};
+use super::index::{CommittedPage, Held, HeldColumn};
 use super::names::{FileName, Key, TitleHash, key_of};
 use super::{Disk, Store, TITLE_LOCKS, lock, remove_if_there};
 use rain_cluster::{
@@ -39,11 +39,11 @@ impl<D: Disk> Store<D> {
                 Ok(Reply::State(self.lookup(title)))
             }
             Request::Purge { title, version } => self.purge(now, title, *version),
-            Request::Committed { known } => {
-                let blank = self.is_silent();
+            Request::Committed { known, from } => {
+                let (blank, from) = (self.is_silent(), *from);
                 let index = lock(&self.index);
-                let [marked, pending] = index.committed(known.as_ref());
-                Ok(Reply::Committed { blank, marked, pending, floor: index.floor })
+                let CommittedPage { marked, pending, next } = index.committed(known.as_ref(), from);
+                Ok(Reply::Committed { blank, from, next, marked, pending, floor: index.floor })
             }
             Request::Digest => {
                 let digest = (!self.is_silent()).then(|| lock(&self.index).digests().of_all());
@@ -196,7 +196,10 @@ impl<D: Disk> Store<D> {
             Marking::Known | Marking::Refused => None,
         });
         let changes: Vec<_> = changes.collect();
-        self.change(now, changes)
+        let learnt = changes.len() as u64;
+        self.change(now, changes)?;
+        metrics::counter!("rain_versions_learnt_total").increment(learnt);
+        Ok(())
     }
 
     /// Whether this node keeps a version's mark or a column of it, or holds something that it replaces: else that would stay

@@ -6,12 +6,12 @@ use super::index::Index;
 use super::ledger::{Ledger, LedgerError};
 use super::names::{FileName, IDENTITY, TITLES, UNFINISHED};
 use super::record::{self, RecordError};
-use super::{Disk, Identity, Store, VERSION_BYTES, lock, publish};
+use super::{Disk, Identity, Store, SystemDisk, VERSION_BYTES, lock, publish};
 use core::array;
 use rain_cluster::{Life, Members, NodeId, Time};
 use rain_desk::Codes;
-use std::collections::BTreeMap;
 use std::io;
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, RwLock};
 
@@ -90,16 +90,40 @@ fn list(nodes: &[NodeId]) -> String {
     nodes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
-impl Identity {
-    fn check(&self, plan: &StorePlan) -> Result<(), OpenError> {
-        if self.node != plan.node {
-            return Err(OpenError::OtherNode { found: self.node, expected: plan.node });
+/// Whether a data folder is that of a node and its cluster, or of nobody yet: what [`Store::open`] finds of it before it
+/// takes it. Nothing is changed, and a node may run on it.
+///
+/// # Errors
+/// [`OpenError`].
+pub fn check_folder(folder: &Path, node: NodeId, members: &Members) -> Result<(), OpenError> {
+    let disk = SystemDisk::look(folder).map_err(disk_error("opening the folder"))?;
+    match find_identity(&disk)? {
+        Some(identity) => identity.check(node, members),
+        None => Ok(()),
+    }
+}
+
+/// Whose folder it is; `None` where it is nobody's yet.
+fn find_identity<D: Disk>(disk: &D) -> Result<Option<Identity>, OpenError> {
+    match read_identity(disk) {
+        Ok(identity) => Ok(Some(identity)),
+        Err(OpenError::Disk { error, .. }) if error.kind() == io::ErrorKind::NotFound => {
+            if disk.open("ledger").is_ok() { Err(OpenError::NoIdentity) } else { Ok(None) }
         }
-        let expected = plan.members.nodes();
+        Err(error) => Err(error),
+    }
+}
+
+impl Identity {
+    fn check(&self, node: NodeId, members: &Members) -> Result<(), OpenError> {
+        if self.node != node {
+            return Err(OpenError::OtherNode { found: self.node, expected: node });
+        }
+        let expected = members.nodes();
         if self.members != expected {
             return Err(OpenError::OtherMembers { found: list(&self.members), expected: list(expected) });
         }
-        let expected = plan.members.quorum().catalog();
+        let expected = members.quorum().catalog();
         if self.catalog != expected {
             return Err(OpenError::OtherCatalog { found: self.catalog, expected });
         }
@@ -121,29 +145,22 @@ impl<D: Disk> Store<D> {
         let disk = Arc::new(disk);
         // Left by a crash, and in nobody's way.
         let _ = disk.remove(&super::unfinished(IDENTITY));
-        let (identity, made) = match read_identity(&*disk) {
-            Ok(identity) => {
-                identity.check(&plan)?;
-                (identity, false)
-            }
-            Err(OpenError::Disk { error, .. }) if error.kind() == io::ErrorKind::NotFound => {
-                if disk.open("ledger").is_ok() {
-                    return Err(OpenError::NoIdentity);
-                }
-                let identity = Identity {
-                    node: plan.node,
-                    store: plan.fresh_store.max(1),
-                    life: plan.fresh_life,
-                    members: plan.members.nodes().to_vec(),
-                    catalog: plan.members.quorum().catalog(),
-                };
-                // This makes the new folder durable too: it is in the folder that is synced.
-                publish(&*disk, IDENTITY, &record::to_bytes(&identity)).map_err(disk_error("writing the identity"))?;
-                (identity, true)
-            }
-            Err(error) => return Err(error),
+        let (identity, made) = if let Some(identity) = find_identity(&*disk)? {
+            identity.check(plan.node, &plan.members)?;
+            (identity, false)
+        } else {
+            let identity = Identity {
+                node: plan.node,
+                store: plan.fresh_store.max(1),
+                life: plan.fresh_life,
+                members: plan.members.nodes().to_vec(),
+                catalog: plan.members.quorum().catalog(),
+            };
+            // This makes the new folder durable too: it is in the folder that is synced.
+            publish(&*disk, IDENTITY, &record::to_bytes(&identity)).map_err(disk_error("writing the identity"))?;
+            (identity, true)
         };
-        let mut index = Index::new();
+        let mut index = Index::new(plan.node);
         let mut unfit = None;
         let (ledger, found) = Ledger::open(Arc::clone(&disk), |record| {
             match Change::parse(record.kind, record.payload).map(|change| vetted(&plan.codes, change)) {
@@ -183,25 +200,20 @@ impl<D: Disk> Store<D> {
 
     /// Compares the column files with what the ledger says of them.
     fn claim_columns(&self, now: Time) -> Result<(), OpenError> {
-        let mut there = BTreeMap::new();
-        for name in self.disk.list(TITLES).map_err(disk_error(format!("listing the folder {TITLES}")))? {
-            if name.ends_with(UNFINISHED) {
-                let path = format!("{TITLES}/{name}");
-                self.disk.remove(&path).map_err(disk_error(format!("removing {path}")))?;
-            } else if let Some(file) = FileName::parse(&name) {
-                there.insert((file.title, file.version), file.column);
-            }
-        }
         let mut index = lock(&self.index);
-        let used: Vec<_> = index.columns().collect();
-        for (key, column) in used {
-            if there.get(&key) == Some(&column) {
-                there.remove(&key);
-            } else {
-                index.damage(key, "the file is not there");
+        let mut left = Vec::new();
+        let claim = &mut |name: &str| {
+            if name.ends_with(UNFINISHED) {
+                left.push(format!("{TITLES}/{name}"));
+            } else if let Some(file) = FileName::parse(name) {
+                index.claim((file.title, file.version), file.column, now);
             }
+        };
+        self.disk.list(TITLES, claim).map_err(disk_error(format!("listing the folder {TITLES}")))?;
+        index.damage_unclaimed();
+        for path in left {
+            self.disk.remove(&path).map_err(disk_error(format!("removing {path}")))?;
         }
-        index.unclaimed = there.into_iter().map(|(key, column)| (key, (column, now))).collect();
         Ok(())
     }
 }

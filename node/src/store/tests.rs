@@ -1,5 +1,6 @@
 //! A store by itself: what it promises, refuses and remembers.
 
+use super::listing::tests::listed;
 use super::shares::tests::forgetful;
 use super::*;
 use rain_cluster::{
@@ -87,7 +88,7 @@ fn from(node: NodeId, life: u32, serial: u64) -> Sender {
     Sender { node, life: Life(life), serial, epoch: 0 }
 }
 
-fn tombstone(title: &str, counter: u64, conditional: bool) -> Record {
+pub(super) fn tombstone(title: &str, counter: u64, conditional: bool) -> Record {
     let content = Content::None;
     let attributes = rain_cluster::Attributes::default();
     let manifest =
@@ -205,11 +206,13 @@ fn what_was_promised_is_there_after_a_restart() {
     let news = store.lookup("news");
     assert_eq!((news.entries.len(), marked(&news)), (1, vec![]), "pending");
     store.verify_column(Time::default(), "film", version(3)).unwrap();
-    let all = Page { prefix: String::new(), after: String::new(), limit: 9, folders: false };
-    assert_eq!(store.titles(&all).into_iter().collect::<Vec<_>>(), ["film"]);
+    assert_eq!(listed(&store, ["", ""], 9, false), (vec!["film".to_owned()], false));
     drop(store);
-    assert_eq!(marked_versions(std::slice::from_ref(&folder.0), "film"), [version(3)]);
-    assert_eq!(marked_versions(&[folder.0.join(TITLES)], "news"), []);
+    let committed = CommittedVersions::of(std::slice::from_ref(&folder.0));
+    assert_eq!(committed.of_title("film").collect::<Vec<_>>(), [version(3)]);
+    assert_eq!(committed.of_title("news").next(), None, "pending");
+    let of_titles = CommittedVersions::of(&[folder.0.join(TITLES), folder.0.join("nothing")]);
+    assert_eq!(of_titles.of_title("film").collect::<Vec<_>>(), [version(3)]);
 }
 
 /// One byte of the column, or one of its root: what is not what the manifest says does not count.

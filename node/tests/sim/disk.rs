@@ -30,8 +30,6 @@ impl Kind {
 }
 
 const UNFINISHED: &str = ".tmp";
-/// No batch of a ledger is longer here.
-const LAST_BATCH: usize = 4096;
 /// What a disk writes as one.
 const SECTOR: usize = 64;
 
@@ -52,6 +50,8 @@ struct File {
     doomed: Vec<(usize, Vec<u8>)>,
     /// Which bits of it were flipped since they were written, by byte and place.
     rotten: BTreeSet<(usize, usize)>,
+    /// Where the last two writes begin that were not of zeros: one, and the one before.
+    last: [usize; 2],
 }
 
 impl File {
@@ -65,6 +65,9 @@ impl File {
         }
         self.seen[offset..end].copy_from_slice(bytes);
         self.rotten.retain(|(at, _)| !(offset..end).contains(at));
+        if offset != self.last[0] && bytes.iter().any(|byte| *byte != 0) {
+            self.last = [offset, self.last[0]];
+        }
         let doomed = std::mem::take(&mut self.doomed);
         for (at, old) in doomed {
             // What is written once more is not doomed any more.
@@ -267,7 +270,11 @@ impl SimDisk {
             return false;
         }
         let file = &mut state.files[random.pick(&at_rest)];
-        let length = file.seen.len().saturating_sub(if late { 0 } else { LAST_BATCH });
+        // What is zero up to the end is room for what comes.
+        let written = file.seen.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
+        // The last batch that is found may be the one before the last that was written.
+        let [last, before] = file.last;
+        let length = if late { written } else { written.min(last).min(before) };
         if length == 0 {
             return false;
         }
@@ -324,7 +331,7 @@ impl State {
                 let durable = file.durable();
                 let seen = survivor(&mut self.random, &file.seen, &durable);
                 let rotten = std::mem::take(&mut file.rotten);
-                *file = File { seen, undo: Vec::new(), doomed: Vec::new(), rotten };
+                *file = File { seen, undo: Vec::new(), doomed: Vec::new(), rotten, last: file.last };
             }
         }
         // What has no name is gone.
@@ -409,6 +416,8 @@ pub struct Handle {
 
 impl Disk for SimDisk {
     type File = Handle;
+
+    const ROOM: &[u8] = &[0; 600];
 
     fn create(&self, path: &str) -> io::Result<Handle> {
         let mut state = self.state();
@@ -544,13 +553,14 @@ impl Disk for SimDisk {
         Ok(())
     }
 
-    fn list(&self, path: &str) -> io::Result<Vec<String>> {
+    fn list(&self, path: &str, show: &mut dyn FnMut(&str)) -> io::Result<()> {
         let mut state = self.state();
         state.operate()?;
         if !state.folders.contains(path) {
             return Err(io::Error::from(io::ErrorKind::NotFound));
         }
         let names = state.names.keys().filter(|name| folder_of(name) == path);
-        Ok(names.map(|name| name.rsplit('/').next().unwrap().to_owned()).collect())
+        names.for_each(|name| show(name.rsplit('/').next().unwrap()));
+        Ok(())
     }
 }

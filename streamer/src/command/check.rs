@@ -2,7 +2,7 @@
 
 use super::output::print;
 use anyhow::{Context, bail};
-use rain_node::config::{Config, ConfigError, Minted, variables};
+use rain_config::{Config, ConfigError, Minted, variables};
 use rain_node::mint_id;
 use rustix::fs::{Access, access};
 use std::fmt::Write as _;
@@ -15,6 +15,8 @@ pub(super) fn run(file: &Path) -> anyhow::Result<()> {
     match Config::read(file) {
         Ok(config) => {
             let note = machine(&config)?;
+            rain_node::store::check_folder(&config.data, config.id, &config.cluster)
+                .with_context(|| format!("`data`: found {}, expected a folder of this node", config.data.display()))?;
             print(&format!("{}: {}{note}", file.display(), summary(&config)))
         }
         Err(ConfigError::NoId { of, .. }) => {

@@ -6,8 +6,8 @@ use anyhow::{Context, bail};
 use clap::Args;
 use rain_codec::TitleVersion;
 use rain_codec::file::{FileError, Sink, Survey, decode};
-use rain_node::store::marked_versions;
-use rain_node::title;
+use rain_node::store::CommittedVersions;
+use rain_titles::title;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -41,9 +41,10 @@ pub(super) struct DecodeArguments {
 
 pub(super) fn run(arguments: &DecodeArguments) -> anyhow::Result<()> {
     let survey = Survey::of(&arguments.columns).map_err(|error| refuse(&error))?;
+    let committed = CommittedVersions::of(&arguments.columns);
     match (&arguments.output, &arguments.all) {
-        (Some(output), _) => decode_one(arguments, survey, arguments.title.as_deref(), output),
-        (None, Some(folder)) => decode_all(arguments, survey, folder),
+        (Some(output), _) => decode_one(arguments, survey, &committed, arguments.title.as_deref(), output),
+        (None, Some(folder)) => decode_all(arguments, survey, &committed, folder),
         (None, None) => bail!("`--output` or `--all` is missing"),
     }
 }
@@ -52,11 +53,17 @@ fn refuse(error: &FileError) -> anyhow::Error {
     refusal(error).into()
 }
 
-fn decode_one(arguments: &DecodeArguments, survey: Survey, title: Option<&str>, output: &Path) -> anyhow::Result<()> {
-    let DecodeArguments { columns, title_version, ignore_etag, force, json, .. } = arguments;
+fn decode_one(
+    arguments: &DecodeArguments,
+    survey: Survey,
+    committed: &CommittedVersions,
+    title: Option<&str>,
+    output: &Path,
+) -> anyhow::Result<()> {
+    let DecodeArguments { title_version, ignore_etag, force, json, .. } = arguments;
     let version = match title_version {
         Some(version) => Some(rain_node::store::title_version(*version)),
-        None => committed(&survey, columns, title)?,
+        None => newest(&survey, committed, title)?,
     };
     let opened = survey.open(title, version).map_err(|error| refuse(&error))?;
     let header = opened.header().clone();
@@ -86,17 +93,22 @@ fn decode_one(arguments: &DecodeArguments, survey: Survey, title: Option<&str>, 
 }
 
 /// Decodes what can be decoded; one title that cannot is no reason to leave the others.
-fn decode_all(arguments: &DecodeArguments, survey: Survey, folder: &Path) -> anyhow::Result<()> {
-    let mut names: Vec<String> = survey.titles().iter().map(|found| found.header.title.clone()).collect();
-    names.dedup();
-    if names.is_empty() {
+fn decode_all(
+    arguments: &DecodeArguments,
+    survey: Survey,
+    committed: &CommittedVersions,
+    folder: &Path,
+) -> anyhow::Result<()> {
+    if survey.titles().is_empty() {
         return survey.open(None, None).map(drop).map_err(|error| refuse(&error));
     }
     std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
-    let mut failed = Vec::new();
-    for name in &names {
-        let of_title = survey.titles().iter().filter(|found| found.header.title == *name);
-        let files = of_title.flat_map(|found| found.files.iter().map(|(_, path)| path.as_path()));
+    let (mut failed, mut all) = (Vec::new(), 0_usize);
+    // The versions of a title stand together.
+    for of_title in survey.titles().chunk_by(|one, next| one.header.title == next.header.title) {
+        all += 1;
+        let name = of_title[0].header.title.as_str();
+        let files = of_title.iter().flat_map(|found| found.files.iter().map(|(_, path)| path.as_path()));
         // A file without a header may be a column of any title.
         let files: Vec<PathBuf> = files.chain(survey.headless()).map(Path::to_owned).collect();
         let done = title::check(name).map_err(anyhow::Error::from).and_then(|()| {
@@ -105,7 +117,7 @@ fn decode_all(arguments: &DecodeArguments, survey: Survey, folder: &Path) -> any
             // A title may have folders in its name.
             let parent = output.parent().unwrap_or(folder);
             std::fs::create_dir_all(parent).with_context(|| parent.display().to_string())?;
-            decode_one(arguments, survey, Some(name), &output)
+            decode_one(arguments, survey, committed, Some(name), &output)
         });
         match done {
             Ok(()) => {}
@@ -116,7 +128,7 @@ fn decode_all(arguments: &DecodeArguments, survey: Survey, folder: &Path) -> any
     if failed.is_empty() {
         return Ok(());
     }
-    let (decoded, all) = (names.len() - failed.len(), names.len());
+    let decoded = all - failed.len();
     let message = format!("titles decoded: {decoded}, expected {all}; not {}", failed.join("; not "));
     Err(object("incomplete", &message, Some((decoded as u64, all as u64))).into())
 }
@@ -144,7 +156,7 @@ fn sink(output: &Path, force: bool) -> anyhow::Result<Sink> {
 
 /// The newest version that some node's data folder has marked as committed, of the title asked for or the only one.
 /// Folders of `rain encode` have no marks: there every version is as good.
-fn committed(survey: &Survey, folders: &[PathBuf], title: Option<&str>) -> anyhow::Result<Option<TitleVersion>> {
+fn newest(survey: &Survey, committed: &CommittedVersions, title: Option<&str>) -> anyhow::Result<Option<TitleVersion>> {
     let mut names: Vec<&str> = survey.titles().iter().map(|found| found.header.title.as_str()).collect();
     names.dedup();
     let name = match (title, names.as_slice()) {
@@ -152,7 +164,7 @@ fn committed(survey: &Survey, folders: &[PathBuf], title: Option<&str>) -> anyho
         (None, [name]) => name,
         (None, _) => return Ok(None),
     };
-    let Some(newest) = marked_versions(folders, name).into_iter().max() else { return Ok(None) };
+    let Some(newest) = committed.of_title(name).next_back() else { return Ok(None) };
     let found: Vec<TitleVersion> =
         survey.titles().iter().filter(|found| found.header.title == name).map(|found| found.header.version).collect();
     let wanted = rain_node::store::title_version(newest);

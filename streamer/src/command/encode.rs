@@ -8,7 +8,7 @@ use clap::Args;
 use rain_codec::column::{CELL_BYTES_MAX, CELL_BYTES_MIN, DEFAULT_BLOCK_BYTES, default_cell_bytes};
 use rain_codec::file::{ColumnFinding, EncodeOptions, FileError, Source, encode};
 use rain_codec::{Code, TitleVersion};
-use rain_node::title;
+use rain_titles::title;
 use std::fs::File;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
 //! `rain fault`.
 
 use super::ClientArguments;
-use super::client::ClusterClient;
+use super::client::client;
 use super::output::print_line;
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory};
@@ -27,7 +27,7 @@ pub(super) async fn run(arguments: FaultArguments) -> anyhow::Result<()> {
         let message = format!("only nodes hang: found `{kind}`, expected `node`");
         super::Arguments::command().error(ErrorKind::ValueValidation, message).exit();
     }
-    let client = ClusterClient::new(&options)?;
+    let client = client(&options)?;
     let body = serde_json::json!({ "kind": kind, "name": name, "action": action }).to_string();
     let headers = [("content-type", "application/json".to_owned())];
     let answer = client.ask_with(Method::POST, "/api/v1/faults", &headers, body.into()).await?;

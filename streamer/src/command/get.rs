@@ -1,15 +1,16 @@
 //! `rain get`: goes on at the next node when one fails, and never leaves half a file under the final name.
 
 use super::ClientArguments;
-use super::client::{ErrorObject, servers};
+use super::client::servers;
 use super::output::{print_line, written};
 use super::put::progress;
-use crate::resume::{Ask, Opened, Servers};
 use anyhow::{Context, bail};
 use clap::Args;
 use hyper::header::CONTENT_LENGTH;
 use hyper::{HeaderMap, Method};
-use rain_node::title;
+use rain_client::ClientError;
+use rain_client::resume::{Ask, Opened, Servers};
+use rain_titles::title;
 use std::path::{Path, PathBuf};
 use tokio::fs::File;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
@@ -71,14 +72,11 @@ async fn fetch(
     let source = Servers::new(servers, receive_buffer);
     let path_and_query = format!("/v/{}", title::to_path(name));
     let ask = Ask { method: Method::GET, path_and_query, headers: HeaderMap::new() };
-    let Opened { head, mut body, .. } = source.open(&order, ask).await?;
-    if !head.status.is_success() {
-        let mut json = Vec::new();
-        while let Some(bytes) = body.next().await {
-            json.extend_from_slice(&bytes.context("reading the error")?);
-        }
-        return Err(ErrorObject::new(head.status.as_u16(), &json).into());
+    let opened = source.open(&order, ask).await?;
+    if !opened.head.status.is_success() {
+        return Err(ClientError::from(opened.into_error().await).into());
     }
+    let Opened { head, mut body, .. } = opened;
     let length = head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     let bar = progress(length, "get");
     let mut bytes = 0;

@@ -2,7 +2,7 @@
 
 use crate::http::{record_metrics, serve_node};
 use anyhow::{Context, bail};
-use rain_node::config::Config;
+use rain_config::Config;
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 use std::path::Path;
 use tokio::signal::unix::{SignalKind, signal};

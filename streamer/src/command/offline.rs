@@ -1,9 +1,9 @@
 //! What the commands on column files share: progress, titles as JSON, errors.
 
-use super::client::ErrorObject;
 use super::output::Unread;
 use super::put::progress;
 use indicatif::ProgressBar;
+use rain_client::ErrorObject;
 use rain_codec::ColumnHeader;
 use rain_codec::file::{ColumnFinding, FileError, column_name};
 use serde_json::{Value, json};

@@ -1,6 +1,6 @@
 //! Standard output and standard error, whose readers may go before all is said.
 
-use super::client::ErrorObject;
+use super::client::told;
 use anyhow::Context;
 use std::io::{self, ErrorKind, Write, stderr, stdout};
 
@@ -47,7 +47,7 @@ pub(super) fn say(text: impl core::fmt::Display) {
 
 /// Says why a command failed, in words or as an object.
 pub(super) fn say_error(error: &anyhow::Error, as_json: bool) {
-    match error.downcast_ref::<ErrorObject>() {
+    match told(error) {
         Some(object) if as_json => say(&object.json),
         None if as_json => say(serde_json::json!({ "error": "failed", "message": format!("{error:#}") })),
         _ => say(format_args!("rain: {error:#}")),

@@ -1,17 +1,17 @@
 //! `rain put`.
 
 use super::ClientArguments;
-use super::client::{ClusterClient, RequestBody, is_final, no_body};
+use super::client::client;
 use super::output::{Unread, print_line};
 use anyhow::{Context, bail};
 use bytes::BytesMut;
 use clap::Args;
 use futures_util::stream;
 use http_body_util::{BodyExt, StreamBody};
-use hyper::Method;
 use hyper::body::Frame;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use rain_node::title;
+use rain_client::{ClientError, ClusterClient, RequestBody};
+use rain_titles::{Written, title};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use tokio::fs::File;
@@ -31,7 +31,7 @@ pub(super) struct PutArguments {
 
 pub(super) async fn run(arguments: PutArguments) -> anyhow::Result<()> {
     let PutArguments { file, title, client: options } = arguments;
-    let client = ClusterClient::new(&options)?;
+    let client = client(&options)?;
     if file.as_os_str() == "-" {
         let title = title.context("standard input has no name: `rain put - TITLE`")?;
         title::check(&title)?;
@@ -109,13 +109,12 @@ enum Source {
 }
 
 async fn put(client: &ClusterClient, options: &ClientArguments, source: &Source, name: &str) -> anyhow::Result<()> {
-    let path = format!("/v/{}", title::to_path(name));
     let tries = match source {
         // It cannot be sent twice.
         Source::Input => 1,
         Source::File(_) => client.server_count(),
     };
-    let mut last = None;
+    let mut last = ClientError::Nobody;
     for server in 0..tries {
         let (body, length) = match source {
             Source::Input => (body(tokio::io::stdin(), None, None), None),
@@ -123,28 +122,24 @@ async fn put(client: &ClusterClient, options: &ClientArguments, source: &Source,
         };
         let headers: Vec<_> = length.map(|length| ("content-length", length.to_string())).into_iter().collect();
         // A node that hangs takes a connection and says nothing: it is asked for a sign of life first.
-        if let Err(error) = client.send_to(server, &Method::GET, "/healthz", &[], no_body()).await {
-            last = Some(error);
+        if let Err(error) = client.look_at(server).await {
+            last = error;
             continue;
         }
-        match client.send_to(server, &Method::PUT, &path, &headers, body).await {
-            Ok(response) => {
-                let header =
-                    |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-                let (etag, tolerates, version) = (header("etag"), header("rain-tolerates"), header("rain-version"));
+        match client.put(server, name, &headers, body).await {
+            Ok(Written { etag, tolerates, version, .. }) => {
                 if options.json {
-                    let tolerates: usize = tolerates.parse().unwrap_or_default();
                     return print_line(
                         serde_json::json!({ "title": name, "etag": etag, "version": version, "tolerates": tolerates }),
                     );
                 }
                 return print_line(format_args!("{name}: stored, {tolerates} columns can be lost, etag {etag}"));
             }
-            Err(error) if is_final(&error) => return Err(error),
-            Err(error) => last = Some(error),
+            Err(error) if error.is_final() => return Err(error.into()),
+            Err(error) => last = error,
         }
     }
-    Err(last.unwrap_or_else(|| anyhow::anyhow!("`--server` names no node")))
+    Err(last.into())
 }
 
 /// The title that a file has by its name, unless another is given as `instead` says.

@@ -2,7 +2,7 @@
 
 use super::prepared::{PlannedNode, PreparedDemo};
 use anyhow::Context;
-use rain_node::config::override_names;
+use rain_config::override_names;
 use rustix::process::{Pid, Signal, kill_process};
 use std::io;
 use std::path::{Path, PathBuf};

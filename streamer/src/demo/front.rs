@@ -2,12 +2,11 @@
 
 use super::parts::Parts;
 use super::prepared::PreparedDemo;
-use crate::http::doors::Door;
+use crate::http::access::Access;
 use crate::http::events::EventHub;
 use crate::http::faults::{Fault, done};
 use crate::http::reply::{json, not_found};
 use crate::http::{ApiError, ClusterReport, ResponseBody, console, error_response};
-use crate::resume::{Ask, Opened, Servers};
 use core::time::Duration;
 use futures_util::stream;
 use http_body_util::{BodyExt, Empty, StreamBody};
@@ -17,6 +16,7 @@ use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use rain_client::resume::{Ask, Opened, Servers};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -49,7 +49,7 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
 pub(super) struct Front {
     parts: Arc<Parts>,
     ports: Vec<u16>,
-    door: Door,
+    access: Access,
     client: Client<HttpConnector, ResponseBody>,
     /// The nodes, to read from.
     source: Arc<Servers>,
@@ -66,7 +66,7 @@ impl Front {
         Self {
             parts,
             ports: plan.nodes.iter().map(|node| node.port).collect(),
-            door: Door { listen: SocketAddr::from(([127, 0, 0, 1], plan.port)), token: None },
+            access: Access { listen: SocketAddr::from(([127, 0, 0, 1], plan.port)), token: None },
             client: Client::builder(TokioExecutor::new()).http1_max_buf_size(1 << 20).build(connector),
             source: Servers::new(
                 plan.nodes.iter().map(|node| format!("http://127.0.0.1:{}", node.port)).collect(),
@@ -95,7 +95,7 @@ impl Front {
     /// Answers one request.
     pub(super) async fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<ResponseBody> {
         let (method, uri) = (request.method().clone(), request.uri().clone());
-        if let Err(error) = self.door.check(peer.ip(), &method, &uri, request.headers()) {
+        if let Err(error) = self.access.admit(peer.ip(), &method, &uri, request.headers()) {
             return error_response(&error);
         }
         let path = uri.path();

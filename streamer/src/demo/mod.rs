@@ -148,7 +148,7 @@ async fn message(response: Response<ResponseBody>) -> String {
 
 /// Stores a title, unless the very same bytes are there already.
 async fn store(front: &Front, title: &str, bytes: Bytes) -> anyhow::Result<()> {
-    let path = format!("/v/{}", rain_node::title::to_path(title));
+    let path = format!("/v/{}", rain_titles::title::to_path(title));
     let until = Instant::now() + START;
     let etag = format!("\"{}\"", &blake3::hash(&bytes).to_hex()[..32]);
     loop {

@@ -210,7 +210,7 @@ fn from_file(name: &str) -> Result<TopologyPlan, DemoError> {
 
 /// The title under which a video is stored: its file's name.
 pub(super) fn video_title(file: &Path) -> Result<&str, DemoError> {
-    let name = file.file_name().and_then(OsStr::to_str).filter(|name| rain_node::title::check(name).is_ok());
+    let name = file.file_name().and_then(OsStr::to_str).filter(|name| rain_titles::title::check(name).is_ok());
     name.ok_or_else(|| {
         option("--video", &format!("{:?}", file.display().to_string()), "a file whose name can be a title")
     })

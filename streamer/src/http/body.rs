@@ -3,15 +3,22 @@
 use bytes::Bytes;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
-use futures_util::StreamExt;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty, Full};
-use hyper::body::{Body, Frame, SizeHint};
-use rain_node::Reader;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use rain_titles::ByteStream;
 use std::io;
 
 /// The body of every response.
 pub(crate) type ResponseBody = UnsyncBoxBody<Bytes, io::Error>;
+
+/// The body of every request.
+pub(crate) type RequestBody = UnsyncBoxBody<Bytes, io::Error>;
+
+/// The body of a request as it comes.
+pub(crate) fn taken(body: Incoming) -> RequestBody {
+    body.map_err(io::Error::other).boxed_unsync()
+}
 
 /// A body that is there.
 pub(crate) fn full(bytes: impl Into<Bytes>) -> ResponseBody {
@@ -23,12 +30,16 @@ pub(crate) fn empty() -> ResponseBody {
     Empty::new().map_err(|never| match never {}).boxed_unsync()
 }
 
-/// A range of a title, of a known length.
-pub(crate) fn of_title(reader: Reader) -> ResponseBody {
-    TitleBody(reader).boxed_unsync()
+/// A range of a title, of `length` bytes.
+pub(crate) fn of_title(stream: ByteStream, length: u64) -> ResponseBody {
+    TitleBody { stream, left: length }.boxed_unsync()
 }
 
-struct TitleBody(Reader);
+struct TitleBody {
+    stream: ByteStream,
+    /// Bytes that are still to come.
+    left: u64,
+}
 
 impl Body for TitleBody {
     type Data = Bytes;
@@ -38,16 +49,19 @@ impl Body for TitleBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        let read = ready!(self.0.poll_next_unpin(context));
+        let read = ready!(self.stream.as_mut().poll_next(context));
+        if let Some(Ok(bytes)) = &read {
+            self.left = self.left.saturating_sub(bytes.len() as u64);
+        }
         // By an error the connection is broken off: a short body must not look like a whole one.
         Poll::Ready(read.map(|read| read.map(Frame::data).map_err(io::Error::other)))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.left() == 0
+        self.left == 0
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.0.left())
+        SizeHint::with_exact(self.left)
     }
 }

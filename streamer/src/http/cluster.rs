@@ -1,8 +1,16 @@
 //! The cluster as one of its nodes sees it.
 
+use super::RequestBody;
+use super::access::Caller;
+use super::reply::json;
+use super::router::{Answer, Room, is_read};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use hyper::{Method, Request};
 use rain_node::Node;
 use rain_node::peer::PathReport;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// A node, as `GET /api/v1/cluster` tells it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,6 +71,19 @@ pub struct ClusterReport {
     /// Whether `POST /api/v1/faults` cuts and heals its parts: in a demo.
     #[serde(skip_serializing_if = "core::ops::Not::not")]
     pub faults: bool,
+}
+
+/// The room of the cluster.
+pub(super) struct ClusterRoom(pub(super) Arc<Node>);
+
+impl Room for ClusterRoom {
+    fn takes(&self, method: &Method, path: &str) -> bool {
+        is_read(method) && path == "/api/v1/cluster"
+    }
+
+    fn answer(&self, _: Caller, _: Request<RequestBody>) -> BoxFuture<'_, Answer> {
+        async { Ok(json(&cluster(&self.0))) }.boxed()
+    }
 }
 
 /// The answering node's inference from its own paths.

@@ -2,6 +2,8 @@
 
 use hyper::HeaderMap;
 use hyper::header::{HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE};
+use rain_titles::Precondition;
+use rain_titles::precondition::{strong, weak};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// What a condition is compared with.
@@ -32,16 +34,6 @@ fn values<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Vec<&'a str>>
         .map(str::trim)
         .collect();
     (!values.is_empty()).then_some(values)
-}
-
-/// Strong comparison: a weak tag never matches.
-fn strong(tags: &[&str], etag: Option<&str>) -> bool {
-    etag.is_some_and(|etag| tags.iter().any(|tag| *tag == "*" || *tag == etag))
-}
-
-/// Weak comparison: ours are strong, so only the mark of a weak one is passed over.
-fn weak(tags: &[&str], etag: Option<&str>) -> bool {
-    etag.is_some_and(|etag| tags.iter().any(|tag| *tag == "*" || tag.trim_start_matches("W/") == etag))
 }
 
 fn date(headers: &HeaderMap, name: &HeaderName) -> Option<SystemTime> {
@@ -79,17 +71,10 @@ pub(super) fn range_holds(headers: &HeaderMap, present: Present<'_>) -> bool {
     httpdate::parse_http_date(value).is_ok_and(|date| date == modified(present))
 }
 
-/// What a PUT or DELETE demands of the present version; `None` when it demands nothing.
-pub(super) fn of_write(headers: &HeaderMap) -> Option<impl Fn(Option<&str>) -> bool + Send + Sync + use<>> {
-    let own = |name| values(headers, &name).map(|tags| tags.into_iter().map(str::to_owned).collect::<Vec<_>>());
-    let (matches, none) = (own(IF_MATCH), own(IF_NONE_MATCH));
-    (matches.is_some() || none.is_some()).then_some(move |etag: Option<&str>| {
-        let tags = |own: &Vec<String>| own.iter().map(String::as_str).collect::<Vec<&str>>().join(",");
-        let list = |own: &Vec<String>, judge: fn(&[&str], Option<&str>) -> bool| {
-            judge(&tags(own).split(',').collect::<Vec<_>>(), etag)
-        };
-        matches.as_ref().is_none_or(|own| list(own, strong)) && !none.as_ref().is_some_and(|own| list(own, weak))
-    })
+/// What a PUT or DELETE demands of the present version.
+pub(super) fn of_write(headers: &HeaderMap) -> Precondition {
+    let own = |name| values(headers, &name).map(|tags| tags.into_iter().map(str::to_owned).collect());
+    Precondition { matches: own(IF_MATCH), none_matches: own(IF_NONE_MATCH) }
 }
 
 #[cfg(test)]
@@ -139,7 +124,7 @@ mod tests {
 
     #[test]
     fn writes() {
-        assert!(of_write(&HeaderMap::new()).is_none());
+        assert!(!of_write(&HeaderMap::new()).is_some());
         for (name, value, present, expected) in [
             (IF_NONE_MATCH, "*", None, true),
             (IF_NONE_MATCH, "*", Some("\"a\""), false),
@@ -150,8 +135,9 @@ mod tests {
             (IF_MATCH, "\"b\"", Some("\"a\""), false),
             (IF_MATCH, "\"b\"", None, false),
         ] {
-            let judge = of_write(&headers(&[(name.clone(), value)])).unwrap();
-            assert_eq!(judge(present), expected, "{name}: {value} of {present:?}");
+            let precondition = of_write(&headers(&[(name.clone(), value)]));
+            assert!(precondition.is_some(), "{name}: {value}");
+            assert_eq!(precondition.holds(present), expected, "{name}: {value} of {present:?}");
         }
     }
 }

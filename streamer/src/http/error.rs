@@ -4,8 +4,8 @@ use super::ResponseBody;
 use super::body::full;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Response, StatusCode};
-use rain_node::title::TitleError;
-use rain_node::{ReadError, WriteError};
+use rain_titles::title::TitleError;
+use rain_titles::{ReadError, WriteError};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -94,6 +94,8 @@ impl From<ReadError> for ApiError {
                 Self::new(StatusCode::NOT_IMPLEMENTED, "unknown-content", message).with(kind, "columns")
             }
             ReadError::Ending => Self::new(StatusCode::SERVICE_UNAVAILABLE, "draining", message),
+            ReadError::Replaced => Self::new(StatusCode::CONFLICT, "replaced", message),
+            ReadError::Elsewhere(_) => Self::new(StatusCode::BAD_GATEWAY, "elsewhere", message),
         }
     }
 }
@@ -112,6 +114,7 @@ impl From<WriteError> for ApiError {
             WriteError::BrokenBody(_) => Self::new(StatusCode::BAD_REQUEST, "broken-body", message),
             WriteError::Unconfirmed => Self::new(StatusCode::SERVICE_UNAVAILABLE, "unconfirmed", message),
             WriteError::Store => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "store-failed", message),
+            WriteError::Elsewhere(_) => Self::new(StatusCode::BAD_GATEWAY, "elsewhere", message),
         }
     }
 }

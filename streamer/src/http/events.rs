@@ -3,20 +3,24 @@
 //! One task per listener, the teller, sends every event, so that all who follow see them in one order. A follower that
 //! does not take them is left behind.
 
+use super::access::Caller;
 use super::cluster::cluster;
-use super::{ApiError, ClusterReport, ResponseBody, Shutdown};
+use super::router::{Answer, Room, is_read};
+use super::{ApiError, ClusterReport, RequestBody, ResponseBody, Shutdown};
 use bytes::Bytes;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 use core::time::Duration;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Frame};
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
-use hyper::{Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode};
 use rain_node::{Node, Rebuild};
 use serde::Serialize;
 use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
@@ -120,6 +124,19 @@ impl EventHub {
     /// Ends every stream, for good.
     pub(crate) fn close(&self) {
         self.held().take();
+    }
+}
+
+/// The room of events.
+pub(crate) struct EventsRoom(pub(crate) Arc<EventHub>);
+
+impl Room for EventsRoom {
+    fn takes(&self, method: &Method, path: &str) -> bool {
+        is_read(method) && path == "/api/v1/events"
+    }
+
+    fn answer(&self, _: Caller, _: Request<RequestBody>) -> BoxFuture<'_, Answer> {
+        async { self.0.follow() }.boxed()
     }
 }
 

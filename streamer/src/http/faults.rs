@@ -1,23 +1,28 @@
 //! `POST /api/v1/faults`: parts of a demo are cut, hung and healed. The supervisor does it; its nodes pass it on.
 
+use super::access::Caller;
 use super::body::full;
 use super::reply::{json, not_found};
-use super::{ApiError, ResponseBody};
+use super::router::{Answer, Room};
+use super::{ApiError, RequestBody, ResponseBody};
 use bytes::Bytes;
 use core::fmt::Display;
 use core::time::Duration;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper::header::{CONTENT_TYPE, HOST, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use rain_config::DemoMember;
 use rain_node::Node;
-use rain_node::config::DemoMember;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
+const PATH: &str = "/api/v1/faults";
 /// A fault is told in less.
 const BODY_BYTES_MAX: usize = 64 << 10;
 /// The supervisor answers within this.
@@ -83,6 +88,19 @@ impl Fault {
     }
 }
 
+/// The room of faults, on a node.
+pub(super) struct FaultRoom(pub(super) Arc<Node>);
+
+impl Room for FaultRoom {
+    fn takes(&self, method: &Method, path: &str) -> bool {
+        *method == Method::POST && path == PATH
+    }
+
+    fn answer(&self, _: Caller, request: Request<RequestBody>) -> BoxFuture<'_, Answer> {
+        pass_on(&self.0, request).boxed()
+    }
+}
+
 /// The answer to a fault that is in force.
 pub(crate) fn done() -> Response<ResponseBody> {
     json(&serde_json::json!({}))
@@ -93,7 +111,7 @@ pub(crate) fn done() -> Response<ResponseBody> {
 ///
 /// # Errors
 /// Those of [`Fault::receive`]; 404; 503 when the supervisor does not answer.
-pub(super) async fn pass_on(node: &Node, request: Request<Incoming>) -> Result<Response<ResponseBody>, ApiError> {
+async fn pass_on(node: &Node, request: Request<RequestBody>) -> Answer {
     let Some(DemoMember { supervisor, .. }) = &node.config.demo else {
         return Err(not_found(request.uri().path()));
     };
@@ -125,7 +143,7 @@ async fn ask_supervisor(supervisor: &str, body: Bytes) -> Result<Response<Respon
         let connection = tokio::spawn(connection);
         let request = Request::builder()
             .method(Method::POST)
-            .uri("/api/v1/faults")
+            .uri(PATH)
             .header(HOST, authority)
             .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
             .body(Full::new(body))?;

@@ -1,31 +1,47 @@
 //! What players, tools and people see: HTTP/1.1 on the node's player listener.
 
-mod api;
+pub(crate) mod access;
 mod body;
 mod cluster;
 mod conditions;
 pub(crate) mod console;
-pub(crate) mod doors;
 mod error;
 pub(crate) mod events;
 pub(crate) mod faults;
-pub mod ranges;
+mod health;
+mod lists;
+mod query;
 pub(crate) mod reply;
+mod reports;
+pub(crate) mod router;
 mod server;
+#[cfg(test)]
+mod tests;
 mod titles;
 
 pub use cluster::{ClusterReport, LinkReport, NodeReport, SwitchReport};
 pub use error::ApiError;
 pub use server::{Shutdown, serve};
 
-pub(crate) use body::ResponseBody;
+pub(crate) use body::{RequestBody, ResponseBody};
 pub(crate) use error::error_response;
 
-use doors::Door;
-use events::EventHub;
+use access::Access;
+use cluster::ClusterRoom;
+use console::ConsoleRoom;
+use events::{EventHub, EventsRoom};
+use faults::FaultRoom;
+use health::{HealthRoom, missing};
+use hyper::body::Incoming;
+use hyper::{Method, Request, Response};
+use lists::ListRoom;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use rain_node::Node;
+use rain_node::{Node, NodeTitles};
+use reports::ReportRoom;
+use router::Router;
+use std::net::SocketAddr;
 use std::sync::Arc;
+use titles::TitlesRoom;
 use tokio::net::TcpListener;
 
 /// Begins to count for `/metrics`. What happens before is not counted: a node is opened afterwards.
@@ -41,11 +57,60 @@ pub fn record_metrics() -> PrometheusHandle {
 ///
 /// Cancel safety: dropping it closes every connection.
 pub async fn serve_node(node: Arc<Node>, listener: TcpListener, metrics: PrometheusHandle, shutdown: Shutdown) {
-    let door = Arc::new(Door { listen: node.config.listen, token: node.config.token.clone() });
     let hub = Arc::new(EventHub::new());
-    let (told, events) = (Arc::clone(&node), Arc::clone(&hub));
+    let listening = Arc::new(NodeListener {
+        access: Access { listen: node.config.listen, token: node.config.token.clone() },
+        router: rooms(&node, &hub, metrics),
+        node: Arc::clone(&node),
+    });
     let handler = move |request, peer| {
-        api::answer(Arc::clone(&node), Arc::clone(&door), Arc::clone(&hub), metrics.clone(), request, peer)
+        let listening = Arc::clone(&listening);
+        async move { listening.answer(request, peer).await }
     };
-    tokio::join!(serve(listener, shutdown.clone(), handler), events::tell(&told, &events, shutdown));
+    tokio::join!(serve(listener, shutdown.clone(), handler), events::tell(&node, &hub, shutdown));
+}
+
+/// The rooms of a node's listener.
+fn rooms(node: &Arc<Node>, hub: &Arc<EventHub>, metrics: PrometheusHandle) -> Router {
+    let titles = NodeTitles::new(Arc::clone(node));
+    Router::new(vec![
+        Box::new(TitlesRoom(titles.clone())),
+        Box::new(ListRoom(Arc::clone(node))),
+        Box::new(ReportRoom(Arc::clone(node))),
+        Box::new(ClusterRoom(Arc::clone(node))),
+        Box::new(EventsRoom(Arc::clone(hub))),
+        Box::new(FaultRoom(Arc::clone(node))),
+        Box::new(HealthRoom { node: Arc::clone(node), metrics }),
+        Box::new(ConsoleRoom),
+    ])
+}
+
+/// A node's listener for players.
+struct NodeListener {
+    access: Access,
+    router: Router,
+    node: Arc<Node>,
+}
+
+impl NodeListener {
+    /// Answers one request.
+    async fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<ResponseBody> {
+        let method = request.method().clone();
+        let answered = match self.access.admit(peer.ip(), &method, request.uri(), request.headers()) {
+            Ok(caller) => self.router.answer(caller, request.map(body::taken)).await,
+            Err(error) => Err(error),
+        };
+        let response = answered.unwrap_or_else(|error| {
+            error_response(&match missing(&self.node) {
+                Some(missing) => error.with_missing(&missing),
+                None => error,
+            })
+        });
+        let status = response.status().as_str().to_owned();
+        // Of a name that anybody can make up there would be no end of counters.
+        let known = [Method::GET, Method::HEAD, Method::PUT, Method::DELETE, Method::POST, Method::OPTIONS];
+        let method = if known.contains(&method) { method.to_string() } else { "other".to_owned() };
+        metrics::counter!("rain_http_requests_total", "method" => method, "status" => status).increment(1);
+        response
+    }
 }

@@ -102,6 +102,29 @@ fn the_check_looks_for_what_the_node_needs_of_the_machine() {
     assert!(text.contains("a node runs on this data folder"), "{text}");
 }
 
+/// The check passed a folder that the node then refused.
+#[test]
+fn the_check_finds_whose_a_data_folder_is() {
+    let (mut cluster, good) = good();
+    cluster.start_all();
+    (0..4).for_each(|node| cluster.kill(node));
+    let check = |named: &[&str]| {
+        run(rain().args(["config", "check"]).arg(cluster.config(0))).failed_naming(named);
+        run(rain().args(["node", "--config"]).arg(cluster.config(0))).failed_naming(&named[1..]);
+    };
+    run(rain().args(["config", "check"]).arg(cluster.config(0))).succeeded();
+    let (own, other) = (cluster.data(0).display().to_string(), cluster.data(1).display().to_string());
+    fs::write(cluster.config(0), good.replace(&own, &other)).expect("a configuration");
+    check(&["`data`", &other, "belongs to node", "expected node"]);
+    fs::write(cluster.config(0), format!("catalog = 3\n{good}")).expect("a configuration");
+    check(&["`data`", "4 catalog nodes, expected 3"]);
+    fs::write(cluster.config(0), &good).expect("a configuration");
+    fs::write(cluster.data(0).join("identity"), "rot").expect("an identity");
+    check(&["`data`", "identity"]);
+    fs::remove_file(cluster.data(0).join("identity")).expect("an identity");
+    check(&["`data`", "a ledger and no identity"]);
+}
+
 #[test]
 fn keys_are_any_bytes_and_tokens_are_text() {
     let (cluster, good) = good();

@@ -26,5 +26,6 @@ mod offline;
 mod output;
 mod ranges;
 mod round_trips;
+mod titles;
 mod topology;
 mod writes;

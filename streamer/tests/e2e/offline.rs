@@ -272,6 +272,26 @@ fn another_input_begins_anew() {
     assert_same(&fs::read(folder.join("copy")).expect("the copy"), &other, "the content");
 }
 
+/// Folders in names of titles become folders; what is committed is found for all of them.
+#[test]
+fn titles_in_folders_are_decoded_to_folders() {
+    let mut cluster = Cluster::of_four();
+    let folder = Folder::new();
+    for name in ["films/2026/a", "films/b", "c"] {
+        put(format!("/v/{name}"), name.as_bytes().to_vec()).to(cluster.port(0)).expect(201);
+    }
+    put("/v/films/b", *b"anew").to(cluster.port(1)).expect(204);
+    (0..4).for_each(|node| cluster.kill(node));
+    let all = folder.join("all");
+    let mut command = offline(&["decode", "--all"], &[&all]);
+    command.args([cluster.data(0), cluster.data(2)]);
+    run(&mut command).succeeded();
+    for (name, content) in [("films/2026/a", "films/2026/a"), ("films/b", "anew"), ("c", "c")] {
+        assert_eq!(fs::read_to_string(all.join(name)).expect("the copy"), content);
+    }
+    assert_eq!(names_in(&all), ["c", "films"]);
+}
+
 /// The disks of any k nodes are enough, with no cluster.
 #[test]
 fn the_disks_of_some_nodes_are_decoded() {

@@ -200,7 +200,7 @@ pub(super) const ALL: &[Bug] = &[
         "blank nodes teach each other: after two replaced disks an acknowledged title is gone",
         Mutant {
             file: "cluster/src/catalog/learn.rs",
-            text: "if «blank» {\n            self.blank.insert",
+            text: "Some(if «lesson.blank» { End::Blank } else { End::Learnt })",
             instead: "false",
             first: CLUSTER,
         },
@@ -507,8 +507,8 @@ pub(super) const ALL: &[Bug] = &[
         "a superseded version goes while it is being read: a viewer's stream breaks",
         Mutant {
             file: "node/src/store/index.rs",
-            text: "self.since = «now.max(self.since)»;",
-            instead: "self.since",
+            text: "held.since = «now.max(held.since)»;",
+            instead: "held.since",
             first: STORE,
         },
     ),
@@ -537,8 +537,8 @@ pub(super) const ALL: &[Bug] = &[
     bug(
         "a column whose file is gone is told to be whole, and never restored",
         Mutant {
-            file: "node/src/store/scan.rs",
-            text: "«index.damage(key, \"the file is not there\")»;",
+            file: "node/src/store/index.rs",
+            text: "«self.damage(key, \"the file is not there\")»;",
             instead: "()",
             first: STORE,
         },

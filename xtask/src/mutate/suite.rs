@@ -99,7 +99,17 @@ impl Suite {
     pub(super) fn crates(self) -> &'static [&'static str] {
         match self {
             Self::Codec => &["kernels", "codec"],
-            Self::Node => &["kernels", "codec", "cluster", "node/fetch", "node/desk", "node"],
+            Self::Node => &[
+                "kernels",
+                "codec",
+                "cluster",
+                "titles",
+                "node/config",
+                "node/wire",
+                "node/fetch",
+                "node/desk",
+                "node",
+            ],
         }
     }
 

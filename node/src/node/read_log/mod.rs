@@ -7,9 +7,9 @@ mod second;
 #[cfg(test)]
 mod tests;
 
-use crate::config::Config;
 use core::time::Duration;
 use rain_cluster::NodeId;
+use rain_config::Config;
 use rebuilds::Rebuilds;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};

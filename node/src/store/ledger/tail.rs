@@ -15,6 +15,8 @@ pub(super) struct Tail<F> {
     file: F,
     /// Where the last durable frame ends.
     pub(super) end: u64,
+    /// The file's length as far as it is known: from the end up to here lies nothing, or what is no frame.
+    room_end: u64,
     pub(super) chain: Chain,
     /// There may be something behind the end that must never be taken for a frame: what is written next has another
     /// generation.
@@ -42,7 +44,8 @@ impl<F> Tail<F> {
         }
         disk.sync(&file)?;
         disk.sync_folder("")?;
-        Ok(Self { file, end: survey.end, chain: survey.chain, dirty: true, named: true, damaged })
+        let Survey { end, file_bytes: room_end, chain, .. } = *survey;
+        Ok(Self { file, end, room_end, chain, dirty: true, named: true, damaged })
     }
 
     /// Makes the frames of a batch durable behind all earlier ones. `lengths` are those of the unsealed frames in `bytes`.
@@ -72,6 +75,7 @@ impl<F> Tail<F> {
         if !bytes.is_empty() {
             self.dirty = true;
             disk.write_at(&self.file, self.end, bytes)?;
+            self.make_room(disk, self.end + bytes.len() as u64);
         } else if self.dirty {
             disk.write_at(&self.file, self.end, &[0; HEAD_BYTES])?;
         }
@@ -86,6 +90,14 @@ impl<F> Tail<F> {
         self.end += bytes.len() as u64;
         self.chain = chain;
         Ok(())
+    }
+
+    /// Writes zeros behind the end-to-be, once nothing is left of those before. Without them a sync takes longer.
+    fn make_room<D: Disk<File = F>>(&mut self, disk: &D, end: u64) {
+        if end > self.room_end && !D::ROOM.is_empty() {
+            let room = disk.write_at(&self.file, end, D::ROOM).map_or(0, |()| D::ROOM.len() as u64);
+            self.room_end = end + room;
+        }
     }
 
     fn next_generation(&self) -> io::Result<u32> {
@@ -156,7 +168,7 @@ impl<F> Tail<F> {
             return Err(io::Error::other("the ledger has no more sequence numbers").into());
         }
         disk.sync(&file)?;
-        Ok(Self { file, end, chain, dirty: false, named: false, damaged: false })
+        Ok(Self { file, end, room_end: end, chain, dirty: false, named: false, damaged: false })
     }
 }
 

@@ -51,7 +51,9 @@ impl Forgetful {
     }
 
     pub(in super::super) fn lose_power(&self) {
-        for name in self.disk.list(TITLES).unwrap() {
+        let mut names = Vec::new();
+        self.disk.list(TITLES, &mut |name| names.push(name.to_owned())).unwrap();
+        for name in names {
             let path = format!("{TITLES}/{name}");
             match lock(&self.durable).get(&path) {
                 Some(bytes) => self.disk.write_at(&self.disk.create(&path).unwrap(), 0, bytes).unwrap(),
@@ -63,6 +65,8 @@ impl Forgetful {
 
 impl Disk for Forgetful {
     type File = Handle;
+
+    const ROOM: &[u8] = &[];
 
     fn create(&self, path: &str) -> io::Result<Handle> {
         Ok(Handle(path.to_owned(), self.disk.create(path)?))
@@ -138,8 +142,8 @@ impl Disk for Forgetful {
         self.disk.sync_folder(path)
     }
 
-    fn list(&self, path: &str) -> io::Result<Vec<String>> {
-        self.disk.list(path)
+    fn list(&self, path: &str, show: &mut dyn FnMut(&str)) -> io::Result<()> {
+        self.disk.list(path, show)
     }
 }
 

@@ -196,6 +196,8 @@ impl State {
 impl Disk for MemoryDisk {
     type File = usize;
 
+    const ROOM: &[u8] = &[];
+
     fn create(&self, path: &str) -> io::Result<usize> {
         let mut state = self.state();
         state.operate()?;
@@ -297,9 +299,10 @@ impl Disk for MemoryDisk {
         Ok(())
     }
 
-    fn list(&self, _path: &str) -> io::Result<Vec<String>> {
+    fn list(&self, _path: &str, show: &mut dyn FnMut(&str)) -> io::Result<()> {
         let mut state = self.state();
         state.operate()?;
-        Ok(state.names.keys().cloned().collect())
+        state.names.keys().for_each(|name| show(name));
+        Ok(())
     }
 }

@@ -1,166 +1,20 @@
-//! The configuration of a node: one TOML file, each key of which `RAIN_*` in the environment can override.
+//! A checked configuration.
 
+use crate::check::{check_demo, check_heartbeat, check_members, check_peer, check_verify_reads, is_loopback, read_id};
+use crate::error::{ConfigError, value};
+use crate::file::{File, variables};
+use crate::member::{DemoMember, Interface, Member, VerifyReads};
+use crate::secret::{read_key, read_token};
 use core::time::Duration;
-use rain_cluster::members::MEMBERS_MAX;
-use rain_cluster::{Members, MembersError, NodeId};
+use rain_cluster::{Members, NodeId};
 use rain_codec::Code;
-use serde::Deserialize;
-use serde::de::{Deserializer, Error, Unexpected, Visitor};
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
-use std::os::unix::fs::PermissionsExt;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Why a configuration cannot be used. Each names the key, what was found and what was expected.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// The file cannot be read.
-    #[error("{}: {error}", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        error: std::io::Error,
-    },
-    /// Not TOML, an unknown key, a value of the wrong type.
-    #[error("{}: {message}", path.display())]
-    Syntax {
-        /// The file.
-        path: PathBuf,
-        /// What the parser said, with the place.
-        message: String,
-    },
-    /// Members without an id.
-    #[error("no `id` of {}; `rain config check {}` makes one for each, and says where to write it", of.join(", "), path.display())]
-    NoId {
-        /// The file.
-        path: PathBuf,
-        /// Whose: `node "A"`, `peer "B"`.
-        of: Vec<String>,
-    },
-    /// A value that makes no sense.
-    #[error("`{key}`: found {found}, expected {expected}")]
-    Value {
-        /// The key.
-        key: String,
-        /// What stands there.
-        found: String,
-        /// What could.
-        expected: String,
-    },
-}
-
-fn value(key: impl Into<String>, found: impl Into<String>, expected: impl Into<String>) -> ConfigError {
-    ConfigError::Value { key: key.into(), found: found.into(), expected: expected.into() }
-}
-
-/// The file as it stands.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    node: String,
-    id: Option<String>,
-    catalog: Option<usize>,
-    data: Vec<PathBuf>,
-    #[serde(default = "default_code")]
-    code: String,
-    listen: Address,
-    #[serde(rename = "key_file")]
-    key: Option<PathBuf>,
-    #[serde(rename = "token_file")]
-    token: Option<PathBuf>,
-    #[serde(default)]
-    interfaces: Vec<FileInterface>,
-    #[serde(default)]
-    peers: Vec<FilePeer>,
-    #[serde(default)]
-    joined: bool,
-    heartbeat_ms: Option<u64>,
-    verify_reads: Option<String>,
-    demo: Option<FileDemo>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FileDemo {
-    supervisor: String,
-    #[serde(default)]
-    false_downs: f64,
-    #[serde(default)]
-    seed: u64,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FileInterface {
-    switch: String,
-    address: Address,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FilePeer {
-    name: String,
-    id: Option<String>,
-    http: String,
-    addresses: BTreeMap<String, Address>,
-}
-
-/// An address that is refused in words that say what one is.
-#[derive(Debug, Clone, Copy)]
-struct Address(SocketAddr);
-
-const ADDRESS: &str = "an address and a port, such as 192.0.2.10:80";
-
-impl<'de> Deserialize<'de> for Address {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_str(AddressVisitor)
-    }
-}
-
-struct AddressVisitor;
-
-impl Visitor<'_> for AddressVisitor {
-    type Value = Address;
-
-    fn expecting(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        formatter.write_str(ADDRESS)
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<Address, E> {
-        text.parse().map(Address).map_err(|_| E::invalid_value(Unexpected::Str(text), &self))
-    }
-}
-
 /// Where nobody says.
 const DEFAULT_VERIFY_READS: VerifyReads = VerifyReads::Crc;
-
-fn default_code() -> String {
-    "b-code:4".to_owned()
-}
-
-/// One of the node's network interfaces.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Interface {
-    /// The switch it is plugged into.
-    pub switch: String,
-    /// Where the node listens for its peers.
-    pub address: SocketAddr,
-}
-
-/// A node of the cluster, this one included.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Member {
-    /// Its name: a label, which may change.
-    pub name: String,
-    /// Who it is: minted once.
-    pub id: NodeId,
-    /// Where players reach it.
-    pub http: String,
-    /// Where this node reaches it, by switch; empty for this node itself.
-    pub addresses: BTreeMap<String, SocketAddr>,
-}
 
 /// A checked configuration.
 #[derive(Debug, Clone)]
@@ -191,26 +45,6 @@ pub struct Config {
     pub verify_reads: VerifyReads,
     /// What a node of a demo knows of it.
     pub demo: Option<DemoMember>,
-}
-
-/// By what a reader knows that bytes which peers send are those of their columns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum VerifyReads {
-    /// By their seals: whatever disks, memories and networks do to them is found. A member that lies is believed.
-    Crc,
-    /// Besides by the root of the column that the manifest names: such a member is found too.
-    Hash,
-}
-
-/// What a node of a demo knows of the demo.
-#[derive(Debug, Clone, PartialEq)]
-pub struct DemoMember {
-    /// The supervisor's URL: it carries out what `POST /api/v1/faults` asks for.
-    pub supervisor: String,
-    /// Wrong verdicts "down" on paths that are up, per second: being wrong must be cheap.
-    pub false_downs_per_second: f64,
-    /// The seed of what is random in the demo.
-    pub seed: u64,
 }
 
 /// One way to a peer, as the configuration has it.
@@ -389,168 +223,6 @@ pub struct Minted {
     pub is_own: bool,
 }
 
-impl File {
-    /// Reads the text of a configuration, with the variables that override its keys.
-    fn parse(path: &Path, text: &str, variables: impl Iterator<Item = (String, String)>) -> Result<Self, ConfigError> {
-        let syntax = |error: toml::de::Error| ConfigError::Syntax { path: path.to_owned(), message: error.to_string() };
-        let mut table: toml::Table = text.parse().map_err(syntax)?;
-        let overrides: Vec<_> = overrides(variables).collect();
-        for (variable, key, replaced) in &overrides {
-            // Other keys take any text here: what it must be is checked with the rest.
-            if key == "listen" && replaced.as_str().is_none_or(|text| text.parse::<SocketAddr>().is_err()) {
-                let found = replaced.as_str().unwrap_or_default();
-                return Err(value(format!("{key} (by {variable})"), format!("`{found}`"), ADDRESS));
-            }
-            table.insert(key.clone(), replaced.clone());
-        }
-        // By itself the text tells where in it a mistake is.
-        if overrides.is_empty() { toml::from_str(text) } else { table.try_into() }.map_err(syntax)
-    }
-
-    /// The members without an id, in words.
-    fn without_id(&self) -> Vec<String> {
-        let own = self.id.is_none().then(|| format!("node `{}`", self.node));
-        let peers = self.peers.iter().filter(|peer| peer.id.is_none()).map(|peer| format!("peer `{}`", peer.name));
-        own.into_iter().chain(peers).collect()
-    }
-}
-
-fn read_id(key: &str, text: Option<&str>) -> Result<NodeId, ConfigError> {
-    let expected = "eight hexadecimal digits in lower case, such as 3f9a0c21";
-    let text = text.ok_or_else(|| value(key, "none", expected))?;
-    text.parse().map_err(|_| value(key, format!("`{text}`"), expected))
-}
-
-/// Sorts the members by id; names and ids are each member's own.
-fn check_members(members: &mut [Member], node: &str, catalog: Option<usize>) -> Result<Members, ConfigError> {
-    members.sort_by(|left, right| left.name.cmp(&right.name));
-    if let Some(member) = members.iter().find(|member| !is_name(&member.name)) {
-        let key = if member.name == node { "node" } else { "peers.name" };
-        let expected = "a name of letters, digits and signs in ASCII, without spaces";
-        return Err(value(key, format!("`{}`", member.name), expected));
-    }
-    if let Some(twice) = members.windows(2).find(|pair| pair[0].name == pair[1].name) {
-        return Err(value("peers.name", format!("`{}` twice", twice[0].name), "a name for each node"));
-    }
-    members.sort_by_key(|member| member.id);
-    let ids = members.iter().map(|member| member.id).collect();
-    Members::new(0, ids, catalog).map_err(|error| match error {
-        MembersError::Twice(id) => {
-            let of: Vec<_> =
-                members.iter().filter(|member| member.id == id).map(|member| member.name.as_str()).collect();
-            value("id", format!("`{id}` twice, of {}", of.join(" and ")), "an id for each node")
-        }
-        MembersError::Count { found } => {
-            value("peers", format!("{found} nodes with this one"), format!("at most {MEMBERS_MAX}"))
-        }
-        MembersError::Catalog { found, expected } => {
-            value("catalog", found.to_string(), format!("a number from 1 to {expected}, the number of nodes"))
-        }
-    })
-}
-
-/// A name stands in the names of links and in metrics.
-fn is_name(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic())
-}
-
-fn is_loopback(address: IpAddr) -> bool {
-    address.is_loopback()
-}
-
-fn check_heartbeat(milliseconds: u64) -> Result<Duration, ConfigError> {
-    if !(1..=1000).contains(&milliseconds) {
-        return Err(value("heartbeat_ms", milliseconds.to_string(), "a number of milliseconds from 1 to 1000"));
-    }
-    Ok(Duration::from_millis(milliseconds))
-}
-
-fn check_verify_reads(text: &str) -> Result<VerifyReads, ConfigError> {
-    match text {
-        "crc" => Ok(VerifyReads::Crc),
-        "hash" => Ok(VerifyReads::Hash),
-        other => Err(value("verify_reads", format!("`{other}`"), "\"crc\" or \"hash\"")),
-    }
-}
-
-fn check_demo(demo: FileDemo) -> Result<DemoMember, ConfigError> {
-    let FileDemo { supervisor, false_downs, seed } = demo;
-    if !(0.0..=1000.0).contains(&false_downs) {
-        return Err(value("demo.false_downs", false_downs.to_string(), "a number per second from 0 to 1000"));
-    }
-    Ok(DemoMember { supervisor, false_downs_per_second: false_downs, seed })
-}
-
-fn check_peer(peer: &FilePeer, interfaces: &[FileInterface], joined: bool) -> Result<(), ConfigError> {
-    let key = format!("peers.{}.addresses", peer.name);
-    for switch in peer.addresses.keys() {
-        if !joined && !interfaces.iter().any(|interface| interface.switch == *switch) {
-            return Err(value(key, format!("switch `{switch}`"), "a switch of one of this node's `interfaces`"));
-        }
-    }
-    if peer.addresses.is_empty() { Err(value(key, "none", "an address on one switch at least")) } else { Ok(()) }
-}
-
-/// Reads a file that nobody else may read.
-fn read_secret(key: &str, path: &Path) -> Result<Vec<u8>, ConfigError> {
-    let unreadable = |error| ConfigError::Unreadable { path: path.to_owned(), error };
-    let mode = std::fs::metadata(path).map_err(unreadable)?.permissions().mode() & 0o777;
-    if mode & 0o077 != 0 {
-        return Err(value(key, format!("{} with mode {mode:04o}", path.display()), "mode 0600"));
-    }
-    std::fs::read(path).map_err(unreadable)
-}
-
-/// A key is at least 32 bytes; their BLAKE3 is what is used. Text may end with a line; other bytes are taken as they are.
-fn read_key(path: &Path) -> Result<[u8; 32], ConfigError> {
-    let bytes = read_secret("key_file", path)?;
-    let secret = str::from_utf8(&bytes).map_or(bytes.as_slice(), |text| text.trim().as_bytes());
-    if secret.len() < 32 {
-        return Err(value(
-            "key_file",
-            format!("{} bytes in {}", secret.len(), path.display()),
-            "at least 32 bytes of secret",
-        ));
-    }
-    Ok(*blake3::hash(secret).as_bytes())
-}
-
-/// A token goes into a header as it is.
-fn read_token(path: &Path) -> Result<String, ConfigError> {
-    let bytes = read_secret("token_file", path)?;
-    let token = bytes.trim_ascii();
-    let is_fit = !token.is_empty() && token.iter().all(u8::is_ascii_graphic);
-    let text = str::from_utf8(token).ok().filter(|_| is_fit);
-    text.map(str::to_owned).ok_or_else(|| {
-        let found = if token.is_empty() { "nothing" } else { "other bytes than those" };
-        let expected = "letters, digits and signs in ASCII, without spaces";
-        value("token_file", format!("{found} in {}", path.display()), expected)
-    })
-}
-
-/// The keys that variables may replace, each by `RAIN_` and its name in capitals.
-const OVERRIDDEN: [&str; 8] = ["node", "id", "data", "code", "listen", "key_file", "token_file", "verify_reads"];
-
-/// The variables of this process that are text; the others replace nothing.
-pub fn variables() -> impl Iterator<Item = (String, String)> {
-    std::env::vars_os().filter_map(|(name, text)| Some((name.into_string().ok()?, text.into_string().ok()?)))
-}
-
-/// The variables that may replace keys of a configuration.
-pub fn override_names() -> impl Iterator<Item = String> {
-    OVERRIDDEN.into_iter().map(|key| format!("RAIN_{}", key.to_uppercase()))
-}
-
-/// The variables that replace keys: `RAIN_LISTEN=127.0.0.1:80` is `listen = "127.0.0.1:80"`.
-fn overrides(variables: impl Iterator<Item = (String, String)>) -> impl Iterator<Item = (String, String, toml::Value)> {
-    variables.filter_map(|(variable, text)| {
-        let key = variable.strip_prefix("RAIN_")?.to_lowercase();
-        let text = OVERRIDDEN.contains(&key.as_str()).then_some(toml::Value::String(text))?;
-        let replaced = if key == "data" { toml::Value::Array(vec![text]) } else { text };
-        Some((variable, key, replaced))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -690,13 +362,5 @@ mod tests {
         assert_eq!(found.len(), 4);
         assert!(found[..2].iter().all(|path| within.contains(path)), "{found:?}");
         assert!(found[2..].iter().all(|path| across.contains(path)), "{found:?}");
-    }
-
-    #[test]
-    fn the_environment_overrides() {
-        let variables = [("RAIN_NODE", "Z"), ("RAIN_DATA", "/y"), ("RAIN_UNKNOWN", "1"), ("HOME", "/")];
-        let found = overrides(variables.into_iter().map(|(name, text)| (name.to_owned(), text.to_owned())));
-        let found: Vec<_> = found.map(|(name, key, replaced)| format!("{name} {key} {replaced}")).collect();
-        assert_eq!(found, ["RAIN_NODE node \"Z\"", "RAIN_DATA data [\"/y\"]"]);
     }
 }

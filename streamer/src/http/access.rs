@@ -1,31 +1,68 @@
-//! Who may come in, by where the listener is and what the request says of itself (docs/operating.md, doors).
+//! Who may come in, by where the listener is and what the request says of itself, and who it is that asks
+//! (docs/operating.md, doors).
 
 use super::ApiError;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN};
 use hyper::{HeaderMap, Method, StatusCode, Uri};
 use std::net::{IpAddr, SocketAddr};
 
-/// The door of one listener.
+/// Who asks. Rooms take it as it is: it is made here alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Caller {
+    /// Where from.
+    pub(crate) address: IpAddr,
+    /// As whom.
+    pub(crate) standing: Standing,
+}
+
+/// As whom somebody asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// With the token of the configuration, wherever from.
+    Token,
+    /// From this machine.
+    Loopback,
+    /// As anybody else.
+    Stranger,
+}
+
+impl Standing {
+    /// Whether titles, and parts of a demo, are the caller's to change.
+    fn may_write(self) -> bool {
+        match self {
+            Self::Token | Self::Loopback => true,
+            Self::Stranger => false,
+        }
+    }
+}
+
+/// The access to one listener.
 #[derive(Debug, Clone)]
-pub(crate) struct Door {
+pub(crate) struct Access {
     /// Where the listener is.
     pub(crate) listen: SocketAddr,
     /// The token for writes from other machines.
     pub(crate) token: Option<String>,
 }
 
-impl Door {
+impl Access {
     /// Lets a request from `peer` in, or says why not.
     ///
     /// # Errors
     /// 401, 403 or 415.
-    pub(crate) fn check(&self, peer: IpAddr, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), ApiError> {
+    pub(crate) fn admit(
+        &self,
+        peer: IpAddr,
+        method: &Method,
+        uri: &Uri,
+        headers: &HeaderMap,
+    ) -> Result<Caller, ApiError> {
+        let caller = self.caller(peer, headers);
         let writes = !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
-        let has_token = self.has_token(headers);
-        if self.listen.ip().is_loopback() || (writes && !has_token && peer.is_loopback()) {
+        if self.listen.ip().is_loopback() || (writes && caller.standing == Standing::Loopback) {
             self.check_names(headers)?;
         }
-        if writes && !has_token && !peer.is_loopback() {
+        if writes && !caller.standing.may_write() {
             let message =
                 "writing from another machine needs `Authorization: Bearer` with the token of the configuration";
             return Err(ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", message));
@@ -37,7 +74,18 @@ impl Door {
                 return Err(error.with(found, "application/json"));
             }
         }
-        Ok(())
+        Ok(caller)
+    }
+
+    fn caller(&self, peer: IpAddr, headers: &HeaderMap) -> Caller {
+        let standing = if self.has_token(headers) {
+            Standing::Token
+        } else if peer.is_loopback() {
+            Standing::Loopback
+        } else {
+            Standing::Stranger
+        };
+        Caller { address: peer, standing }
     }
 
     /// A page from elsewhere must not reach a loopback listener through a browser: neither by a name of its own for
@@ -87,17 +135,18 @@ mod tests {
     use super::*;
     use hyper::header::{HeaderName, HeaderValue};
 
-    fn check(door: &Door, peer: &str, method: &Method, headers: &[(HeaderName, &'static str)]) -> u16 {
+    fn check(access: &Access, peer: &str, method: &Method, headers: &[(HeaderName, &'static str)]) -> u16 {
         let headers = headers.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))).collect();
         let uri = Uri::from_static("/api/v1/faults");
-        door.check(peer.parse().unwrap(), method, &uri, &headers).map_or_else(|error| error.status().as_u16(), |()| 200)
+        let admitted = access.admit(peer.parse().unwrap(), method, &uri, &headers);
+        admitted.map_or_else(|error| error.status().as_u16(), |_| 200)
     }
 
     const JSON: (HeaderName, &str) = (CONTENT_TYPE, "application/json; charset=utf-8");
 
     #[test]
     fn loopback_listeners_know_their_names() {
-        let door = Door { listen: "127.0.0.1:8080".parse().unwrap(), token: None };
+        let access = Access { listen: "127.0.0.1:8080".parse().unwrap(), token: None };
         for (host, expected) in [
             ("127.0.0.1:8080", 200),
             ("localhost:8080", 200),
@@ -107,26 +156,42 @@ mod tests {
             ("rebound.example:8080", 403),
             ("", 403),
         ] {
-            assert_eq!(check(&door, "127.0.0.1", &Method::GET, &[(HOST, host)]), expected, "{host}");
+            assert_eq!(check(&access, "127.0.0.1", &Method::GET, &[(HOST, host)]), expected, "{host}");
         }
         let host = (HOST, "localhost:8080");
-        assert_eq!(check(&door, "127.0.0.1", &Method::GET, &[host.clone(), (ORIGIN, "http://localhost:8080")]), 200);
-        assert_eq!(check(&door, "127.0.0.1", &Method::GET, &[host.clone(), (ORIGIN, "http://evil.example")]), 403);
-        assert_eq!(check(&door, "127.0.0.1", &Method::GET, &[host.clone(), (ORIGIN, "null")]), 403);
-        assert_eq!(check(&door, "127.0.0.1", &Method::POST, &[host.clone(), JSON]), 200);
-        assert_eq!(check(&door, "127.0.0.1", &Method::POST, &[host]), 415);
+        assert_eq!(check(&access, "127.0.0.1", &Method::GET, &[host.clone(), (ORIGIN, "http://localhost:8080")]), 200);
+        assert_eq!(check(&access, "127.0.0.1", &Method::GET, &[host.clone(), (ORIGIN, "http://evil.example")]), 403);
+        assert_eq!(check(&access, "127.0.0.1", &Method::GET, &[host.clone(), (ORIGIN, "null")]), 403);
+        assert_eq!(check(&access, "127.0.0.1", &Method::POST, &[host.clone(), JSON]), 200);
+        assert_eq!(check(&access, "127.0.0.1", &Method::POST, &[host]), 415);
     }
 
     #[test]
     fn others_write_with_the_token_only() {
-        let door = Door { listen: "10.0.0.1:80".parse().unwrap(), token: Some("secret".to_owned()) };
+        let access = Access { listen: "10.0.0.1:80".parse().unwrap(), token: Some("secret".to_owned()) };
         let with = |value| [(AUTHORIZATION, value), JSON];
-        assert_eq!(check(&door, "10.0.0.2", &Method::GET, &[]), 200);
-        assert_eq!(check(&door, "10.0.0.2", &Method::PUT, &[]), 401);
-        assert_eq!(check(&door, "10.0.0.2", &Method::PUT, &with("Bearer wrong")), 401);
-        assert_eq!(check(&door, "10.0.0.2", &Method::PUT, &with("Bearer secret")), 200);
-        assert_eq!(check(&door, "10.0.0.2", &Method::DELETE, &with("secret")), 401);
-        let without = Door { token: None, ..door };
+        assert_eq!(check(&access, "10.0.0.2", &Method::GET, &[]), 200);
+        assert_eq!(check(&access, "10.0.0.2", &Method::PUT, &[]), 401);
+        assert_eq!(check(&access, "10.0.0.2", &Method::PUT, &with("Bearer wrong")), 401);
+        assert_eq!(check(&access, "10.0.0.2", &Method::PUT, &with("Bearer secret")), 200);
+        assert_eq!(check(&access, "10.0.0.2", &Method::DELETE, &with("secret")), 401);
+        let without = Access { token: None, ..access };
         assert_eq!(check(&without, "10.0.0.2", &Method::PUT, &with("Bearer ")), 401);
+    }
+    #[test]
+    fn who_asks_is_known() {
+        let access = Access { listen: "10.0.0.1:80".parse().unwrap(), token: Some("secret".to_owned()) };
+        for (peer, authorization, expected) in [
+            ("10.0.0.2", "", Standing::Stranger),
+            ("10.0.0.2", "Bearer wrong", Standing::Stranger),
+            ("10.0.0.2", "Bearer secret", Standing::Token),
+            ("127.0.0.1", "", Standing::Loopback),
+            ("::1", "Bearer wrong", Standing::Loopback),
+            ("127.0.0.1", "Bearer secret", Standing::Token),
+        ] {
+            let headers = [(AUTHORIZATION, HeaderValue::from_static(authorization))].into_iter().collect();
+            let found = access.admit(peer.parse().unwrap(), &Method::GET, &Uri::from_static("/v/a"), &headers);
+            assert_eq!(found.ok().map(|caller| caller.standing), Some(expected), "{peer}, {authorization}");
+        }
     }
 }

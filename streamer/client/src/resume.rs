@@ -4,6 +4,7 @@
 //! do not come, the next node is asked besides, by Range and If-Range on the strong entity tag; whichever sends first is
 //! read from then on.
 
+use super::ErrorObject;
 use bytes::Bytes;
 use core::time::Duration;
 use futures_util::StreamExt;
@@ -76,6 +77,19 @@ pub struct Opened {
     pub server: usize,
     /// Its body.
     pub body: ResumingBody,
+}
+
+impl Opened {
+    /// The error that it is, with what of its body came.
+    ///
+    /// Cancel safety: nothing is changed.
+    pub async fn into_error(mut self) -> ErrorObject {
+        let mut json = Vec::new();
+        while let Some(Ok(bytes)) = self.body.next().await {
+            json.extend_from_slice(&bytes);
+        }
+        ErrorObject::new(self.head.status.as_u16(), &json)
+    }
 }
 
 impl Servers {

@@ -1,0 +1,16 @@
+//! The configuration of a node: one TOML file, each key of which `RAIN_*` in the environment can override.
+//!
+//! Read and checked once, into values that the rest of the node need not doubt. No socket, no clock.
+#![forbid(unsafe_code)]
+
+mod check;
+mod config;
+mod error;
+mod file;
+mod member;
+mod secret;
+
+pub use config::{Config, Minted, PathAddresses};
+pub use error::ConfigError;
+pub use file::{override_names, variables};
+pub use member::{DemoMember, Interface, Member, VerifyReads};

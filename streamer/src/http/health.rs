@@ -1,0 +1,62 @@
+//! `/healthz`, `/readyz` and `/metrics`: how the node is.
+
+use super::access::Caller;
+use super::reply::text;
+use super::router::{Answer, Room, is_read};
+use super::{ApiError, RequestBody};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use hyper::{Method, Request, StatusCode};
+use metrics_exporter_prometheus::PrometheusHandle;
+use rain_config::Member;
+use rain_node::Node;
+use std::sync::Arc;
+
+/// The room of a node's health.
+pub(super) struct HealthRoom {
+    pub(super) node: Arc<Node>,
+    pub(super) metrics: PrometheusHandle,
+}
+
+impl Room for HealthRoom {
+    fn takes(&self, method: &Method, path: &str) -> bool {
+        is_read(method) && ["/healthz", "/readyz", "/metrics"].contains(&path)
+    }
+
+    fn answer(&self, _: Caller, request: Request<RequestBody>) -> BoxFuture<'_, Answer> {
+        let answer = match request.uri().path() {
+            "/readyz" => ready(&self.node),
+            "/metrics" => {
+                self.node.reads.publish();
+                Ok(text(self.metrics.render()))
+            }
+            _ => Ok(text("ok\n")),
+        };
+        async move { answer }.boxed()
+    }
+}
+
+/// Which nodes this one waits for, in words; `None` where it reaches all.
+pub(super) fn missing(node: &Node) -> Option<String> {
+    let is_missing = |member: &&Member| node.peers.paths.is_up(member.id) != Some(true);
+    let others = node.config.by_name().into_iter().filter(|member| member.id != node.config.id);
+    let names: Vec<&str> = others.filter(is_missing).map(|member| member.name.as_str()).collect();
+    let why = if node.store.is_blank() { ", and a new node needs to hear from the others first" } else { "" };
+    let (nodes, are) = if names.len() == 1 { ("node", "is") } else { ("nodes", "are") };
+    (!names.is_empty()).then(|| format!("{nodes} {} {are} not reached{why}", names.join(", ")))
+}
+
+fn ready(node: &Node) -> Answer {
+    // A new cluster needs a moment more; a node that waits for peers to learn from can serve what it has.
+    let missing = missing(node).map(|missing| format!("; {missing}")).unwrap_or_default();
+    let why = if !node.liveness.is_settled(&node.others(), &node.peers.paths) {
+        "not every peer was reached or tried for 2 s yet"
+    } else if !node.store.is_sure() {
+        "too few peers have said yet whether the data folder is an old copy of itself"
+    } else if node.store.is_blank() && !node.liveness.is_old() {
+        "the store is new, and has not learnt yet what is committed"
+    } else {
+        return Ok(text("ready\n"));
+    };
+    Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", format!("{why}{missing}")))
+}

@@ -1,0 +1,34 @@
+//! `GET /api/v1/titles/{title}`: a title and its columns.
+
+use super::RequestBody;
+use super::access::Caller;
+use super::query::Query;
+use super::reply::json;
+use super::router::{Answer, Room, is_read};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use hyper::{Method, Request};
+use rain_node::{Look, Node};
+use rain_titles::title;
+use std::sync::Arc;
+
+const ROOT: &str = "/api/v1/titles/";
+
+/// The room of what a node knows of a title's columns.
+pub(super) struct ReportRoom(pub(super) Arc<Node>);
+
+impl Room for ReportRoom {
+    fn takes(&self, method: &Method, path: &str) -> bool {
+        is_read(method) && path.starts_with(ROOT)
+    }
+
+    fn answer(&self, _: Caller, request: Request<RequestBody>) -> BoxFuture<'_, Answer> {
+        async move {
+            let title = title::from_path(request.uri().path().strip_prefix(ROOT).unwrap_or_default())?;
+            let query = Query::of(request.uri().query().unwrap_or_default());
+            let look = if query.get("verify") == Some("1") { Look::Blocks } else { Look::Header };
+            Ok(json(&self.0.title_report(&title, look).await?))
+        }
+        .boxed()
+    }
+}
