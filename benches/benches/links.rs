@@ -14,9 +14,9 @@ use std::time::{Duration, Instant};
 
 use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg, sendmmsg};
 use rain_benches::median;
-use rain_cluster::link::{LinkEvent, LinkPlan, LinkState, LinkTiming, Links};
+use rain_cluster::link::{ChannelState, LinkEvent, LinkPlan, LinkTiming, Links};
 use rain_cluster::{NodeId, Time};
-use rain_node::peer::links::{LinkThread, Observer, Route};
+use rain_node::peer::link_driver::{LinkThread, Observer, Route};
 use rain_wire::datagram::{DATAGRAM_BYTES, DatagramKey};
 use rustix::time::{ClockId, clock_gettime};
 use std::io::{IoSlice, IoSliceMut};
@@ -65,7 +65,7 @@ struct Told(Arc<Meter>, Instant);
 
 impl Observer for Told {
     fn changed(&mut self, event: LinkEvent) {
-        self.0.down.fetch_add(u64::from(event.state == LinkState::Down), Ordering::Relaxed);
+        self.0.down.fetch_add(u64::from(event.state == ChannelState::Down), Ordering::Relaxed);
     }
 
     fn measured(&mut self, links: &Links) {

@@ -1,4 +1,4 @@
-//! Updating parity by the difference of old and new, beside making all parity anew: in bytes of new data per second. What
+//! Updating parity by the difference of old and new, beside making all parity again: in bytes of new data per second. What
 //! plans cost to make. And codes with optimal repair beside B-codes.
 
 use core::time::Duration;
@@ -6,7 +6,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use rain_codec::plan::{Costs, PartialSums, ReadPlan, RepairPlan, UpdatePlan};
+use rain_codec::plan::{PartialSums, ReadCosts, ReadPlan, RepairPlan, UpdatePlan};
 use rain_codec::{Cell, CellKind, Code, ErasurePattern, StripeCodec};
 
 const CODES: [&str; 4] = ["b-code:6", "b-code:10", "x-code:7", "rs:8+3"];
@@ -107,7 +107,7 @@ fn optimal_repair(criterion: &mut Criterion) {
             |cell: &Cell| lost.contains(usize::from(cell.column)) && matches!(code.cell(*cell), CellKind::Data { .. });
         let wanted: Vec<Cell> = code.cells().filter(is_wanted).collect();
         let decode = codec.recover_schedule(lost, &wanted).expect("two may be lost");
-        let repair = RepairPlan::new(code, 0, &Costs::equal(code)).expect("one may be lost");
+        let repair = RepairPlan::new(code, 0, &ReadCosts::equal(code)).expect("one may be lost");
         let data_bytes = code.data_cell_count() * cell_bytes;
         for (what, schedule, bytes) in [
             ("encode", codec.encode_schedule(), data_bytes),
@@ -137,7 +137,7 @@ fn planning(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("plans");
     for name in ["b-code:6", "b-code:10", "b-code:22", "x-code:13", "rs:8+3"] {
         let code = Code::named(name).expect("a code of this crate");
-        let lost = |columns: &[usize]| Costs::equal(&code).without(ErasurePattern::of(columns));
+        let lost = |columns: &[usize]| ReadCosts::equal(&code).without(ErasurePattern::of(columns));
         let cell = [Cell::new(0, 0)];
         for (what, costs) in [("one cell, one lost", lost(&[0])), ("one cell, two lost", lost(&[0, 1]))] {
             group.bench_function(format!("{name} {what}"), |bencher| {
@@ -150,7 +150,7 @@ fn planning(criterion: &mut Criterion) {
                 bencher.iter(|| ReadPlan::new(black_box(&code), &row, &costs));
             });
         }
-        let equal = Costs::equal(&code);
+        let equal = ReadCosts::equal(&code);
         group.bench_function(format!("{name} repair"), |bencher| {
             bencher.iter(|| RepairPlan::new(black_box(&code), 0, &equal));
         });

@@ -6,7 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "what cannot be is a failure of the measurement")]
 #![expect(clippy::disallowed_methods, reason = "a measurement reads the clock; the machine does not")]
 
-use rain_cluster::rudp::{Delivery, Endpoint, Event, Identity, PathId, PathVerdict};
+use rain_cluster::rudp::{Delivery, Endpoint, Identity, PathId, PathTransition, RudpEvent};
 use rain_cluster::{NodeId, Time};
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,7 @@ fn end(node: u32) -> Endpoint {
     let mut end = Endpoint::new(Identity { cluster: 1, node: NodeId(node), incarnation: 1 });
     end.add_peer(NodeId(1 - node), PATHS.into());
     for path in 0..PATHS {
-        end.handle_path(Time::default(), NodeId(1 - node), PathId(path), PathVerdict { up: true, epoch: 1 });
+        end.handle_path(Time::default(), NodeId(1 - node), PathId(path), PathTransition { up: true, epoch: 1 });
     }
     end
 }
@@ -41,7 +41,7 @@ impl Pair {
         loop {
             for (index, end) in self.ends.iter_mut().enumerate() {
                 while let Some(event) = end.poll_event() {
-                    came += usize::from(matches!(event, Event::Message { .. }));
+                    came += usize::from(matches!(event, RudpEvent::Message { .. }));
                 }
                 let mut buffer = self.buffers.pop().unwrap_or_default();
                 while let Some(transmit) = end.poll_transmit(self.now, &mut buffer) {

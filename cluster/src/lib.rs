@@ -23,6 +23,7 @@
 //! | [`path`] | the table of paths, and the choice between them |
 //! | [`rudp`] | reliable datagrams over all paths between two nodes |
 //! | [`catalog`] | which version a reader gets, and how a blank node learns what it must know |
+//! | [`random`] | numbers that follow from a seed |
 //! | [`topology`] | how nodes and switches are wired, the ways through the switches that live, and the worst that losses do |
 #![forbid(unsafe_code)]
 
@@ -37,6 +38,7 @@ pub mod members;
 pub mod message;
 pub mod path;
 pub mod placement;
+pub mod random;
 pub mod rendezvous;
 mod round;
 pub mod rudp;

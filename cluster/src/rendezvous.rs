@@ -1,5 +1,6 @@
 //! In which order nodes are chosen for a title.
 
+use crate::random::mix;
 use crate::version::NodeId;
 
 /// The nodes in the order of their weight for a title, highest first: the ids decide, never names or weights of
@@ -18,7 +19,5 @@ fn weight(title: &str, node: NodeId) -> u64 {
     for byte in title.bytes().chain(node.0.to_le_bytes()) {
         hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
     }
-    hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    hash ^ (hash >> 31)
+    mix(hash)
 }

@@ -10,7 +10,7 @@ const PATTERNS_MAX: usize = 24;
 
 /// The costs of a code, counted on its schedules.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Costs {
+pub struct CodeCosts {
     /// XORs per data cell to encode.
     pub encode: f64,
     /// XORs per lost cell to recover one column, and two where the code tolerates that; on average over the patterns.
@@ -43,7 +43,7 @@ pub struct Bounds {
     pub repair_cut_set: f64,
 }
 
-impl Costs {
+impl CodeCosts {
     /// Counts the costs of a code.
     ///
     /// Cost: makes schedules for up to 24 patterns of one and 24 of two lost columns: milliseconds, for the widest codes
@@ -132,16 +132,16 @@ fn ratio(count: usize, of: usize) -> f64 {
 mod tests {
     use super::*;
 
-    fn costs(name: &str) -> (Costs, Bounds) {
+    fn costs(name: &str) -> (CodeCosts, Bounds) {
         let code = Code::named(name).unwrap();
-        (Costs::of(&code).unwrap(), Bounds::of(&code))
+        (CodeCosts::of(&code).unwrap(), Bounds::of(&code))
     }
 
     /// The published table for 6 columns: 1.5 XORs, 3 per lost cell, 2 updates, 9 of 12 cells read.
     #[test]
     fn figures_of_six_columns() {
         let (costs, bounds) = costs("b-code:6");
-        let expected = Costs {
+        let expected = CodeCosts {
             encode: 1.5,
             recover: vec![3.0, 3.0],
             update: 2.0,
@@ -168,6 +168,6 @@ mod tests {
     fn wide_codes_are_sampled() {
         let (costs, bounds) = costs("x-code:31");
         assert!((costs.encode - bounds.encode).abs() < 1e-9 && costs.every_pattern);
-        assert!(!Costs::of(&Code::named("rs:28+2").unwrap()).unwrap().every_pattern);
+        assert!(!CodeCosts::of(&Code::named("rs:28+2").unwrap()).unwrap().every_pattern);
     }
 }

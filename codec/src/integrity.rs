@@ -13,7 +13,7 @@ pub const LANE_BYTES: usize = 64;
 
 /// What the syndromes of a stripe say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Diagnosis {
     /// All are zero: the columns agree with each other.
     Consistent,
     /// One column explains them all, in every lane, and no other one does.
@@ -75,31 +75,31 @@ impl Locator {
     ///
     /// # Panics
     /// When there are more or fewer syndromes, or their lengths differ.
-    pub fn locate(&self, syndromes: &[Vec<u8>]) -> Verdict {
+    pub fn locate(&self, syndromes: &[Vec<u8>]) -> Diagnosis {
         assert_eq!(syndromes.len(), self.equations.len(), "syndromes of a stripe");
         let lanes = wrong_lanes(syndromes);
         let Some(lane_count) = lanes.first().map(|lane| lane.len().div_ceil(LANE_BYTES)) else {
-            return Verdict::Consistent;
+            return Diagnosis::Consistent;
         };
         if lane_count == 0 {
-            return Verdict::Consistent;
+            return Diagnosis::Consistent;
         }
         let mut found: Vec<Option<usize>> = vec![None; lane_count];
         for (column, test) in self.columns.iter().enumerate() {
             for (lane, explains) in test.explained(&lanes).into_iter().enumerate() {
                 if explains && found[lane].replace(column).is_some() {
-                    return Verdict::Unlocated;
+                    return Diagnosis::Unlocated;
                 }
             }
         }
         if found.iter().any(Option::is_none) {
-            return Verdict::Unlocated;
+            return Diagnosis::Unlocated;
         }
         let columns = found.into_iter().flatten().fold(ErasurePattern::none(), ErasurePattern::with);
         let mut each = columns.iter();
         match (each.next(), each.next()) {
-            (Some(column), None) => Verdict::Column(column),
-            _ => Verdict::Disagreement(columns),
+            (Some(column), None) => Diagnosis::Column(column),
+            _ => Diagnosis::Disagreement(columns),
         }
     }
 

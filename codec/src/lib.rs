@@ -6,7 +6,7 @@
 //!
 //! It can be used in three rings, from the outside inwards:
 //!
-//! 1. **Functions for a stripe**, which take and give bytes and plan anew each time: [`whole::encode`],
+//! 1. **Functions for a stripe**, which take and give bytes and plan again each time: [`whole::encode`],
 //!    [`whole::recover`], [`whole::decode`], [`plan::update_stripe`].
 //! 2. **What keeps its plans and works on buffers of the caller's**: a [`StripeCodec`] over cells anywhere, an
 //!    [`InterleavedCodec`] over whole columns in the fastest layouts, a [`StripeEncoder`] for column files, a
@@ -55,7 +55,7 @@ pub mod whole;
 
 pub use code::{Cell, CellKind, Code, CodeError};
 pub use column::{ColumnHeader, Geometry, HeaderError, Seal, StripeEncoder, StripeShape, TitleVersion};
-pub use costs::Costs;
+pub use costs::CodeCosts;
 pub use interleaved::{InterleavedCodec, Recovery};
 pub use rain_kernels::{Kernel, Layout, Stores, column_stride};
 pub use schedule::{ErasurePattern, Schedule, ScheduleError};

@@ -1,4 +1,4 @@
-//! One stripe as a whole: functions that take and give bytes, and plan anew each time.
+//! One stripe as a whole: functions that take and give bytes, and plan again each time.
 
 use thiserror::Error;
 
@@ -56,7 +56,7 @@ pub enum StripeError {
 ///
 /// Shape: as many columns as the code has, each its cells one after the other. The data fill the data cells in byte order;
 /// what they leave of them is zeros. No data: empty columns.
-/// Cost: copies the data, and makes the schedule anew. A [`StripeCodec`] keeps it.
+/// Cost: copies the data, and makes the schedule again. A [`StripeCodec`] keeps it.
 ///
 /// ```
 /// use rain_codec::{Code, whole};

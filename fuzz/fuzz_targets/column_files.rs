@@ -17,7 +17,7 @@ use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use rain_codec::column::{CHECKSUM_BYTES, ColumnHasher, HASH_BYTES, HEADER_BYTES, crc64};
 use rain_codec::file::{
-    ColumnState, EncodeOptions, FileError, Sink, Source, Survey, column_name, decode, encode, repair, verify,
+    ColumnFinding, EncodeOptions, FileError, Sink, Source, Survey, column_name, decode, encode, repair, verify,
 };
 use rain_codec::{Code, ColumnHeader, Geometry, Seal, TitleVersion};
 
@@ -507,7 +507,7 @@ fn check_report(stored: &Stored, found: &Found) {
         // Which columns are wrong cannot be known in general: two may look like a third.
         return;
     }
-    let is_intact: Vec<bool> = report.columns.iter().map(|state| *state == ColumnState::Ok).collect();
+    let is_intact: Vec<bool> = report.columns.iter().map(|state| *state == ColumnFinding::Ok).collect();
     assert_eq!(is_intact, found.intact, "{}: {:?}", stored.code, report.faults());
     assert_eq!(report.is_ok(), found.intact.iter().all(|intact| *intact), "{}: {:?}", stored.code, report.faults());
 }

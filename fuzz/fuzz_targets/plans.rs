@@ -9,7 +9,7 @@ use std::sync::{Arc, LazyLock};
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use rain_codec::plan::{ColumnCost, Costs, PartialSums, Peer, PlanError, ReadPlan, RepairPlan};
+use rain_codec::plan::{ColumnCost, PartialSums, Peer, PlanError, ReadCosts, ReadPlan, RepairPlan};
 use rain_codec::{Cell, Code, ErasurePattern, Kernel, Schedule, StripeCodec};
 
 #[path = "../../codec/tests/codec/plans/brute.rs"]
@@ -68,9 +68,10 @@ fuzz_target!(|case: Case| {
     let cells = |wanted: &[(u8, u8)]| wanted.iter().take(12).map(cell).collect::<Vec<Cell>>();
     let lost =
         case.lost.iter().take(4).map(|&number| column(number)).fold(ErasurePattern::none(), ErasurePattern::with);
-    let costs = case.costs.iter().enumerate().take(code.columns()).fold(Costs::equal(code), |costs, (column, cost)| {
-        costs.with(column, ColumnCost { fixed: u64::from(cost.0 % 8), per_cell: u64::from(cost.1 % 8) })
-    });
+    let costs =
+        case.costs.iter().enumerate().take(code.columns()).fold(ReadCosts::equal(code), |costs, (column, cost)| {
+            costs.with(column, ColumnCost { fixed: u64::from(cost.0 % 8), per_cell: u64::from(cost.1 % 8) })
+        });
     let costs = costs.without(lost);
     let stripe = Stripe::new(code, 1 + usize::from(case.cell_bytes) % CELL_BYTES_MAX, &case.data);
     match &case.plan {
@@ -139,7 +140,7 @@ fn run(codec: &StripeCodec, stripe: &Stripe, schedule: &Schedule, reads: &[Cell]
 }
 
 /// The cells that may be read.
-fn readable(code: &Code, costs: &Costs) -> Vec<Cell> {
+fn readable(code: &Code, costs: &ReadCosts) -> Vec<Cell> {
     code.cells().filter(|cell| costs.of(cell.column.into()).is_some()).collect()
 }
 
@@ -160,7 +161,7 @@ fn check_refusal(code: &Code, wanted: &[Cell], readable: &[Cell], error: &PlanEr
     assert!(is_right, "{code}, {wanted:?}: {error}");
 }
 
-fn check_read(codec: &StripeCodec, stripe: &Stripe, wanted: &[Cell], costs: &Costs) {
+fn check_read(codec: &StripeCodec, stripe: &Stripe, wanted: &[Cell], costs: &ReadCosts) {
     let code: &Code = codec.code();
     let readable = readable(code, costs);
     let plan = match ReadPlan::new(code, wanted, costs) {
@@ -180,7 +181,7 @@ fn check_read(codec: &StripeCodec, stripe: &Stripe, wanted: &[Cell], costs: &Cos
     run(codec, stripe, plan.schedule(), plan.reads());
 }
 
-fn check_repair(codec: &StripeCodec, stripe: &Stripe, column: usize, costs: &Costs, balanced: bool) {
+fn check_repair(codec: &StripeCodec, stripe: &Stripe, column: usize, costs: &ReadCosts, balanced: bool) {
     let code: &Code = codec.code();
     let plan = if balanced { RepairPlan::balanced } else { RepairPlan::new };
     let plan = match plan(code, column, costs) {
@@ -217,7 +218,7 @@ fn check_range(codec: &StripeCodec, stripe: &Stripe, lost: ErasurePattern, from:
         Err(error) => {
             let wanted: Vec<Cell> =
                 (start / cell_bytes..end.div_ceil(cell_bytes)).map(|cell| code.data_cell(cell)).collect();
-            return check_refusal(code, &wanted, &readable(code, &Costs::equal(code).without(lost)), &error);
+            return check_refusal(code, &wanted, &readable(code, &ReadCosts::equal(code).without(lost)), &error);
         }
     };
     let named: BTreeSet<(Cell, usize, usize)> =

@@ -22,5 +22,5 @@ pub use face::{About, ByteStream, NewContent, OpenTitle, Titles, Written};
 pub use memory::{MemoryTitle, MemoryTitles};
 pub use page::Page;
 pub use precondition::Precondition;
-pub use report::{ColumnReport, ColumnState, Listed, TitleReport};
+pub use report::{ColumnHealth, ColumnReport, Listed, TitleReport};
 pub use title::TitleError;

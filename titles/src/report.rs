@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// How a column is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum ColumnState {
+pub enum ColumnHealth {
     /// Whole.
     Ok,
     /// Its node does not have it.
@@ -24,7 +24,7 @@ pub struct ColumnReport {
     /// The node that holds it.
     pub node: String,
     /// How.
-    pub state: ColumnState,
+    pub state: ColumnHealth,
     /// What is wrong with it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,

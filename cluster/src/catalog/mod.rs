@@ -9,4 +9,4 @@ mod tests;
 
 pub use learn::{Learn, Learnt};
 pub use recall::{Recall, Recalled};
-pub use resolve::{Found, Resolution, Resolve};
+pub use resolve::{FoundVersion, Resolution, Resolve};

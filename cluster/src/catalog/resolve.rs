@@ -19,7 +19,7 @@ const SPREAD: Duration = Duration::from_millis(500);
 
 /// A version to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
+pub struct FoundVersion {
     /// The version, what it is, and where its columns lie; never a tombstone.
     pub record: Record,
     /// R catalog nodes answered, so no newer version was acknowledged before the question.
@@ -30,7 +30,7 @@ pub struct Found {
     pub columns: BTreeMap<NodeId, ColumnStatus>,
 }
 
-impl Found {
+impl FoundVersion {
     /// Whether a later reader cannot get an older version, and no newer one was acknowledged before this was asked.
     pub fn is_fresh(&self) -> bool {
         self.confirmed && self.settled
@@ -41,7 +41,7 @@ impl Found {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Resolution {
     /// This version.
-    Found(Found),
+    Found(FoundVersion),
     /// There is no such title.
     Absent {
         /// The version of the tombstone, where one is left.
@@ -229,7 +229,7 @@ impl Resolve {
         let confirmed = self.answers.is_confirmed();
         let settled = self.marked.len() >= self.quorum.write();
         let resolution = match self.answers.newest_marked() {
-            Some(record) if !record.manifest.is_tombstone() => Resolution::Found(Found {
+            Some(record) if !record.manifest.is_tombstone() => Resolution::Found(FoundVersion {
                 record: record.clone(),
                 confirmed,
                 settled,

@@ -19,6 +19,6 @@ mod put;
 mod tests;
 
 pub use marking::Marking;
-pub use pending::{PendingCheck, Verdict};
+pub use pending::{PendingCheck, PendingFate};
 pub use purge::PurgeCheck;
 pub use put::{Abort, Begin, Condition, Put, PutEvent, PutRequest, Shape, Shares};

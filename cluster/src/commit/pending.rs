@@ -13,7 +13,7 @@ const ANSWER: Duration = Duration::from_secs(1);
 
 /// What to do with the pending version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum PendingFate {
     /// It is committed: mark it.
     Mark,
     /// Its coordinator aborted it, or is gone and left no trace of a commit: drop it.
@@ -51,7 +51,7 @@ pub struct PendingCheck {
     round: Round,
     phase: Phase,
     until: Time,
-    verdict: Option<Verdict>,
+    fate: Option<PendingFate>,
 }
 
 impl PendingCheck {
@@ -69,19 +69,19 @@ impl PendingCheck {
             round,
             phase: Phase::Coordinator,
             until: now + ANSWER,
-            verdict: None,
+            fate: None,
         }
     }
 
-    /// The verdict, once.
-    pub fn poll_event(&mut self) -> Option<Verdict> {
-        self.verdict.take()
+    /// The fate, once.
+    pub fn poll_event(&mut self) -> Option<PendingFate> {
+        self.fate.take()
     }
 
     fn give_up(&mut self, now: Time) {
         match self.phase {
             Phase::Coordinator => self.ask_catalog(now, Phase::Peers),
-            Phase::Peers | Phase::Retiring => self.finish(Verdict::Later),
+            Phase::Peers | Phase::Retiring => self.finish(PendingFate::Later),
             Phase::Done => {}
         }
     }
@@ -96,21 +96,21 @@ impl PendingCheck {
         self.round.ask(self.catalog.iter().copied(), &request);
     }
 
-    fn finish(&mut self, verdict: Verdict) {
+    fn finish(&mut self, fate: PendingFate) {
         self.phase = Phase::Done;
         self.round.close();
-        self.verdict = Some(verdict);
+        self.fate = Some(fate);
     }
 
     fn take_state(&mut self, state: &TitleState) {
         let same = |entry: &&crate::message::Entry| entry.record.version() == self.version;
         if state.entries.iter().filter(same).any(|entry| entry.marked) {
-            return self.finish(Verdict::Mark);
+            return self.finish(PendingFate::Mark);
         }
         self.blank += usize::from(state.blank && self.phase == Phase::Retiring);
         if self.round.is_over() {
             let sure = self.phase == Phase::Retiring && self.blank <= self.blank_max;
-            self.finish(if sure { Verdict::Drop } else { Verdict::Later });
+            self.finish(if sure { PendingFate::Drop } else { PendingFate::Later });
         }
     }
 }
@@ -119,9 +119,9 @@ impl Machine for PendingCheck {
     fn handle_message(&mut self, now: Time, from: Sender, reply: Reply) {
         match (self.phase, reply) {
             (Phase::Coordinator, Reply::Outcome(outcome)) if self.round.answered(from.node) => match outcome {
-                Outcome::Committed => self.finish(Verdict::Mark),
-                Outcome::Aborted => self.finish(Verdict::Drop),
-                Outcome::Undecided => self.finish(Verdict::Later),
+                Outcome::Committed => self.finish(PendingFate::Mark),
+                Outcome::Aborted => self.finish(PendingFate::Drop),
+                Outcome::Undecided => self.finish(PendingFate::Later),
                 Outcome::Unknown => self.ask_catalog(now, Phase::Retiring),
             },
             (Phase::Peers | Phase::Retiring, Reply::State(state)) if self.round.answered(from.node) => {

@@ -222,27 +222,27 @@ fn state(marked: bool) -> Reply {
 fn a_version_whose_coordinator_lost_its_disk_is_dropped_by_all_only() {
     let mut check = retiring();
     check.handle_message(NOW, from(NODES[2]), state(true));
-    assert_eq!(check.poll_event(), Some(Verdict::Mark));
+    assert_eq!(check.poll_event(), Some(PendingFate::Mark));
 
     let mut check = retiring();
     for (node, reply) in NODES.into_iter().zip([Reply::State(TitleState::default()), state(false), state(false)]) {
         assert_eq!(check.poll_event(), None);
         check.handle_message(NOW, from(node), reply);
     }
-    assert_eq!(check.poll_event(), Some(Verdict::Drop));
+    assert_eq!(check.poll_event(), Some(PendingFate::Drop));
 
     let mut check = retiring();
     check.handle_message(NOW, from(NODES[0]), state(false));
     check.handle_failure(NOW, NODES[2]);
     check.handle_message(NOW, from(NODES[1]), state(false));
-    assert_eq!(check.poll_event(), Some(Verdict::Later), "it may have the mark");
+    assert_eq!(check.poll_event(), Some(PendingFate::Later), "it may have the mark");
 }
 
 /// One that does not answer is not over: what is pending elsewhere too may still be decided either way.
 #[test]
 fn a_version_whose_coordinator_is_silent_is_not_dropped() {
     let version = Version { counter: 1, node: NODES[0], life: LIFE, random: 0 };
-    for (last, verdict) in [(state(true), Verdict::Mark), (state(false), Verdict::Later)] {
+    for (last, fate) in [(state(true), PendingFate::Mark), (state(false), PendingFate::Later)] {
         let mut check = PendingCheck::new(NOW, TITLE, version, &members());
         sent(&mut check);
         check.handle_timeout(NOW + Duration::from_secs(1));
@@ -252,7 +252,7 @@ fn a_version_whose_coordinator_is_silent_is_not_dropped() {
         check.handle_message(NOW, from(NODES[1]), state(false));
         assert_eq!(check.poll_event(), None);
         check.handle_message(NOW, from(NODES[2]), last);
-        assert_eq!(check.poll_event(), Some(verdict));
+        assert_eq!(check.poll_event(), Some(fate));
     }
 }
 

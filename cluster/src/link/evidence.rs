@@ -143,7 +143,7 @@ impl Evidence {
         evidence
     }
 
-    /// Another start of the peer: its numbers begin anew, and what it echoes are pings of this session.
+    /// Another start of the peer: its numbers start over, and what it echoes are pings of this session.
     pub(super) fn begin_session(&mut self) {
         self.heard = None;
         self.echoes = 0;

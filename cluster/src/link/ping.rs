@@ -1,6 +1,6 @@
 //! The datagram that both ends of a link send each other.
 
-use super::session::Token;
+use super::token::LinkToken;
 use crate::version::NodeId;
 
 /// Length of a ping without its authentication.
@@ -53,7 +53,7 @@ pub struct Ping {
     /// For whom.
     pub receiver: NodeId,
     /// Sessions and transitions.
-    pub token: Token,
+    pub token: LinkToken,
     /// One more with each ping on this link; it wraps round.
     pub number: u32,
     /// The newest number that the sender heard from the receiver; it means nothing before the token knows the receiver.
@@ -107,7 +107,7 @@ impl Ping {
             cluster: u64_at(8),
             sender: NodeId(u32_at(16)),
             receiver: NodeId(u32_at(20)),
-            token: Token { sender: u64_at(24), receiver: u64_at(32), count: u32_at(52), heard: u32_at(56) },
+            token: LinkToken { sender: u64_at(24), receiver: u64_at(32), count: u32_at(52), heard: u32_at(56) },
             number: u32_at(40),
             echoed: u32_at(44),
             echo_delay_us: u32_at(48),
@@ -127,7 +127,7 @@ mod tests {
         cluster: 0x1112_1314_1516_1718,
         sender: NodeId(3),
         receiver: NodeId(0x0102_0304),
-        token: Token { sender: 0x2122_2324_2526_2728, receiver: 5, count: 9, heard: 0x3132_3334 },
+        token: LinkToken { sender: 0x2122_2324_2526_2728, receiver: 5, count: 9, heard: 0x3132_3334 },
         number: 0xffff_ffff,
         echoed: 7,
         echo_delay_us: 20_000,

@@ -1,64 +1,28 @@
 //! One end of a link through all its sessions: a pair of starts, one of each node, has a history of its own.
 
-use super::history::{CountError, History, Rules};
-
-/// What every message of one end tells the other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Token {
-    /// The incarnation of the sender: higher at every start of it, and above 0.
-    pub sender: u64,
-    /// That of the receiver as the sender knows it; 0 before it heard of it.
-    pub receiver: u64,
-    /// The sender's transitions in this session.
-    pub count: u32,
-    /// The most of the receiver's that the sender heard of.
-    pub heard: u32,
-}
-
-/// What a token came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Told {
-    /// An earlier start of the peer sent it: dropped.
-    Old,
-    /// No honest peer sends this: dropped.
-    Refused(CountError),
-    /// Taken.
-    Taken(Taken),
-}
-
-/// A token that was taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Taken {
-    /// It began a new session: the peer started anew, or was heard for the first time.
-    pub began: bool,
-    /// The link was up in the session that ended by this: a Down comes before all else.
-    pub ended_up: bool,
-    /// The peer speaks to this very start: what it says of this end holds.
-    pub is_answer: bool,
-    /// Transitions that this end followed; they alternate.
-    pub followed: u32,
-}
+use super::channel_history::{ChannelHistory, HistoryRules};
+use super::token::{LinkToken, TakenToken, TokenOutcome};
 
 /// One end of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LinkEnd {
-    rules: Rules,
+    rules: HistoryRules,
     own: u64,
     /// The highest incarnation heard of the peer; 0 before the first.
     peer: u64,
-    history: History,
+    history: ChannelHistory,
 }
 
 impl LinkEnd {
     /// An end at a start of its node, of the incarnation `own`.
     pub const fn new(own: u64) -> Self {
-        Self::with_rules(own, Rules::CONSISTENT)
+        Self::with_rules(own, HistoryRules::CONSISTENT)
     }
 
     /// An end with faults that a test must find.
     #[doc(hidden)]
-    pub const fn with_rules(own: u64, rules: Rules) -> Self {
-        Self { rules, own, peer: 0, history: History::new(rules) }
+    pub const fn with_rules(own: u64, rules: HistoryRules) -> Self {
+        Self { rules, own, peer: 0, history: ChannelHistory::new(rules) }
     }
 
     /// Whether the link is up.
@@ -67,7 +31,7 @@ impl LinkEnd {
     }
 
     /// The history of this session.
-    pub const fn history(&self) -> &History {
+    pub const fn history(&self) -> &ChannelHistory {
         &self.history
     }
 
@@ -88,17 +52,17 @@ impl LinkEnd {
     }
 
     /// What the next message tells.
-    pub const fn token(&self) -> Token {
+    pub const fn token(&self) -> LinkToken {
         let history = &self.history;
-        Token { sender: self.own, receiver: self.peer, count: history.count(), heard: history.heard() }
+        LinkToken { sender: self.own, receiver: self.peer, count: history.count(), heard: history.heard() }
     }
 
     /// Takes what a message told.
-    pub fn hear(&mut self, token: &Token) -> Told {
+    pub fn hear(&mut self, token: &LinkToken) -> TokenOutcome {
         if token.sender < self.peer && self.rules.old_starts_dropped() {
-            return Told::Old;
+            return TokenOutcome::Old;
         }
-        let mut outcome = Taken {
+        let mut outcome = TakenToken {
             began: token.sender != self.peer,
             ended_up: false,
             is_answer: token.receiver == self.own,
@@ -108,16 +72,16 @@ impl LinkEnd {
         if outcome.began {
             outcome.ended_up = self.is_up();
             after.peer = token.sender;
-            after.history = History::new(self.rules);
+            after.history = ChannelHistory::new(self.rules);
         }
         if outcome.is_answer {
             match after.history.hear(token.count) {
                 Ok(followed) => outcome.followed = followed,
-                Err(error) => return Told::Refused(error),
+                Err(error) => return TokenOutcome::Refused(error),
             }
         }
         *self = after;
-        Told::Taken(outcome)
+        TokenOutcome::Taken(outcome)
     }
 }
 
@@ -125,8 +89,8 @@ impl LinkEnd {
 mod tests {
     use super::*;
 
-    fn taken(told: Told) -> Taken {
-        let Told::Taken(taken) = told else { panic!("{told:?}") };
+    fn taken(told: TokenOutcome) -> TakenToken {
+        let TokenOutcome::Taken(taken) = told else { panic!("{told:?}") };
         taken
     }
 
@@ -135,10 +99,13 @@ mod tests {
         let first = ends[0].token();
         assert_eq!(
             ends[1].hear(&first),
-            Told::Taken(Taken { began: true, ended_up: false, is_answer: false, followed: 0 })
+            TokenOutcome::Taken(TakenToken { began: true, ended_up: false, is_answer: false, followed: 0 })
         );
         let answer = ends[1].token();
-        assert_eq!(taken(ends[0].hear(&answer)), Taken { began: true, ended_up: false, is_answer: true, followed: 0 });
+        assert_eq!(
+            taken(ends[0].hear(&answer)),
+            TakenToken { began: true, ended_up: false, is_answer: true, followed: 0 }
+        );
         assert!(ends[0].time_in());
         let news = ends[0].token();
         assert_eq!(taken(ends[1].hear(&news)).followed, 1);
@@ -156,11 +123,11 @@ mod tests {
         let [mut end, old] = met();
         let mut peer = LinkEnd::new(21);
         let told = taken(end.hear(&peer.token()));
-        assert_eq!(told, Taken { began: true, ended_up: true, is_answer: false, followed: 0 });
+        assert_eq!(told, TakenToken { began: true, ended_up: true, is_answer: false, followed: 0 });
         assert_eq!((end.session(), end.history().count(), end.is_up()), ((10, 21), 0, false));
         // The counts of the session that ended mean nothing in the new one, at either end.
-        assert_eq!(end.hear(&old.token()), Told::Old);
-        peer.hear(&Token { sender: 10, receiver: 20, count: 1, heard: 1 });
+        assert_eq!(end.hear(&old.token()), TokenOutcome::Old);
+        peer.hear(&LinkToken { sender: 10, receiver: 20, count: 1, heard: 1 });
         assert_eq!((peer.session(), peer.history().count()), ((21, 10), 0));
     }
 
@@ -169,10 +136,10 @@ mod tests {
         let [mut end, _] = met();
         let before = end;
         for token in [
-            Token { sender: 20, receiver: 10, count: 9, heard: 1 },
-            Token { sender: 25, receiver: 10, count: 9, heard: 1 },
+            LinkToken { sender: 20, receiver: 10, count: 9, heard: 1 },
+            LinkToken { sender: 25, receiver: 10, count: 9, heard: 1 },
         ] {
-            assert!(matches!(end.hear(&token), Told::Refused(_)));
+            assert!(matches!(end.hear(&token), TokenOutcome::Refused(_)));
             assert_eq!(end, before);
         }
     }

@@ -5,4 +5,4 @@
 
 mod table;
 
-pub use table::{Candidate, PathMeasure, PathState, PathStatus, PathTable, choose};
+pub use table::{Candidate, PathHealth, PathMeasure, PathState, PathTable, choose};

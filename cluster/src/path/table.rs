@@ -42,7 +42,7 @@ pub struct PathMeasure {
 
 /// What is known of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct PathStatus {
+pub struct PathHealth {
     /// Its state.
     pub state: PathState,
     /// Since when it is in this state.
@@ -58,18 +58,18 @@ pub struct PathStatus {
 /// The paths to all nodes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PathTable {
-    peers: BTreeMap<NodeId, Vec<PathStatus>>,
+    peers: BTreeMap<NodeId, Vec<PathHealth>>,
 }
 
 impl PathTable {
     /// Nothing is known yet; `paths` says how many lead to each node.
     pub fn new(paths: impl IntoIterator<Item = (NodeId, usize)>) -> Self {
-        let peers = paths.into_iter().map(|(node, count)| (node, vec![PathStatus::default(); count]));
+        let peers = paths.into_iter().map(|(node, count)| (node, vec![PathHealth::default(); count]));
         Self { peers: peers.collect() }
     }
 
     /// The paths to a node; none to one that is not known.
-    pub fn paths(&self, to: NodeId) -> &[PathStatus] {
+    pub fn paths(&self, to: NodeId) -> &[PathHealth] {
         self.peers.get(&to).map_or(&[], Vec::as_slice)
     }
 
@@ -91,7 +91,7 @@ impl PathTable {
         }
     }
 
-    fn status_mut(&mut self, to: NodeId, path: usize) -> Option<&mut PathStatus> {
+    fn status_mut(&mut self, to: NodeId, path: usize) -> Option<&mut PathHealth> {
         self.peers.get_mut(&to)?.get_mut(path)
     }
 
@@ -116,7 +116,7 @@ pub struct Candidate {
     /// Which.
     pub path: usize,
     /// What is known of it.
-    pub status: PathStatus,
+    pub status: PathHealth,
     /// Bytes that were asked for over it and have not come.
     pub outstanding: u64,
     /// When it last let a reader wait.
@@ -163,7 +163,7 @@ mod tests {
     }
 
     fn candidate(path: usize, state: PathState, outstanding: u64) -> Candidate {
-        let status = PathStatus { state, since: Time::default(), ..PathStatus::default() };
+        let status = PathHealth { state, since: Time::default(), ..PathHealth::default() };
         Candidate { path, status, outstanding, late: None }
     }
 
@@ -197,7 +197,7 @@ mod tests {
     #[test]
     fn traffic_returns_gradually_and_late_paths_get_less() {
         let fresh = Candidate {
-            status: PathStatus { state: Up, since: second(9), ..PathStatus::default() },
+            status: PathHealth { state: Up, since: second(9), ..PathHealth::default() },
             ..candidate(0, Up, 0)
         };
         let busy = candidate(1, Up, 512 << 10);
@@ -218,7 +218,7 @@ mod tests {
                 round_trip: Duration::from_millis(milliseconds),
                 ..PathMeasure::default()
             };
-            Candidate { status: PathStatus { measured, ..candidate(path, Up, 0).status }, ..candidate(path, Up, 0) }
+            Candidate { status: PathHealth { measured, ..candidate(path, Up, 0).status }, ..candidate(path, Up, 0) }
         };
         assert_eq!([0, 1, 10, 50, 1000].map(loss_cost), [1000, 1000, 3162, 7071, 31622]);
         let share = |candidates: [Candidate; 2]| {
@@ -232,7 +232,7 @@ mod tests {
         assert_eq!(share([measured(0, 0, 0), measured(1, 0, 0)]), 500);
         assert!((755..=765).contains(&share([measured(0, 0, 0), measured(1, 10, 0)])), "3.162 to 1");
         assert_eq!(share([measured(0, 0, 0), measured(1, 0, 4)]), 504, "7.6 of them more at the one that is near");
-        let down = Candidate { status: PathStatus { state: Down, ..PathStatus::default() }, ..candidate(0, Down, 0) };
+        let down = Candidate { status: PathHealth { state: Down, ..PathHealth::default() }, ..candidate(0, Down, 0) };
         assert_eq!(choose(second(9), [down, measured(1, 1000, 900)]), Some(1));
     }
 

@@ -1,13 +1,13 @@
 //! One peer: the session with it, and the paths to it.
 
-use super::event::{Event, MessageId, SendError, Statistics};
-use super::frame::{Ack, Data, Frame, Header};
+use super::event::{MessageId, RudpEvent, SendError, Statistics};
+use super::frame::{Ack, Data, Frame, FrameHeader};
 use super::identity::Identity;
 use super::lane::{Lane, News};
 use super::receive::{ReceiveWindow, Taken};
 use super::safeguard::{Missing, Safeguard};
 use super::send::{Delivery, SendWindow};
-use super::{MESSAGE_BYTES_MAX, PathId, PathVerdict, WINDOW_FRAMES};
+use super::{MESSAGE_BYTES_MAX, PathId, PathTransition, WINDOW_FRAMES};
 use crate::time::Time;
 use crate::version::NodeId;
 use core::time::Duration;
@@ -43,7 +43,7 @@ pub(super) struct Connection {
     /// Over which path the next question goes.
     turn: usize,
     next_message: u64,
-    events: VecDeque<Event>,
+    events: VecDeque<RudpEvent>,
     /// Frames of messages among the events.
     unread: u64,
     /// Messages of which events tell that they are acknowledged or lost.
@@ -118,13 +118,13 @@ impl Connection {
         Ok(message)
     }
 
-    pub(super) fn handle_path(&mut self, now: Time, path: PathId, verdict: PathVerdict) {
+    pub(super) fn handle_path(&mut self, now: Time, path: PathId, transition: PathTransition) {
         let index = usize::from(path.0);
         let Some(lane) = self.lanes.get_mut(index) else { return self.note_contradicting() };
-        for sequence in lane.judge(verdict, self.missing) {
+        for sequence in lane.judge(transition, self.missing) {
             self.statistics.moved += u64::from(self.send.lose(sequence, index));
         }
-        if verdict.up && !self.confirmed {
+        if transition.up && !self.confirmed {
             self.ask = None;
         }
         self.reconsider(now);
@@ -165,7 +165,7 @@ impl Connection {
         self.reconsider(now);
     }
 
-    /// A start of the peer that was not heard of: everything begins anew, but what was never in a session.
+    /// A start of the peer that was not heard of: everything starts over, but what was never in a session.
     fn begin(&mut self, incarnation: u64) {
         let mut lost = Vec::new();
         if self.incarnation != 0 {
@@ -174,8 +174,8 @@ impl Connection {
             self.send = SendWindow::new();
         }
         // Of two beginnings that nobody heard of yet the later one tells: there is one such event at the most.
-        let told = self.events.iter().position(|event| matches!(event, Event::Session { .. }));
-        if let Some(Event::Session { lost: mut before, .. }) = told.and_then(|place| self.events.remove(place)) {
+        let told = self.events.iter().position(|event| matches!(event, RudpEvent::Session { .. }));
+        if let Some(RudpEvent::Session { lost: mut before, .. }) = told.and_then(|place| self.events.remove(place)) {
             before.append(&mut lost);
             lost = before;
         }
@@ -186,7 +186,7 @@ impl Connection {
         self.limit_told = WINDOW_FRAMES;
         self.copies.clear();
         self.ask = None;
-        self.events.push_back(Event::Session { peer: self.peer, incarnation, lost });
+        self.events.push_back(RudpEvent::Session { peer: self.peer, incarnation, lost });
     }
 
     fn handle_ack(&mut self, now: Time, ack: &Ack) {
@@ -206,19 +206,19 @@ impl Connection {
         }
         for message in done.messages {
             self.untold += 1;
-            self.events.push_back(Event::Acknowledged { peer: self.peer, message });
+            self.events.push_back(RudpEvent::Acknowledged { peer: self.peer, message });
         }
         for sequence in news.lost {
             self.send.lose(sequence, over);
         }
     }
 
-    fn handle_data(&mut self, now: Time, index: usize, header: &Header, data: &Data<'_>) {
+    fn handle_data(&mut self, now: Time, index: usize, header: &FrameHeader, data: &Data<'_>) {
         let taken = self.receive.take(data, self.missing);
         while let Some(whole) = self.receive.poll() {
             self.unread += whole.frames;
             let (peer, incarnation) = (self.peer, self.incarnation);
-            self.events.push_back(Event::Message { peer, incarnation, bytes: whole.bytes });
+            self.events.push_back(RudpEvent::Message { peer, incarnation, bytes: whole.bytes });
         }
         self.receive.widen(self.unread);
         match taken {
@@ -269,11 +269,11 @@ impl Connection {
         [lanes, acks, self.ask.map(|ask| ask.due)].into_iter().flatten().min()
     }
 
-    pub(super) fn poll_event(&mut self) -> Option<Event> {
+    pub(super) fn poll_event(&mut self) -> Option<RudpEvent> {
         let peer = self.peer;
         let event = self.events.pop_front();
         match &event {
-            Some(Event::Message { bytes, .. }) => {
+            Some(RudpEvent::Message { bytes, .. }) => {
                 self.unread -= SendWindow::frames_of(bytes.len());
                 let limit = self.receive.widen(self.unread);
                 if limit >= self.limit_told + LIMIT_STEP
@@ -283,21 +283,22 @@ impl Connection {
                     lane.owe(heard);
                 }
             }
-            Some(Event::Acknowledged { .. }) => self.untold -= 1,
-            Some(Event::Session { lost, .. }) => self.untold -= lost.len() as u64,
-            Some(Event::Unreachable { .. } | Event::Reachable { .. } | Event::Writable { .. }) | None => {}
+            Some(RudpEvent::Acknowledged { .. }) => self.untold -= 1,
+            Some(RudpEvent::Session { lost, .. }) => self.untold -= lost.len() as u64,
+            Some(RudpEvent::Unreachable { .. } | RudpEvent::Reachable { .. } | RudpEvent::Writable { .. }) | None => {}
         }
         if event.is_some() {
             return event;
         }
         if self.reachable_told != self.is_reachable() {
             self.reachable_told = !self.reachable_told;
-            let told = if self.reachable_told { Event::Reachable { peer } } else { Event::Unreachable { peer } };
+            let told =
+                if self.reachable_told { RudpEvent::Reachable { peer } } else { RudpEvent::Unreachable { peer } };
             return Some(told);
         }
         let free = self.free_frames();
         self.wanted.take_if(|needed| *needed <= free)?;
-        Some(Event::Writable { peer })
+        Some(RudpEvent::Writable { peer })
     }
 
     /// Puts the next frame into `buffer`: the path that it goes over.
@@ -355,8 +356,8 @@ impl Connection {
         if let Some(index) = lost_by.filter(|_| !self.missing.has(Safeguard::OtherPath)) {
             return Some(index).filter(|index| self.lanes[*index].is_up() && self.lanes[*index].has_room());
         }
-        let verdicts = self.missing.has(Safeguard::Verdict);
-        let up = || self.lanes.iter().enumerate().filter(move |(_, lane)| lane.is_up() || !verdicts);
+        let transitions = self.missing.has(Safeguard::Transition);
+        let up = || self.lanes.iter().enumerate().filter(move |(_, lane)| lane.is_up() || !transitions);
         let all_suspect = up().all(|(_, lane)| lane.is_suspect(now));
         up().filter(|(_, lane)| lane.has_room() && (all_suspect || !lane.is_suspect(now)))
             .min_by_key(|(index, lane)| (Some(*index) == lost_by, lane.cost(), *index))
@@ -392,7 +393,7 @@ impl Connection {
         let echo = self.lanes[of].pay(now, path_id(of));
         let ack = (self.incarnation != 0).then(|| self.receive.ack(echo));
         self.limit_told = ack.map_or(self.limit_told, |ack| ack.limit);
-        let header = Header {
+        let header = FrameHeader {
             cluster: self.own.cluster,
             sender: self.own.node,
             receiver: self.peer,

@@ -1,12 +1,12 @@
 //! One node's end of all its conversations.
 
 use super::connection::Connection;
-use super::event::{Event, MessageId, SendError, Statistics};
+use super::event::{MessageId, RudpEvent, SendError, Statistics};
 use super::frame::{Frame, FrameError};
 use super::identity::Identity;
 use super::safeguard::Missing;
 use super::send::Delivery;
-use super::{PATHS_MAX, PathId, PathVerdict};
+use super::{PATHS_MAX, PathId, PathTransition};
 use crate::time::Time;
 use crate::version::NodeId;
 use core::ops::Bound;
@@ -73,7 +73,7 @@ impl Endpoint {
     /// Hands over a message for a peer: it is kept until the peer has it. Before the first session it waits for that.
     ///
     /// # Errors
-    /// [`SendError`]; nothing changed, but that [`SendError::Full`] is followed by [`Event::Writable`].
+    /// [`SendError`]; nothing changed, but that [`SendError::Full`] is followed by [`RudpEvent::Writable`].
     pub fn send(
         &mut self,
         now: Time,
@@ -90,11 +90,11 @@ impl Endpoint {
         self.peers.get(&peer).map(Connection::free_frames)
     }
 
-    /// Takes the link protocol's verdict on a path. What is in flight over one that goes Down is sent over the others
+    /// Takes the link protocol's transition on a path. What is in flight over one that goes Down is sent over the others
     /// with the next frames.
-    pub fn handle_path(&mut self, now: Time, peer: NodeId, path: PathId, verdict: PathVerdict) {
+    pub fn handle_path(&mut self, now: Time, peer: NodeId, path: PathId, transition: PathTransition) {
         if let Some(connection) = self.peers.get_mut(&peer) {
-            connection.handle_path(now, path, verdict);
+            connection.handle_path(now, path, transition);
         }
     }
 
@@ -140,7 +140,7 @@ impl Endpoint {
     }
 
     /// The next thing that happened.
-    pub fn poll_event(&mut self) -> Option<Event> {
+    pub fn poll_event(&mut self) -> Option<RudpEvent> {
         self.peers.values_mut().find_map(Connection::poll_event)
     }
 

@@ -10,7 +10,7 @@ pub struct MessageId(pub u64);
 /// What happened. Events about a peer come in the order in which they happened, but for the last three, which tell a
 /// state: what came and went between two polls is not told.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
+pub enum RudpEvent {
     /// A session began: this start of the peer was not heard of before. What was sent and is not acknowledged belonged
     /// to the session before: the peer may have got it, and will not get it any more.
     Session {
@@ -67,7 +67,7 @@ pub enum SendError {
         /// Its length.
         bytes: usize,
     },
-    /// The send window is full: [`Event::Writable`] follows when there is room.
+    /// The send window is full: [`RudpEvent::Writable`] follows when there is room.
     #[error("the message needs {needed} frames, {free} of {WINDOW_FRAMES} are free")]
     Full {
         /// Frames of this message.

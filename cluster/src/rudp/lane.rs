@@ -3,7 +3,7 @@
 use super::congestion::{ACK_DELAY, CongestionWindow, RoundTrip, TIMEOUT_MAX};
 use super::frame::Echo;
 use super::safeguard::{Missing, Safeguard};
-use super::{PathId, PathVerdict};
+use super::{PathId, PathTransition};
 use crate::time::Time;
 use core::time::Duration;
 use std::collections::VecDeque;
@@ -99,7 +99,7 @@ impl Lane {
         }
     }
 
-    /// A new session: numbers begin anew. Whether the path works, and how fast, stays what it was.
+    /// A new session: numbers start over. Whether the path works, and how fast, stays what it was.
     pub(super) fn begin(&mut self) {
         *self = Self { up: self.up, epoch: self.epoch, round_trip: self.round_trip, ..Self::new() };
     }
@@ -118,11 +118,11 @@ impl Lane {
         self.fenced && epoch.wrapping_sub(self.epoch).cast_signed() < 0
     }
 
-    /// Takes the link protocol's verdict. Every change begins anew; what was in flight is given back, to be sent over
+    /// Takes the link protocol's transition. Every change starts over; what was in flight is given back, to be sent over
     /// another path: the session's numbers of it.
-    pub(super) fn judge(&mut self, verdict: PathVerdict, missing: Missing) -> Vec<u64> {
-        let changed = (self.up, self.epoch) != (verdict.up, verdict.epoch);
-        (self.up, self.epoch, self.fenced) = (verdict.up, verdict.epoch, true);
+    pub(super) fn judge(&mut self, transition: PathTransition, missing: Missing) -> Vec<u64> {
+        let changed = (self.up, self.epoch) != (transition.up, transition.epoch);
+        (self.up, self.epoch, self.fenced) = (transition.up, transition.epoch, true);
         if !changed || !missing.has(Safeguard::Requeue) {
             return Vec::new();
         }

@@ -25,8 +25,8 @@ mod send;
 mod sim;
 
 pub use endpoint::{Endpoint, Transmit};
-pub use event::{Event, MessageId, SendError, Statistics};
-pub use frame::{Ack, Data, Echo, FRAME_BYTES_MAX, Frame, FrameError, Header, Order, Range};
+pub use event::{MessageId, RudpEvent, SendError, Statistics};
+pub use frame::{Ack, AckRange, Data, Echo, FRAME_BYTES_MAX, Frame, FrameError, FrameHeader, OrderNumber};
 pub use identity::Identity;
 pub use send::Delivery;
 
@@ -36,7 +36,7 @@ pub struct PathId(pub u16);
 
 /// What the link protocol says of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PathVerdict {
+pub struct PathTransition {
     /// Up, or Down.
     pub up: bool,
     /// How many transitions the path went through in this session, as this end counts them: what was sent in an

@@ -24,7 +24,7 @@ pub(super) enum Safeguard {
     /// A receiver acknowledges what it has already.
     AnswerToRepeats,
     /// Nothing is sent over a path that is Down.
-    Verdict,
+    Transition,
 }
 
 /// Which safeguard is missing: none, but in tests.

@@ -1,7 +1,7 @@
 //! What was handed over for a peer and is not acknowledged.
 
 use super::event::MessageId;
-use super::frame::{Ack, Data, Order};
+use super::frame::{Ack, Data, OrderNumber};
 use super::{PAYLOAD_BYTES, WINDOW_FRAMES};
 use core::num::NonZeroU8;
 use core::ops::Range;
@@ -33,7 +33,7 @@ impl Delivery {
 struct Outgoing {
     payload: Vec<u8>,
     first: u64,
-    order: Option<Order>,
+    order: Option<OrderNumber>,
     fragment: u8,
     fragments: u8,
     copies: u8,
@@ -95,7 +95,7 @@ impl SendWindow {
         let first = self.base + self.used();
         let fragments = u8::try_from(Self::frames_of(bytes.len())).expect("a message has 64 frames at the most");
         self.ordered += u64::from(delivery.ordered);
-        let order = if delivery.ordered { Order::new(self.ordered) } else { None };
+        let order = if delivery.ordered { OrderNumber::new(self.ordered) } else { None };
         for fragment in 0..fragments {
             let from = usize::from(fragment) * PAYLOAD_BYTES;
             self.frames.push_back(Outgoing {

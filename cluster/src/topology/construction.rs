@@ -20,7 +20,7 @@ pub enum Construction {
 
 /// What is asked of a construction. What is left open follows from the rest.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Request {
+pub struct TopologyParameters {
     /// Which.
     pub construction: Construction,
     /// How many switches.
@@ -92,7 +92,7 @@ pub fn diameter_offsets(switches: usize, degree: usize) -> Vec<usize> {
     (0..degree).map(|port| if degree >= switches { port } else { spread(port) }).collect()
 }
 
-impl Request {
+impl TopologyParameters {
     /// Wires switches and nodes.
     ///
     /// # Errors

@@ -23,12 +23,12 @@ mod survey;
 #[cfg(test)]
 mod tests;
 
-pub use construction::{Construction, ConstructionError, Request, diameter_offsets};
+pub use construction::{Construction, ConstructionError, TopologyParameters, diameter_offsets};
 pub use loss::{Loss, LossSearch, PLACES_MAX, Worst};
 pub use part::{Living, LossKind, Part};
 pub use pieces::{Cohesion, Pieces};
 pub use routes::Routes;
-pub use survey::{Badness, Survey, badness, first_nodes, offset_choices, survey};
+pub use survey::{Badness, WiringSurvey, badness, first_nodes, offset_choices, survey};
 
 /// A cable between a node and a switch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

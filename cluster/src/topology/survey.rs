@@ -72,7 +72,7 @@ fn canonical(switches: usize, offsets: &[usize]) -> Vec<usize> {
 
 /// What was found among wirings of n nodes with two ports on a ring of n switches with four.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Survey {
+pub struct WiringSurvey {
     /// Wirings looked at.
     pub wirings: u64,
     /// Those of them that no loss of up to so many switches partitions.
@@ -84,7 +84,7 @@ pub struct Survey {
     pub example: Option<Vec<[usize; 2]>>,
 }
 
-impl Survey {
+impl WiringSurvey {
     /// What was found among the wirings of both; those of `other` come later.
     #[must_use]
     pub fn merge(self, other: Self) -> Self {
@@ -97,7 +97,7 @@ impl Survey {
     }
 }
 
-/// The first nodes of the wirings of a [`Survey`]: the two that go to switch 0, by the other switch of each. Every wiring
+/// The first nodes of the wirings of a [`WiringSurvey`]: the two that go to switch 0, by the other switch of each. Every wiring
 /// begins with one of these.
 pub fn first_nodes(switches: usize) -> Vec<[usize; 2]> {
     (1..switches).flat_map(|one| (one..switches).map(move |other| [one, other])).collect()
@@ -110,9 +110,9 @@ pub fn first_nodes(switches: usize) -> Vec<[usize; 2]> {
 ///
 /// # Panics
 /// With fewer than three or more than 64 switches, or when `first` is not of [`first_nodes`].
-pub fn survey(switches: usize, first: [usize; 2], lose: usize) -> Survey {
+pub fn survey(switches: usize, first: [usize; 2], lose: usize) -> WiringSurvey {
     assert!((3..=64).contains(&switches), "a ring of {switches} switches");
-    let mut found = Survey::default();
+    let mut found = WiringSurvey::default();
     let mut free = vec![2; switches];
     free[0] = 0;
     free[first[0]] -= 1;
@@ -141,7 +141,7 @@ fn each_wiring(free: &mut [usize], nodes: &mut Vec<[usize; 2]>, visit: &mut impl
     }
 }
 
-fn look_at(switches: usize, nodes: &[[usize; 2]], lose: usize, found: &mut Survey) {
+fn look_at(switches: usize, nodes: &[[usize; 2]], lose: usize, found: &mut WiringSurvey) {
     let mut topology = Topology::ring_with_offsets(switches, &[], nodes.len());
     topology.attachments =
         nodes.iter().enumerate().flat_map(|(node, homes)| homes.map(|switch| Attachment { node, switch })).collect();

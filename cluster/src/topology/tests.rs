@@ -4,11 +4,11 @@
 use super::*;
 
 fn build(construction: Construction, switches: usize) -> Topology {
-    request(construction, switches).build().unwrap()
+    parameters(construction, switches).build().unwrap()
 }
 
-fn request(construction: Construction, switches: usize) -> Request {
-    Request { construction, switches, nodes: None, node_degree: None, switch_degree: None }
+fn parameters(construction: Construction, switches: usize) -> TopologyParameters {
+    TopologyParameters { construction, switches, nodes: None, node_degree: None, switch_degree: None }
 }
 
 /// All sets of so many parts, looked at in pieces of a few and put together.
@@ -205,21 +205,21 @@ fn three_faults_of_any_kind_strand_two_nodes() {
 #[test]
 fn twice_the_nodes_strand_twice_as_many() {
     for n in [6, 8, 9, 10, 12] {
-        let request = Request { switch_degree: Some(6), ..request(Construction::Diameter, n) };
-        let ring = request.build().unwrap();
+        let parameters = TopologyParameters { switch_degree: Some(6), ..parameters(Construction::Diameter, n) };
+        let ring = parameters.build().unwrap();
         assert_eq!(ring.nodes, 2 * n);
         assert_eq!(switches(&ring, 3).0, if n == 6 { 6 } else { 4 }, "n = {n}");
     }
-    let ring = Request { nodes: Some(16), ..request(Construction::Diameter, 8) }.build().unwrap();
+    let ring = TopologyParameters { nodes: Some(16), ..parameters(Construction::Diameter, 8) }.build().unwrap();
     assert_eq!(figures(&ring, LossKind::Any, 3).0, 4);
 }
 
 #[test]
 fn nodes_of_three_ports_bear_five_switches() {
     for n in 9..=22 {
-        let request = Request { node_degree: Some(3), ..request(Construction::Diameter, n) };
+        let parameters = TopologyParameters { node_degree: Some(3), ..parameters(Construction::Diameter, n) };
         assert_eq!(diameter_offsets(n, 3), [0, n / 3 + 1, 2 * n / 3 + 1]);
-        let (stranded, second) = switches(&request.build().unwrap(), 5);
+        let (stranded, second) = switches(&parameters.build().unwrap(), 5);
         assert!((2..=3).contains(&stranded), "n = {n}: {stranded}");
         assert_eq!(second, 1, "n = {n}");
     }
@@ -372,7 +372,7 @@ fn constructions_are_wired_as_they_say() {
     assert!((0..8).all(|switch| ring.ports_of(switch) == 4));
     let naive = build(Construction::Naive, 5);
     assert_eq!((homes(&naive, 0), homes(&naive, 4)), (vec![0, 1], vec![4, 0]));
-    let rails = Request { nodes: Some(4), ..request(Construction::Rails, 2) }.build().unwrap();
+    let rails = TopologyParameters { nodes: Some(4), ..parameters(Construction::Rails, 2) }.build().unwrap();
     assert_eq!(rails.attachments.len(), 8);
     assert!((0..4).all(|node| homes(&rails, node) == [0, 1]));
     assert_eq!(rails.switch_links, [[0; 2]; 0]);
@@ -382,13 +382,15 @@ fn constructions_are_wired_as_they_say() {
         [[0, 1], [0, 2], [0, 3], [1, 2], [1, 3], [2, 3]]
     );
     // A second layer is wired like the first.
-    let layers = Request { switch_degree: Some(6), ..request(Construction::Diameter, 7) }.build().unwrap();
+    let layers =
+        TopologyParameters { switch_degree: Some(6), ..parameters(Construction::Diameter, 7) }.build().unwrap();
     assert_eq!((layers.nodes, homes(&layers, 3), homes(&layers, 10)), (14, vec![3, 0], vec![3, 0]));
     assert!((0..7).all(|switch| layers.ports_of(switch) == 6));
-    let clique = Request { switch_degree: Some(9), ..request(Construction::Clique, 4) }.build().unwrap();
+    let clique = TopologyParameters { switch_degree: Some(9), ..parameters(Construction::Clique, 4) }.build().unwrap();
     assert_eq!((clique.nodes, homes(&clique, 6)), (12, vec![0, 1]));
     for (n, degree) in [(3, 3), (5, 4), (7, 7), (9, 4)] {
-        let ring = Request { node_degree: Some(degree), ..request(Construction::Diameter, n) }.build().unwrap();
+        let ring =
+            TopologyParameters { node_degree: Some(degree), ..parameters(Construction::Diameter, n) }.build().unwrap();
         let mut own = homes(&ring, 0);
         own.sort_unstable();
         own.dedup();
@@ -398,43 +400,43 @@ fn constructions_are_wired_as_they_say() {
 
 #[test]
 fn what_cannot_be_wired_is_refused_with_numbers() {
-    let base = request(Construction::Diameter, 8);
-    let rails = request(Construction::Rails, 2);
-    for (request, expected) in [
-        (Request { switches: 2, ..base.clone() }, "switches: found 2, expected 3 to 256"),
-        (Request { switches: 257, ..base.clone() }, "switches: found 257, expected 3 to 256"),
-        (Request { nodes: Some(0), ..base.clone() }, "nodes: found 0, expected 1 to 256"),
-        (Request { nodes: Some(257), ..base.clone() }, "nodes: found 257, expected 1 to 256"),
-        (request(Construction::Clique, 24), "nodes: found 257, expected 1 to 256"),
-        (Request { node_degree: Some(0), ..base.clone() }, "node degree: found 0, expected 1 to 8"),
-        (Request { node_degree: Some(9), ..base.clone() }, "node degree: found 9, expected 1 to 8"),
-        (Request { node_degree: Some(1), ..rails }, "node degree: found 1, expected 2 to 2"),
+    let base = parameters(Construction::Diameter, 8);
+    let rails = parameters(Construction::Rails, 2);
+    for (parameters, expected) in [
+        (TopologyParameters { switches: 2, ..base.clone() }, "switches: found 2, expected 3 to 256"),
+        (TopologyParameters { switches: 257, ..base.clone() }, "switches: found 257, expected 3 to 256"),
+        (TopologyParameters { nodes: Some(0), ..base.clone() }, "nodes: found 0, expected 1 to 256"),
+        (TopologyParameters { nodes: Some(257), ..base.clone() }, "nodes: found 257, expected 1 to 256"),
+        (parameters(Construction::Clique, 24), "nodes: found 257, expected 1 to 256"),
+        (TopologyParameters { node_degree: Some(0), ..base.clone() }, "node degree: found 0, expected 1 to 8"),
+        (TopologyParameters { node_degree: Some(9), ..base.clone() }, "node degree: found 9, expected 1 to 8"),
+        (TopologyParameters { node_degree: Some(1), ..rails }, "node degree: found 1, expected 2 to 2"),
         (
-            Request { switch_degree: Some(3), ..base.clone() },
+            TopologyParameters { switch_degree: Some(3), ..base.clone() },
             "switch degree: found 3, expected at least 4, which switch 1 of 8 needs",
         ),
         (
-            Request { switch_degree: Some(4), nodes: Some(9), ..base.clone() },
+            TopologyParameters { switch_degree: Some(4), nodes: Some(9), ..base.clone() },
             "switch degree: found 4, expected at least 5, which switch 1 of 8 needs",
         ),
         (
-            request(Construction::Offsets(vec![0, 8]), 8),
+            parameters(Construction::Offsets(vec![0, 8]), 8),
             "offsets: found [0, 8], expected different numbers below 8, 0 the first",
         ),
         (
-            request(Construction::Offsets(vec![1, 3]), 8),
+            parameters(Construction::Offsets(vec![1, 3]), 8),
             "offsets: found [1, 3], expected different numbers below 8, 0 the first",
         ),
         (
-            request(Construction::Offsets(vec![0, 3, 3]), 8),
+            parameters(Construction::Offsets(vec![0, 3, 3]), 8),
             "offsets: found [0, 3, 3], expected different numbers below 8, 0 the first",
         ),
         (
-            Request { node_degree: Some(3), ..request(Construction::Offsets(vec![0, 3]), 8) },
+            TopologyParameters { node_degree: Some(3), ..parameters(Construction::Offsets(vec![0, 3]), 8) },
             "node degree: found 3, expected 2 to 2",
         ),
     ] {
-        assert_eq!(request.build().map_err(|error| error.to_string()), Err(expected.to_owned()), "{request:?}");
+        assert_eq!(parameters.build().map_err(|error| error.to_string()), Err(expected.to_owned()), "{parameters:?}");
     }
 }
 
@@ -509,7 +511,10 @@ fn wirings_by_lists(n: usize) -> u64 {
 fn no_wiring_of_nodes_with_two_ports_bears_four_switches() {
     for n in 5..=8 {
         let all = |lose| {
-            first_nodes(n).into_iter().map(|first| survey(n, first, lose)).fold(Survey::default(), Survey::merge)
+            first_nodes(n)
+                .into_iter()
+                .map(|first| survey(n, first, lose))
+                .fold(WiringSurvey::default(), WiringSurvey::merge)
         };
         let four = all(4);
         assert_eq!(four.wirings, wirings_by_lists(n), "n = {n}");

@@ -7,7 +7,7 @@
 
 mod world;
 
-use rain_cluster::link::Rules;
+use rain_cluster::link::HistoryRules;
 use std::time::Instant;
 use world::{Options, World};
 
@@ -63,7 +63,7 @@ fn the_rate() {
 /// ping that was sent after the Down and told of it, so that the peer has followed (docs/link.md).
 #[test]
 fn planted_faults_are_found() {
-    for rules in [Rules::with_slack(1), Rules::with_old_starts()] {
+    for rules in [HistoryRules::with_slack(1), HistoryRules::with_old_starts()] {
         let found = (0..50).find_map(|seed| {
             let options = Options { rules, nodes: 4, seconds: 20, ..Options::of(seed) };
             World::new(options).run().err().map(|what| (seed, what))

@@ -1,6 +1,7 @@
 //! Many nodes on several switches, from a seed: what the network does, what the nodes say, and what must hold of it.
 
-use rain_cluster::link::{LinkPlan, LinkState, LinkTiming, Links, Ping, Rules};
+use rain_cluster::link::{ChannelState, HistoryRules, LinkPlan, LinkTiming, Links, Ping};
+use rain_cluster::random::SplitMix64;
 use rain_cluster::{NodeId, Time};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -17,21 +18,13 @@ impl Trace {
     }
 }
 
-/// Source: Steele, Lea, Flood, "Fast splittable pseudorandom number generators" (OOPSLA 2014), `SplitMix64`.
+/// The only source of chance.
 #[derive(Debug, Clone)]
-pub struct Random(pub u64);
+pub struct Random(SplitMix64);
 
 impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ mixed >> 31
-    }
-
     fn below(&mut self, end: u64) -> u64 {
-        ((u128::from(self.next()) * u128::from(end)) >> 64) as u64
+        ((u128::from(self.0.next_u64()) * u128::from(end)) >> 64) as u64
     }
 
     fn happens(&mut self, permille: u64) -> bool {
@@ -51,12 +44,12 @@ pub struct Options {
     pub weather: [u64; 3],
     /// Between two faults.
     pub fault_ms: u64,
-    pub rules: Rules,
+    pub rules: HistoryRules,
 }
 
 impl Options {
     pub fn of(seed: u64) -> Self {
-        let mut random = Random(seed);
+        let mut random = Random(SplitMix64::new(seed));
         let nodes = [4, 4, 5, 6, 8, 8, 12, 32][random.below(8) as usize];
         let fair = random.below(3) == 0;
         let mut strength = |most: u64| if fair { 0 } else { random.below(most) };
@@ -69,7 +62,7 @@ impl Options {
             seconds: if nodes > 8 { 10 } else { 30 },
             weather,
             fault_ms: 100 + random.below(2000),
-            rules: Rules::CONSISTENT,
+            rules: HistoryRules::CONSISTENT,
         }
     }
 }
@@ -133,7 +126,7 @@ impl World {
     pub fn new(options: Options) -> Self {
         let count = options.nodes * options.nodes * options.switches;
         let mut world = Self {
-            random: Random(options.seed ^ 0x5eed),
+            random: Random(SplitMix64::new(options.seed ^ 0x5eed)),
             now: 0,
             nodes: Vec::new(),
             wakes: BinaryHeap::new(),
@@ -166,7 +159,7 @@ impl World {
         for peer in (0..nodes).filter(|peer| *peer != node) {
             for switch in 0..switches {
                 let name = switch as u16;
-                let first = self.random.next() as u32;
+                let first = self.random.0.next_u64() as u32;
                 plans.push(LinkPlan { peer: NodeId(peer as u32), names: [name, name], first });
             }
         }
@@ -249,7 +242,7 @@ impl World {
             }
             let copies = 1 + u64::from(self.random.happens(twice));
             for _ in 0..copies {
-                let mut due = self.now + delay + (self.random.next() & 127);
+                let mut due = self.now + delay + (self.random.0.next_u64() & 127);
                 if self.random.happens(late) {
                     due += self.random.below(60_000);
                 }
@@ -267,7 +260,7 @@ impl World {
             let (peer, switch) = self.route(node, event.link);
             let index = self.index(node, peer, switch);
             let told = self.told[index];
-            let up = event.state == LinkState::Up;
+            let up = event.state == ChannelState::Up;
             // Correct: transitions alternate, and their number says which they are.
             let is_first_down = !up && event.count == told.count && !told.up;
             if event.session == told.session && !is_first_down && event.count != told.count + 1

@@ -1,10 +1,10 @@
 //! The link protocol, model-checked: every state that two ends of a link can reach, whatever the network and the timers do.
 //!
 //! The model runs [`LinkEnd`], the very type that runs in a node. Whatever an end could ever have said may be delivered at
-//! any time, any number of times, in any order, or never; evidence comes and runs out whenever it likes; nodes start anew.
+//! any time, any number of times, in any order, or never; evidence comes and runs out whenever it likes; nodes start again.
 //! docs/link.md has the state counts.
 
-use rain_cluster::link::{LinkEnd, Rules, Taken, Token, Told};
+use rain_cluster::link::{HistoryRules, LinkEnd, LinkToken, TakenToken, TokenOutcome};
 use stateright::{Checker, HasDiscoveries, Model, Property};
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ const ORDER: &str = "order: every transition is told, once and in turn";
 /// Two ends of a link, and bounds that make the states finite.
 #[derive(Clone)]
 struct Pair {
-    rules: Rules,
+    rules: HistoryRules,
     /// Transitions of an end in a session.
     count_max: u32,
     /// Incarnations of a node.
@@ -28,7 +28,7 @@ struct Pair {
 struct State {
     ends: [LinkEnd; 2],
     /// All that each node has ever said, in all its starts.
-    said: [BTreeSet<Token>; 2],
+    said: [BTreeSet<LinkToken>; 2],
     /// What was seen and must never be.
     wrong: Option<Wrong>,
 }
@@ -47,13 +47,13 @@ enum Wrong {
 enum Action {
     TimeOut(usize),
     TimeIn(usize),
-    Deliver(usize, Token),
+    Deliver(usize, LinkToken),
     Start(usize),
 }
 
 /// What the model says of a token. That of the peer's progress is for people; the receiver does not use it.
-fn said(end: &LinkEnd) -> Token {
-    Token { heard: 0, ..end.token() }
+fn said(end: &LinkEnd) -> LinkToken {
+    LinkToken { heard: 0, ..end.token() }
 }
 
 fn count(end: &LinkEnd) -> u32 {
@@ -66,16 +66,16 @@ fn in_one_session(ends: &[LinkEnd; 2]) -> bool {
 }
 
 /// Delivers to an end; gives what must not be.
-fn deliver(end: &mut LinkEnd, token: &Token) -> Option<Wrong> {
+fn deliver(end: &mut LinkEnd, token: &LinkToken) -> Option<Wrong> {
     let before = *end;
     let told = end.hear(token);
     if end.session().1 < before.session().1 {
         return Some(Wrong::WentBack);
     }
     match told {
-        Told::Old => None,
-        Told::Refused(_) => Some(Wrong::Refused),
-        Told::Taken(Taken { began, ended_up, followed, .. }) => {
+        TokenOutcome::Old => None,
+        TokenOutcome::Refused(_) => Some(Wrong::Refused),
+        TokenOutcome::Taken(TakenToken { began, ended_up, followed, .. }) => {
             let from = if began { 0 } else { count(&before) };
             // Transitions alternate and begin Down, so that their number is all there is to tell.
             let all_told = count(end) == from + followed && ended_up == (began && before.is_up());
@@ -234,25 +234,25 @@ fn check(pair: Pair) -> (usize, Vec<&'static str>) {
 }
 
 /// Within one session.
-fn session(rules: Rules, count_max: u32) -> Pair {
+fn session(rules: HistoryRules, count_max: u32) -> Pair {
     Pair { rules, count_max, starts_max: 1, met: true }
 }
 
 /// With two starts of each node, and from the first ping on.
-fn starts(rules: Rules, count_max: u32) -> Pair {
+fn starts(rules: HistoryRules, count_max: u32) -> Pair {
     Pair { rules, count_max, starts_max: 2, met: false }
 }
 
 #[test]
 fn within_a_session_it_is_safe_and_live() {
-    assert_eq!(check(session(Rules::CONSISTENT, 6)), (426, vec![]));
-    assert_eq!(check(session(Rules::with_slack(3), 6)), (998, vec![]));
-    assert_eq!(check(session(Rules::CONSISTENT, 12)).1, [""; 0]);
+    assert_eq!(check(session(HistoryRules::CONSISTENT, 6)), (426, vec![]));
+    assert_eq!(check(session(HistoryRules::with_slack(3), 6)), (998, vec![]));
+    assert_eq!(check(session(HistoryRules::CONSISTENT, 12)).1, [""; 0]);
 }
 
 #[test]
 fn across_starts_it_is_safe_and_live() {
-    let (states, broken) = check(starts(Rules::CONSISTENT, 2));
+    let (states, broken) = check(starts(HistoryRules::CONSISTENT, 2));
     assert_eq!(broken, [""; 0]);
     assert!(states > 100_000, "{states}");
 }
@@ -262,7 +262,7 @@ fn across_starts_it_is_safe_and_live() {
 #[test]
 fn few_states_stand_for_all() {
     for (slack, expected) in [(2, 33), (3, 87), (4, 185), (5, 335), (6, 553)] {
-        let met = session(Rules::with_slack(slack), 0).init_states()[0].ends;
+        let met = session(HistoryRules::with_slack(slack), 0).init_states()[0].ends;
         let same = |[first, second]: &[LinkEnd; 2]| {
             let apart = i64::from(count(first)) - i64::from(count(second));
             (first.history().lead(), second.history().lead(), apart, first.is_up())
@@ -276,7 +276,7 @@ fn few_states_stand_for_all() {
                 let told = &ends[1 - index];
                 for value in ends[index].history().heard()..=count(told) {
                     let mut heard = ends;
-                    assert_eq!(deliver(&mut heard[index], &Token { count: value, ..told.token() }), None);
+                    assert_eq!(deliver(&mut heard[index], &LinkToken { count: value, ..told.token() }), None);
                     next.push(heard);
                 }
                 open.extend(next.into_iter().filter(|ends| found.insert(same(ends))));
@@ -289,18 +289,18 @@ fn few_states_stand_for_all() {
 
 #[test]
 fn without_the_up_guard_an_end_may_be_stuck_up() {
-    let (_, broken) = check(session(Rules::without_up_guard(), 6));
+    let (_, broken) = check(session(HistoryRules::without_up_guard(), 6));
     assert!(broken.contains(&DEAD), "{broken:?}");
 }
 
 #[test]
 fn with_a_slack_of_1_nothing_comes_up() {
-    let (_, broken) = check(session(Rules::with_slack(1), 6));
+    let (_, broken) = check(session(HistoryRules::with_slack(1), 6));
     assert_eq!(broken, [LIVE, "witness: both ends are down after they were up", "witness: both ends are up"]);
 }
 
 #[test]
 fn whoever_takes_old_starts_for_new_ones_breaks_what_was_told() {
-    let (_, broken) = check(starts(Rules::with_old_starts(), 2));
+    let (_, broken) = check(starts(HistoryRules::with_old_starts(), 2));
     assert!(broken.contains(&ORDER), "{broken:?}");
 }

@@ -70,7 +70,7 @@ const STARTER_49: [Edge; 24] = [
 /// each vertex, and behind them the last column.
 ///
 /// Shape: no column touches its own vertex. `None` where no perfect one-factorisation of the complete graph with two
-/// vertices more is known here: 50 and 54 (they exist, as others report, but their tables could not be had), 62 and 64 (none
+/// vertices more is known here: 50 and 54 (they exist, as others report, but their tables could not be found), 62 and 64 (none
 /// is known at all). Frozen, all of them: column files depend on each edge's place.
 pub(super) fn edge_columns(vertices: usize) -> Option<EdgeColumns> {
     match vertices {

@@ -107,7 +107,7 @@ impl Code {
     /// Each name is of one code for ever: column files depend on its equations.
     ///
     /// # Errors
-    /// The name is of no code: what was asked, why not, and the nearest that can be had.
+    /// The name is of no code: what was asked, why not, and the nearest that exists.
     pub fn named(name: &str) -> Result<Self, CodeError> {
         let shape = name::parse(name)?;
         let construction = match shape {

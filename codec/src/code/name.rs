@@ -31,7 +31,7 @@ pub enum CodeError {
     Family {
         /// The name as it was asked for.
         asked: String,
-        /// A name that can be had.
+        /// A name that exists.
         nearest: String,
     },
     /// A known family, and behind the colon no plain number.
@@ -41,7 +41,7 @@ pub enum CodeError {
     Number {
         /// The name as it was asked for.
         asked: String,
-        /// A name that can be had.
+        /// A name that exists.
         nearest: String,
     },
     /// A family that takes two numbers, and behind the colon not two plain numbers with a plus between.
@@ -51,7 +51,7 @@ pub enum CodeError {
     Numbers {
         /// The name as it was asked for.
         asked: String,
-        /// A name that can be had.
+        /// A name that exists.
         nearest: String,
     },
     /// A B-code of a size that is not built.
@@ -65,7 +65,7 @@ pub enum CodeError {
         asked: String,
         /// The number of columns asked for.
         found: u64,
-        /// The nearest name that can be had.
+        /// The nearest name that exists.
         nearest: String,
     },
     /// An X-code of a size that does not exist or is not built.
@@ -76,7 +76,7 @@ pub enum CodeError {
         asked: String,
         /// The number of columns asked for.
         found: u64,
-        /// The nearest name that can be had.
+        /// The nearest name that exists.
         nearest: String,
     },
     /// A dual B-code of a size for which no perfect one-factorisation is known here.
@@ -90,7 +90,7 @@ pub enum CodeError {
         asked: String,
         /// The number of columns asked for.
         found: u64,
-        /// The nearest name that can be had.
+        /// The nearest name that exists.
         nearest: String,
     },
     /// An MDR code of a size that is not built.
@@ -104,7 +104,7 @@ pub enum CodeError {
         asked: String,
         /// The number of columns asked for.
         found: u64,
-        /// The nearest name that can be had.
+        /// The nearest name that exists.
         nearest: String,
     },
     /// A Reed-Solomon code of a size that is not built.
@@ -118,7 +118,7 @@ pub enum CodeError {
         data: u64,
         /// The number of parity columns asked for.
         parity: u64,
-        /// The nearest name that can be had.
+        /// The nearest name that exists.
         nearest: String,
     },
     /// A parity code of a size that is not built.
@@ -133,7 +133,7 @@ pub enum CodeError {
         data: u64,
         /// The number of parity columns asked for.
         parity: u64,
-        /// The nearest name that can be had.
+        /// The nearest name that exists.
         nearest: String,
     },
     /// A number of copies that is not built.
@@ -146,13 +146,13 @@ pub enum CodeError {
         asked: String,
         /// The number of columns asked for.
         found: u64,
-        /// The nearest name that can be had.
+        /// The nearest name that exists.
         nearest: String,
     },
 }
 
 impl CodeError {
-    /// A name that can be had instead.
+    /// A name that exists.
     pub fn nearest(&self) -> &str {
         match self {
             Self::Family { nearest, .. }

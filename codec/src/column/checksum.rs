@@ -6,6 +6,7 @@ use std::fmt;
 use crc_fast::{CrcAlgorithm, Digest};
 
 use super::TitleVersion;
+use crate::schedule::Schedule;
 
 const ALGORITHM: CrcAlgorithm = CrcAlgorithm::Crc64Nvme;
 
@@ -56,6 +57,24 @@ pub fn crc64_of_xor(crcs: &[u64], len: usize) -> u64 {
     // crc(block) = linear(block) ^ crc(zeros), so the second term is left over once when the blocks are odd in number;
     // else it is missing.
     if crcs.len().is_multiple_of(2) { sum ^ crc64_of_zeros(len) } else { sum }
+}
+
+/// The CRCs of what a schedule makes, out of those of its inputs: no byte is read.
+///
+/// Shape: `inputs` in the order of [`Schedule::inputs`], each of `len` bytes; the result in the order of
+/// [`Schedule::targets`].
+///
+/// # Panics
+/// When there is not a CRC for each input.
+pub fn crc64s_made(schedule: &Schedule, inputs: impl IntoIterator<Item = u64>, len: usize) -> Vec<u64> {
+    let mut crcs: Vec<u64> = inputs.into_iter().collect();
+    let count = schedule.inputs().len();
+    assert_eq!(crcs.len(), count, "a CRC for each input");
+    for sources in schedule.program().steps() {
+        let sources: Vec<u64> = sources.iter().map(|source| crcs[usize::from(*source)]).collect();
+        crcs.push(crc64_of_xor(&sources, len));
+    }
+    crcs.split_off(count)
 }
 
 /// The polynomial of CRC-64/NVME, lowest coefficient in the highest bit, the term x^64 left out.
@@ -112,7 +131,7 @@ fn crc64_of_zeros(len: usize) -> u64 {
 /// block.
 ///
 /// A block that was misplaced by a disk, comes from another title or was left by an older version has a right CRC and a
-/// wrong seal. The seal is the XOR of the bytes' CRC and a tag of the place, so the CRC can be had from it without the
+/// wrong seal. The seal is the XOR of the bytes' CRC and a tag of the place, so the CRC follows from it without the
 /// bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seal {
@@ -165,6 +184,9 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
+    use crate::code::Code;
+    use crate::stripe::StripeCodec;
+    use std::sync::Arc;
 
     fn noise(len: usize, seed: u64) -> Vec<u8> {
         (0..len as u64).map(|at| mix(at ^ mix(seed)).to_le_bytes()[0]).collect()
@@ -209,6 +231,17 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn the_crcs_of_parity_follow_from_those_of_the_data() {
+        let codec = StripeCodec::new(Arc::new(Code::named("b-code:8").unwrap()));
+        let data: Vec<Vec<u8>> = (0..codec.code().data_cell_count() as u64).map(|seed| noise(100, seed)).collect();
+        let mut parity = vec![vec![0; 100]; codec.encode_schedule().targets().len()];
+        let slices: Vec<&[u8]> = data.iter().map(Vec::as_slice).collect();
+        codec.encode(&slices, &mut parity.iter_mut().map(Vec::as_mut_slice).collect::<Vec<_>>());
+        let made = crc64s_made(codec.encode_schedule(), data.iter().map(|cell| crc64(cell)), 100);
+        assert_eq!(made, parity.iter().map(|cell| crc64(cell)).collect::<Vec<_>>());
     }
 
     #[test]

@@ -18,7 +18,7 @@ mod header;
 mod tree;
 
 pub use builder::ColumnBuilder;
-pub use checksum::{Crc64, Seal, crc64, crc64_of_xor};
+pub use checksum::{Crc64, Seal, crc64, crc64_of_xor, crc64s_made};
 pub use encoder::StripeEncoder;
 pub use geometry::{Geometry, StripeShape, default_cell_bytes};
 pub use header::{ColumnHeader, ColumnLayout, EtagKind, HeaderError, StoreTag, TitleVersion};

@@ -14,7 +14,7 @@ use super::stripe_reader::{StripeReader, Wanted};
 use super::trees::Trees;
 use super::workers::{self, lock};
 use super::{FileError, Progress, Title};
-use crate::integrity::{Locator, Verdict};
+use crate::integrity::{Diagnosis, Locator};
 
 /// Where the content goes.
 pub enum Sink {
@@ -214,7 +214,7 @@ fn pass(title: &Title, output: &Output, careful: bool, progress: Progress<'_>) -
 /// nothing is changed.
 pub(super) fn correct(reader: &mut StripeReader<'_>, locator: &Locator) -> Option<usize> {
     let syndromes = locator.syndromes(&reader.cells());
-    let Verdict::Column(column) = locator.locate(&syndromes) else { return None };
+    let Diagnosis::Column(column) = locator.locate(&syndromes) else { return None };
     locator.correct(column, &syndromes, &mut reader.column_cells_mut(column));
     reader.note_silent(column);
     Some(column)

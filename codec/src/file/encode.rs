@@ -26,7 +26,7 @@ pub(super) const PARTS_MAX: usize = 1024;
 
 /// What is encoded.
 pub enum Source {
-    /// A file, read by several threads at once. A run that was killed is gone on with.
+    /// A file, read by several threads at once. A run that was killed is continued.
     File {
         /// The file.
         file: File,

@@ -1,7 +1,7 @@
 //! Whole files: from a file to a folder of column files and back, without a cluster.
 //!
 //! [`encode`] makes the column files, [`decode`] gives the content back from any that suffice, [`verify`] looks at every
-//! block of a folder, [`repair`] writes anew what is missing or damaged. The files are those of a node's data folder, so
+//! block of a folder, [`repair`] writes again what is missing or damaged. The files are those of a node's data folder, so
 //! a [`Survey`] of the disks of some nodes finds the titles on them.
 //!
 //! Files are read with `pread` rather than through a mapping: a file that shrinks and a bad sector are then errors of one
@@ -13,6 +13,8 @@ mod damage;
 mod decode;
 mod encode;
 mod error;
+mod mend;
+mod repair;
 mod staging;
 mod stripe_reader;
 mod survey;
@@ -24,9 +26,10 @@ mod workers;
 pub use decode::{Decoded, Sink, decode};
 pub use encode::{EncodeOptions, Encoded, Source, encode};
 pub use error::FileError;
+pub use repair::{Repaired, repair};
 pub use survey::{Survey, SurveyedTitle};
 pub use title::Title;
-pub use verify::{ColumnState, Repaired, Report, repair, verify};
+pub use verify::{ColumnFinding, VerifyReport, verify};
 
 /// Is told how many more bytes are done, by any thread.
 pub type Progress<'a> = &'a (dyn Fn(u64) + Sync);

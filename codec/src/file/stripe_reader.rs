@@ -15,7 +15,7 @@ use super::survey::ColumnFile;
 use super::trees::Trees;
 use super::{FileError, Title};
 use crate::code::{Cell, CellKind};
-use crate::column::{CHECKSUM_BYTES, StripeShape, crc64, crc64_of_xor};
+use crate::column::{CHECKSUM_BYTES, StripeShape, crc64, crc64_of_xor, crc64s_made};
 use crate::integrity::equations;
 use crate::schedule::{ErasurePattern, Schedule, lightest};
 
@@ -390,12 +390,7 @@ impl<'a> StripeReader<'a> {
     /// The CRCs that a block of a schedule's targets must have, as its inputs are.
     fn crcs_made(&self, schedule: &Schedule, block: u32) -> Vec<u64> {
         let length = self.shape.block_range(block).len();
-        let mut crcs: Vec<u64> = schedule.inputs().iter().map(|cell| self.block(*cell, block).crc).collect();
-        for sources in schedule.program().steps() {
-            let sources: Vec<u64> = sources.iter().map(|source| crcs[usize::from(*source)]).collect();
-            crcs.push(crc64_of_xor(&sources, length));
-        }
-        crcs.split_off(schedule.inputs().len())
+        crc64s_made(schedule, schedule.inputs().iter().map(|cell| self.block(*cell, block).crc), length)
     }
 
     /// All cells, column by column.

@@ -1,18 +1,16 @@
-//! Whether the columns of a folder are all there and intact, and making them so.
+//! Whether the columns of a folder are all there and intact.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
-use std::os::unix::fs::FileExt;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use super::content_hash::{ContentHash, StripeHasher};
 use super::damage::ColumnDamage;
 use super::decode::correct;
-use super::encode::write_ends;
-use super::staging::{hold, is_part, open_part, part_of, sync_all, sync_folder, write_behind};
+use super::mend::Mend;
 use super::stripe_reader::{StripeReader, Wanted};
-use super::survey::{ColumnFile, Survey};
+use super::survey::Survey;
 use super::trees::Trees;
 use super::workers;
 use super::{FileError, Progress, Title, column_name};
@@ -21,7 +19,7 @@ use crate::integrity::Locator;
 
 /// How a column of a folder is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ColumnState {
+pub enum ColumnFinding {
     /// There, and every block as its checksum and the column's root say.
     Ok,
     /// Not there.
@@ -32,11 +30,11 @@ pub enum ColumnState {
 
 /// How the columns of a folder are.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Report {
+pub struct VerifyReport {
     /// What the headers have in common ([`ColumnHeader::common`]).
     pub header: ColumnHeader,
     /// How each column is, by index.
-    pub columns: Vec<ColumnState>,
+    pub columns: Vec<ColumnFinding>,
     /// What is wrong with the title as a whole although its columns are intact: they contradict each other, or the
     /// content has another hash than the headers say.
     pub problems: Vec<String>,
@@ -44,23 +42,23 @@ pub struct Report {
     pub warnings: Vec<String>,
 }
 
-impl Report {
+impl VerifyReport {
     /// Whether all columns are there and intact.
     pub fn is_ok(&self) -> bool {
-        self.problems.is_empty() && self.columns.iter().all(|column| *column == ColumnState::Ok)
+        self.problems.is_empty() && self.columns.iter().all(|column| *column == ColumnFinding::Ok)
     }
 
     /// Counts the columns that are intact.
     pub fn intact(&self) -> usize {
-        self.columns.iter().filter(|column| **column == ColumnState::Ok).count()
+        self.columns.iter().filter(|column| **column == ColumnFinding::Ok).count()
     }
 
     /// All that is wrong, in words.
     pub fn faults(&self) -> Vec<String> {
-        let of_column = |(column, state): (usize, &ColumnState)| match state {
-            ColumnState::Ok => None,
-            ColumnState::Missing => Some(format!("{}: missing", column_name(column))),
-            ColumnState::Damaged(reason) => Some(format!("{}: {reason}", column_name(column))),
+        let of_column = |(column, state): (usize, &ColumnFinding)| match state {
+            ColumnFinding::Ok => None,
+            ColumnFinding::Missing => Some(format!("{}: missing", column_name(column))),
+            ColumnFinding::Damaged(reason) => Some(format!("{}: {reason}", column_name(column))),
         };
         self.columns.iter().enumerate().filter_map(of_column).chain(self.problems.iter().cloned()).collect()
     }
@@ -85,13 +83,13 @@ pub(super) fn describe(damage: &ColumnDamage) -> String {
 }
 
 /// The columns of a folder, and what is known of its names.
-struct Folder {
-    title: Title,
+pub(super) struct Folder {
+    pub(super) title: Title,
     warnings: Vec<String>,
 }
 
 /// Opens the title of a folder, which should have its columns as `000.rain`, `001.rain`, ...
-fn open_folder(folder: &Path) -> Result<Folder, FileError> {
+pub(super) fn open_folder(folder: &Path) -> Result<Folder, FileError> {
     let title = Survey::of(&[folder.to_owned()])?.open_largest()?;
     let names: BTreeSet<PathBuf> = (0..title.columns.len()).map(|column| folder.join(column_name(column))).collect();
     let list = fs::read_dir(folder).map_err(FileError::io("listing the folder", folder))?;
@@ -103,22 +101,22 @@ fn open_folder(folder: &Path) -> Result<Folder, FileError> {
 }
 
 /// What is wrong with the name of a column: another file has it, or none.
-fn named(folder: &Path, title: &Title, column: usize) -> ColumnState {
+fn named(folder: &Path, title: &Title, column: usize) -> ColumnFinding {
     let expected = folder.join(column_name(column));
     if title.path(column).is_some_and(|path| path == expected) {
         return match title.columns[column].as_ref().and_then(|file| file.problem.clone()) {
-            Some(problem) => ColumnState::Damaged(problem),
-            None => ColumnState::Ok,
+            Some(problem) => ColumnFinding::Damaged(problem),
+            None => ColumnFinding::Ok,
         };
     }
     let reason = title.unused.iter().find(|(path, _)| *path == expected).map(|(_, reason)| reason.clone());
     let holds = (0..title.columns.len()).find(|&other| title.path(other).is_some_and(|path| path == expected));
     match (reason, holds) {
-        (Some(reason), _) => ColumnState::Damaged(reason),
-        (None, Some(other)) => ColumnState::Damaged(format!("holds column {other}, expected column {column}")),
+        (Some(reason), _) => ColumnFinding::Damaged(reason),
+        (None, Some(other)) => ColumnFinding::Damaged(format!("holds column {other}, expected column {column}")),
         (None, None) => match title.path(column) {
-            None => ColumnState::Missing,
-            Some(path) => ColumnState::Damaged(format!("it is found as {}", path.display())),
+            None => ColumnFinding::Missing,
+            Some(path) => ColumnFinding::Damaged(format!("it is found as {}", path.display())),
         },
     }
 }
@@ -131,27 +129,27 @@ struct Share<'a> {
     /// The first stripe in which something is lost and the rest contradicts itself.
     contradicted: Option<u64>,
     hashed: bool,
-    /// Of the columns that are written anew.
+    /// Of the columns that are written again.
     builders: Vec<ColumnBuilder>,
 }
 
 /// What came of reading all columns.
-struct Findings {
-    damage: Vec<ColumnDamage>,
+pub(super) struct Findings {
+    pub(super) damage: Vec<ColumnDamage>,
     trees: Trees,
-    /// Of the columns that were written anew.
-    made: Vec<ColumnTree>,
-    unlocated: Option<u64>,
+    /// Of the columns that were written again.
+    pub(super) made: Vec<ColumnTree>,
+    pub(super) unlocated: Option<u64>,
     contradicted: Option<u64>,
     /// The first stripe of which no file has a byte, where there is one.
     absent: Option<u64>,
     /// The etag of the content as it is, or as it was recovered and corrected.
-    etag: Option<[u8; 16]>,
+    pub(super) etag: Option<[u8; 16]>,
 }
 
 /// Reads all stripes of all columns, and checks every block, the columns' roots, and the columns against each other. `mend` recovers what is
 /// lost and is told of each stripe that is whole then; without it what is lost stays so.
-fn read_all(title: &Title, mend: Option<&Mend<'_>>, progress: Progress<'_>) -> Result<Findings, FileError> {
+pub(super) fn read_all(title: &Title, mend: Option<&Mend<'_>>, progress: Progress<'_>) -> Result<Findings, FileError> {
     let hash = ContentHash::default();
     let trees = Trees::read(title);
     let locator = OnceLock::new();
@@ -221,18 +219,18 @@ fn read_all(title: &Title, mend: Option<&Mend<'_>>, progress: Progress<'_>) -> R
     })
 }
 
-fn report(folder: &Path, opened: &Folder, findings: &Findings) -> Report {
+pub(super) fn report(folder: &Path, opened: &Folder, findings: &Findings) -> VerifyReport {
     let title = &opened.title;
     let of_column = |column: usize| match (named(folder, title, column), findings.trees.problem(column)) {
-        (ColumnState::Ok, Some(problem)) => ColumnState::Damaged(problem.to_owned()),
+        (ColumnFinding::Ok, Some(problem)) => ColumnFinding::Damaged(problem.to_owned()),
         (state, _) => state,
     };
-    let mut columns: Vec<ColumnState> = (0..title.columns.len()).map(of_column).collect();
+    let mut columns: Vec<ColumnFinding> = (0..title.columns.len()).map(of_column).collect();
     for (state, damage) in columns.iter_mut().zip(&findings.damage).filter(|(_, damage)| !damage.is_none()) {
         let blocks = describe(damage);
         *state = match state {
-            ColumnState::Damaged(reason) => ColumnState::Damaged(format!("{reason}; {blocks}")),
-            ColumnState::Ok | ColumnState::Missing => ColumnState::Damaged(blocks),
+            ColumnFinding::Damaged(reason) => ColumnFinding::Damaged(format!("{reason}; {blocks}")),
+            ColumnFinding::Ok | ColumnFinding::Missing => ColumnFinding::Damaged(blocks),
         };
     }
     let mut problems = Vec::new();
@@ -259,7 +257,7 @@ fn report(folder: &Path, opened: &Folder, findings: &Findings) -> Report {
             super::error::hex(&title.header.etag)
         ));
     }
-    Report { header: title.header.clone(), columns, problems, warnings: opened.warnings.clone() }
+    VerifyReport { header: title.header.clone(), columns, problems, warnings: opened.warnings.clone() }
 }
 
 /// Looks at every column of a folder that [`encode`](super::encode) made: whether it is there under its name, every block
@@ -269,192 +267,9 @@ fn report(folder: &Path, opened: &Folder, findings: &Findings) -> Report {
 /// # Errors
 /// There are no columns, or of several titles as many, or the folder cannot be read, or a stripe does not fit the memory.
 /// What is wrong with columns is no error but what is reported.
-pub fn verify(folder: &Path, progress: Progress<'_>) -> Result<Report, FileError> {
+pub fn verify(folder: &Path, progress: Progress<'_>) -> Result<VerifyReport, FileError> {
     let opened = open_folder(folder)?;
     opened.title.check_stripe()?;
     let findings = read_all(&opened.title, None, progress)?;
     Ok(report(folder, &opened, &findings))
-}
-
-/// What a repair did.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Repaired {
-    /// How the columns were before.
-    pub before: Report,
-    /// How they are now: all intact.
-    pub after: Report,
-    /// The columns that were written.
-    pub columns: Vec<usize>,
-}
-
-/// Writes the columns of a folder that are missing or damaged anew, under their names, and verifies all of them then.
-///
-/// A file that has the name of a column and holds something else is replaced. A column that is silently wrong is
-/// corrected when the content then has the hash that the headers say. A column whose header is sound comes out with the
-/// root that it says. Files are replaced once all that replaces them is
-/// durable. `progress` is told how many more bytes of the content are done; they are read up to three times.
-///
-/// # Errors
-/// [`FileError`]; but for [`FileError::StillDamaged`] and errors while names are given nothing is changed.
-pub fn repair(folder: &Path, ignore_etag: bool, progress: Progress<'_>) -> Result<Repaired, FileError> {
-    let held = hold(folder)?;
-    let mut repaired = repair_once(folder, ignore_etag, progress)?;
-    let is_whole = |report: &Report| report.columns.iter().all(|column| *column == ColumnState::Ok);
-    if !is_whole(&repaired.after) {
-        // What was lost hid a column that is silently wrong: now it can be told. If not, the first report stands.
-        if let Ok(again) = repair_once(folder, ignore_etag, progress) {
-            repaired.columns.extend(again.columns);
-            repaired.columns.sort_unstable();
-            repaired.columns.dedup();
-            repaired.after = again.after;
-        }
-    }
-    let after = &repaired.after;
-    let is_good = after.is_ok() || is_whole(after) && ignore_etag;
-    if !is_good {
-        return Err(FileError::StillDamaged { folder: folder.to_owned(), problems: after.faults().join("; ") });
-    }
-    drop(held);
-    Ok(repaired)
-}
-
-/// Writes what can be told to be missing or damaged, and verifies all columns then.
-fn repair_once(folder: &Path, ignore_etag: bool, progress: Progress<'_>) -> Result<Repaired, FileError> {
-    let opened = open_folder(folder)?;
-    let title = &opened.title;
-    title.check_enough()?;
-    title.check_stripe()?;
-    remove_parts(folder)?;
-    let findings = read_all(title, None, progress)?;
-    let before = report(folder, &opened, &findings);
-    let is_wrong = |column: &usize| before.columns[*column] != ColumnState::Ok;
-    let columns: Vec<usize> = (0..title.columns.len()).filter(is_wrong).collect();
-    if findings.unlocated.is_some() || (columns.is_empty() && !before.is_ok()) {
-        return Err(FileError::NotRepaired { folder: folder.to_owned(), problems: before.faults().join("; ") });
-    }
-    if columns.is_empty() {
-        return Ok(Repaired { after: before.clone(), before, columns });
-    }
-    let mend = Mend::new(folder, title, &columns)?;
-    let mended = read_all(title, Some(&mend), progress)?;
-    check_etag(title, &mended, ignore_etag)?;
-    mend.check_roots(&mended)?;
-    mend.publish(&mended.made)?;
-    sync_folder(folder)?;
-    let after = verify(folder, progress)?;
-    Ok(Repaired { before, after, columns })
-}
-
-fn check_etag(title: &Title, mended: &Findings, ignore_etag: bool) -> Result<(), FileError> {
-    let expected = title.header.etag;
-    let is_silent = mended.damage.iter().any(|damage| damage.silent > 0);
-    match mended.etag.filter(|found| *found != expected) {
-        // What was corrected without a checksum has nothing else to be verified by.
-        Some(found) if is_silent || !ignore_etag => Err(FileError::Etag {
-            title: format!("\"{}\"", title.header.title),
-            found,
-            expected,
-            reason: String::from("; nothing was changed"),
-        }),
-        _ => Ok(()),
-    }
-}
-
-/// Removes what an interrupted repair left.
-fn remove_parts(folder: &Path) -> Result<(), FileError> {
-    let list = fs::read_dir(folder).map_err(FileError::io("listing the folder", folder))?;
-    for path in list.flatten().map(|entry| entry.path()).filter(|path| is_part(path) && path.is_file()) {
-        fs::remove_file(&path).map_err(FileError::io("removing", &path))?;
-    }
-    Ok(())
-}
-
-/// Columns that are written anew.
-struct Mend<'a> {
-    title: &'a Title,
-    files: Vec<MendedFile>,
-}
-
-/// A column file under its temporary name; removed when it does not get its own.
-struct MendedFile {
-    column: usize,
-    path: PathBuf,
-    part: PathBuf,
-    file: File,
-}
-
-impl Drop for MendedFile {
-    fn drop(&mut self) {
-        // Once it has its name this finds nothing. What else fails leaves a hidden file, which the next repair removes.
-        let _ = fs::remove_file(&self.part);
-    }
-}
-
-impl<'a> Mend<'a> {
-    fn new(folder: &Path, title: &'a Title, columns: &[usize]) -> Result<Self, FileError> {
-        let open = |&column: &usize| {
-            let path = folder.join(column_name(column));
-            let part = part_of(&path);
-            let file = open_part(&part)?;
-            Ok(MendedFile { column, path, part, file })
-        };
-        Ok(Self { title, files: columns.iter().map(open).collect::<Result<_, FileError>>()? })
-    }
-
-    /// What makes the records and hash trees of the columns.
-    fn builders(&self) -> Vec<ColumnBuilder> {
-        let Title { seals, header, .. } = self.title;
-        self.files.iter().map(|file| ColumnBuilder::new(seals[file.column], header.group_bytes)).collect()
-    }
-
-    /// Writes the records of a stripe that is whole.
-    fn write(&self, reader: &mut StripeReader<'_>, builders: &mut [ColumnBuilder]) -> Result<(), FileError> {
-        let shape = *reader.shape();
-        for (MendedFile { column, part, file, .. }, builder) in self.files.iter().zip(builders) {
-            let record = reader.record_mut(*column);
-            builder.complete(&shape, record);
-            file.write_all_at(record, shape.record_offset).map_err(FileError::io("writing", part))?;
-            write_behind(file, shape.index, shape.record_offset, record.len() as u64);
-        }
-        Ok(())
-    }
-
-    /// The header of a column's file as it was found, where it is sound.
-    fn earlier(&self, column: usize) -> Option<&ColumnHeader> {
-        self.title.columns[column].as_ref().and_then(|file: &ColumnFile| file.header.as_ref())
-    }
-
-    /// Checks that each column came out with the root that its header says, where that has survived. Where the other
-    /// columns, and the content's hash, say that the column was silently wrong, its root was so too.
-    fn check_roots(&self, mended: &Findings) -> Result<(), FileError> {
-        for (file, tree) in self.files.iter().zip(&mended.made) {
-            let (column, found) = (file.column, tree.root());
-            let is_wrong = |earlier: &&ColumnHeader| earlier.root != found && mended.damage[column].silent == 0;
-            if let Some(earlier) = self.earlier(column).filter(is_wrong) {
-                let path = self.title.path(column).unwrap_or(&file.path).to_owned();
-                return Err(FileError::Root { path, column, found, expected: earlier.root });
-            }
-        }
-        Ok(())
-    }
-
-    /// Makes all of them durable, then gives them their names.
-    fn publish(&self, trees: &[ColumnTree]) -> Result<(), FileError> {
-        let Title { header, geometry, .. } = self.title;
-        for ((MendedFile { column, part, file, .. }, number), tree) in self.files.iter().zip(self.numbers()).zip(trees)
-        {
-            let store = self.earlier(*column).map(|earlier| earlier.store).unwrap_or_default();
-            let header = ColumnHeader { column: number, store, root: tree.root(), ..header.clone() };
-            write_ends(file, geometry, &header, tree).map_err(FileError::io("writing", part))?;
-        }
-        sync_all(self.files.iter().map(|file| (file.part.as_path(), &file.file)))?;
-        for MendedFile { path, part, .. } in &self.files {
-            fs::rename(part, path).map_err(FileError::io("renaming", part))?;
-        }
-        Ok(())
-    }
-
-    fn numbers(&self) -> impl Iterator<Item = u16> {
-        self.files.iter().map(|file| crate::code::Cell::new(file.column, 0).column)
-    }
 }

@@ -5,7 +5,7 @@
 //! that greedy choices and changes of one choice at a time have found, so it never ends worse.
 
 use super::cells::CellSet;
-use super::cost::Costs;
+use super::read_costs::ReadCosts;
 
 /// Ways that a search looks at, each the work of some tens of nanoseconds: a millisecond or a few.
 pub(super) const EFFORT: usize = 40_000;
@@ -26,7 +26,7 @@ pub(super) struct Price {
 /// How prices are made.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pricing<'costs> {
-    pub(super) costs: &'costs Costs,
+    pub(super) costs: &'costs ReadCosts,
     pub(super) columns: usize,
     /// Whether, of the cheapest sets, the one is taken whose dearest column costs least.
     pub(super) balanced: bool,

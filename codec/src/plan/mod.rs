@@ -13,22 +13,22 @@
 
 mod cells;
 mod choose;
-mod cost;
 mod error;
 mod partial;
 mod planner;
 mod range;
 mod read;
+mod read_costs;
 mod relations;
 mod repair;
 mod update;
 
-pub use cost::{ColumnCost, Costs};
 pub use error::PlanError;
 pub use partial::{Hop, PartialSums, Peer};
 pub use planner::Planner;
 pub use range::RangePlan;
 pub use read::ReadPlan;
 pub(crate) use read::shortened;
+pub use read_costs::{ColumnCost, ReadCosts};
 pub use repair::RepairPlan;
 pub use update::{UpdatePlan, update_stripe};

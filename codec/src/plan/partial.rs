@@ -2,7 +2,7 @@
 
 use rain_kernels::{Kernel, Program};
 
-use super::{Costs, PlanError, ReadPlan};
+use super::{PlanError, ReadCosts, ReadPlan};
 use crate::code::{Cell, Code};
 use crate::schedule::{self, ErasurePattern};
 
@@ -56,7 +56,7 @@ impl PartialSums {
         let held = peers.iter().fold(ErasurePattern::none(), |held, peer| held.with(peer.column));
         let absent = (0..code.columns()).filter(|&column| !held.contains(column));
         let absent = absent.fold(ErasurePattern::none(), ErasurePattern::with);
-        let plan = ReadPlan::new(code, wanted, &Costs::equal(code).without(absent))?;
+        let plan = ReadPlan::new(code, wanted, &ReadCosts::equal(code).without(absent))?;
         let made = plan.schedule().sums();
         let sum_of = |cell: &Cell| {
             let found = made.iter().find(|(target, _)| target == cell);

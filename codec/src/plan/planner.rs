@@ -4,7 +4,7 @@ use core::ops::Range;
 use std::sync::Arc;
 
 use super::{
-    Costs, PartialSums, Peer, PlanError, RangePlan, ReadPlan, RepairPlan, UpdatePlan, partial, repair, update,
+    PartialSums, Peer, PlanError, RangePlan, ReadCosts, ReadPlan, RepairPlan, UpdatePlan, partial, repair, update,
 };
 use crate::code::{Cell, Code};
 use crate::recent::Recent;
@@ -22,8 +22,8 @@ const PLAN_CELLS_MAX: usize = 1 << 20;
 #[derive(Debug)]
 pub struct Planner {
     code: Arc<Code>,
-    reads: Recent<(Vec<Cell>, Costs), ReadPlan>,
-    repairs: Recent<(usize, Costs, bool), RepairPlan>,
+    reads: Recent<(Vec<Cell>, ReadCosts), ReadPlan>,
+    repairs: Recent<(usize, ReadCosts, bool), RepairPlan>,
     updates: Recent<Vec<Cell>, UpdatePlan>,
     partial_sums: Recent<(Vec<Cell>, Vec<Peer>), PartialSums>,
 }
@@ -49,7 +49,7 @@ impl Planner {
     ///
     /// # Errors
     /// As [`ReadPlan::new`].
-    pub fn read(&self, wanted: &[Cell], costs: &Costs) -> Result<Arc<ReadPlan>, PlanError> {
+    pub fn read(&self, wanted: &[Cell], costs: &ReadCosts) -> Result<Arc<ReadPlan>, PlanError> {
         let mut wanted = wanted.to_vec();
         wanted.sort_unstable();
         wanted.dedup();
@@ -69,7 +69,7 @@ impl Planner {
         cell_bytes: usize,
         lost: ErasurePattern,
     ) -> Result<RangePlan, PlanError> {
-        let costs = Costs::equal(&self.code).without(lost);
+        let costs = ReadCosts::equal(&self.code).without(lost);
         RangePlan::new(&self.code, bytes, cell_bytes, |wanted| self.read(wanted, &costs))
     }
 
@@ -77,7 +77,7 @@ impl Planner {
     ///
     /// # Errors
     /// As [`RepairPlan::new`].
-    pub fn repair(&self, column: usize, costs: &Costs) -> Result<Arc<RepairPlan>, PlanError> {
+    pub fn repair(&self, column: usize, costs: &ReadCosts) -> Result<Arc<RepairPlan>, PlanError> {
         self.repair_of(column, costs, false)
     }
 
@@ -85,11 +85,11 @@ impl Planner {
     ///
     /// # Errors
     /// As [`RepairPlan::new`].
-    pub fn repair_balanced(&self, column: usize, costs: &Costs) -> Result<Arc<RepairPlan>, PlanError> {
+    pub fn repair_balanced(&self, column: usize, costs: &ReadCosts) -> Result<Arc<RepairPlan>, PlanError> {
         self.repair_of(column, costs, true)
     }
 
-    fn repair_of(&self, column: usize, costs: &Costs, balanced: bool) -> Result<Arc<RepairPlan>, PlanError> {
+    fn repair_of(&self, column: usize, costs: &ReadCosts, balanced: bool) -> Result<Arc<RepairPlan>, PlanError> {
         let (wanted, costs) = repair::wish(&self.code, column, costs)?;
         let key = (column, costs, balanced);
         self.repairs.find_or(&key, || {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::PlanError;
 use super::cells::CellSet;
 use super::choose::{self, Pricing};
-use super::cost::Costs;
+use super::read_costs::ReadCosts;
 use super::relations::{Relations, Ways};
 use crate::code::{Cell, CellKind, Code};
 use crate::schedule::{ErasurePattern, Schedule, ScheduleError};
@@ -44,12 +44,12 @@ impl ReadPlan {
     ///
     /// # Errors
     /// A wanted cell that the code does not have or that nothing determines, or costs for more or fewer columns.
-    pub fn new(code: &Code, wanted: &[Cell], costs: &Costs) -> Result<Self, PlanError> {
+    pub fn new(code: &Code, wanted: &[Cell], costs: &ReadCosts) -> Result<Self, PlanError> {
         Self::search(code, wanted, costs, false)
     }
 
     /// As [`ReadPlan::new`]; of the cheapest sets found, one whose dearest column costs least.
-    pub(super) fn search(code: &Code, wanted: &[Cell], costs: &Costs, balanced: bool) -> Result<Self, PlanError> {
+    pub(super) fn search(code: &Code, wanted: &[Cell], costs: &ReadCosts, balanced: bool) -> Result<Self, PlanError> {
         costs.check(code)?;
         let mut wanted = wanted.to_vec();
         wanted.sort_unstable();
@@ -169,7 +169,7 @@ pub(crate) fn shortened(code: &Code, chains: Schedule, wanted: &[Cell]) -> Resul
 /// The ways among which is chosen.
 struct Search<'search> {
     code: &'search Code,
-    costs: &'search Costs,
+    costs: &'search ReadCosts,
     lost: ErasurePattern,
     /// Whether they are all ways that can be cheapest.
     is_listed: bool,
@@ -271,7 +271,7 @@ fn steps(chosen: Vec<(Cell, &CellSet)>, reads: &CellSet) -> Vec<(Cell, Vec<Cell>
 
 /// Another bound on the total: data cells are independent of those that are given, so at least one more cell is read for
 /// each.
-fn least_by_rank(code: &Code, missing: &[Cell], given: &CellSet, costs: &Costs) -> u128 {
+fn least_by_rank(code: &Code, missing: &[Cell], given: &CellSet, costs: &ReadCosts) -> u128 {
     let price = |column: usize| costs.of(column).map(|cost| u128::from(cost.per_cell));
     let least = (0..code.columns()).filter_map(price).min().unwrap_or(0);
     let data_cells = missing.iter().filter(|&&cell| matches!(code.cell(cell), CellKind::Data { .. })).count();
@@ -282,7 +282,7 @@ fn least_by_rank(code: &Code, missing: &[Cell], given: &CellSet, costs: &Costs) 
 ///
 /// With T cells wanted in q columns, of a columns that can be read any a - k + q give T together. The cheapest numbers
 /// of cells that do so are equal ones of the d cheapest columns, for some d; cells given in any case count for nothing.
-fn least_total(code: &Code, missing: &[Cell], given: &CellSet, costs: &Costs) -> u128 {
+fn least_total(code: &Code, missing: &[Cell], given: &CellSet, costs: &ReadCosts) -> u128 {
     let mut counts = vec![0_u128; code.columns()];
     given.iter().for_each(|cell| counts[usize::from(cell.column)] += 1);
     let readable: Vec<usize> = (0..code.columns()).filter(|&column| costs.of(column).is_some()).collect();

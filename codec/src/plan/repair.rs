@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Costs, PlanError, ReadPlan};
+use super::{PlanError, ReadCosts, ReadPlan};
 use crate::code::{Cell, Code};
 use crate::schedule::{ErasurePattern, Schedule};
 
@@ -27,7 +27,7 @@ impl RepairPlan {
     ///
     /// Source: L. Xiang and others, "Optimal Recovery of Single Disk Failure in RDP Code Storage Systems", SIGMETRICS 2010,
     /// for the idea of mixing parity equations.
-    pub fn new(code: &Code, column: usize, costs: &Costs) -> Result<Self, PlanError> {
+    pub fn new(code: &Code, column: usize, costs: &ReadCosts) -> Result<Self, PlanError> {
         Self::search(code, column, costs, false)
     }
 
@@ -37,11 +37,11 @@ impl RepairPlan {
     ///
     /// # Errors
     /// As [`RepairPlan::new`].
-    pub fn balanced(code: &Code, column: usize, costs: &Costs) -> Result<Self, PlanError> {
+    pub fn balanced(code: &Code, column: usize, costs: &ReadCosts) -> Result<Self, PlanError> {
         Self::search(code, column, costs, true)
     }
 
-    fn search(code: &Code, column: usize, costs: &Costs, balanced: bool) -> Result<Self, PlanError> {
+    fn search(code: &Code, column: usize, costs: &ReadCosts, balanced: bool) -> Result<Self, PlanError> {
         let (wanted, costs) = wish(code, column, costs)?;
         Ok(Self::of(code, column, ReadPlan::search(code, &wanted, &costs, balanced)?))
     }
@@ -90,7 +90,7 @@ impl RepairPlan {
 }
 
 /// What repair wants: all cells of the column, at these costs.
-pub(super) fn wish(code: &Code, column: usize, costs: &Costs) -> Result<(Vec<Cell>, Costs), PlanError> {
+pub(super) fn wish(code: &Code, column: usize, costs: &ReadCosts) -> Result<(Vec<Cell>, ReadCosts), PlanError> {
     if column >= code.columns() {
         let columns = code.columns();
         return Err(PlanError::NoSuchColumn { code: code.name().to_owned(), columns, found: column });

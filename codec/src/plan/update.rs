@@ -76,8 +76,8 @@ impl UpdatePlan {
         self.data.len() + self.parity.len()
     }
 
-    /// Counts the cells that would be read to make the same parity cells anew: all other data cells in them. When fewer
-    /// than [`reads`](Self::reads), encoding anew is cheaper where reading is what costs.
+    /// Counts the cells that would be read to make the same parity cells again: all other data cells in them. When fewer
+    /// than [`reads`](Self::reads), encoding again is cheaper where reading is what costs.
     pub fn rebuild_reads(&self) -> usize {
         self.rebuild_reads
     }

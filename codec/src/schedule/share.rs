@@ -110,7 +110,7 @@ pub(super) fn share(inputs: usize, sums: &[Vec<usize>], effort: Effort) -> Share
 fn best_of_orders(inputs: usize, sums: &[Vec<usize>], effort: Effort) -> Shared {
     let mut best = Shared::default();
     let (mut work, mut work_max, mut order) = (0, effort.words, 0);
-    // Where the end begins that is tried anew; any sequence does that goes all over.
+    // Where the end begins that is tried again; any sequence does that goes all over.
     let mut random = 0xd1b5_4a32_d192_ed03_u64;
     while order == 0 || work < work_max {
         random ^= random << 13;

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use rain_codec::column::{CHECKSUM_BYTES, ColumnHasher, HEADER_BYTES};
 use rain_codec::file::{
-    ColumnState, Decoded, EncodeOptions, Encoded, FileError, Report, Sink, Source, Survey, column_name, decode, encode,
-    repair, verify,
+    ColumnFinding, Decoded, EncodeOptions, Encoded, FileError, Sink, Source, Survey, VerifyReport, column_name, decode,
+    encode, repair, verify,
 };
 use rain_codec::{Code, ColumnHeader, Geometry, Seal, TitleVersion};
 
@@ -119,7 +119,7 @@ impl Encoding {
         error
     }
 
-    fn verify(&self) -> Report {
+    fn verify(&self) -> VerifyReport {
         verify(&self.columns(), &quiet).expect("the test has what it needs")
     }
 
@@ -300,7 +300,7 @@ fn truncated_and_headless_columns_still_help() {
         assert!(warnings.contains(named), "{named}: {warnings}");
     }
     let report = made.verify();
-    assert_eq!((report.intact(), &report.columns[0]), (0, &ColumnState::Missing));
+    assert_eq!((report.intact(), &report.columns[0]), (0, &ColumnFinding::Missing));
     repair(&made.columns(), false, &quiet).unwrap();
     assert!(made.verify().is_ok());
 }
@@ -327,7 +327,7 @@ fn a_damaged_checksum_is_told_from_a_damaged_block() {
     made.change(1, |bytes| bytes[block] ^= 0x80);
     let report = made.verify();
     let reason = |column: usize| {
-        let ColumnState::Damaged(reason) = &report.columns[column] else { panic!("{:?}", report.columns[column]) };
+        let ColumnFinding::Damaged(reason) = &report.columns[column] else { panic!("{:?}", report.columns[column]) };
         reason.clone()
     };
     assert!(reason(3).starts_with("damaged checksums of blocks that agree with the other columns: 1"), "{}", reason(3));
@@ -354,7 +354,7 @@ fn a_silently_wrong_column_is_found_and_corrected() {
             let report = made.verify();
             assert_eq!(report.intact(), code.columns() - 1, "{name} {column}: {:?}", report.faults());
             assert!(
-                matches!(&report.columns[column], ColumnState::Damaged(reason) if reason.contains("silently wrong: their checksums fit, the other columns say otherwise: 2")),
+                matches!(&report.columns[column], ColumnFinding::Damaged(reason) if reason.contains("silently wrong: their checksums fit, the other columns say otherwise: 2")),
                 "{:?}",
                 report.columns[column]
             );
@@ -388,7 +388,7 @@ fn a_column_that_is_not_what_its_root_says_is_named_and_repaired() {
         let report = made.verify();
         assert_eq!(report.intact(), columns - wrong.len() - lost.len(), "{name}: {:?}", report.faults());
         for &column in &wrong {
-            let ColumnState::Damaged(reason) = &report.columns[column] else { panic!("{name} {column}") };
+            let ColumnFinding::Damaged(reason) = &report.columns[column] else { panic!("{name} {column}") };
             // All blocks under the hash; which of them is wrong cannot be told by it.
             let told =
                 "blocks whose checksums fit, and of which the column's root was not made: 8; the first in stripe 1";
@@ -413,7 +413,7 @@ fn a_rebuilt_column_has_the_root_of_the_header_that_survived() {
         bytes[..HEADER_BYTES].copy_from_slice(&header.to_bytes());
     });
     let changed = fs::read(made.column(1)).unwrap();
-    let ColumnState::Damaged(reason) = &made.verify().columns[1] else { panic!("it is damaged") };
+    let ColumnFinding::Damaged(reason) = &made.verify().columns[1] else { panic!("it is damaged") };
     assert!(reason.starts_with("its hash tree has the root"), "{reason}");
     made.decoded();
     let error = repair(&made.columns(), false, &quiet).unwrap_err();
@@ -455,7 +455,7 @@ fn every_flipped_bit_is_noticed() {
             fs::write(made.column(2), &bytes).unwrap();
             let report = made.verify();
             assert_eq!(report.intact(), 3, "bit {} of byte {}", bit % 8, bit / 8);
-            assert_ne!(report.columns[2], ColumnState::Ok, "bit {} of byte {}", bit % 8, bit / 8);
+            assert_ne!(report.columns[2], ColumnFinding::Ok, "bit {} of byte {}", bit % 8, bit / 8);
             bit += step(bit / 8);
         }
         fs::write(made.column(2), original).unwrap();
@@ -469,7 +469,7 @@ fn a_damaged_hash_tree_is_named_and_repaired() {
     let original = fs::read(made.column(3)).unwrap();
     let tree = usize::try_from(made.geometry().tree_offset()).unwrap();
     made.change(3, |bytes| bytes[tree + 40] ^= 1);
-    let ColumnState::Damaged(reason) = &made.verify().columns[3] else { panic!("it is damaged") };
+    let ColumnFinding::Damaged(reason) = &made.verify().columns[3] else { panic!("it is damaged") };
     assert!(reason.contains("of the hash tree, expected"), "{reason}");
     assert_eq!(made.decoded(), [""; 0]);
     assert_eq!(repair(&made.columns(), false, &quiet).unwrap().columns, [3]);

@@ -1,6 +1,6 @@
 //! A column that is silently wrong is found by its syndromes.
 
-use rain_codec::integrity::{LANE_BYTES, Locator, Verdict};
+use rain_codec::integrity::{Diagnosis, LANE_BYTES, Locator};
 use rain_codec::{Cell, CellKind, Code, ErasurePattern};
 
 use crate::oracle;
@@ -71,7 +71,7 @@ fn one_wrong_column_is_found_and_corrected() {
         }
         let locator = Locator::new(&code);
         let sound = stripe(&code, 2 * LANE_BYTES, &mut noise);
-        assert_eq!(locator.locate(&locator.syndromes(&slices(&sound))), Verdict::Consistent);
+        assert_eq!(locator.locate(&locator.syndromes(&slices(&sound))), Diagnosis::Consistent);
         for column in 0..code.columns() {
             // Every set of rows of small columns, some of larger ones.
             for turn in 1..(1_u64 << code.rows()).min(16) {
@@ -84,7 +84,7 @@ fn one_wrong_column_is_found_and_corrected() {
                     cells[column * code.rows() + row][LANE_BYTES + at] ^= 1 + noise.word().to_le_bytes()[0] % 255;
                 }
                 let syndromes = locator.syndromes(&slices(&cells));
-                assert_eq!(locator.locate(&syndromes), Verdict::Column(column), "{name} rows {rows:b}");
+                assert_eq!(locator.locate(&syndromes), Diagnosis::Column(column), "{name} rows {rows:b}");
                 if name.starts_with("b-code") || name.starts_with("x-code") {
                     assert_eq!(by_formula(&code, &cells), [column], "{name} rows {rows:b}");
                 }
@@ -106,8 +106,8 @@ fn two_wrong_columns_in_different_lanes_are_no_one_column() {
         let mut cells = stripe(&code, 3 * LANE_BYTES, &mut noise);
         cells[code.rows()][LANE_BYTES - 1] ^= 0x10;
         cells[3 * code.rows()][LANE_BYTES] ^= 0x10;
-        let verdict = locator.locate(&locator.syndromes(&slices(&cells)));
-        assert_eq!(verdict, Verdict::Disagreement(ErasurePattern::of(&[1, 3])), "{name}");
+        let diagnosis = locator.locate(&locator.syndromes(&slices(&cells)));
+        assert_eq!(diagnosis, Diagnosis::Disagreement(ErasurePattern::of(&[1, 3])), "{name}");
     }
 }
 
@@ -127,7 +127,7 @@ fn two_wrong_columns_in_one_lane_are_not_located() {
                     cells[column * code.rows() + row] = noise.bytes(LANE_BYTES);
                 }
             }
-            assert_eq!(locator.locate(&locator.syndromes(&slices(&cells))), Verdict::Unlocated, "{name}");
+            assert_eq!(locator.locate(&locator.syndromes(&slices(&cells))), Diagnosis::Unlocated, "{name}");
         }
     }
 }
@@ -138,5 +138,5 @@ fn with_one_parity_column_an_error_is_seen_and_not_located() {
     let locator = Locator::new(&code);
     let mut cells = stripe(&code, 64, &mut Noise(13));
     cells[1][5] ^= 1;
-    assert_eq!(locator.locate(&locator.syndromes(&slices(&cells))), Verdict::Unlocated);
+    assert_eq!(locator.locate(&locator.syndromes(&slices(&cells))), Diagnosis::Unlocated);
 }

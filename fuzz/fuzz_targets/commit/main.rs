@@ -14,7 +14,7 @@ use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
 use rain_cluster::catalog::{Resolution, Resolve};
 use rain_cluster::commit::{
-    Begin, Condition, PendingCheck, PurgeCheck, Put, PutEvent, PutRequest, Shape, Shares, Verdict,
+    Begin, Condition, PendingCheck, PendingFate, PurgeCheck, Put, PutEvent, PutRequest, Shape, Shares,
 };
 use rain_cluster::message::Outcome;
 use rain_cluster::{
@@ -433,9 +433,9 @@ impl World {
                     self.check_resolution(&resolution, acknowledged);
                 }
                 Kind::Check(check, version) => {
-                    let (verdict, version) = (check.poll_event(), *version);
-                    let Some(verdict) = verdict else { return };
-                    self.check_verdict(verdict, version);
+                    let (fate, version) = (check.poll_event(), *version);
+                    let Some(fate) = fate else { return };
+                    self.check_fate(fate, version);
                 }
                 Kind::Purge(_) => return,
             }
@@ -536,15 +536,15 @@ impl World {
         }
     }
 
-    fn check_verdict(&self, verdict: Verdict, version: Version) {
+    fn check_fate(&self, fate: PendingFate, version: Version) {
         let committed = self.committed.get(&version);
-        match verdict {
-            Verdict::Mark => assert!(self.has_lied || committed.is_some(), "{version} was never committed"),
-            Verdict::Drop => {
+        match fate {
+            PendingFate::Mark => assert!(self.has_lied || committed.is_some(), "{version} was never committed"),
+            PendingFate::Drop => {
                 let needed = self.nodes[version.node.0 as usize].decided.contains(&version);
                 assert!(self.has_lied || !needed, "{version} is committed, and a column of it is dropped");
             }
-            Verdict::Later => {}
+            PendingFate::Later => {}
         }
     }
 

@@ -3,7 +3,7 @@
 use crate::order::{Event, Order, Overdue, StoreOrder, StoreTold, Told};
 use crate::vet::Codes;
 use rain_cluster::catalog::{Recall, Recalled, Resolve};
-use rain_cluster::commit::{Marking, PendingCheck, PurgeCheck, Verdict};
+use rain_cluster::commit::{Marking, PendingCheck, PendingFate, PurgeCheck};
 use rain_cluster::{Life, Machine, Members, Memory, NodeId, Record, Request, Sender, Time};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -195,15 +195,15 @@ impl Checking {
 
     fn advance(&mut self, with: &mut Context<'_>) {
         with.transmit(&mut self.check);
-        let Some(verdict) = self.check.poll_event() else { return };
+        let Some(fate) = self.check.poll_event() else { return };
         self.over = true;
         let (title, version) = (self.overdue.title.clone(), self.overdue.version);
         let me = with.me.node;
-        match (verdict, self.overdue.record.take()) {
-            (Verdict::Mark, Some(record)) => with.order(Order::Ask(me, Request::Mark { record, spread: None })),
-            (Verdict::Mark, None) => with.store(StoreOrder::DropUpload { title, version }),
-            (Verdict::Drop, _) => with.order(Order::Ask(me, Request::Drop { title, version })),
-            (Verdict::Later, _) => {}
+        match (fate, self.overdue.record.take()) {
+            (PendingFate::Mark, Some(record)) => with.order(Order::Ask(me, Request::Mark { record, spread: None })),
+            (PendingFate::Mark, None) => with.store(StoreOrder::DropUpload { title, version }),
+            (PendingFate::Drop, _) => with.order(Order::Ask(me, Request::Drop { title, version })),
+            (PendingFate::Later, _) => {}
         }
     }
 }

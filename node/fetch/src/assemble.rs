@@ -1,17 +1,17 @@
 //! From the columns of a piece to the bytes of the title.
 
-use super::{ColumnRead, Piece, Plan, ReadProof, Rope};
+use super::{ColumnRead, Piece, PiecePlan, ReadProof, Rope};
 use bytes::Bytes;
 use core::ops::Range;
 use rain_codec::column::{
-    CHECKSUM_BYTES, Crc64, Geometry, HASH_BYTES, ProofError, Seal, StripeShape, crc64, crc64_of_xor, verify_group_set,
+    CHECKSUM_BYTES, Crc64, Geometry, HASH_BYTES, ProofError, Seal, StripeShape, crc64, crc64s_made, verify_group_set,
 };
 use rain_codec::{Cell, Schedule};
 use std::collections::BTreeMap;
 
 /// Blocks that are not what their checksums say, or not what their column's root says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Damage {
+pub enum ReadDamage {
     /// A peer's answer is shorter or longer than it must be.
     #[error("{found} bytes, expected {expected}")]
     Length {
@@ -58,18 +58,18 @@ impl Arrival {
     /// Cost: the CRC of all blocks; with a proof also the BLAKE3 of all groups that hold them, three times that.
     ///
     /// # Errors
-    /// [`Damage`].
+    /// [`ReadDamage`].
     pub fn verified(
         read: ColumnRead,
         bytes: Rope,
         seal: Seal,
         root: &[u8; HASH_BYTES],
         geometry: &Geometry,
-    ) -> Result<Self, Damage> {
+    ) -> Result<Self, ReadDamage> {
         let proof = read.proof.then(|| ReadProof::of(&read, geometry));
         let expected = read.blocks_bytes(geometry) + proof.as_ref().map_or(0, ReadProof::bytes);
         if bytes.len() as u64 != expected {
-            return Err(Damage::Length { found: bytes.len(), expected });
+            return Err(ReadDamage::Length { found: bytes.len(), expected });
         }
         let arrival = Self { read, bytes, seal };
         for index in arrival.read.stripes.clone() {
@@ -77,7 +77,7 @@ impl Arrival {
             for row in arrival.read.rows.clone() {
                 for block in arrival.read.blocks.clone() {
                     if arrival.found_crc(&stripe, row, block) != arrival.stored_crc(&stripe, row, block) {
-                        return Err(Damage::Block { stripe: index, row, block });
+                        return Err(ReadDamage::Block { stripe: index, row, block });
                     }
                 }
             }
@@ -181,11 +181,16 @@ impl Arrivals {
 /// copying; lost ones are recovered.
 ///
 /// # Errors
-/// [`Damage::Recovered`].
+/// [`ReadDamage::Recovered`].
 ///
 /// # Panics
 /// Unless the plan is ready with these arrivals.
-pub fn assemble(geometry: &Geometry, piece: &Piece, plan: &Plan, arrivals: &Arrivals) -> Result<Vec<Bytes>, Damage> {
+pub fn assemble(
+    geometry: &Geometry,
+    piece: &Piece,
+    plan: &PiecePlan,
+    arrivals: &Arrivals,
+) -> Result<Vec<Bytes>, ReadDamage> {
     let mut delivered = Vec::new();
     for index in piece.stripes.clone() {
         let stripe = geometry.stripe(index);
@@ -221,16 +226,16 @@ fn to_usize(number: u64) -> usize {
 /// Recovers the lost cells of one stripe of a piece: the piece's blocks of each.
 ///
 /// # Errors
-/// [`Damage::Recovered`].
+/// [`ReadDamage::Recovered`].
 ///
 /// # Panics
 /// Unless the plan is ready with these arrivals.
 pub fn recover(
     stripe: &StripeShape,
     piece: &Piece,
-    plan: &Plan,
+    plan: &PiecePlan,
     arrivals: &Arrivals,
-) -> Result<BTreeMap<Cell, Bytes>, Damage> {
+) -> Result<BTreeMap<Cell, Bytes>, ReadDamage> {
     let Some(schedule) = plan.recovery() else { return Ok(BTreeMap::new()) };
     let inputs: Vec<_> = schedule
         .inputs()
@@ -256,20 +261,17 @@ fn check_recovered(
     schedule: &Schedule,
     arrivals: &Arrivals,
     outputs: &[Vec<u8>],
-) -> Result<(), Damage> {
+) -> Result<(), ReadDamage> {
     let start = stripe.block_range(piece.blocks.start).start;
     for block in piece.blocks.clone() {
         let range = stripe.block_range(block);
         let (range, length) = (range.start - start..range.end - start, range.len());
-        let mut crcs: Vec<u64> =
-            schedule.inputs().iter().map(|cell| arrivals.with(*cell).stored_crc(stripe, cell.row, block)).collect();
-        for ((sources, output), cell) in schedule.program().steps().zip(outputs).zip(schedule.targets()) {
-            let sources: Vec<u64> = sources.iter().map(|source| crcs[usize::from(*source)]).collect();
-            let expected = crc64_of_xor(&sources, length);
+        let stored = |cell: &Cell| arrivals.with(*cell).stored_crc(stripe, cell.row, block);
+        let crcs = crc64s_made(schedule, schedule.inputs().iter().map(stored), length);
+        for ((expected, output), cell) in crcs.into_iter().zip(outputs).zip(schedule.targets()) {
             if crc64(&output[range.clone()]) != expected {
-                return Err(Damage::Recovered { stripe: stripe.index, cell: *cell });
+                return Err(ReadDamage::Recovered { stripe: stripe.index, cell: *cell });
             }
-            crcs.push(expected);
         }
     }
     Ok(())
@@ -300,7 +302,7 @@ mod tests {
             arrivals.push(column, Arrival::verified(read, bytes, seal, &[0; HASH_BYTES], &geometry).unwrap());
         }
         let wanted = codec.code().data_cell(0);
-        let plan = Plan::new(&codec, &[wanted], ErasurePattern::none().with(0)).unwrap();
+        let plan = PiecePlan::new(&codec, &[wanted], ErasurePattern::none().with(0)).unwrap();
         let (stripe, piece) = (geometry.stripe(0), Piece { stripes: 0..1, cells: 0..1, blocks: 0..1, bytes: 0..4096 });
         let recovered = recover(&stripe, &piece, &plan, &arrivals).unwrap();
         assert_eq!(recovered[&wanted], data[..4096]);
@@ -309,6 +311,6 @@ mod tests {
         assert_eq!(check_recovered(&stripe, &piece, schedule, &arrivals, &outputs), Ok(()));
         outputs[0][4095] ^= 1;
         let found = check_recovered(&stripe, &piece, schedule, &arrivals, &outputs);
-        assert_eq!(found, Err(Damage::Recovered { stripe: 0, cell: wanted }));
+        assert_eq!(found, Err(ReadDamage::Recovered { stripe: 0, cell: wanted }));
     }
 }

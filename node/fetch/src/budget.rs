@@ -8,8 +8,8 @@ const AMISS: u64 = 80;
 /// not spent in a second.
 pub(crate) const SAVED_BYTES: i64 = 4 << 20;
 
-/// The budget of a node for hedges: peer bytes that may turn out to be of no use. The promise is 5 % of the useful ones
-/// while all is well and 10 % under faults (DESIGN 3); less than that is given out.
+/// The budget of a node for hedges: peer bytes that may turn out to be of no use. Operators are promised at most 5 % of the
+/// useful ones while all is well and 10 % under faults (docs/operating.md, networks); less than that is given out.
 #[derive(Debug, Clone)]
 pub struct HedgeBudget {
     /// Below zero, when more was wasted than was expected: then nothing is given out until that is earned.

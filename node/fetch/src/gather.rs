@@ -1,6 +1,6 @@
 //! The gathering of a piece: what is asked for, what has come, and what is done about columns that fail or are late.
 
-use super::plan::{Plan, Rows, TooFewColumns};
+use super::piece_plan::{PiecePlan, Rows, TooFewColumns};
 use core::ops::Range;
 use rain_codec::{Cell, ErasurePattern, StripeCodec};
 use std::collections::BTreeMap;
@@ -14,8 +14,8 @@ pub struct Gather {
     wanted: Vec<Cell>,
     lost: ErasurePattern,
     late: ErasurePattern,
-    plan: Plan,
-    alternative: Option<Plan>,
+    plan: PiecePlan,
+    alternative: Option<PiecePlan>,
     asked: BTreeMap<u16, Rows>,
     arrived: BTreeMap<u16, Rows>,
 }
@@ -23,7 +23,7 @@ pub struct Gather {
 /// A way to do without columns that are late.
 #[derive(Debug)]
 pub struct Alternative {
-    plan: Plan,
+    plan: PiecePlan,
     late: ErasurePattern,
     /// Rows, over all columns, that would have to be asked for besides.
     pub rows: usize,
@@ -40,7 +40,7 @@ impl Gather {
             wanted: wanted.to_vec(),
             lost,
             late: ErasurePattern::none(),
-            plan: Plan::new(codec, wanted, lost)?,
+            plan: PiecePlan::new(codec, wanted, lost)?,
             alternative: None,
             asked: BTreeMap::new(),
             arrived: BTreeMap::new(),
@@ -51,7 +51,7 @@ impl Gather {
     /// request is better than two.
     pub fn poll_request(&mut self) -> Option<(u16, Range<u16>)> {
         let plans = [Some(&self.plan), self.alternative.as_ref()].into_iter().flatten();
-        let (column, run) = plans.flat_map(Plan::needed).find_map(|(column, rows)| {
+        let (column, run) = plans.flat_map(PiecePlan::needed).find_map(|(column, rows)| {
             let asked = self.asked.get(&column).copied().unwrap_or_default();
             Some((column, rows.without(asked).first_run(asked)?))
         })?;
@@ -76,7 +76,7 @@ impl Gather {
     }
 
     /// Notes that a column does not come, or is damaged: others are asked for more. An alternative that needs it is over;
-    /// what it did without is to be done without anew.
+    /// what it did without is to be done without again.
     ///
     /// # Errors
     /// [`TooFewColumns`].
@@ -85,7 +85,7 @@ impl Gather {
         self.asked.remove(&column);
         self.arrived.remove(&column);
         self.alternative = self.alternative.take().filter(|plan| plan.needed().all(|(needed, _)| needed != column));
-        self.plan = Plan::new(&self.codec, &self.wanted, self.lost)?;
+        self.plan = PiecePlan::new(&self.codec, &self.wanted, self.lost)?;
         Ok(())
     }
 
@@ -93,7 +93,7 @@ impl Gather {
     /// left.
     pub fn without_late(&self, column: u16) -> Option<Alternative> {
         let late = self.late.with(column.into());
-        let plan = Plan::new(&self.codec, &self.wanted, union(self.lost, late)).ok()?;
+        let plan = PiecePlan::new(&self.codec, &self.wanted, union(self.lost, late)).ok()?;
         let rows = plan
             .needed()
             .map(|(column, rows)| rows.without(self.asked.get(&column).copied().unwrap_or_default()).len())
@@ -108,8 +108,8 @@ impl Gather {
     }
 
     /// The plan for which everything has arrived.
-    pub fn ready(&self) -> Option<&Plan> {
-        let complete = |plan: &&Plan| {
+    pub fn ready(&self) -> Option<&PiecePlan> {
+        let complete = |plan: &&PiecePlan| {
             plan.needed()
                 .all(|(column, rows)| rows.without(self.arrived.get(&column).copied().unwrap_or_default()).is_empty())
         };

@@ -1,6 +1,6 @@
 //! Which blocks of which columns give a range of a title, and what becomes of them. Pure: no clock, no socket.
 //!
-//! A range is cut into [`Piece`]s. For each piece a [`Plan`] says what to ask of which column: the data cells while all
+//! A range is cut into [`Piece`]s. For each piece a [`PiecePlan`] says what to ask of which column: the data cells while all
 //! is well, else whatever the codec needs to recover those of the columns that are lost. Answers are verified block by
 //! block against their seals before anything is delivered; a decoded block against the checksum that follows from those
 //! of its sources.
@@ -20,7 +20,7 @@ mod order;
 mod pace;
 mod piece;
 mod piece_fetch;
-mod plan;
+mod piece_plan;
 mod read_proof;
 mod rope;
 mod safeguard;
@@ -29,7 +29,7 @@ mod sim;
 mod turns;
 mod window;
 
-pub use assemble::{Arrival, Arrivals, Damage, assemble, recover};
+pub use assemble::{Arrival, Arrivals, ReadDamage, assemble, recover};
 pub use budget::HedgeBudget;
 pub use column_read::ColumnRead;
 pub use commons::Commons;
@@ -38,8 +38,8 @@ pub use order::{Failure, FetchEvent, FetchOrder, FetchTold, RequestId, Turn};
 pub use pace::Pace;
 pub use piece::{Piece, pieces};
 pub use piece_fetch::{PieceAsk, PieceFetch};
-pub use plan::{Plan, TooFewColumns};
+pub use piece_plan::{PiecePlan, TooFewColumns};
 pub use read_proof::ReadProof;
 pub use rope::Rope;
-pub use turns::{Destination, Ports, Ticket, Turns};
+pub use turns::{Destination, Ports, TurnTicket, Turns};
 pub use window::Window;

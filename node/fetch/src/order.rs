@@ -1,6 +1,6 @@
 //! What a fetch asks of its driver, what it is told, and what it found out.
 
-use super::{Plan, TooFewColumns};
+use super::{PiecePlan, TooFewColumns};
 use core::ops::Range;
 use rain_cluster::NodeId;
 use rain_codec::ErasurePattern;
@@ -68,7 +68,7 @@ pub enum FetchOrder {
         /// Which request.
         request: RequestId,
     },
-    /// Ask the nodes anew which columns they hold. Told: `Looked`; no later order waits for it for ever.
+    /// Ask the nodes again which columns they hold. Told: `Looked`; no later order waits for it for ever.
     Look,
 }
 
@@ -150,7 +150,7 @@ impl Failure {
 #[derive(Debug, Clone)]
 pub enum FetchEvent {
     /// Everything that this plan needs is verified. The fetch is over, unless it is told `Undecodable`.
-    Ready(Plan),
+    Ready(PiecePlan),
     /// Too few columns could be had within the patience. The fetch is over.
     TooFew(TooFewColumns),
     /// A column failed: the driver forgets what came of it.

@@ -4,7 +4,7 @@ use super::column_fetch::{AGAIN, Became, ColumnFetch, Outbox, Step};
 use super::commons::Commons;
 use super::order::{Failure, FetchEvent, FetchOrder, FetchTold, RequestId, Turn};
 use super::safeguard::{Missing, Safeguard};
-use super::{ColumnRead, Gather, Piece, Plan, TooFewColumns};
+use super::{ColumnRead, Gather, Piece, PiecePlan, TooFewColumns};
 use core::ops::Range;
 use core::time::Duration;
 use rain_cluster::{NodeId, Time};
@@ -274,7 +274,7 @@ impl PieceFetch {
         self.asked.iter().filter(|(_, asked)| !asked.verified).map(|(request, asked)| (*request, asked))
     }
 
-    /// Plans anew with what is known to be lost; without the nodes that are doubtful, as long as there are enough others.
+    /// Plans again with what is known to be lost; without the nodes that are doubtful, as long as there are enough others.
     fn begin_round(&mut self, step: &mut Step<'_>) {
         let PieceAsk { codec, wanted, nodes, own, lost, .. } = &self.ask;
         let mut avoided = *lost;
@@ -449,7 +449,7 @@ impl PieceFetch {
     }
 
     /// Closes the books on a piece that is there: what was of use, and what was not.
-    fn settle(&mut self, plan: &Plan, step: &mut Step<'_>) {
+    fn settle(&mut self, plan: &PiecePlan, step: &mut Step<'_>) {
         if self.open().any(|(_, asked)| asked.without) {
             step.out.events.push_back(FetchEvent::HedgeWon);
         }

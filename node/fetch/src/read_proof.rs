@@ -85,7 +85,7 @@ fn push(ranges: &mut Vec<Range<u64>>, range: Range<u64>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Arrival, Damage, Rope};
+    use crate::{Arrival, ReadDamage, Rope};
     use bytes::Bytes;
     use rain_codec::Code;
     use rain_codec::column::{ColumnBuilder, ColumnTree, ProofError, Seal, TitleVersion};
@@ -147,7 +147,7 @@ mod tests {
             bytes
         }
 
-        fn check(&self, read: &ColumnRead, answer: &[u8], cut: usize) -> Result<(), Damage> {
+        fn check(&self, read: &ColumnRead, answer: &[u8], cut: usize) -> Result<(), ReadDamage> {
             let (mut rope, bytes) = (Rope::default(), Bytes::copy_from_slice(answer));
             rope.push(bytes.slice(..cut.min(bytes.len())));
             rope.push(bytes.slice(cut.min(bytes.len())..));
@@ -253,7 +253,7 @@ mod tests {
                 for at in (0..cells).step_by(every).chain(cells..answer.len()) {
                     wrong[at] ^= 0x40;
                     let noticed = column.check(&read, &wrong, 600);
-                    let by_proof = matches!(noticed, Err(Damage::Proof(ProofError::Root { .. })));
+                    let by_proof = matches!(noticed, Err(ReadDamage::Proof(ProofError::Root { .. })));
                     assert!(by_proof == (at >= cells) && noticed.is_err(), "{read:?}, byte {at}: {noticed:?}");
                     wrong[at] ^= 0x40;
                 }
@@ -263,7 +263,7 @@ mod tests {
                     let expected = answer.len() as u64;
                     let noticed = column.check(&read, &wrong, 600);
                     assert_eq!(noticed.is_ok(), found as u64 == expected, "{read:?}");
-                    assert!(noticed.is_ok() || noticed == Err(Damage::Length { found, expected }), "{read:?}");
+                    assert!(noticed.is_ok() || noticed == Err(ReadDamage::Length { found, expected }), "{read:?}");
                 }
             }
         }
@@ -289,7 +289,7 @@ mod tests {
                 forged.tree = tree;
                 let answer = forged.answer(&read);
                 let noticed = sound.check(&read, &answer, 0);
-                assert!(matches!(noticed, Err(Damage::Proof(ProofError::Root { .. }))), "{read:?}: {noticed:?}");
+                assert!(matches!(noticed, Err(ReadDamage::Proof(ProofError::Root { .. }))), "{read:?}: {noticed:?}");
                 let plain = ColumnRead { proof: false, ..read.clone() };
                 assert_eq!(sound.check(&plain, &forged.answer(&plain), 0), Ok(()), "{read:?}");
             }

@@ -29,7 +29,7 @@ pub trait Ports {
 
 /// A place in the queue, to be given up with [`Turns::leave`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ticket {
+pub struct TurnTicket {
     destination: Destination,
     urgent: bool,
     number: u64,
@@ -70,7 +70,7 @@ impl<T> Default for Turns<T> {
 
 impl<T> Turns<T> {
     /// Appends a request for `bytes` to its destination; `value` comes back when it goes.
-    pub fn join(&mut self, destination: Destination, bytes: u64, urgent: bool, value: T) -> Ticket {
+    pub fn join(&mut self, destination: Destination, bytes: u64, urgent: bool, value: T) -> TurnTicket {
         self.tickets += 1;
         let number = self.tickets;
         let since = self.urgent;
@@ -79,11 +79,11 @@ impl<T> Turns<T> {
             queues.since = since;
         }
         queues.of(urgent).push_back(Waiting { number, bytes, value });
-        Ticket { destination, urgent, number }
+        TurnTicket { destination, urgent, number }
     }
 
     /// Gives up a place; whether it was still taken: then who waits behind it may go now.
-    pub fn leave(&mut self, ticket: &Ticket) -> bool {
+    pub fn leave(&mut self, ticket: &TurnTicket) -> bool {
         let Some(queues) = self.destinations.get_mut(&ticket.destination) else { return false };
         let queue = queues.of(ticket.urgent);
         let before = queue.len();

@@ -21,7 +21,7 @@ use rain_codec::column::Seal;
 use rain_codec::{Cell, ErasurePattern};
 use rain_config::VerifyReads;
 use rain_fetch::{
-    Arrival, Arrivals, ColumnRead, Commons, FetchEvent, FetchOrder, FetchTold, Piece, PieceAsk, PieceFetch, Plan,
+    Arrival, Arrivals, ColumnRead, Commons, FetchEvent, FetchOrder, FetchTold, Piece, PieceAsk, PieceFetch, PiecePlan,
     RequestId, Rope, TooFewColumns, Turn,
 };
 use rain_titles::title;
@@ -78,7 +78,7 @@ pub(super) struct Fetching<'a> {
     arrivals: Arrivals,
     /// What is to be logged of requests that fail.
     whys: BTreeMap<RequestId, String>,
-    outcome: Option<Result<Plan, TooFewColumns>>,
+    outcome: Option<Result<PiecePlan, TooFewColumns>>,
 }
 
 impl Node {
@@ -131,7 +131,7 @@ impl<'a> Fetching<'a> {
     /// [`TooFewColumns`].
     ///
     /// Cancel safety: dropping it loses nothing; it may be called again.
-    pub(super) async fn plan(&mut self) -> Result<Plan, TooFewColumns> {
+    pub(super) async fn plan(&mut self) -> Result<PiecePlan, TooFewColumns> {
         // Set anew only when it rings, or rings too late: a timer for each frame costs more than the frame.
         let mut alarm = pin!(sleep(IDLE));
         loop {

@@ -12,7 +12,7 @@ use core::time::Duration;
 use futures_util::future::join_all;
 use hyper::Method;
 use rain_cluster::{ColumnStatus, NodeId};
-use rain_titles::{ColumnReport, ColumnState, Listed, Page, TitleReport};
+use rain_titles::{ColumnHealth, ColumnReport, Listed, Page, TitleReport};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
@@ -270,11 +270,11 @@ fn item(name: &str, answers: &[Answer<'_>], columns: bool, name_of: &NameOf<'_>)
     let content = newest.content.as_ref()?;
     let reports = newest.seats.iter().enumerate().map(|(index, node)| {
         let answer = answers.iter().find(|answer| answer.node == *node);
-        let (state, reason) = answer.map_or((ColumnState::Unreachable, None), |answer| answer.column_of(newest));
+        let (state, reason) = answer.map_or((ColumnHealth::Unreachable, None), |answer| answer.column_of(newest));
         (index, *node, state, reason)
     });
     let reports: Vec<_> = reports.collect();
-    let sound = reports.iter().filter(|(_, _, state, _)| *state == ColumnState::Ok).count();
+    let sound = reports.iter().filter(|(_, _, state, _)| *state == ColumnHealth::Ok).count();
     let report = |(index, node, state, reason)| ColumnReport { index, node: name_of(node), state, reason };
     Some(Listed::Title(TitleReport {
         title: newest.title.clone(),
@@ -323,23 +323,23 @@ impl<'a> Answer<'a> {
     }
 
     /// How it holds its column of a version at whose title it may stand.
-    fn column_of(&self, newest: &KnownTitle) -> (ColumnState, Option<String>) {
+    fn column_of(&self, newest: &KnownTitle) -> (ColumnHealth, Option<String>) {
         let known = match self.head() {
             Some(ListingItem::Title(known)) if known.title == newest.title => known,
-            _ => return (ColumnState::Missing, None),
+            _ => return (ColumnHealth::Missing, None),
         };
         if known.version != newest.version {
-            return (ColumnState::Missing, None);
+            return (ColumnHealth::Missing, None);
         }
         let column = match self.runs.first() {
-            Some(Run { column: None, .. }) => return (ColumnState::Ok, None),
+            Some(Run { column: None, .. }) => return (ColumnHealth::Ok, None),
             Some(Run { column: Some(column), .. }) => column,
             None => &known.column,
         };
         match column {
-            ColumnStatus::Ok { .. } => (ColumnState::Ok, None),
-            ColumnStatus::Missing => (ColumnState::Missing, None),
-            ColumnStatus::Damaged { reason, .. } => (ColumnState::Damaged, Some(reason.clone())),
+            ColumnStatus::Ok { .. } => (ColumnHealth::Ok, None),
+            ColumnStatus::Missing => (ColumnHealth::Missing, None),
+            ColumnStatus::Damaged { reason, .. } => (ColumnHealth::Damaged, Some(reason.clone())),
         }
     }
 }

@@ -9,7 +9,7 @@ use rain_cluster::manifest::content_kind_name;
 use rain_cluster::{ColumnStatus, Columns, Content, Manifest, NodeId, Record};
 use rain_codec::column::{Geometry, HEADER_BYTES, StripeShape};
 use rain_codec::{Cell, ErasurePattern, StripeCodec};
-use rain_desk::{Event, Found, Resolution, Task};
+use rain_desk::{Event, FoundVersion, Resolution, Task};
 use rain_fetch::{Failure, Piece, TooFewColumns, assemble, pieces, recover};
 use rain_titles::ReadError;
 use std::collections::BTreeSet;
@@ -62,7 +62,7 @@ impl Node {
     /// Finds out which version of a title a reader gets.
     ///
     /// Cancel safety: dropping it leaves the question to be finished; marks may spread.
-    pub(super) async fn find(self: &Arc<Self>, title: &str) -> Result<Found, ReadError> {
+    pub(super) async fn find(self: &Arc<Self>, title: &str) -> Result<FoundVersion, ReadError> {
         let mut task = self.begin_task(title, Task::Read { title: title.to_owned() });
         match task.next().await {
             Some(Event::Resolved(Resolution::Found(found))) => Ok(found),
@@ -76,7 +76,7 @@ impl Node {
 }
 
 impl Delivery {
-    /// Prepares to deliver a version of which the columns `lost` are not to be had. `fresh` as in [`Found::is_fresh`].
+    /// Prepares to deliver a version of which the columns `lost` are not to be had. `fresh` as in [`FoundVersion::is_fresh`].
     ///
     /// # Errors
     /// [`ReadError::Absent`] of a tombstone, [`ReadError::Kind`], [`ReadError::Code`].
@@ -260,7 +260,7 @@ impl Delivery {
     }
 }
 
-/// The columns of a version. `fresh` as in [`Found::is_fresh`].
+/// The columns of a version. `fresh` as in [`FoundVersion::is_fresh`].
 ///
 /// # Errors
 /// [`ReadError::Absent`] of a tombstone, [`ReadError::Kind`].

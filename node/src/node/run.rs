@@ -2,7 +2,7 @@
 
 use super::Node;
 use super::desks::SHARDS;
-use super::links;
+use super::path_watch;
 use super::tasks::keep;
 use crate::store::{FolderError, OpenError, SystemDisk};
 use rain_config::Config;
@@ -63,9 +63,9 @@ pub async fn run<S: Future<Output = ()>>(
     let folder = config.data.display().to_string();
     let node = Node::open(config, disk).map_err(|error| StartError::Store { folder, error })?;
     let mut tasks = JoinSet::new();
-    let links = links::watch(&node, sockets).map_err(StartError::Links)?;
+    let links = path_watch::watch(&node, sockets).map_err(StartError::Links)?;
     let (planting, hints) = (Arc::clone(&node), links.hints());
-    tasks.spawn(keep("wrong downs", move || links::plant_wrong_downs(Arc::clone(&planting), hints.clone())));
+    tasks.spawn(keep("wrong downs", move || path_watch::plant_wrong_downs(Arc::clone(&planting), hints.clone())));
     node.open_desks();
     for shard in 0..SHARDS {
         let node = Arc::clone(&node);

@@ -8,8 +8,8 @@ use core::time::Duration;
 use futures_util::future::join_all;
 use hyper::Method;
 use rain_cluster::{ColumnStatus, Manifest, NodeId, Reply, Request, Version};
-use rain_desk::Found;
-use rain_titles::{ColumnReport, ColumnState, ReadError, TitleReport, title};
+use rain_desk::FoundVersion;
+use rain_titles::{ColumnHealth, ColumnReport, ReadError, TitleReport, title};
 use std::sync::Arc;
 
 const INSPECT: Duration = Duration::from_secs(2);
@@ -42,7 +42,7 @@ impl Node {
         let nodes = found.record.placement.nodes().enumerate();
         let columns = nodes.map(|(index, node)| self.column_report(&found, index, node, look));
         let columns = join_all(columns).await;
-        let sound = columns.iter().filter(|column| column.state == ColumnState::Ok).count();
+        let sound = columns.iter().filter(|column| column.state == ColumnHealth::Ok).count();
         Ok(TitleReport {
             title: name.to_owned(),
             bytes: content.bytes,
@@ -54,7 +54,13 @@ impl Node {
         })
     }
 
-    async fn column_report(self: &Arc<Self>, found: &Found, index: usize, node: NodeId, look: Look) -> ColumnReport {
+    async fn column_report(
+        self: &Arc<Self>,
+        found: &FoundVersion,
+        index: usize,
+        node: NodeId,
+        look: Look,
+    ) -> ColumnReport {
         let Manifest { title, version, .. } = &*found.record.manifest;
         let status = match (look, found.columns.get(&node)) {
             (Look::Known, Some(known)) => Some(known.clone()),
@@ -63,10 +69,10 @@ impl Node {
             (Look::Header | Look::Blocks, _) => self.inspect_at(node, title, *version, look).await,
         };
         let (state, reason) = match status {
-            None => (ColumnState::Unreachable, None),
-            Some(ColumnStatus::Ok { .. }) => (ColumnState::Ok, None),
-            Some(ColumnStatus::Missing) => (ColumnState::Missing, None),
-            Some(ColumnStatus::Damaged { reason, .. }) => (ColumnState::Damaged, Some(reason)),
+            None => (ColumnHealth::Unreachable, None),
+            Some(ColumnStatus::Ok { .. }) => (ColumnHealth::Ok, None),
+            Some(ColumnStatus::Missing) => (ColumnHealth::Missing, None),
+            Some(ColumnStatus::Damaged { reason, .. }) => (ColumnHealth::Damaged, Some(reason)),
         };
         ColumnReport { index, node: self.name_of(node), state, reason }
     }

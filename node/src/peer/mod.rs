@@ -15,7 +15,7 @@
 mod batch;
 mod carrier;
 pub mod client;
-pub mod links;
+pub mod link_driver;
 pub mod paths;
 mod ports;
 pub mod server;
@@ -23,7 +23,7 @@ pub mod uploads;
 
 pub use client::{PeerError, PeerRequest, Peers};
 pub use paths::{PathReport, Paths};
-pub use ports::Request as TurnRequest;
+pub use ports::TurnRequest;
 
 /// Where questions are asked.
 pub const ASK: &str = "/peer/v1/ask";

@@ -1,6 +1,6 @@
 //! What is known of the paths to the peers, shared by the links, which write it, and everything that asks peers.
 
-use super::links::Hints;
+use super::link_driver::Hints;
 use super::ports::{PortList, Queue, Shared};
 use core::time::Duration;
 use rain_cluster::link::Hint;

@@ -6,7 +6,7 @@
 use super::paths::Paths;
 use core::time::Duration;
 use rain_cluster::NodeId;
-use rain_fetch::{Destination, Ports, Ticket, Turns, Window};
+use rain_fetch::{Destination, Ports, TurnTicket, Turns, Window};
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
@@ -79,8 +79,8 @@ impl PortList {
 
 impl Queue {
     /// Appends a request; where the path is told, and its place.
-    fn join(&mut self, request: Request<'_>) -> (Ticket, oneshot::Receiver<Option<usize>>) {
-        let Request { to, without, bytes, urgent } = request;
+    fn join(&mut self, request: TurnRequest<'_>) -> (TurnTicket, oneshot::Receiver<Option<usize>>) {
+        let TurnRequest { to, without, bytes, urgent } = request;
         let (granted, told) = oneshot::channel();
         (self.turns.join(Destination { to, without: without.to_vec() }, bytes, urgent, granted), told)
     }
@@ -123,7 +123,7 @@ impl Ports for Choice<'_> {
 
 /// A request for rows of a column that is about to be sent.
 #[derive(Debug, Clone, Copy)]
-pub struct Request<'a> {
+pub struct TurnRequest<'a> {
     /// To whom.
     pub to: NodeId,
     /// Paths that it does not take.
@@ -137,8 +137,8 @@ pub struct Request<'a> {
 /// A place in the queue; given up when dropped.
 struct Waiter<'a> {
     paths: &'a Paths,
-    request: Request<'a>,
-    ticket: Ticket,
+    request: TurnRequest<'a>,
+    ticket: TurnTicket,
     told: oneshot::Receiver<Option<usize>>,
 }
 
@@ -159,7 +159,7 @@ impl Paths {
     /// Waits until a path has room for a request, and takes it; `None` when no path is left.
     ///
     /// Cancel safety: dropping it gives the place up.
-    pub async fn take_turn(&self, request: Request<'_>) -> Option<(usize, super::paths::Outstanding<'_>)> {
+    pub async fn take_turn(&self, request: TurnRequest<'_>) -> Option<(usize, super::paths::Outstanding<'_>)> {
         let mut waiter = {
             let mut queue = self.queue();
             let (ticket, told) = queue.join(request);

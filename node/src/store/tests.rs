@@ -10,7 +10,7 @@ use rain_cluster::{
 use rain_codec::column::{StripeEncoder, default_group_bytes};
 use rain_codec::{Code, StripeCodec};
 use rain_desk::{StoreOrder, StoreTold};
-use rain_fetch::{Arrival, ColumnRead, Damage};
+use rain_fetch::{Arrival, ColumnRead, ReadDamage};
 use std::path::PathBuf;
 
 const ME: NodeId = NodeId(1);
@@ -469,7 +469,7 @@ fn what_is_read_is_proven_against_the_root() {
                 continue;
             }
             verified(&read, root).unwrap();
-            assert!(matches!(verified(&read, [7; 32]), Err(Damage::Proof(_))));
+            assert!(matches!(verified(&read, [7; 32]), Err(ReadDamage::Proof(_))));
             verified(&ColumnRead { proof: false, ..read.clone() }, [7; 32]).unwrap();
             let length = usize::try_from(read.answer_bytes(&geometry)).unwrap();
             assert!(matches!(store.read_blocks(&column, &read, length - 1), Err(ColumnError::OutOfRange)));

@@ -55,7 +55,7 @@ impl DatagramKey {
 mod tests {
     use super::*;
     use rain_cluster::NodeId;
-    use rain_cluster::link::Token;
+    use rain_cluster::link::LinkToken;
 
     #[test]
     fn whatever_is_changed_is_dropped() {
@@ -66,7 +66,7 @@ mod tests {
             cluster: key.cluster(),
             sender: NodeId(1),
             receiver: NodeId(2),
-            token: Token { sender: 3, receiver: 4, count: 8, heard: 9 },
+            token: LinkToken { sender: 3, receiver: 4, count: 8, heard: 9 },
             number: 5,
             echoed: 6,
             echo_delay_us: 7,

@@ -52,7 +52,7 @@ pub struct Unanswered {
 
 /// The nodes that a title can be read from.
 #[derive(Debug)]
-pub struct Source {
+pub struct Servers {
     servers: Vec<String>,
     client: Client<HttpConnector, Empty<Bytes>>,
 }
@@ -92,7 +92,7 @@ impl Opened {
     }
 }
 
-impl Source {
+impl Servers {
     /// Reads from `servers`, URLs without a path, with `receive_buffer` bytes of the system's buffer for each connection.
     pub fn new(servers: Vec<String>, receive_buffer: Option<usize>) -> Arc<Self> {
         let mut connector = HttpConnector::new();
@@ -183,7 +183,7 @@ enum NoRest {
 
 /// The body of an answer, from whichever node sends it.
 pub struct ResumingBody {
-    source: Arc<Source>,
+    source: Arc<Servers>,
     /// The nodes that may go on, in the order in which they are asked.
     order: Vec<usize>,
     server: usize,
@@ -217,7 +217,7 @@ impl core::fmt::Debug for ResumingBody {
 }
 
 impl ResumingBody {
-    fn new(source: Arc<Source>, order: &[usize], server: usize, ask: &Ask, head: &Parts, body: Incoming) -> Self {
+    fn new(source: Arc<Servers>, order: &[usize], server: usize, ask: &Ask, head: &Parts, body: Incoming) -> Self {
         let resume = resume(ask, head, &body);
         Self {
             source,
@@ -361,7 +361,7 @@ impl ResumingBody {
 }
 
 /// Asks a node for the rest of a title.
-async fn rest(source: &Source, server: usize, resume: Resume) -> Result<Rest, NoRest> {
+async fn rest(source: &Servers, server: usize, resume: Resume) -> Result<Rest, NoRest> {
     let Resume { mut ask, etag, next, end } = resume;
     for condition in [IF_MATCH, IF_NONE_MATCH, IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE] {
         ask.headers.remove(condition);
@@ -517,7 +517,7 @@ mod tests {
             headers.insert(RANGE, HeaderValue::from_str(range).unwrap());
         }
         let ask = Ask { method: Method::GET, path_and_query: "/v/title".to_owned(), headers };
-        let mut opened = Source::new(servers, None).open(&order, ask).await.map_err(io::Error::other)?;
+        let mut opened = Servers::new(servers, None).open(&order, ask).await.map_err(io::Error::other)?;
         let mut bytes = Vec::new();
         while let Some(part) = opened.body.next().await {
             bytes.extend_from_slice(&part?);
@@ -579,7 +579,7 @@ mod tests {
     async fn a_refusal_is_passed_on_when_the_others_are_mute() {
         let servers = vec![server(Manner::Refuses).await, server(Manner::Mute).await];
         let ask = Ask { method: Method::GET, path_and_query: "/v/title".to_owned(), headers: HeaderMap::new() };
-        let opened = Source::new(servers, None).open(&[0, 1], ask).await.unwrap();
+        let opened = Servers::new(servers, None).open(&[0, 1], ask).await.unwrap();
         assert_eq!(opened.head.status, StatusCode::SERVICE_UNAVAILABLE);
     }
 

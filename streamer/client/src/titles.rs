@@ -2,7 +2,7 @@
 
 use super::cluster::{ClusterClient, text};
 use super::error::ClientError;
-use super::resume::{Ask, Opened, Source};
+use super::resume::{Ask, Opened, Servers};
 use bytes::Bytes;
 use core::ops::Range;
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
@@ -21,7 +21,7 @@ use std::time::UNIX_EPOCH;
 #[derive(Debug, Clone)]
 pub struct HttpTitles {
     client: Arc<ClusterClient>,
-    source: Arc<Source>,
+    source: Arc<Servers>,
     order: Arc<[usize]>,
 }
 
@@ -29,7 +29,7 @@ impl HttpTitles {
     /// Of the nodes `servers`, URLs without a path, asked in this order.
     pub fn new(servers: Vec<String>) -> Self {
         let order = (0..servers.len()).collect();
-        Self { client: Arc::new(ClusterClient::new(servers.clone())), source: Source::new(servers, None), order }
+        Self { client: Arc::new(ClusterClient::new(servers.clone())), source: Servers::new(servers, None), order }
     }
 
     async fn ask(&self, method: Method, path_and_query: String, headers: HeaderMap) -> Result<Opened, ReadError> {

@@ -6,7 +6,7 @@ use super::put::title_of_file;
 use anyhow::bail;
 use clap::Args;
 use rain_codec::column::{CELL_BYTES_MAX, CELL_BYTES_MIN, DEFAULT_BLOCK_BYTES, default_cell_bytes};
-use rain_codec::file::{ColumnState, EncodeOptions, FileError, Source, encode};
+use rain_codec::file::{ColumnFinding, EncodeOptions, FileError, Source, encode};
 use rain_codec::{Code, TitleVersion};
 use rain_titles::title;
 use std::fs::File;
@@ -69,7 +69,7 @@ pub(super) fn run(arguments: EncodeArguments) -> anyhow::Result<()> {
     let encoded = with_progress(length, "encode", |progress| encode(source, &output, &options, progress))?;
     let header = &encoded.header;
     if json {
-        let columns = vec![ColumnState::Ok; usize::from(header.columns)];
+        let columns = vec![ColumnFinding::Ok; usize::from(header.columns)];
         let mut object = title_json(header, &columns, &[]);
         object["reused_bytes"] = encoded.reused_bytes.into();
         print_line(object)

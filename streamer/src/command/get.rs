@@ -9,7 +9,7 @@ use clap::Args;
 use hyper::header::CONTENT_LENGTH;
 use hyper::{HeaderMap, Method};
 use rain_client::ClientError;
-use rain_client::resume::{Ask, Opened, Source};
+use rain_client::resume::{Ask, Opened, Servers};
 use rain_titles::title;
 use std::path::{Path, PathBuf};
 use tokio::fs::File;
@@ -69,7 +69,7 @@ async fn fetch(
 ) -> anyhow::Result<u64> {
     let servers = servers(arguments)?;
     let order: Vec<usize> = (0..servers.len()).collect();
-    let source = Source::new(servers, receive_buffer);
+    let source = Servers::new(servers, receive_buffer);
     let path_and_query = format!("/v/{}", title::to_path(name));
     let ask = Ask { method: Method::GET, path_and_query, headers: HeaderMap::new() };
     let opened = source.open(&order, ask).await?;

@@ -5,7 +5,7 @@ use super::put::progress;
 use indicatif::ProgressBar;
 use rain_client::ErrorObject;
 use rain_codec::ColumnHeader;
-use rain_codec::file::{ColumnState, FileError, column_name};
+use rain_codec::file::{ColumnFinding, FileError, column_name};
 use serde_json::{Value, json};
 use std::io::ErrorKind;
 
@@ -45,12 +45,12 @@ pub(super) fn object(name: &str, message: &str, numbers: Option<(u64, u64)>) -> 
 }
 
 /// A title as the API tells it, but that columns are in files instead of nodes.
-pub(super) fn title_json(header: &ColumnHeader, columns: &[ColumnState], problems: &[String]) -> Value {
-    let column = |(index, state): (usize, &ColumnState)| {
+pub(super) fn title_json(header: &ColumnHeader, columns: &[ColumnFinding], problems: &[String]) -> Value {
+    let column = |(index, state): (usize, &ColumnFinding)| {
         let (state, reason) = match state {
-            ColumnState::Ok => ("ok", None),
-            ColumnState::Missing => ("missing", None),
-            ColumnState::Damaged(reason) => ("damaged", Some(reason)),
+            ColumnFinding::Ok => ("ok", None),
+            ColumnFinding::Missing => ("missing", None),
+            ColumnFinding::Damaged(reason) => ("damaged", Some(reason)),
         };
         let mut column = json!({ "index": index, "file": column_name(index), "state": state });
         if let Some(reason) = reason {
@@ -59,7 +59,7 @@ pub(super) fn title_json(header: &ColumnHeader, columns: &[ColumnState], problem
         column
     };
     let needed = rain_codec::Code::named(&header.code).map_or(0, |code| code.data_columns());
-    let sound = columns.iter().filter(|state| **state == ColumnState::Ok).count();
+    let sound = columns.iter().filter(|state| **state == ColumnFinding::Ok).count();
     let mut title = json!({
         "title": header.title,
         "bytes": header.title_bytes,

@@ -9,7 +9,7 @@ use core::time::Duration;
 use hyper::Method;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use rain_client::ClusterClient;
-use rain_titles::{ColumnReport, ColumnState, Listed, TitleReport, title};
+use rain_titles::{ColumnHealth, ColumnReport, Listed, TitleReport, title};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -98,16 +98,16 @@ pub(super) async fn stat(name: String, verify: bool, arguments: ClientArguments)
     writeln!(
         text,
         "  {} of {} columns sound, {} more can go",
-        count(ColumnState::Ok),
+        count(ColumnHealth::Ok),
         report.columns.len(),
         report.tolerates
     )?;
     for ColumnReport { index, node, state, reason } in &report.columns {
         let state = match state {
-            ColumnState::Ok => "ok",
-            ColumnState::Missing => "missing",
-            ColumnState::Damaged => "damaged",
-            ColumnState::Unreachable => "unreachable",
+            ColumnHealth::Ok => "ok",
+            ColumnHealth::Missing => "missing",
+            ColumnHealth::Damaged => "damaged",
+            ColumnHealth::Unreachable => "unreachable",
         };
         let reason = reason.as_ref().map(|text| format!(": {text}")).unwrap_or_default();
         writeln!(text, "  column {index} on {node}: {state}{reason}")?;

@@ -4,12 +4,12 @@
 //! or 2.
 
 use super::output::{UNREAD_STATUS, Unread, print, say_error};
-use crate::topology::{Plan, SETS_MAX, best_offsets, draw, survey_wirings, verify};
+use crate::topology::{SETS_MAX, TopologyPlan, best_offsets, draw, survey_wirings, verify};
 use anyhow::{Context, bail, ensure};
 use clap::{Args, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use rain_cluster::topology::{
-    Construction, ConstructionError, LossKind, LossSearch, Request, Survey, diameter_offsets,
+    Construction, ConstructionError, LossKind, LossSearch, TopologyParameters, WiringSurvey, diameter_offsets,
 };
 use serde_json::json;
 use std::fmt::Write as _;
@@ -32,7 +32,7 @@ pub(super) enum TopologyCommand {
     /// Find the worst that the loss of parts can do; exit status 1 when it partitions
     Verify(VerifyArguments),
     /// Go through every wiring of n nodes with two ports on a ring of n switches with four
-    Survey(SurveyArguments),
+    WiringSurvey(SurveyArguments),
 }
 
 #[derive(Debug, Args)]
@@ -129,7 +129,7 @@ pub(super) fn run(command: &TopologyCommand) -> ExitCode {
     let done = match command {
         TopologyCommand::Plan(arguments) => plan(arguments),
         TopologyCommand::Verify(arguments) => verify_file(arguments),
-        TopologyCommand::Survey(arguments) => survey(arguments),
+        TopologyCommand::WiringSurvey(arguments) => survey(arguments),
     };
     let done = done.and_then(|(text, code)| {
         print(&text)?;
@@ -152,7 +152,7 @@ fn plan(arguments: &PlanArguments) -> anyhow::Result<(String, ExitCode)> {
         (None, Kind::Clique) => Construction::Clique,
         (None, Kind::Rails) => Construction::Rails,
     };
-    let mut request = Request {
+    let mut parameters = TopologyParameters {
         construction,
         switches: arguments.switches,
         nodes: arguments.nodes,
@@ -164,23 +164,23 @@ fn plan(arguments: &PlanArguments) -> anyhow::Result<(String, ExitCode)> {
         let numbers: Vec<_> = offsets.iter().map(usize::to_string).collect();
         format!("{name}, offsets {}", numbers.join(", "))
     };
-    // First, so that what is wrong with the request is said before anything is searched or named.
-    request.build().map_err(name_option)?;
+    // First, so that what is wrong with the parameters is said before anything is searched or named.
+    parameters.build().map_err(name_option)?;
     let mut note = String::new();
-    let words = match (&request.construction, arguments.kind) {
+    let words = match (&parameters.construction, arguments.kind) {
         (_, Kind::Best) if arguments.offsets.is_none() => {
-            let (best, found) = search_offsets(&request)?;
+            let (best, found) = search_offsets(&parameters)?;
             note = found;
-            request.construction = Construction::Offsets(best.clone());
+            parameters.construction = Construction::Offsets(best.clone());
             offsets("Best ring", &best)
         }
         (Construction::Offsets(list), _) => offsets("Ring", list),
         (Construction::Naive, _) => offsets("Naive ring", &(0..ports).collect::<Vec<_>>()),
         (Construction::Clique, _) => format!("Clique of switches, {ports} ports a node"),
         (Construction::Rails, _) => "Every node on every switch".to_owned(),
-        (Construction::Diameter, _) => offsets("Diameter construction", &diameter_offsets(request.switches, ports)),
+        (Construction::Diameter, _) => offsets("Diameter construction", &diameter_offsets(parameters.switches, ports)),
     };
-    let plan = Plan::new(request.build().map_err(name_option)?, &words);
+    let plan = TopologyPlan::new(parameters.build().map_err(name_option)?, &words);
     let text = match arguments.format {
         Format::Text => in_words(&plan) + &note,
         Format::Json => plan.to_json(),
@@ -202,19 +202,19 @@ fn name_option(error: ConstructionError) -> anyhow::Error {
 }
 
 /// Tries all offsets against the loss of as many switches as nodes of so many ports can bear, 2d - 1.
-fn search_offsets(request: &Request) -> anyhow::Result<(Vec<usize>, String)> {
-    let ports = request.node_degree.unwrap_or(2);
-    let lose = (2 * ports).saturating_sub(1).clamp(1, request.switches);
-    let topology = request.build().map_err(name_option)?;
+fn search_offsets(parameters: &TopologyParameters) -> anyhow::Result<(Vec<usize>, String)> {
+    let ports = parameters.node_degree.unwrap_or(2);
+    let lose = (2 * ports).saturating_sub(1).clamp(1, parameters.switches);
+    let topology = parameters.build().map_err(name_option)?;
     let sets = LossSearch::new(&topology, LossKind::Switches, lose).sets();
     let choices = LossSearch::new(&topology, LossKind::Switches, ports).sets();
     let work = sets.zip(choices).and_then(|(sets, choices)| sets.checked_mul(choices));
     ensure!(
         work.is_some_and(|work| work <= SETS_MAX / 10),
         "`--kind best`: found {ports} ports on {} switches, expected fewer: there are too many offsets to try them all",
-        request.switches
+        parameters.switches
     );
-    let (offsets, found, count) = best_offsets(request, lose).map_err(name_option)?;
+    let (offsets, found, count) = best_offsets(parameters, lose).map_err(name_option)?;
     let bears = found.partitioned_by.0 - 1;
     let note = format!(
         "\nOf {count} choices of offsets, turned and mirrored ones left out, this one bears the loss of up to {lose} switches\n\
@@ -226,7 +226,7 @@ fn search_offsets(request: &Request) -> anyhow::Result<(Vec<usize>, String)> {
     Ok((offsets, note))
 }
 
-fn in_words(plan: &Plan) -> String {
+fn in_words(plan: &TopologyPlan) -> String {
     let topology = &plan.topology;
     let ports = (0..topology.switches).map(|switch| topology.ports_of(switch)).max().unwrap_or_default();
     // Writing to a string cannot fail.
@@ -261,7 +261,7 @@ fn in_words(plan: &Plan) -> String {
 ///
 /// # Errors
 /// What is wrong with the file, by name.
-fn read_plan(file: &Path) -> anyhow::Result<Plan> {
+fn read_plan(file: &Path) -> anyhow::Result<TopologyPlan> {
     let from_stdin = file == Path::new("-");
     let name = if from_stdin { "standard input".to_owned() } else { file.display().to_string() };
     let mut bytes = Vec::new();
@@ -273,7 +273,7 @@ fn read_plan(file: &Path) -> anyhow::Result<Plan> {
     read.with_context(|| name.clone())?;
     ensure!(bytes.len() as u64 <= PLAN_BYTES_MAX, "{name}: found more than {PLAN_BYTES_MAX} bytes, expected a plan");
     let text = String::from_utf8(bytes).map_err(|error| error.utf8_error()).with_context(|| name.clone())?;
-    Plan::parse(&text).with_context(|| name)
+    TopologyPlan::parse(&text).with_context(|| name)
 }
 
 fn verify_file(arguments: &VerifyArguments) -> anyhow::Result<(String, ExitCode)> {
@@ -290,18 +290,18 @@ fn verify_file(arguments: &VerifyArguments) -> anyhow::Result<(String, ExitCode)
     }
     let sets = (1..=lose).filter_map(|lose| LossSearch::new(&plan.topology, kind, lose).sets());
     let bar = progress_bar(sets.fold(0, u64::saturating_add), "sets");
-    let verdict = verify(&plan, kind, lose, |count| bar.inc(count));
+    let cases = verify(&plan, kind, lose, |count| bar.inc(count));
     bar.finish_and_clear();
-    let verdict = verdict.map_err(|(lose, sets)| {
+    let cases = cases.map_err(|(lose, sets)| {
         let found = sets.map_or_else(|| "more than can be counted".to_owned(), |sets| sets.to_string());
         anyhow::anyhow!("`--lose` {lose} of {parts} parts: found {found} sets, expected at most {SETS_MAX}")
     })?;
     let text = match arguments.format {
-        Format::Text => verdict.to_text(&plan),
-        Format::Json => verdict.to_json(&plan),
-        Format::Svg => draw(&plan, verdict.example()),
+        Format::Text => cases.to_text(&plan),
+        Format::Json => cases.to_json(&plan),
+        Format::Svg => draw(&plan, cases.example()),
     };
-    let code = if verdict.is_partitioned() { ExitCode::from(PARTITIONS) } else { ExitCode::SUCCESS };
+    let code = if cases.is_partitioned() { ExitCode::from(PARTITIONS) } else { ExitCode::SUCCESS };
     Ok((text, code))
 }
 
@@ -315,7 +315,7 @@ fn survey(arguments: &SurveyArguments) -> anyhow::Result<(String, ExitCode)> {
     let bar = progress_bar((switches * (switches - 1) / 2) as u64, "beginnings");
     let found = survey_wirings(switches, lose, |count| bar.inc(count));
     bar.finish_and_clear();
-    let Survey { wirings, hold, fall_by_neighbours, example } = found;
+    let WiringSurvey { wirings, hold, fall_by_neighbours, example } = found;
     let text = match arguments.format {
         SurveyFormat::Json => {
             let homes = |homes: [usize; 2]| homes.map(|switch| format!("s{}", switch + 1));

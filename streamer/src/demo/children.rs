@@ -1,6 +1,6 @@
 //! The node processes of a demo.
 
-use super::plan::{Plan, PlannedNode};
+use super::prepared::{PlannedNode, PreparedDemo};
 use anyhow::Context;
 use rain_config::override_names;
 use rustix::process::{Pid, Signal, kill_process};
@@ -48,7 +48,7 @@ pub(super) struct Children {
 
 impl Children {
     /// Starts every node of a plan. They die with the thread that calls this.
-    pub(super) fn start(plan: &Plan) -> anyhow::Result<Self> {
+    pub(super) fn start(plan: &PreparedDemo) -> anyhow::Result<Self> {
         let program = std::env::current_exe().context("finding this program")?;
         let children = Self { program, running: Mutex::new(Vec::new()) };
         for PlannedNode { name, config, .. } in &plan.nodes {

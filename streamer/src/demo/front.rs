@@ -1,7 +1,7 @@
 //! What the supervisor serves: the console, the state of the cluster, and titles by way of any node that is up.
 
 use super::parts::Parts;
-use super::plan::Plan;
+use super::prepared::PreparedDemo;
 use crate::http::access::Access;
 use crate::http::events::EventHub;
 use crate::http::faults::{Fault, done};
@@ -16,7 +16,7 @@ use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use rain_client::resume::{Ask, Opened, Source};
+use rain_client::resume::{Ask, Opened, Servers};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -52,14 +52,14 @@ pub(super) struct Front {
     access: Access,
     client: Client<HttpConnector, ResponseBody>,
     /// The nodes, to read from.
-    source: Arc<Source>,
+    source: Arc<Servers>,
     ready: AtomicBool,
     /// Those who follow its events.
     pub(super) events: EventHub,
 }
 
 impl Front {
-    pub(super) fn new(plan: &Plan, parts: Arc<Parts>) -> Self {
+    pub(super) fn new(plan: &PreparedDemo, parts: Arc<Parts>) -> Self {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(Duration::from_secs(1)));
@@ -68,7 +68,7 @@ impl Front {
             ports: plan.nodes.iter().map(|node| node.port).collect(),
             access: Access { listen: SocketAddr::from(([127, 0, 0, 1], plan.port)), token: None },
             client: Client::builder(TokioExecutor::new()).http1_max_buf_size(1 << 20).build(connector),
-            source: Source::new(
+            source: Servers::new(
                 plan.nodes.iter().map(|node| format!("http://127.0.0.1:{}", node.port)).collect(),
                 None,
             ),

@@ -7,9 +7,9 @@ mod forward;
 mod front;
 mod network;
 mod parts;
-mod plan;
+mod prepared;
 
-pub use plan::{DemoError, DemoOptions};
+pub use prepared::{DemoError, DemoOptions};
 
 use crate::http::{ResponseBody, Shutdown, serve};
 use anyhow::{Context, bail};
@@ -22,7 +22,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::{Method, Request, Response, StatusCode};
 use network::Network;
 use parts::Parts;
-use plan::{Plan, video_title};
+use prepared::{PreparedDemo, video_title};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::io::Write as _;
 use std::path::Path;
@@ -48,7 +48,7 @@ const DESCRIPTORS: u64 = 65_536;
 /// folder that was named.
 pub fn run(options: &DemoOptions) -> anyhow::Result<()> {
     raise_descriptor_limit();
-    let plan = Plan::make(options)?;
+    let plan = PreparedDemo::make(options)?;
     // Nodes die with the thread that starts them: this one, which outlives them all.
     let children = Arc::new(Children::start(&plan)?);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")?;
@@ -69,7 +69,7 @@ fn raise_descriptor_limit() {
     }
 }
 
-async fn supervise(plan: &Plan, children: &Arc<Children>, videos: &[std::path::PathBuf]) -> anyhow::Result<()> {
+async fn supervise(plan: &PreparedDemo, children: &Arc<Children>, videos: &[std::path::PathBuf]) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
     let (stop, shutdown) = watch::channel(false);

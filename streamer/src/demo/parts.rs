@@ -2,10 +2,10 @@
 
 use super::children::{ChildState, Children};
 use super::network::Network;
-use super::plan::Plan;
+use super::prepared::PreparedDemo;
 use crate::http::faults::{Fault, FaultAction, FaultKind};
 use crate::http::{ApiError, ClusterReport, LinkReport, NodeReport, SwitchReport};
-use crate::topology::Plan as Wiring;
+use crate::topology::TopologyPlan;
 use core::time::Duration;
 use hyper::StatusCode;
 use rain_cluster::topology::Part;
@@ -33,7 +33,7 @@ pub(super) struct Restart {
 #[derive(Debug)]
 pub(super) struct Parts {
     nodes: Vec<(String, u16)>,
-    wiring: Wiring,
+    wiring: TopologyPlan,
     children: Arc<Children>,
     network: Arc<Network>,
     restarts: mpsc::Sender<Restart>,
@@ -43,7 +43,11 @@ pub(super) struct Parts {
 
 impl Parts {
     /// All parts as they are, and what [`Self::restart`] needs.
-    pub(super) fn new(plan: &Plan, children: Arc<Children>, network: Arc<Network>) -> (Self, mpsc::Receiver<Restart>) {
+    pub(super) fn new(
+        plan: &PreparedDemo,
+        children: Arc<Children>,
+        network: Arc<Network>,
+    ) -> (Self, mpsc::Receiver<Restart>) {
         let (restarts, orders) = mpsc::channel(1);
         let nodes = plan.nodes.iter().map(|node| (node.name.clone(), node.port)).collect();
         (
@@ -151,7 +155,7 @@ impl Parts {
     }
 
     fn links(&self) -> impl Iterator<Item = (Part, LinkReport)> {
-        let Wiring { topology, switches, nodes, .. } = &self.wiring;
+        let TopologyPlan { topology, switches, nodes, .. } = &self.wiring;
         let report = |part, node: Option<&String>, switch: usize, to: Option<&String>| {
             let (name, switch) = (self.wiring.name(part), switches[switch].clone());
             (part, LinkReport { name, node: node.cloned(), switch, to: to.cloned(), state: self.state_of(part) })

@@ -1,4 +1,5 @@
-//! Who may come in, and who it is that asks.
+//! Who may come in, by where the listener is and what the request says of itself, and who it is that asks
+//! (docs/operating.md, doors).
 
 use super::ApiError;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN};

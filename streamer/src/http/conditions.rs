@@ -17,7 +17,7 @@ pub(super) struct Present<'a> {
 
 /// What the conditions of a GET or HEAD come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum Evaluation {
     /// Go on.
     Proceed,
     /// 304.
@@ -46,19 +46,19 @@ fn modified(present: Present<'_>) -> SystemTime {
 }
 
 /// Judges the conditions of a GET or HEAD, in the order of RFC 9110, 13.2.2.
-pub(super) fn of_read(headers: &HeaderMap, present: Present<'_>) -> Verdict {
+pub(super) fn of_read(headers: &HeaderMap, present: Present<'_>) -> Evaluation {
     if let Some(tags) = values(headers, &IF_MATCH) {
         if !strong(&tags, Some(present.etag)) {
-            return Verdict::Failed;
+            return Evaluation::Failed;
         }
     } else if date(headers, &IF_UNMODIFIED_SINCE).is_some_and(|date| modified(present) > date) {
-        return Verdict::Failed;
+        return Evaluation::Failed;
     }
     let unchanged = match values(headers, &IF_NONE_MATCH) {
         Some(tags) => weak(&tags, Some(present.etag)),
         None => date(headers, &IF_MODIFIED_SINCE).is_some_and(|date| modified(present) <= date),
     };
-    if unchanged { Verdict::NotModified } else { Verdict::Proceed }
+    if unchanged { Evaluation::NotModified } else { Evaluation::Proceed }
 }
 
 /// Whether a `Range` holds good: without `If-Range`, or when that names what is present.
@@ -93,21 +93,21 @@ mod tests {
     #[test]
     fn reads() {
         for (pairs, expected) in [
-            (vec![], Verdict::Proceed),
-            (vec![(IF_NONE_MATCH, "\"a\"")], Verdict::NotModified),
-            (vec![(IF_NONE_MATCH, "W/\"a\"")], Verdict::NotModified),
-            (vec![(IF_NONE_MATCH, "\"b\", \"a\"")], Verdict::NotModified),
-            (vec![(IF_NONE_MATCH, "*")], Verdict::NotModified),
-            (vec![(IF_NONE_MATCH, "\"b\"")], Verdict::Proceed),
-            (vec![(IF_MATCH, "\"a\"")], Verdict::Proceed),
-            (vec![(IF_MATCH, "*")], Verdict::Proceed),
-            (vec![(IF_MATCH, "W/\"a\"")], Verdict::Failed),
-            (vec![(IF_MATCH, "\"b\"")], Verdict::Failed),
-            (vec![(IF_MODIFIED_SINCE, DATE)], Verdict::NotModified),
-            (vec![(IF_MODIFIED_SINCE, BEFORE)], Verdict::Proceed),
-            (vec![(IF_UNMODIFIED_SINCE, DATE)], Verdict::Proceed),
-            (vec![(IF_UNMODIFIED_SINCE, BEFORE)], Verdict::Failed),
-            (vec![(IF_NONE_MATCH, "\"b\""), (IF_MODIFIED_SINCE, DATE)], Verdict::Proceed),
+            (vec![], Evaluation::Proceed),
+            (vec![(IF_NONE_MATCH, "\"a\"")], Evaluation::NotModified),
+            (vec![(IF_NONE_MATCH, "W/\"a\"")], Evaluation::NotModified),
+            (vec![(IF_NONE_MATCH, "\"b\", \"a\"")], Evaluation::NotModified),
+            (vec![(IF_NONE_MATCH, "*")], Evaluation::NotModified),
+            (vec![(IF_NONE_MATCH, "\"b\"")], Evaluation::Proceed),
+            (vec![(IF_MATCH, "\"a\"")], Evaluation::Proceed),
+            (vec![(IF_MATCH, "*")], Evaluation::Proceed),
+            (vec![(IF_MATCH, "W/\"a\"")], Evaluation::Failed),
+            (vec![(IF_MATCH, "\"b\"")], Evaluation::Failed),
+            (vec![(IF_MODIFIED_SINCE, DATE)], Evaluation::NotModified),
+            (vec![(IF_MODIFIED_SINCE, BEFORE)], Evaluation::Proceed),
+            (vec![(IF_UNMODIFIED_SINCE, DATE)], Evaluation::Proceed),
+            (vec![(IF_UNMODIFIED_SINCE, BEFORE)], Evaluation::Failed),
+            (vec![(IF_NONE_MATCH, "\"b\""), (IF_MODIFIED_SINCE, DATE)], Evaluation::Proceed),
         ] {
             assert_eq!(of_read(&headers(&pairs), PRESENT), expected, "{pairs:?}");
         }

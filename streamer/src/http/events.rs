@@ -1,4 +1,4 @@
-//! `GET /api/v1/events`: server-sent events about the cluster, reads and rebuilds.
+//! `GET /api/v1/events`: server-sent events about the cluster, reads and rebuilds (docs/operating.md, watching).
 //!
 //! One task per listener, the teller, sends every event, so that all who follow see them in one order. A follower that
 //! does not take them is left behind.

@@ -2,7 +2,7 @@
 
 use super::access::Caller;
 use super::body::{empty, of_title};
-use super::conditions::{self, Present, Verdict};
+use super::conditions::{self, Evaluation, Present};
 use super::error::{FRESHNESS, UNCONFIRMED};
 use super::router::{Answer, Room};
 use super::{ApiError, RequestBody, ResponseBody};
@@ -52,9 +52,9 @@ async fn read(titles: &impl Titles, title: &str, head_only: bool, headers: &Head
     let about = open.about();
     let present = Present { etag: &about.etag, modified_ms: about.modified_ms };
     match conditions::of_read(headers, present) {
-        Verdict::Proceed => {}
-        Verdict::NotModified => return Ok(head(about, StatusCode::NOT_MODIFIED, None)),
-        Verdict::Failed => {
+        Evaluation::Proceed => {}
+        Evaluation::NotModified => return Ok(head(about, StatusCode::NOT_MODIFIED, None)),
+        Evaluation::Failed => {
             let message = "the title is not what If-Match or If-Unmodified-Since says";
             return Err(ApiError::new(StatusCode::PRECONDITION_FAILED, "precondition-failed", message));
         }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 /// A topology whose parts have names, each of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Plan {
+pub struct TopologyPlan {
     /// How it is wired.
     pub topology: Topology,
     /// The names of the nodes.
@@ -19,7 +19,7 @@ pub struct Plan {
 
 /// Why a text is not a plan.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum PlanError {
+pub enum TopologyPlanError {
     /// Not JSON, or not of this form.
     #[error("line {line}, column {column}: {error}; expected the JSON of `rain topology plan --format json`")]
     Json {
@@ -117,7 +117,7 @@ fn letters(number: usize) -> String {
     if number < 26 { last.to_string() } else { letters(number / 26 - 1) + &last.to_string() }
 }
 
-impl Plan {
+impl TopologyPlan {
     /// A plan whose nodes are named A, B, C, ... and whose switches s1, s2, ...
     pub fn new(topology: Topology, construction: &str) -> Self {
         let nodes = (0..topology.nodes).map(letters).collect();
@@ -129,8 +129,8 @@ impl Plan {
     ///
     /// # Errors
     /// When the text is not a plan; nothing of it is used.
-    pub fn parse(text: &str) -> Result<Self, PlanError> {
-        let document: Document = serde_json::from_str(text).map_err(|error| PlanError::Json {
+    pub fn parse(text: &str) -> Result<Self, TopologyPlanError> {
+        let document: Document = serde_json::from_str(text).map_err(|error| TopologyPlanError::Json {
             line: error.line(),
             column: error.column(),
             // The place is said already.
@@ -154,19 +154,19 @@ impl Plan {
                     switch_links.push([switch, to]);
                     (1, switch.min(to), switch.max(to))
                 }
-                (None, Some(_)) => return Err(PlanError::Ends { number, found: "a switch linked to itself" }),
-                (Some(_), Some(_)) => return Err(PlanError::Ends { number, found: "both `node` and `to`" }),
-                (None, None) => return Err(PlanError::Ends { number, found: "neither `node` nor `to`" }),
+                (None, Some(_)) => return Err(TopologyPlanError::Ends { number, found: "a switch linked to itself" }),
+                (Some(_), Some(_)) => return Err(TopologyPlanError::Ends { number, found: "both `node` and `to`" }),
+                (None, None) => return Err(TopologyPlanError::Ends { number, found: "neither `node` nor `to`" }),
             };
             if !seen.insert(ends) {
                 let other = link.node.as_ref().or(link.to.as_ref()).map_or("", String::as_str);
-                return Err(PlanError::Twice { list: "links", name: format!("{other}-{}", link.switch) });
+                return Err(TopologyPlanError::Twice { list: "links", name: format!("{other}-{}", link.switch) });
             }
         }
         // Those of a node in a row, in the order in which they were named.
         attachments.sort_by_key(|cable| cable.node);
         if let Some(node) = (0..nodes.len()).find(|node| attachments.iter().all(|cable| cable.node != *node)) {
-            return Err(PlanError::Unplugged { name: nodes[node].clone() });
+            return Err(TopologyPlanError::Unplugged { name: nodes[node].clone() });
         }
         let topology = Topology { switches: switches.len(), switch_links, nodes: nodes.len(), attachments };
         Ok(Self { topology, nodes, switches, construction: document.construction })
@@ -236,18 +236,18 @@ impl Plan {
     }
 }
 
-fn names(list: Vec<Named>, name: &'static str) -> Result<Vec<String>, PlanError> {
+fn names(list: Vec<Named>, name: &'static str) -> Result<Vec<String>, TopologyPlanError> {
     if !(1..=PLACES_MAX).contains(&list.len()) {
-        return Err(PlanError::Count { list: name, found: list.len() });
+        return Err(TopologyPlanError::Count { list: name, found: list.len() });
     }
     let mut seen = BTreeSet::new();
     for Named { name: found } in &list {
         let is_name = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
         if !(1..=32).contains(&found.len()) || !found.chars().all(is_name) {
-            return Err(PlanError::Name { list: name, name: found.clone() });
+            return Err(TopologyPlanError::Name { list: name, name: found.clone() });
         }
         if !seen.insert(found) {
-            return Err(PlanError::Twice { list: name, name: found.clone() });
+            return Err(TopologyPlanError::Twice { list: name, name: found.clone() });
         }
     }
     Ok(list.into_iter().map(|named| named.name).collect())
@@ -259,7 +259,7 @@ fn find(
     number: usize,
     kind: &'static str,
     list: &'static str,
-) -> Result<usize, PlanError> {
+) -> Result<usize, TopologyPlanError> {
     let found = names.iter().position(|found| found == name);
-    found.ok_or_else(|| PlanError::NoSuchEnd { number, kind, name: name.to_owned(), list })
+    found.ok_or_else(|| TopologyPlanError::NoSuchEnd { number, kind, name: name.to_owned(), list })
 }

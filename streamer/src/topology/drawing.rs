@@ -1,7 +1,7 @@
 //! A plan as a drawing: switches on a ring, nodes outside, cables between them; what is lost is marked, and each piece of
 //! the rest has a colour.
 
-use super::Plan;
+use super::TopologyPlan;
 use super::layout::{BAR_HEIGHT, Layout, NODE_SIDE, Point, SWITCH_RADIUS};
 use super::report::{in_words, listed, members};
 use rain_cluster::topology::{Living, Loss, Part, Pieces};
@@ -39,7 +39,7 @@ const WIDTH_MIN: f64 = 420.0;
 
 /// A plan and what was lost of it, ready to be drawn.
 struct Drawing<'plan> {
-    plan: &'plan Plan,
+    plan: &'plan TopologyPlan,
     living: Living,
     pieces: Pieces,
     layout: Layout,
@@ -47,7 +47,7 @@ struct Drawing<'plan> {
 }
 
 /// Draws a plan as SVG, whole or after a loss.
-pub fn draw(plan: &Plan, loss: Option<&Loss>) -> String {
+pub fn draw(plan: &TopologyPlan, loss: Option<&Loss>) -> String {
     let living = Living::without(&plan.topology, loss.map_or(&[], |loss| &loss.parts));
     let pieces = Pieces::new(&plan.topology, &living);
     let layout = Layout::new(&plan.topology);
@@ -244,7 +244,7 @@ struct Entry {
 }
 
 /// What the colours mean. Nothing where nothing is lost.
-fn legend(plan: &Plan, pieces: &Pieces, loss: Option<&Loss>, width: f64) -> Vec<Entry> {
+fn legend(plan: &TopologyPlan, pieces: &Pieces, loss: Option<&Loss>, width: f64) -> Vec<Entry> {
     let Some(loss) = loss else { return Vec::new() };
     let members = members(plan, pieces);
     let mut entries = Vec::new();

@@ -11,7 +11,7 @@ mod search;
 #[cfg(test)]
 mod tests;
 
-pub use document::{Plan, PlanError};
+pub use document::{TopologyPlan, TopologyPlanError};
 pub use drawing::draw;
-pub use report::{LossReport, Verdict, verify};
+pub use report::{LossReport, WorstCases, verify};
 pub use search::{SETS_MAX, best_offsets, survey_wirings, worst};

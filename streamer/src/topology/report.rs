@@ -1,6 +1,6 @@
 //! What a search found, in words and as JSON.
 
-use super::Plan;
+use super::TopologyPlan;
 use super::search::{SETS_MAX, worst};
 use rain_cluster::topology::{Living, Loss, LossKind, LossSearch, Pieces, Worst};
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ pub struct LossReport {
 
 /// What the loss of up to so many parts can do.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Verdict {
+pub struct WorstCases {
     /// Of which kinds the lost parts are.
     pub kind: LossKind,
     /// How many parts of these kinds there are.
@@ -31,11 +31,11 @@ pub struct Verdict {
 /// # Errors
 /// For how many parts there are too many sets, and how many, where that can be counted.
 pub fn verify(
-    plan: &Plan,
+    plan: &TopologyPlan,
     kind: LossKind,
     lose: usize,
     progress: impl Fn(u64) + Sync,
-) -> Result<Verdict, (usize, Option<u64>)> {
+) -> Result<WorstCases, (usize, Option<u64>)> {
     // Before anything is searched: of the most parts there may be fewer sets than of some less.
     for lose in 1..=lose {
         let sets = LossSearch::new(&plan.topology, kind, lose).sets();
@@ -48,7 +48,7 @@ pub fn verify(
         Ok(LossReport { lose, worst })
     };
     let losses = (1..=lose).map(look).collect::<Result<_, _>>()?;
-    Ok(Verdict { kind, parts: plan.topology.parts(kind).len(), losses })
+    Ok(WorstCases { kind, parts: plan.topology.parts(kind).len(), losses })
 }
 
 /// The figures of one number of lost parts: most live nodes outside the biggest piece, most nodes of a second piece, most
@@ -69,7 +69,7 @@ fn kind_name(kind: LossKind) -> &'static str {
     }
 }
 
-impl Verdict {
+impl WorstCases {
     /// Whether any of the losses partitions the cluster.
     pub fn is_partitioned(&self) -> bool {
         self.losses.iter().any(|report| report.worst.partitions > 0)
@@ -82,7 +82,7 @@ impl Verdict {
     }
 
     /// As one JSON object.
-    pub fn to_json(&self, plan: &Plan) -> String {
+    pub fn to_json(&self, plan: &TopologyPlan) -> String {
         let losses = self.losses.iter().map(|LossReport { lose, worst }| {
             let [stranded, second, lost] = figures(worst, plan.topology.nodes);
             json!({
@@ -91,7 +91,7 @@ impl Verdict {
                 "worst": worst.example().map(|loss| example(plan, loss)),
             })
         });
-        let verdict = json!({
+        let cases = json!({
             "of": kind_name(self.kind),
             "lose": self.losses.len(),
             "partitions": self.is_partitioned(),
@@ -99,11 +99,11 @@ impl Verdict {
             "worst": self.example().map(|loss| example(plan, loss)),
         });
         // Strings, lists and numbers: there is nothing that could fail.
-        serde_json::to_string_pretty(&verdict).unwrap_or_default() + "\n"
+        serde_json::to_string_pretty(&cases).unwrap_or_default() + "\n"
     }
 
     /// As a table, with the worst case in words.
-    pub fn to_text(&self, plan: &Plan) -> String {
+    pub fn to_text(&self, plan: &TopologyPlan) -> String {
         let of = match self.kind {
             LossKind::Any => "parts of any kind".to_owned(),
             kind @ (LossKind::Switches | LossKind::Links | LossKind::Nodes) => kind_name(kind).to_owned(),
@@ -138,7 +138,7 @@ impl Verdict {
 }
 
 /// The names of the nodes of each piece that has any.
-pub(super) fn members(plan: &Plan, pieces: &Pieces) -> Vec<Vec<String>> {
+pub(super) fn members(plan: &TopologyPlan, pieces: &Pieces) -> Vec<Vec<String>> {
     let of = |piece| {
         let nodes = (0..plan.topology.nodes).filter(move |node| pieces.of_nodes[*node] == Some(piece));
         nodes.map(|node| plan.nodes[node].clone()).collect()
@@ -146,7 +146,7 @@ pub(super) fn members(plan: &Plan, pieces: &Pieces) -> Vec<Vec<String>> {
     (0..pieces.sizes.len()).filter(|piece| pieces.sizes[*piece] > 0).map(of).collect()
 }
 
-fn example(plan: &Plan, loss: &Loss) -> Value {
+fn example(plan: &TopologyPlan, loss: &Loss) -> Value {
     let pieces = Pieces::new(&plan.topology, &Living::without(&plan.topology, &loss.parts));
     let names: Vec<_> = loss.parts.iter().map(|part| plan.name(*part)).collect();
     json!({
@@ -158,7 +158,7 @@ fn example(plan: &Plan, loss: &Loss) -> Value {
 }
 
 /// `without s1, s3 and s6: 6 together, A and F each alone`.
-pub(super) fn in_words(plan: &Plan, loss: &Loss) -> String {
+pub(super) fn in_words(plan: &TopologyPlan, loss: &Loss) -> String {
     let names: Vec<_> = loss.parts.iter().map(|part| plan.name(*part)).collect();
     let pieces = Pieces::new(&plan.topology, &Living::without(&plan.topology, &loss.parts));
     let members = members(plan, &pieces);

@@ -2,8 +2,8 @@
 
 use core::ops::Range;
 use rain_cluster::topology::{
-    Badness, Construction, ConstructionError, LossKind, LossSearch, Request, Survey, Topology, Worst, badness,
-    first_nodes, offset_choices, survey,
+    Badness, Construction, ConstructionError, LossKind, LossSearch, Topology, TopologyParameters, WiringSurvey, Worst,
+    badness, first_nodes, offset_choices, survey,
 };
 use rayon::prelude::*;
 
@@ -43,11 +43,15 @@ pub fn worst(
 ///
 /// # Panics
 /// When so many switches are lost that their sets cannot be counted.
-pub fn best_offsets(request: &Request, lose: usize) -> Result<(Vec<usize>, Badness, usize), ConstructionError> {
-    let with =
-        |offsets: Vec<usize>| Request { construction: Construction::Offsets(offsets), ..request.clone() }.build();
-    Request { construction: Construction::Diameter, ..request.clone() }.build()?;
-    let choices = offset_choices(request.switches, request.node_degree.unwrap_or(2));
+pub fn best_offsets(
+    parameters: &TopologyParameters,
+    lose: usize,
+) -> Result<(Vec<usize>, Badness, usize), ConstructionError> {
+    let with = |offsets: Vec<usize>| {
+        TopologyParameters { construction: Construction::Offsets(offsets), ..parameters.clone() }.build()
+    };
+    TopologyParameters { construction: Construction::Diameter, ..parameters.clone() }.build()?;
+    let choices = offset_choices(parameters.switches, parameters.node_degree.unwrap_or(2));
     let judge = |(place, offsets): (usize, &Vec<usize>)| Ok((badness(&with(offsets.clone())?, lose), place));
     let judged = choices.par_iter().enumerate().map(judge).collect::<Result<Vec<_>, ConstructionError>>()?;
     let (badness, place) = judged.into_iter().min().expect("the diameter construction's own");
@@ -58,11 +62,11 @@ pub fn best_offsets(request: &Request, lose: usize) -> Result<(Vec<usize>, Badne
 ///
 /// # Panics
 /// With fewer than three or more than 64 switches.
-pub fn survey_wirings(switches: usize, lose: usize, progress: impl Fn(u64) + Sync) -> Survey {
+pub fn survey_wirings(switches: usize, lose: usize, progress: impl Fn(u64) + Sync) -> WiringSurvey {
     let look = |first| {
         let found = survey(switches, first, lose);
         progress(1);
         found
     };
-    first_nodes(switches).into_par_iter().map(look).reduce(Survey::default, Survey::merge)
+    first_nodes(switches).into_par_iter().map(look).reduce(WiringSurvey::default, WiringSurvey::merge)
 }

@@ -1,13 +1,13 @@
 use super::report::{in_words, listed};
 use super::*;
-use rain_cluster::topology::{Construction, Loss, LossKind, Part, Request, Topology};
+use rain_cluster::topology::{Construction, Loss, LossKind, Part, Topology, TopologyParameters};
 use serde_json::{Value, json};
 
-fn ring(count: usize) -> Plan {
-    Plan::new(Topology::ring(count), "Diameter construction, offsets 0, 5")
+fn ring(count: usize) -> TopologyPlan {
+    TopologyPlan::new(Topology::ring(count), "Diameter construction, offsets 0, 5")
 }
 
-fn loss(plan: &Plan, parts: &[Part]) -> Loss {
+fn loss(plan: &TopologyPlan, parts: &[Part]) -> Loss {
     let living = rain_cluster::topology::Living::without(&plan.topology, parts);
     let left = rain_cluster::topology::Pieces::new(&plan.topology, &living).cohesion();
     Loss { rank: 0, parts: parts.to_vec(), left }
@@ -22,16 +22,16 @@ fn a_plan_is_written_as_the_cluster_reports_itself_and_read_back() {
     assert_eq!(written["links"][1], json!({ "name": "A-s6", "node": "A", "switch": "s6" }));
     assert_eq!(written["links"][23], json!({ "name": "s8-s1", "switch": "s8", "to": "s1" }));
     assert_eq!((written["links"].as_array().unwrap().len(), &written["laboratory"]), (24, &json!(false)));
-    assert_eq!(Plan::parse(&plan.to_json()), Ok(plan));
-    let rails = Plan::new(Topology::every_node_on_every_switch(4, 2), "");
+    assert_eq!(TopologyPlan::parse(&plan.to_json()), Ok(plan));
+    let rails = TopologyPlan::new(Topology::every_node_on_every_switch(4, 2), "");
     let written: Value = serde_json::from_str(&rails.to_json()).unwrap();
     assert_eq!((&written["laboratory"], written.get("construction")), (&json!(true), None));
-    assert_eq!(Plan::parse(&rails.to_json()), Ok(rails));
+    assert_eq!(TopologyPlan::parse(&rails.to_json()), Ok(rails));
 }
 
 #[test]
 fn names_go_on_after_the_alphabet() {
-    let plan = Plan::new(Topology::every_node_on_every_switch(80, 1), "");
+    let plan = TopologyPlan::new(Topology::every_node_on_every_switch(80, 1), "");
     assert_eq!(
         [0, 25, 26, 51, 52, 79].map(|node: usize| plan.nodes[node].as_str()),
         ["A", "Z", "AA", "AZ", "BA", "CB"]
@@ -50,7 +50,7 @@ fn the_report_of_a_cluster_is_a_plan() {
         ],
         "observer": null, "paths": [], "faults": true,
     });
-    let plan = Plan::parse(&report.to_string()).unwrap();
+    let plan = TopologyPlan::parse(&report.to_string()).unwrap();
     let names: Vec<_> = plan.topology.parts(LossKind::Any).into_iter().map(|part| plan.name(part)).collect();
     assert_eq!(names, ["s1", "s2", "s1-s2", "A", "B", "A-s1", "B-s2"]);
 }
@@ -97,13 +97,13 @@ fn what_is_no_plan_is_refused_by_name() {
         ),
         (links(json!([{ "switch": "s1", "to": "s1" }])).to_string(), "number 1: found a switch linked to itself"),
     ] {
-        let error = Plan::parse(&text).expect_err(&text).to_string();
+        let error = TopologyPlan::parse(&text).expect_err(&text).to_string();
         assert!(error.contains(expected), "{text}: {error}");
     }
 }
 
 #[test]
-fn a_verdict_tells_the_figures_and_the_worst_case() {
+fn the_report_tells_the_figures_and_the_worst_case() {
     let plan = ring(8);
     let seen = std::sync::atomic::AtomicU64::new(0);
     let add = |count| _ = seen.fetch_add(count, std::sync::atomic::Ordering::Relaxed);
@@ -140,11 +140,16 @@ fn a_verdict_tells_the_figures_and_the_worst_case() {
 
 #[test]
 fn the_fewest_parts_that_partition_are_shown() {
-    let naive =
-        Request { construction: Construction::Naive, switches: 8, nodes: None, node_degree: None, switch_degree: None };
-    let plan = Plan::new(naive.build().unwrap(), "");
-    let verdict = verify(&plan, LossKind::Switches, 4, |_| ()).unwrap();
-    let example = verdict.example().unwrap();
+    let naive = TopologyParameters {
+        construction: Construction::Naive,
+        switches: 8,
+        nodes: None,
+        node_degree: None,
+        switch_degree: None,
+    };
+    let plan = TopologyPlan::new(naive.build().unwrap(), "");
+    let cases = verify(&plan, LossKind::Switches, 4, |_| ()).unwrap();
+    let example = cases.example().unwrap();
     assert_eq!((example.parts.as_slice(), example.left.second), (&[Part::Switch(0), Part::Switch(4)][..], 4));
 }
 
@@ -180,21 +185,21 @@ fn a_survey_finds_what_one_thread_finds() {
     let alone = rain_cluster::topology::first_nodes(6)
         .into_iter()
         .map(|first| rain_cluster::topology::survey(6, first, 3))
-        .fold(rain_cluster::topology::Survey::default(), rain_cluster::topology::Survey::merge);
+        .fold(rain_cluster::topology::WiringSurvey::default(), rain_cluster::topology::WiringSurvey::merge);
     assert_eq!(found, alone);
 }
 
 #[test]
 fn the_best_offsets_of_two_ports_are_the_diameter() {
     for switches in 7..=12 {
-        let request = Request {
+        let parameters = TopologyParameters {
             construction: Construction::Diameter,
             switches,
             nodes: None,
             node_degree: None,
             switch_degree: None,
         };
-        let (offsets, found, _) = best_offsets(&request, 3).unwrap();
+        let (offsets, found, _) = best_offsets(&parameters, 3).unwrap();
         assert_eq!((offsets, found.stranded, found.second), (vec![0, switches / 2 + 1], 2, 1));
     }
 }
@@ -227,23 +232,24 @@ fn a_drawing_shows_every_part_and_marks_what_is_lost() {
 #[test]
 fn pieces_have_colours_of_their_own() {
     let plan = ring(24);
-    let verdict = verify(&plan, LossKind::Switches, 4, |_| ()).unwrap();
-    let halves = draw(&plan, verdict.example());
+    let cases = verify(&plan, LossKind::Switches, 4, |_| ()).unwrap();
+    let halves = draw(&plan, cases.example());
     assert!(count(&halves, "#dbeafe") >= 12 && count(&halves, "#f3e8ff") >= 2, "{halves}");
-    let strange = Plan { construction: "a <b> & \u{7}c".to_owned(), ..ring(4) };
+    let strange = TopologyPlan { construction: "a <b> & \u{7}c".to_owned(), ..ring(4) };
     assert!(draw(&strange, None).contains("a &lt;b&gt; &amp; c"));
 }
 
 #[test]
 fn a_drawing_keeps_parts_apart_and_within_its_frame() {
-    let clique = Request {
+    let clique = TopologyParameters {
         construction: Construction::Clique,
         switches: 6,
         nodes: None,
         node_degree: None,
         switch_degree: None,
     };
-    let layers = Request { construction: Construction::Diameter, switches: 8, nodes: Some(16), ..clique.clone() };
+    let layers =
+        TopologyParameters { construction: Construction::Diameter, switches: 8, nodes: Some(16), ..clique.clone() };
     let topologies = [
         Topology::ring(3),
         Topology::ring(8),

@@ -1,4 +1,4 @@
-//! `/api/v1`, `/metrics`, `/healthz`, `/readyz` (DESIGN 6).
+//! `/api/v1`, `/metrics`, `/healthz`, `/readyz`: what docs/operating.md says of them.
 
 use crate::harness::{Cluster, Demo, PATIENCE, etag_of, get, put, wait_until};
 use serde_json::{Value, json};

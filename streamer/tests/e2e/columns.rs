@@ -1,4 +1,4 @@
-//! Column files that are not what they were: every read is still right, and the damage is named (DESIGN 4 and 6).
+//! Column files that are not what they were: every read is still right, and the damage is named.
 
 use crate::harness::{Cluster, Connection, REFUSAL, assert_same, get, put, rain, random_bytes, run, wait_until};
 use rain_codec::column::{CHECKSUM_BYTES, ColumnBuilder, HEADER_BYTES, Seal, crc64};
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 const TITLE: &str = "film";
 const PATH: &str = "/v/film";
-/// DESIGN 4: "within seconds".
+/// A damaged column is rebuilt "within seconds" (docs/operating.md).
 const SECONDS: Duration = Duration::from_secs(20);
 
 /// A cluster that holds one title, and the title's bytes.
@@ -72,7 +72,7 @@ struct Harm<'a> {
 
 impl Harm<'_> {
     /// Lets `harm` do it to the files while their nodes run, and while they do not. In each case the damage is named,
-    /// every read is right, and the columns are whole again within seconds (DESIGN 4, getting well).
+    /// every read is right, and the columns are whole again within seconds.
     #[track_caller]
     fn is_named_and_made_good(&self, cluster: &mut Cluster, content: &[u8], harm: impl Fn(&[PathBuf])) {
         let files: Vec<_> = self.nodes.iter().map(|node| newest_column_file(cluster, *node)).collect();
@@ -345,7 +345,7 @@ fn three_damaged_columns_of_four_are_too_few() {
     }
 }
 
-/// DESIGN 6: a stream that falls under k columns waits 10 s for a return, then breaks off.
+/// A stream that falls under k columns waits 10 s for a return, then breaks off.
 #[test]
 fn a_stream_that_meets_too_few_columns_breaks_off_and_never_ends_short() {
     let (cluster, content) = stored(40 << 20);

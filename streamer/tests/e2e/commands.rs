@@ -1,4 +1,4 @@
-//! `rain put`, `get`, `ls`, `rm`, `stat` and `status` (DESIGN 5).
+//! `rain put`, `get`, `ls`, `rm`, `stat` and `status` as people type them.
 
 use crate::harness::{
     Cluster, Folder, PATIENCE, Process, assert_same, etag_of, get, put, rain, random_bytes, run, run_with_input,
@@ -216,7 +216,7 @@ fn of_several_servers_the_next_one_answers() {
     }
 }
 
-/// A stopped process accepts connections and is silent (DESIGN 2): it must not stop the client that has another node.
+/// A stopped process accepts connections and is silent: it must not stop the client that has another node.
 #[test]
 fn of_several_servers_a_hung_one_is_left_for_the_next() {
     let (mut cluster, folder) = (Cluster::of_four(), Folder::new());

@@ -1,4 +1,4 @@
-//! Conditional requests (DESIGN 6; RFC 9110, 13).
+//! Conditional requests (RFC 9110, 13).
 
 use crate::harness::{Cluster, Request, assert_same, delete, etag_of, get, head, put, random_bytes};
 use std::thread;

@@ -1,4 +1,4 @@
-//! Mistakes in configurations and on the command line (DESIGN 5).
+//! Mistakes in configurations and on the command line: exit 2 or 1, with what was found and what was expected.
 
 use crate::harness::{Cluster, PATIENCE, Process, get, names_in, rain, run, wait_until};
 use std::ffi::OsStr;

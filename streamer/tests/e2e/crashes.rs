@@ -1,4 +1,4 @@
-//! Nodes that die or hang in the middle of a PUT (DESIGN 4).
+//! Nodes that die or hang in the middle of a PUT: what was not acknowledged is stored whole or not at all.
 
 use crate::harness::{CLEANED, Cluster, Connection, assert_same, delete, etag_of, get, put, random_bytes, wait_until};
 use std::thread::sleep;
@@ -58,7 +58,7 @@ fn a_participant_that_hangs_during_a_put_costs_its_column_only() {
     }
 }
 
-/// DESIGN 4: the parts that lie on a silent node go when it returns; the answer does not wait for it.
+/// The parts that lie on a silent node go when it returns; the answer does not wait for it.
 #[test]
 fn with_two_participants_hung_a_put_stores_nothing_and_its_parts_go_on_their_return() {
     let mut cluster = Cluster::of_four();

@@ -1,4 +1,4 @@
-//! `rain demo` (DESIGN 7).
+//! `rain demo`: its ports, its folders, its end.
 
 use crate::harness::{
     Demo, Folder, PATIENCE, Ports, Process, assert_same, etag_of, get, is_alive, kill, put, rain, random_bytes, run,

@@ -1,4 +1,4 @@
-//! Who may come in (DESIGN 6, doors).
+//! Who may come in (docs/operating.md, doors).
 
 use crate::harness::{Demo, Request, delete, get, post, put};
 

@@ -1,4 +1,4 @@
-//! `GET /api/v1/events` (DESIGN 6): server-sent events at nodes and at the demo's supervisor.
+//! `GET /api/v1/events` (docs/operating.md, watching): server-sent events at nodes and at the demo's supervisor.
 
 use crate::harness::{Connection, Demo, PATIENCE, get, kill, post, stop, wait_until};
 use rustix::process::Signal;

@@ -1,4 +1,4 @@
-//! Parts of a demo cut, hung and healed (DESIGN 6 and 7).
+//! Parts of a demo cut, hung and healed (docs/operating.md, the demo).
 
 use crate::harness::{
     Cluster, Demo, Response, assert_same, get, is_alive, kill, post, rain, random_bytes, run, sample, wait_until,
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 const SAMPLE: &str = "/v/sample.mp4";
 const FAULTS: &str = "/api/v1/faults";
-/// DESIGN 6: a part that is healed serves again within a second; as much again is for a busy machine.
+/// A part that is healed serves again within a second; as much again is for a busy machine.
 const HEALED: Duration = Duration::from_secs(2);
 
 fn send(port: u16, body: impl Into<Vec<u8>>) -> Response {

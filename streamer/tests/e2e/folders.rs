@@ -1,4 +1,4 @@
-//! Data folders that cannot be used, or are full (DESIGN 4 and 5).
+//! Data folders that cannot be used, or are full: a clear refusal, and nothing is lost.
 
 use crate::harness::{
     CLEANED, Cluster, Connection, Folder, Mount, assert_same, get, put, rain, random_bytes, run, wait_until,

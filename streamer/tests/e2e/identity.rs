@@ -1,4 +1,4 @@
-//! Who a node is: its id, whatever it is called (DESIGN 10).
+//! Who a node is: its id, whatever it is called (docs/operating.md, ids and names).
 
 use crate::harness::{CLEANED, Cluster, assert_same, get, put, rain, random_bytes, run, wait_until};
 use std::fs;

@@ -1,5 +1,5 @@
 //! The built program from outside: nodes and demos as processes, spoken to over sockets, killed, stopped, their files
-//! damaged. What is promised is in DESIGN; nothing here knows how it is kept.
+//! damaged. What is promised is in docs/operating.md; nothing here knows how it is kept.
 //!
 //! `RAIN_TEST_LARGE=1` adds what takes gigabytes; `RAIN_TEST_LOG=debug` is `RAIN_LOG` for the program: a test that
 //! fails shows how the logs end.

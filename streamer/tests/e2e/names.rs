@@ -1,4 +1,4 @@
-//! Title names and unknown paths (DESIGN 6).
+//! Title names and unknown paths.
 
 use crate::harness::{Cluster, Demo, Request, delete, get, head, put};
 use serde_json::Value;

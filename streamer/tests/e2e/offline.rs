@@ -1,4 +1,4 @@
-//! `rain encode`, `decode`, `verify` and `repair` (DESIGN 5).
+//! `rain encode`, `decode`, `verify` and `repair` (docs/operating.md, column files).
 
 use crate::harness::{
     Cluster, Folder, Mount, PATIENCE, Process, assert_same, etag_of, names_in, put, rain, random_below, random_bytes,

@@ -1,4 +1,4 @@
-//! GET and HEAD of a title, whole and in parts (DESIGN 6; RFC 9110, 14).
+//! GET and HEAD of a title, whole and in parts (RFC 9110, 14).
 
 use crate::harness::{Cluster, Connection, assert_same, etag_of, get, head, put, random_bytes};
 

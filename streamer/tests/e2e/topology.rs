@@ -1,4 +1,4 @@
-//! `rain topology`, and a demo that is started from a plan (DESIGN 5, 7).
+//! `rain topology`, and a demo that is started from a plan (docs/topology.md).
 
 use crate::harness::{Demo, Finished, Folder, get, rain, run, run_with_input, sample};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! PUT and DELETE (DESIGN 4 and 6).
+//! PUT and DELETE: when they are acknowledged, and when refused (docs/operating.md, what is promised).
 
 use crate::harness::{
     CLEANED, Cluster, Connection, REFUSAL, Response, assert_same, delete, etag_of, get, put, random_bytes, wait_until,
@@ -30,7 +30,7 @@ fn a_put_is_created_then_replaced_and_seen_by_every_node_at_once() {
     }
 }
 
-/// DESIGN 6: `/readyz` is 200 when the node can serve.
+/// `/readyz` is 200 when the node can serve.
 #[test]
 fn nodes_that_are_ready_take_a_put_also_in_a_new_cluster() {
     for turn in 0..12 {
@@ -76,7 +76,7 @@ fn a_put_that_expects_100_gets_it_before_its_body() {
     assert_eq!(connection.receive_head().expect("an answer").0, 412);
 }
 
-/// DESIGN 6: 503 `too-few-nodes` within 2 s.
+/// 503 `too-few-nodes` within 2 s, before any byte of the body.
 fn refuses_at_once(cluster: &Cluster, node: usize) {
     let mut connection = Connection::open(cluster.port(node));
     let request = put("/v/title", vec![0; 100_000]).header("expect", "100-continue");

@@ -13,14 +13,14 @@ use anyhow::{Context, Result, bail};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::fault::Fault;
+use super::lab_plan::{FOLDER, LabPlan};
 use super::network::Rules;
 use super::nodes::Nodes;
-use super::plan::{FOLDER, Plan};
 
 /// A laboratory at work, as its control sees it.
 #[derive(Debug)]
 pub(super) struct Laboratory {
-    pub(super) plan: Plan,
+    pub(super) plan: LabPlan,
     pub(super) nodes: Nodes,
     pub(super) rules: Rules,
 }

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::plan::Plan;
+use super::lab_plan::LabPlan;
 
 /// What a laboratory says once its nodes serve, when it was not given a command.
 pub(super) const READY: &str = "ready";
@@ -27,7 +27,7 @@ const END: Duration = Duration::from_secs(10);
 const UNLESS_ORPHANED: &str = "test \"$PPID\" = \"$1\" || exit 1; shift; exec \"$@\"";
 
 /// A command that makes a laboratory, and runs something in it.
-fn unshare(plan: &Plan, program: &Path, command: &[String]) -> Result<Vec<String>> {
+fn unshare(plan: &LabPlan, program: &Path, command: &[String]) -> Result<Vec<String>> {
     let own = std::env::current_exe().context("finding this program")?;
     let spaces = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child=KILL", "--mount-proc"];
     let mut words: Vec<String> = spaces.map(str::to_owned).to_vec();
@@ -40,14 +40,14 @@ fn unshare(plan: &Plan, program: &Path, command: &[String]) -> Result<Vec<String
 }
 
 /// Makes a laboratory, runs a command in it, and gives what it ended with.
-pub(super) fn run(plan: &Plan, program: &Path, command: &[String]) -> Result<ExitStatus> {
+pub(super) fn run(plan: &LabPlan, program: &Path, command: &[String]) -> Result<ExitStatus> {
     let mut tied = Command::new("setpriv");
     tied.args(["--pdeathsig", "KILL", "sh", "-c", UNLESS_ORPHANED, "sh", &process::id().to_string()]);
     tied.args(unshare(plan, program, command)?).status().context("starting setpriv")
 }
 
 /// Makes a laboratory that stays, and waits until its nodes serve.
-pub(super) fn stay(plan: &Plan, program: &Path) -> Result<()> {
+pub(super) fn stay(plan: &LabPlan, program: &Path) -> Result<()> {
     let mut detached = Command::new("setsid");
     // It must hold nothing of ours: who waits for the end of our output would wait for the laboratory's.
     detached.args(unshare(plan, program, &[])?).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
@@ -113,7 +113,7 @@ pub(super) fn only() -> Result<Found> {
 }
 
 /// A command in the viewers' network of a laboratory.
-pub(super) fn run_in(found: &Found, plan: &Plan, command: &[String]) -> Result<ExitStatus> {
+pub(super) fn run_in(found: &Found, plan: &LabPlan, command: &[String]) -> Result<ExitStatus> {
     let mut nsenter = Command::new("nsenter");
     nsenter.args(["--target", &found.id.to_string(), "--net", "--mount", "--pid"]);
     nsenter.arg(format!("--wd={}", std::env::current_dir()?.display()));

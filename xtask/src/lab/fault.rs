@@ -2,9 +2,9 @@
 
 use anyhow::{Result, bail};
 
+use super::lab_plan::{Cable, LabPlan};
 use super::network::{self, Rules};
 use super::nodes::Nodes;
-use super::plan::{Cable, Plan};
 
 /// What the words of a fault look like.
 pub(crate) const GRAMMAR: &str = "switch s1 cut|heal, port A-s1 cut|heal, cable A-s1 cut|heal, oneway A-B-s1 cut|heal, \
@@ -42,7 +42,7 @@ impl Fault {
     ///
     /// # Errors
     /// A part that the plan has not, or words that mean nothing.
-    pub(super) fn parse(plan: &Plan, words: &[&str]) -> Result<Self> {
+    pub(super) fn parse(plan: &LabPlan, words: &[&str]) -> Result<Self> {
         let [part, name, action] = words else { bail!("found `{}`, expected {GRAMMAR}", words.join(" ")) };
         let is_up = || match *action {
             "cut" => Ok(false),
@@ -84,7 +84,7 @@ impl Fault {
     ///
     /// # Errors
     /// A program that fails.
-    pub(super) fn apply(&self, plan: &Plan, nodes: &mut Nodes, rules: &mut Rules) -> Result<()> {
+    pub(super) fn apply(&self, plan: &LabPlan, nodes: &mut Nodes, rules: &mut Rules) -> Result<()> {
         match self {
             Self::Switch { switch, is_up } => network::set_switch(*switch, *is_up),
             Self::Port { cable, is_up } => network::set_port(*cable, *is_up),
@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     fn parse(words: &str) -> Result<Fault> {
-        let plan = Plan::sample(4);
+        let plan = LabPlan::sample(4);
         Fault::parse(&plan, &words.split(' ').collect::<Vec<_>>())
     }
 

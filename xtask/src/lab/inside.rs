@@ -9,16 +9,16 @@ use anyhow::{Context, Result, bail};
 
 use super::control::{self, Laboratory};
 use super::enter;
+use super::lab_plan::{FOLDER, LabPlan};
 use super::network::{self, Rules};
 use super::nodes::Nodes;
-use super::plan::{FOLDER, Plan};
 use crate::tools;
 
 /// Builds a laboratory, and runs a command in the viewers' network, or waits for its end where there is none.
 ///
 /// # Errors
 /// It was not started by [`super::enter`]; something cannot be built.
-pub(super) fn run(plan: &Plan, program: &Path, command: &[String]) -> Result<ExitCode> {
+pub(super) fn run(plan: &LabPlan, program: &Path, command: &[String]) -> Result<ExitCode> {
     let done = stand(plan, program).and_then(|()| {
         if let Some((program, arguments)) = command.split_first() {
             return run_command(plan, program, arguments);
@@ -36,7 +36,7 @@ pub(super) fn run(plan: &Plan, program: &Path, command: &[String]) -> Result<Exi
 }
 
 /// Builds it, and starts its nodes and its control.
-fn stand(plan: &Plan, program: &Path) -> Result<()> {
+fn stand(plan: &LabPlan, program: &Path) -> Result<()> {
     // What follows changes mounts and interfaces: never those of the machine.
     if process::id() != 1 {
         bail!("found process {}, expected the first one of a namespace: use `cargo xtask lab up`", process::id());
@@ -50,7 +50,7 @@ fn stand(plan: &Plan, program: &Path) -> Result<()> {
     control::serve(Laboratory { plan: plan.clone(), nodes, rules: Rules::default() })
 }
 
-fn run_command(plan: &Plan, program: &str, arguments: &[String]) -> Result<ExitCode> {
+fn run_command(plan: &LabPlan, program: &str, arguments: &[String]) -> Result<ExitCode> {
     let status = Command::new(program).args(arguments).envs(plan.environment()).status();
     let status = status.with_context(|| format!("starting {program}"))?;
     Ok(ExitCode::from(enter::exit_code(status)))

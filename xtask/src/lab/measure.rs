@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use clap::Args;
 
-use super::plan::Plan;
+use super::lab_plan::LabPlan;
 use super::{build, enter};
 
 /// The part that needs a laboratory of its own: 62 paths are those of a node among 32 on two switches.
@@ -77,17 +77,17 @@ pub(super) fn run(options: &Options) -> Result<()> {
     let (monitoring, others): (Vec<&str>, Vec<&str>) =
         options.parts.iter().map(String::as_str).partition(|part| *part == MONITORING);
     let (code, settings) = ("b-code:4".to_owned(), options.settings.clone());
-    let small = Plan { nodes: 4, switches: 2, cables: Vec::new(), code, settings };
+    let small = LabPlan { nodes: 4, switches: 2, cables: Vec::new(), code, settings };
     if options.parts.is_empty() || !others.is_empty() {
         measure_in(&small, &programs, &others, options)?;
     }
     if options.parts.is_empty() || !monitoring.is_empty() {
-        measure_in(&Plan { nodes: MONITORING_NODES, ..small }, &programs, &[MONITORING], options)?;
+        measure_in(&LabPlan { nodes: MONITORING_NODES, ..small }, &programs, &[MONITORING], options)?;
     }
     Ok(())
 }
 
-fn measure_in(plan: &Plan, programs: &Path, parts: &[&str], options: &Options) -> Result<()> {
+fn measure_in(plan: &LabPlan, programs: &Path, parts: &[&str], options: &Options) -> Result<()> {
     let mut command = vec![programs.join("playback").display().to_string(), "lab".to_owned()];
     if !parts.is_empty() {
         command.push(format!("--parts={}", parts.join(",")));

@@ -5,10 +5,10 @@ mod control;
 mod enter;
 mod fault;
 mod inside;
+mod lab_plan;
 mod measure;
 mod network;
 mod nodes;
-mod plan;
 mod stage;
 
 use std::fs;
@@ -19,8 +19,8 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand};
 
 use crate::tools::{self, Need, Workspace};
+use lab_plan::LabPlan;
 use measure::Options;
-use plan::Plan;
 pub(crate) use stage::run as stage;
 
 const NEEDED: Need = Need {
@@ -61,7 +61,7 @@ pub(crate) enum Lab {
     #[command(hide = true)]
     Inside {
         #[command(flatten)]
-        plan: Plan,
+        plan: LabPlan,
         #[arg(long)]
         program: PathBuf,
         command: Vec<String>,
@@ -72,14 +72,14 @@ pub(crate) enum Lab {
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Wiring {
     #[command(flatten)]
-    plan: Plan,
+    plan: LabPlan,
     /// Wired like this plan of `rain topology plan --format json`, in which every two nodes share a switch
     #[arg(long, value_name = "FILE", conflicts_with_all = ["nodes", "switches", "cables"])]
     topology: Option<PathBuf>,
 }
 
 impl Wiring {
-    fn plan(&self) -> Result<Plan> {
+    fn plan(&self) -> Result<LabPlan> {
         let plan = self.plan.clone();
         let Some(file) = &self.topology else { return plan.check().map(|()| plan) };
         let text = fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
@@ -136,12 +136,12 @@ fn build() -> Result<PathBuf> {
     Workspace::find()?.build()
 }
 
-fn up(plan: &Plan) -> Result<ExitCode> {
+fn up(plan: &LabPlan) -> Result<ExitCode> {
     if !enter::all()?.is_empty() {
         bail!("a laboratory is up already; `cargo xtask lab down` ends it");
     }
     enter::stay(plan, &build()?.join("rain"))?;
-    let names: Vec<String> = (0..plan.nodes).map(plan::node_name).collect();
+    let names: Vec<String> = (0..plan.nodes).map(lab_plan::node_name).collect();
     println!("nodes {} on {} switches serve", names.join(" "), plan.switches);
     for (name, value) in plan.environment().iter().take(1) {
         println!("{name}={value}");
@@ -153,11 +153,11 @@ fn up(plan: &Plan) -> Result<ExitCode> {
 }
 
 /// What a laboratory was made with.
-fn plan_of(found: &enter::Found) -> Result<Plan> {
+fn plan_of(found: &enter::Found) -> Result<LabPlan> {
     #[derive(Debug, Parser)]
     struct Arguments {
         #[command(flatten)]
-        plan: Plan,
+        plan: LabPlan,
         #[arg(long)]
         program: PathBuf,
         command: Vec<String>,

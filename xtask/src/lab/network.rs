@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use super::plan::{Cable, Plan, VIEWERS, node_name, player_address, switch_name, viewers_address};
+use super::lab_plan::{Cable, LabPlan, VIEWERS, node_name, player_address, switch_name, viewers_address};
 
 /// Milliseconds between two questions for a neighbour's hardware address. Linux asks once a second: after a cable came
 /// back, nothing would pass for so long.
@@ -24,7 +24,7 @@ const QUEUE_KB: u32 = 1024;
 ///
 /// # Errors
 /// A program that is missing or fails; the namespaces are to be given up then.
-pub(super) fn build(plan: &Plan) -> Result<()> {
+pub(super) fn build(plan: &LabPlan) -> Result<()> {
     ip(&[], &switches_batch(plan))?;
     for node in 0..plan.nodes {
         ip(&["-n", &node_name(node)], &node_batch(plan, node))?;
@@ -33,7 +33,7 @@ pub(super) fn build(plan: &Plan) -> Result<()> {
 }
 
 /// Commands of `ip` for the switches' namespace.
-fn switches_batch(plan: &Plan) -> String {
+fn switches_batch(plan: &LabPlan) -> String {
     let bridge = "type bridge stp_state 0 forward_delay 0 mcast_snooping 0";
     let mut text = format!("link set lo up\nlink add {VIEWERS} {bridge}\n");
     // Writing to a string cannot fail, here and below.
@@ -55,7 +55,7 @@ fn switches_batch(plan: &Plan) -> String {
 }
 
 /// Commands of `ip` for a node's namespace.
-fn node_batch(plan: &Plan, node: u8) -> String {
+fn node_batch(plan: &LabPlan, node: u8) -> String {
     let mut text = format!("link set lo up\naddr add {}/16 dev view\nlink set view up\n", player_address(node).ip());
     for cable in plan.cables_of(node) {
         let (address, switch) = (cable.address(), switch_name(cable.switch));
@@ -104,11 +104,11 @@ pub(super) struct Rules {
 
 impl Rules {
     /// Puts them in force, all at once, in place of those before.
-    pub(super) fn apply(&self, plan: &Plan) -> Result<()> {
+    pub(super) fn apply(&self, plan: &LabPlan) -> Result<()> {
         nft(&self.to_nft(plan))
     }
 
-    fn to_nft(&self, plan: &Plan) -> String {
+    fn to_nft(&self, plan: &LabPlan) -> String {
         let mut text = "flush chain bridge lab forward\n".to_owned();
         for (from, to) in &self.one_way {
             let (from, to) = (from.name(), to.name());
@@ -126,7 +126,7 @@ impl Rules {
 }
 
 /// Limits the ports of a switch to so many Mbit/s each way; `None` for no limit.
-pub(super) fn set_rate(plan: &Plan, switch: u8, mbit: Option<u32>) -> Result<()> {
+pub(super) fn set_rate(plan: &LabPlan, switch: u8, mbit: Option<u32>) -> Result<()> {
     for cable in plan.cables().filter(|cable| cable.switch == switch) {
         let (port, name) = (cable.name(), node_name(cable.node));
         for (place, device) in [(None, port), (Some(name), switch_name(switch))] {
@@ -175,8 +175,8 @@ fn fed(command: &mut Command, input: &str) -> Result<()> {
 mod tests {
     use super::*;
 
-    fn plan() -> Plan {
-        Plan::sample(2)
+    fn plan() -> LabPlan {
+        LabPlan::sample(2)
     }
 
     #[test]
@@ -192,7 +192,7 @@ mod tests {
         assert_eq!(text.matches("type veth").count(), 6);
         assert_eq!(text.matches("type bridge").count(), 3);
         assert_eq!(node_batch(&plan(), 1).matches("neigh add").count(), 0);
-        let large = node_batch(&Plan::sample(32), 1);
+        let large = node_batch(&LabPlan::sample(32), 1);
         assert_eq!(large.matches("neigh add").count(), 62);
         assert!(large.contains("neigh add 10.2.0.32 lladdr 02:00:00:00:02:20 dev s2 nud permanent\n"), "{large}");
         let node = node_batch(&plan(), 1);

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::plan::{FOLDER, KEY, Plan, TOKEN, node_name, player_address, switch_name};
+use super::lab_plan::{FOLDER, KEY, LabPlan, TOKEN, node_name, player_address, switch_name};
 
 /// All nodes serve within this time.
 const START: Duration = Duration::from_secs(30);
@@ -29,7 +29,7 @@ pub(super) struct Nodes {
 
 impl Nodes {
     /// Writes configurations, and starts all nodes.
-    pub(super) fn start(plan: &Plan, program: &Path) -> Result<Self> {
+    pub(super) fn start(plan: &LabPlan, program: &Path) -> Result<Self> {
         secret("key", KEY)?;
         secret("token", TOKEN)?;
         let mut nodes = Self { program: program.to_owned(), children: Vec::new() };
@@ -131,7 +131,7 @@ fn id(node: u8) -> String {
 }
 
 /// The configuration file of a node, as an operator would write it.
-fn configuration(plan: &Plan, node: u8) -> String {
+fn configuration(plan: &LabPlan, node: u8) -> String {
     let (name, data, listen) = (node_name(node), folder(node), player_address(node));
     let mut text = format!(
         "node = \"{name}\"\nid = \"{}\"\ndata = [\"{}\"]\ncode = \"{}\"\nlisten = \"{listen}\"\nkey_file = \"{FOLDER}/key\"\n\
@@ -183,7 +183,7 @@ mod tests {
     #[test]
     fn a_configuration_names_every_peer_on_every_switch() {
         let settings = vec!["heartbeat_ms=5".to_owned()];
-        let plan = Plan { code: "parity:2+1".to_owned(), settings, ..Plan::sample(3) };
+        let plan = LabPlan { code: "parity:2+1".to_owned(), settings, ..LabPlan::sample(3) };
         let text = configuration(&plan, 1);
         assert!(
             text.starts_with("node = \"B\"\nid = \"1ab00001\"\ndata = [\"/run/rain-lab/B\"]\ncode = \"parity:2+1\"\n"),

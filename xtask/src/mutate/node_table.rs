@@ -143,7 +143,7 @@ pub(super) const ALL: &[Bug] = &[
         Mutant {
             file: "cluster/src/commit/pending.rs",
             text: "Outcome::Unknown => «self.ask_catalog(now, Phase::Retiring)»,",
-            instead: "self.finish(Verdict::Drop)",
+            instead: "self.finish(PendingFate::Drop)",
             first: CLUSTER,
         },
     ),
@@ -235,7 +235,7 @@ pub(super) const ALL: &[Bug] = &[
     bug(
         "after a restart a conditional PUT counts as an unconditional one: another slips between it and its base",
         Mutant {
-            file: "cluster/src/manifest.rs",
+            file: "cluster/src/manifest/mod.rs",
             text: "bytes.push(«if self.conditional { CONDITIONAL } else { 0 }»);",
             instead: "0",
             first: CLUSTER,
@@ -244,7 +244,7 @@ pub(super) const ALL: &[Bug] = &[
     bug(
         "a manifest with an attribute twice is taken, and read as one of another hash",
         Mutant {
-            file: "cluster/src/manifest.rs",
+            file: "cluster/src/manifest/mod.rs",
             text: "last.is_some_and(|last| «last >= key»)",
             instead: "last > key",
             first: CLUSTER,
@@ -745,7 +745,7 @@ pub(super) const ALL: &[Bug] = &[
         "the way around a late column leads over a lost one, which never comes: the stream stands",
         Mutant {
             file: "node/fetch/src/gather.rs",
-            text: "Plan::new(&self.codec, &self.wanted, «union(self.lost, late)»)",
+            text: "PiecePlan::new(&self.codec, &self.wanted, «union(self.lost, late)»)",
             instead: "late",
             first: FETCH,
         },

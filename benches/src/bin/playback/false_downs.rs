@@ -10,8 +10,9 @@ use serde_json::json;
 
 use crate::counters::Counters;
 use crate::settings::{FALSE_DOWNS, Settings, ms};
+use crate::source::HttpSource;
 use crate::trials::start_demo;
-use crate::viewer::{Counts, HttpSource, Viewer};
+use crate::viewer::{Counts, Viewer};
 
 /// Wrong verdicts a second, in each node.
 const RATE: &str = "1";

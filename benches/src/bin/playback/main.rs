@@ -14,6 +14,7 @@ mod rebuffer;
 mod report;
 mod ring;
 mod settings;
+mod source;
 mod trials;
 mod viewer;
 

@@ -9,7 +9,8 @@ use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use crate::kind::Kind;
-use crate::viewer::{BUFFER_BYTES, PACE, Title};
+use crate::source::{BUFFER_BYTES, Title};
+use crate::viewer::PACE;
 
 /// What `faults` is asked for.
 #[derive(Clone, Debug, Args)]

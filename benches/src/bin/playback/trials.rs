@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use crate::counters::{Counters, wait_until_up};
 use crate::kind::{Fault, Kind, Random};
 use crate::settings::{Settings, ms};
-use crate::viewer::{Counts, GetSource, HttpSource, Viewer};
+use crate::source::{GetSource, HttpSource};
+use crate::viewer::{Counts, Viewer};
 
 const NODES: usize = 4;
 const SWITCHES: usize = 2;

@@ -1,11 +1,12 @@
 //! All links of a node: pings out, transitions up.
 
+use super::channel_history::HistoryRules;
 use super::damping::Damping;
 use super::evidence::Evidence;
-use super::history::Rules;
 use super::ping::Ping;
-use super::session::{LinkEnd, Told};
+use super::session::LinkEnd;
 use super::timing::{LinkTiming, LoopLag, TIMEOUT_MIN_US};
+use super::token::TokenOutcome;
 use crate::time::Time;
 use crate::version::NodeId;
 use core::time::Duration;
@@ -16,12 +17,12 @@ const HELD_UP_US: u64 = TIMEOUT_MIN_US / 2;
 /// So many times are told of.
 const HELD_UP_MAX: usize = 64;
 
-/// What a link is.
+/// The state of a link: the papers call it a channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LinkState {
+pub enum ChannelState {
     /// Both directions work.
     Up,
-    /// One of them does not, or the peer started anew.
+    /// One of them does not, or the peer restarted.
     Down,
 }
 
@@ -31,7 +32,7 @@ pub struct LinkEvent {
     /// Which.
     pub link: usize,
     /// What it is now.
-    pub state: LinkState,
+    pub state: ChannelState,
     /// The session: the incarnations of this node and of the peer. What is sent while a link is up belongs to this Up of
     /// this session.
     pub session: (u64, u64),
@@ -82,7 +83,7 @@ struct Link {
     evidence: Evidence,
     damping: Damping,
     /// What was told of it; nothing before it can be told.
-    told: Option<LinkState>,
+    told: Option<ChannelState>,
     wants_ping: bool,
 }
 
@@ -126,7 +127,7 @@ impl Links {
         incarnation: u64,
         plans: impl IntoIterator<Item = LinkPlan>,
     ) -> Self {
-        Self::with_rules(now, timing, cluster, node, incarnation, plans, Rules::CONSISTENT)
+        Self::with_rules(now, timing, cluster, node, incarnation, plans, HistoryRules::CONSISTENT)
     }
 
     /// Links with faults that a test must find.
@@ -138,7 +139,7 @@ impl Links {
         node: NodeId,
         incarnation: u64,
         plans: impl IntoIterator<Item = LinkPlan>,
-        rules: Rules,
+        rules: HistoryRules,
     ) -> Self {
         let now = now.micros();
         let link = |plan: LinkPlan| Link {
@@ -183,7 +184,7 @@ impl Links {
     }
 
     /// What was last told of a link; `None` before it can be told.
-    pub fn state(&self, link: usize) -> Option<LinkState> {
+    pub fn state(&self, link: usize) -> Option<ChannelState> {
         self.ends[link].told
     }
 
@@ -244,12 +245,12 @@ impl Links {
         }
         let was_up = end.is_up();
         let taken = match end.hear(&ping.token) {
-            Told::Taken(taken) => taken,
-            Told::Old => {
+            TokenOutcome::Taken(taken) => taken,
+            TokenOutcome::Old => {
                 self.dropped.old += 1;
                 return;
             }
-            Told::Refused(_) => {
+            TokenOutcome::Refused(_) => {
                 self.dropped.refused += 1;
                 return;
             }
@@ -331,7 +332,7 @@ impl Links {
             }
             if now > evidence.deadline() {
                 self.give_up(link);
-            } else if self.ends[link].told != Some(LinkState::Down) {
+            } else if self.ends[link].told != Some(ChannelState::Down) {
                 deadline = deadline.min(self.ends[link].evidence.deadline() + 1);
             }
             if is_due {
@@ -346,9 +347,9 @@ impl Links {
         self.go_down(link);
         let Link { told, end, .. } = &mut self.ends[link];
         if told.is_none() {
-            *told = Some(LinkState::Down);
+            *told = Some(ChannelState::Down);
             let (session, count) = (end.session(), end.history().count());
-            self.events.push_back(LinkEvent { link, state: LinkState::Down, session, count });
+            self.events.push_back(LinkEvent { link, state: ChannelState::Down, session, count });
         }
     }
 
@@ -360,7 +361,7 @@ impl Links {
 
     /// The peer began a new session while this one was up.
     fn tell_of_end(&mut self, link: usize) {
-        self.tell(link, LinkState::Down, 0);
+        self.tell(link, ChannelState::Down, 0);
     }
 
     /// Tells the last transitions of an end; the peer hears of them at once.
@@ -371,17 +372,17 @@ impl Links {
         let last = self.ends[link].end.history().count();
         for back in (0..transitions).rev() {
             let count = last.wrapping_sub(back);
-            self.tell(link, if count % 2 == 1 { LinkState::Up } else { LinkState::Down }, count);
+            self.tell(link, if count % 2 == 1 { ChannelState::Up } else { ChannelState::Down }, count);
         }
         self.want_ping(link);
     }
 
-    fn tell(&mut self, link: usize, state: LinkState, count: u32) {
+    fn tell(&mut self, link: usize, state: ChannelState, count: u32) {
         let now = self.now;
         let late = now.saturating_sub(self.due);
         let Link { end, evidence, damping, told, .. } = &mut self.ends[link];
         *told = Some(state);
-        if state == LinkState::Down {
+        if state == ChannelState::Down {
             damping.note_down(now);
             if evidence.doubt_down(now, late) {
                 damping.forgive();

@@ -32,10 +32,10 @@ struct Pair {
     held_up: [Range<u64>; 2],
     /// So long what has come waits before it is taken.
     waits: u64,
-    told: [Vec<(u64, LinkState)>; 2],
+    told: [Vec<(u64, ChannelState)>; 2],
 }
 
-use LinkState::{Down, Up};
+use ChannelState::{Down, Up};
 
 impl Pair {
     fn new() -> Self {
@@ -371,7 +371,7 @@ fn others_are_not_heard() {
     let mut pair = Pair::new();
     pair.run(500);
     let ping = pair.ping_of_1();
-    let anew = |sender| super::super::Token { sender, ..ping.token };
+    let anew = |sender| super::super::LinkToken { sender, ..ping.token };
     for other in [
         Ping { cluster: 8, token: anew(5), ..ping },
         Ping { sender: NodeId(2), token: anew(5), ..ping },
@@ -383,7 +383,7 @@ fn others_are_not_heard() {
     }
     assert_eq!(pair.ends[0].dropped(), Dropped { foreign: 4, ..Dropped::default() });
     let count = ping.token.count + 7;
-    pair.ends[0].handle_message(at(500), 0, &Ping { token: super::super::Token { count, ..ping.token }, ..ping });
+    pair.ends[0].handle_message(at(500), 0, &Ping { token: super::super::LinkToken { count, ..ping.token }, ..ping });
     assert_eq!((pair.ends[0].poll_event(), pair.ends[0].dropped().refused), (None, 1));
     // The same with nothing wrong is a restart.
     pair.ends[0].handle_message(at(500), 0, &Ping { token: anew(5), ..ping });

@@ -100,7 +100,7 @@ pub enum FrameError {
 
 /// What every frame says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Header {
+pub struct FrameHeader {
     /// Which cluster: frames of others are dropped.
     pub cluster: u64,
     /// Who sends it.
@@ -123,7 +123,7 @@ pub struct Header {
 
 /// So many frames, from so many behind the first that did not come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Range {
+pub struct AckRange {
     /// Frames between the first that did not come and the first of the range, at least 1.
     pub skipped: u16,
     /// Frames, at least 1.
@@ -151,13 +151,13 @@ pub struct Ack {
     /// Frames before this one may be sent.
     pub limit: u64,
     /// What came behind `next`, the newest first.
-    pub ranges: [Option<Range>; RANGES],
+    pub ranges: [Option<AckRange>; RANGES],
     /// How one path does.
     pub echo: Option<Echo>,
 }
 
 /// The place of a message among the ordered ones of its session, from 1.
-pub type Order = NonZeroU64;
+pub type OrderNumber = NonZeroU64;
 
 /// One frame's part of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -165,7 +165,7 @@ pub struct Data<'bytes> {
     /// The number of the frame in its session. The fragments of a message are numbered in a row.
     pub sequence: u64,
     /// None when it need not wait for others.
-    pub order: Option<Order>,
+    pub order: Option<OrderNumber>,
     /// Which fragment, from 0.
     pub fragment: u8,
     /// Of how many, 1 to 64.
@@ -178,7 +178,7 @@ pub struct Data<'bytes> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Frame<'bytes> {
     /// Who, to whom, over what.
-    pub header: Header,
+    pub header: FrameHeader,
     /// What the sender has got.
     pub ack: Option<Ack>,
     /// What it gives.
@@ -236,7 +236,7 @@ impl<'bytes> Frame<'bytes> {
         }
         zeros(head, [6, 7])?;
         zeros(head, [52, 53, 54, 55])?;
-        let header = Header {
+        let header = FrameHeader {
             path: PathId(u16_at(head, 4)),
             cluster: u64_at(head, 8),
             sender: NodeId(u32_at(head, 16)),
@@ -310,7 +310,7 @@ impl Ack {
             if skipped == 0 || length == 0 || u64::from(skipped) + u64::from(length) > limit - next {
                 return Err(FrameError::Range { skipped, length });
             }
-            *range = Some(Range { skipped, length });
+            *range = Some(AckRange { skipped, length });
         }
         let echo = Echo {
             path: PathId(u16_at(section, 36)),
@@ -337,7 +337,7 @@ impl<'bytes> Data<'bytes> {
         if !fits || payload.len() > PAYLOAD_BYTES {
             return Err(FrameError::Payload { found: payload.len(), fragment, fragments });
         }
-        Ok(Self { sequence, order: Order::new(u64_at(section, 8)), fragment, fragments, payload })
+        Ok(Self { sequence, order: OrderNumber::new(u64_at(section, 8)), fragment, fragments, payload })
     }
 
     /// The number of the message's first frame.

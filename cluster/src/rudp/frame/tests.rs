@@ -1,6 +1,6 @@
 use super::*;
 
-const HEADER: Header = Header {
+const HEADER: FrameHeader = FrameHeader {
     cluster: 0x1112_1314_1516_1718,
     sender: NodeId(3),
     receiver: NodeId(0x0102_0304),
@@ -15,12 +15,12 @@ const HEADER: Header = Header {
 const ACK: Ack = Ack {
     next: 1000,
     limit: 1256,
-    ranges: [Some(Range { skipped: 2, length: 5 }), Some(Range { skipped: 100, length: 156 }), None],
+    ranges: [Some(AckRange { skipped: 2, length: 5 }), Some(AckRange { skipped: 100, length: 156 }), None],
     echo: Some(Echo { path: PathId(1), number: 0x51, before: 0x8000_0000_0000_0001, delay_us: 1500 }),
 };
 
 const DATA: Data<'static> =
-    Data { sequence: 0x0102, order: Order::new(9), fragment: 2, fragments: 3, payload: &[0xaa, 0xbb, 0xcc] };
+    Data { sequence: 0x0102, order: OrderNumber::new(9), fragment: 2, fragments: 3, payload: &[0xaa, 0xbb, 0xcc] };
 
 fn bytes(frame: &Frame<'_>) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -51,12 +51,12 @@ fn bytes_are_where_the_drawing_says() {
 
 #[test]
 fn every_form_comes_back() {
-    for header in [HEADER, Header { asks: true, ..HEADER }] {
+    for header in [HEADER, FrameHeader { asks: true, ..HEADER }] {
         for ack in [None, Some(ACK), Some(Ack { ranges: [None; 3], echo: None, ..ACK })] {
             for data in [None, Some(DATA), Some(Data { order: None, fragment: 0, fragments: 1, payload: &[], ..DATA })]
             {
                 let number = if header.asks || data.is_some() { 0x41 } else { 0 };
-                let frame = Frame { header: Header { number, ..header }, ack, data };
+                let frame = Frame { header: FrameHeader { number, ..header }, ack, data };
                 assert_eq!(Frame::from_bytes(&bytes(&frame)), Ok(frame));
             }
         }
@@ -83,7 +83,7 @@ fn what_is_no_frame_is_refused() {
         assert_eq!(Frame::from_bytes(&good[..found]).map(|_| ()), length(found, expected));
     }
     assert_eq!(Frame::from_bytes(&[&good[..], &[0]].concat()).map(|_| ()), length(140, 139));
-    let bare = bytes(&Frame { header: Header { number: 0, ..HEADER }, ack: None, data: None });
+    let bare = bytes(&Frame { header: FrameHeader { number: 0, ..HEADER }, ack: None, data: None });
     assert_eq!(Frame::from_bytes(&[&bare[..], &[0]].concat()).map(|_| ()), length(57, 56));
     for at in 0..3 {
         assert_eq!(changed(&[(at, 9)]), Err(FrameError::Format), "byte {at}");

@@ -1,6 +1,6 @@
 //! What came from a peer: each frame once, messages put together, ordered ones in order.
 
-use super::frame::{Ack, Data, Order, RANGES, Range};
+use super::frame::{Ack, AckRange, Data, OrderNumber, RANGES};
 use super::safeguard::{Missing, Safeguard};
 use super::{Echo, WINDOW_FRAMES};
 use std::collections::{BTreeMap, VecDeque};
@@ -18,7 +18,7 @@ pub(super) struct Whole {
 
 #[derive(Debug, Clone)]
 struct Assembly {
-    order: Option<Order>,
+    order: Option<OrderNumber>,
     parts: Vec<Option<Vec<u8>>>,
     missing: usize,
 }
@@ -97,7 +97,7 @@ impl ReceiveWindow {
     fn fits(&self, data: &Data<'_>) -> bool {
         // The messages before an ordered one that are missing have frames behind `next`, and so has it: they are fewer
         // than the window has frames.
-        let soon = |order: Order| {
+        let soon = |order: OrderNumber| {
             order.get().checked_sub(self.next_order).is_some_and(|ahead| ahead <= WINDOW_FRAMES)
                 && !self.early.contains_key(&order.get())
         };
@@ -188,12 +188,12 @@ impl ReceiveWindow {
         Ack { next: self.next, limit: self.limit, ranges, echo }
     }
 
-    fn range_around(&self, sequence: u64) -> Option<Range> {
+    fn range_around(&self, sequence: u64) -> Option<AckRange> {
         let place = usize::try_from(sequence.checked_sub(self.next)?).ok()?;
         let before = self.came.range(..place).rev().take_while(|came| **came).count();
         let behind = self.came.range(place..).take_while(|came| **came).count();
         let fit = |number| u16::try_from(number).ok();
-        Some(Range { skipped: fit(place - before)?, length: fit(before + behind)? })
+        Some(AckRange { skipped: fit(place - before)?, length: fit(before + behind)? })
     }
 
     /// What must hold at any moment.

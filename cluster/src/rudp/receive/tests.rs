@@ -1,7 +1,7 @@
 use super::*;
 
 fn data(sequence: u64, order: u64, fragment: u8, fragments: u8) -> Data<'static> {
-    Data { sequence, order: Order::new(order), fragment, fragments, payload: &[7] }
+    Data { sequence, order: OrderNumber::new(order), fragment, fragments, payload: &[7] }
 }
 
 fn take(window: &mut ReceiveWindow, data: Data<'_>) -> Taken {
@@ -17,7 +17,7 @@ fn the_newest_ranges_are_told() {
     for sequence in [0, 1, 5, 6, 3] {
         assert_eq!(take(&mut window, data(sequence, 0, 0, 1)), Taken::New);
     }
-    let range = |skipped, length| Some(Range { skipped, length });
+    let range = |skipped, length| Some(AckRange { skipped, length });
     let ack = window.ack(None);
     assert_eq!((ack.next, ack.limit, ack.ranges), (2, 256, [range(1, 1), range(3, 2), None]));
     for sequence in [9, 11] {
@@ -45,7 +45,7 @@ fn what_comes_again_or_too_early_is_not_taken() {
     assert_eq!(take(&mut window, data(256, 0, 0, 1)), Taken::New);
 }
 
-/// A peer that begins anew, again and again, while nobody reads, does not get a window each time.
+/// A peer that starts over, again and again, while nobody reads, does not get a window each time.
 #[test]
 fn what_is_unread_takes_room_in_the_next_session() {
     let mut window = ReceiveWindow::new(250);
@@ -60,7 +60,8 @@ fn what_is_unread_takes_room_in_the_next_session() {
 fn messages_are_put_together_and_in_order() {
     let mut window = ReceiveWindow::new(0);
     let full = [1; 1024];
-    let part = |sequence, fragment, payload| Data { sequence, order: Order::new(2), fragment, fragments: 3, payload };
+    let part =
+        |sequence, fragment, payload| Data { sequence, order: OrderNumber::new(2), fragment, fragments: 3, payload };
     assert_eq!(take(&mut window, part(3, 2, &[3])), Taken::New);
     assert_eq!(take(&mut window, part(1, 0, &full)), Taken::New);
     assert_eq!(take(&mut window, part(2, 1, &full)), Taken::New);

@@ -1,6 +1,6 @@
 //! What was handed over, and what became of it.
 
-use super::random::content;
+use super::content::content;
 use crate::rudp::MessageId;
 use crate::time::Time;
 use std::collections::BTreeMap;

@@ -2,8 +2,8 @@
 //! cuts in one direction or both, false verdicts and restarts. `RAIN_SIM_SEEDS` sets how many seeds are run,
 //! `RAIN_SIM_FIRST` the first of them. What is planted is looked for in the same seeds always.
 
+mod content;
 mod ledger;
-mod random;
 mod scenarios;
 mod wire;
 mod world;
@@ -69,7 +69,7 @@ fn no_safeguard_is_superfluous() {
         Limit,
         Asking,
         AnswerToRepeats,
-        Verdict,
+        Transition,
     ] {
         let quietly = |check: &dyn Fn() -> Result<(), String>| {
             std::panic::catch_unwind(std::panic::AssertUnwindSafe(check)).unwrap_or(Err("an assertion failed".into()))

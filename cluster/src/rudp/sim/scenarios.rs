@@ -1,7 +1,7 @@
 //! Small runs with known times, by hand.
 
 use crate::rudp::safeguard::{Missing, Safeguard};
-use crate::rudp::{Delivery, Endpoint, Event, Frame, Identity, PathId, PathVerdict, WINDOW_FRAMES};
+use crate::rudp::{Delivery, Endpoint, Frame, Identity, PathId, PathTransition, RudpEvent, WINDOW_FRAMES};
 use crate::time::Time;
 use crate::version::NodeId;
 use core::time::Duration;
@@ -59,7 +59,7 @@ fn end(node: u32, incarnation: u64, paths: u16, missing: Option<Safeguard>) -> E
     let mut end = Endpoint::with(Identity { cluster: 1, node: NodeId(node), incarnation }, Missing(missing));
     end.add_peer(NodeId(1 - node), paths.into());
     for path in 0..paths {
-        end.handle_path(at(0), NodeId(1 - node), PathId(path), PathVerdict { up: true, epoch: 1 });
+        end.handle_path(at(0), NodeId(1 - node), PathId(path), PathTransition { up: true, epoch: 1 });
     }
     end
 }
@@ -78,7 +78,7 @@ impl Two {
             while self.reads
                 && let Some(event) = self.ends[from].poll_event()
             {
-                if let Event::Message { bytes, .. } = event {
+                if let RudpEvent::Message { bytes, .. } = event {
                     self.messages.push((self.now, bytes));
                 }
             }
@@ -122,7 +122,7 @@ impl Two {
 
     fn tell(&mut self, end: usize, path: u16, up: bool, epoch: u32) {
         let peer = NodeId(u32::from(end == 0));
-        self.ends[end].handle_path(self.now, peer, PathId(path), PathVerdict { up, epoch });
+        self.ends[end].handle_path(self.now, peer, PathId(path), PathTransition { up, epoch });
         self.drain();
     }
 }
@@ -241,7 +241,8 @@ fn who_does_not_read_gets_no_more(missing: Option<Safeguard>) -> Result<(), Stri
     }
     expect("messages handed over", sent, 2 * WINDOW_FRAMES)?;
     let mut unread = two.ends[1].clone();
-    let waiting = core::iter::from_fn(|| unread.poll_event()).filter(|event| matches!(event, Event::Message { .. }));
+    let waiting =
+        core::iter::from_fn(|| unread.poll_event()).filter(|event| matches!(event, RudpEvent::Message { .. }));
     expect("messages that wait to be read", waiting.count() as u64, WINDOW_FRAMES)?;
     two.reads = true;
     two.run(at(30_000));
@@ -250,7 +251,7 @@ fn who_does_not_read_gets_no_more(missing: Option<Safeguard>) -> Result<(), Stri
     expect("time-outs", two.ends[0].poll_timeout().or(two.ends[1].poll_timeout()), None)
 }
 
-/// Nobody reads, and the sender begins anew: of both its starts one window of frames comes, the rest when it is read.
+/// Nobody reads, and the sender starts over: of both its starts one window of frames comes, the rest when it is read.
 fn who_begins_anew_gets_no_window_more(missing: Option<Safeguard>) -> Result<(), String> {
     let mut two = Two::new(1, missing);
     two.run(at(1000));
@@ -261,7 +262,8 @@ fn who_begins_anew_gets_no_window_more(missing: Option<Safeguard>) -> Result<(),
     two.send(200);
     two.run(at(4000));
     let mut unread = two.ends[1].clone();
-    let waiting = core::iter::from_fn(|| unread.poll_event()).filter(|event| matches!(event, Event::Message { .. }));
+    let waiting =
+        core::iter::from_fn(|| unread.poll_event()).filter(|event| matches!(event, RudpEvent::Message { .. }));
     expect("messages that wait to be read", waiting.count() as u64, WINDOW_FRAMES)?;
     two.reads = true;
     two.drain();
@@ -284,7 +286,7 @@ fn what_comes_again_is_acknowledged_again(missing: Option<Safeguard>) -> Result<
     expect("free frames", two.ends[0].free_frames(NodeId(1)), Some(WINDOW_FRAMES))
 }
 
-/// A node begins anew while frames for its earlier start are on the way: they are not taken, their sender is told that
+/// A node starts over while frames for its earlier start are on the way: they are not taken, their sender is told that
 /// they are lost, and what it sends then comes.
 fn what_was_for_an_earlier_start_is_not_taken(missing: Option<Safeguard>) -> Result<(), String> {
     let mut two = Two::new(1, missing);
@@ -297,12 +299,12 @@ fn what_was_for_an_earlier_start_is_not_taken(missing: Option<Safeguard>) -> Res
     let lost: Vec<_> = events
         .iter()
         .filter_map(|event| match event {
-            Event::Session { incarnation, lost, .. } => Some((*incarnation, lost.len())),
-            Event::Message { .. }
-            | Event::Acknowledged { .. }
-            | Event::Unreachable { .. }
-            | Event::Reachable { .. }
-            | Event::Writable { .. } => None,
+            RudpEvent::Session { incarnation, lost, .. } => Some((*incarnation, lost.len())),
+            RudpEvent::Message { .. }
+            | RudpEvent::Acknowledged { .. }
+            | RudpEvent::Unreachable { .. }
+            | RudpEvent::Reachable { .. }
+            | RudpEvent::Writable { .. } => None,
         })
         .collect();
     expect("sessions", lost, vec![(2, 3)])?;

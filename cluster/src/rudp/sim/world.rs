@@ -1,11 +1,12 @@
 //! Nodes, the wires between them, what goes wrong, and what must not.
 
+use super::content::content;
 use super::ledger::Ledger;
-use super::random::{Random, content};
 use super::wire::{Nature, Wire};
+use crate::random::SplitMix64;
 use crate::rudp::safeguard::{Missing, Safeguard};
 use crate::rudp::{
-    Delivery, Endpoint, Event, Frame, Identity, MESSAGE_BYTES_MAX, PathId, PathVerdict, SendError, Statistics,
+    Delivery, Endpoint, Frame, Identity, MESSAGE_BYTES_MAX, PathId, PathTransition, RudpEvent, SendError, Statistics,
     WINDOW_FRAMES,
 };
 use crate::time::Time;
@@ -23,7 +24,7 @@ pub(super) struct Options {
     seed: u64,
     nodes: usize,
     paths: usize,
-    /// One path of each pair has no fault and loses nothing, no node begins anew, and all read at once.
+    /// One path of each pair has no fault and loses nothing, no node starts over, and all read at once.
     steady: bool,
     restarts: bool,
     slow_readers: bool,
@@ -39,7 +40,7 @@ pub(super) struct Options {
 
 impl Options {
     pub(super) fn of(seed: u64) -> Self {
-        let mut random = Random::new(seed ^ 0x0b71);
+        let mut random = SplitMix64::new(seed ^ 0x0b71);
         let steady = random.one_in(3);
         Self {
             seed,
@@ -56,7 +57,7 @@ impl Options {
         }
     }
 
-    fn nature(&self, path: usize, random: &mut Random) -> Nature {
+    fn nature(&self, path: usize, random: &mut SplitMix64) -> Nature {
         let calm = self.steady && path == 0;
         let delay_us = random.pick(&[50, 300, 3_000, 20_000]);
         Nature {
@@ -72,7 +73,7 @@ impl Options {
 #[derive(Debug)]
 enum What {
     Arrival { to: usize, path: usize, bytes: Vec<u8> },
-    Verdict { at: usize, about: usize, path: usize, session: u32, verdict: PathVerdict },
+    Transition { at: usize, about: usize, path: usize, session: u32, transition: PathTransition },
     Alarm { node: usize },
     Message { node: usize },
     Fault,
@@ -100,7 +101,7 @@ pub(super) struct World {
     pub(super) totals: Statistics,
     pub(super) trace: Vec<u8>,
     missing: Option<Safeguard>,
-    random: Random,
+    random: SplitMix64,
     nodes: Vec<Node>,
     wires: BTreeMap<((usize, usize), usize), Wire>,
     queue: BTreeMap<(Time, u64), What>,
@@ -125,7 +126,7 @@ fn pair(one: usize, other: usize) -> (usize, usize) {
 
 impl World {
     pub(super) fn new(options: Options, missing: Option<Safeguard>) -> Self {
-        let mut random = Random::new(options.seed);
+        let mut random = SplitMix64::new(options.seed);
         let mut wires = BTreeMap::new();
         for low in 0..options.nodes {
             for high in low + 1..options.nodes {
@@ -235,12 +236,12 @@ impl World {
                 endpoint.handle_message(self.now, path, &bytes).map_err(|error| error.to_string())?;
                 self.drain(to)
             }
-            What::Verdict { at, about, path, session, verdict } => {
+            What::Transition { at, about, path, session, transition } => {
                 let current = self.wires[&(pair(at, about), path)].session == session;
                 let node = &mut self.nodes[at];
                 let Some(endpoint) = node.endpoint.as_mut().filter(|_| current) else { return Ok(()) };
-                node.up.insert((about, path), verdict.up);
-                endpoint.handle_path(self.now, id(about), PathId(u16::try_from(path).unwrap()), verdict);
+                node.up.insert((about, path), transition.up);
+                endpoint.handle_path(self.now, id(about), PathId(u16::try_from(path).unwrap()), transition);
                 self.drain(at)
             }
             What::Alarm { node } => {
@@ -346,15 +347,15 @@ impl World {
     fn judge(&mut self, pair: (usize, usize), path: usize) {
         let alive = self.nodes[pair.0].endpoint.is_some() && self.nodes[pair.1].endpoint.is_some();
         let wire = self.wires.get_mut(&(pair, path)).unwrap();
-        if let Some((verdict, times)) = wire.judge(self.now, alive, &mut self.random) {
-            self.tell(pair, path, verdict, times);
+        if let Some((transition, times)) = wire.judge(self.now, alive, &mut self.random) {
+            self.tell(pair, path, transition, times);
         }
     }
 
-    fn tell(&mut self, pair: (usize, usize), path: usize, verdict: PathVerdict, times: [Time; 2]) {
+    fn tell(&mut self, pair: (usize, usize), path: usize, transition: PathTransition, times: [Time; 2]) {
         let session = self.wires[&(pair, path)].session;
         for (at, about, time) in [(pair.0, pair.1, times[0]), (pair.1, pair.0, times[1])] {
-            self.at(time, What::Verdict { at, about, path, session, verdict });
+            self.at(time, What::Transition { at, about, path, session, transition });
         }
     }
 
@@ -380,8 +381,8 @@ impl World {
         self.ledger.begin(self.now, (node, incarnation));
         self.each_wire_of(node, |world, pair, path| {
             let wire = world.wires.get_mut(&(pair, path)).unwrap();
-            let (verdict, times) = wire.begin(world.now, &mut world.random);
-            world.tell(pair, path, verdict, times);
+            let (transition, times) = wire.begin(world.now, &mut world.random);
+            world.tell(pair, path, transition, times);
             world.judge(pair, path);
         });
     }
@@ -448,25 +449,25 @@ impl World {
         let own = (node, self.nodes[node].incarnation);
         while let Some(event) = self.nodes[node].endpoint.as_mut().and_then(Endpoint::poll_event) {
             match event {
-                Event::Message { peer, incarnation, bytes } => {
+                RudpEvent::Message { peer, incarnation, bytes } => {
                     self.ledger.deliver(own, (index(peer), incarnation), &bytes)?;
                 }
-                Event::Acknowledged { peer, message } => {
+                RudpEvent::Acknowledged { peer, message } => {
                     self.ledger.acknowledge(self.now, own, index(peer), message)?;
                 }
-                Event::Session { peer, incarnation, lost } => {
+                RudpEvent::Session { peer, incarnation, lost } => {
                     for message in lost {
                         self.ledger.lose(own, (index(peer), incarnation), message)?;
                     }
                 }
-                Event::Unreachable { peer } | Event::Reachable { peer } => {
+                RudpEvent::Unreachable { peer } | RudpEvent::Reachable { peer } => {
                     let peer = index(peer);
                     let up = self.nodes[node].up.iter().any(|((about, _), up)| *about == peer && *up);
-                    if up != matches!(event, Event::Reachable { .. }) {
+                    if up != matches!(event, RudpEvent::Reachable { .. }) {
                         return Err(format!("node {node} says of node {peer}: {event:?}"));
                     }
                 }
-                Event::Writable { .. } => {}
+                RudpEvent::Writable { .. } => {}
             }
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! The slow truth about reading: linear algebra over GF(2), and every set of cells there is.
 
-use rain_codec::plan::Costs;
+use rain_codec::plan::ReadCosts;
 use rain_codec::{Cell, CellKind, Code};
 
 /// Which data cells a cell is the XOR of, a bit each.
@@ -54,7 +54,7 @@ pub(super) fn determine(code: &Code, cells: &[Cell], wanted: &[Cell]) -> bool {
 }
 
 /// What it costs to read cells.
-pub(super) fn cost(cells: &[Cell], costs: &Costs) -> u128 {
+pub(super) fn cost(cells: &[Cell], costs: &ReadCosts) -> u128 {
     let mut columns: Vec<usize> = cells.iter().map(|cell| usize::from(cell.column)).collect();
     let per_cell: u128 =
         columns.iter().map(|&column| u128::from(costs.of(column).expect("a column that can be read").per_cell)).sum();
@@ -68,7 +68,7 @@ pub(super) fn cost(cells: &[Cell], costs: &Costs) -> u128 {
 }
 
 /// Looks at every set of cells of a cost below a limit; tells whether one determines what is wanted.
-pub(super) fn is_cheaper_possible(code: &Code, wanted: &[Cell], costs: &Costs, limit: u128) -> bool {
+pub(super) fn is_cheaper_possible(code: &Code, wanted: &[Cell], costs: &ReadCosts, limit: u128) -> bool {
     let readable: Vec<Cell> = code.cells().filter(|cell| costs.of(usize::from(cell.column)).is_some()).collect();
     let definitions: Vec<Vec<u64>> = readable.iter().map(|&cell| definition(code, cell)).collect();
     let wanted: Vec<Vec<u64>> = wanted.iter().map(|&cell| definition(code, cell)).collect();
@@ -80,7 +80,7 @@ struct Sets<'sets> {
     readable: &'sets [Cell],
     definitions: &'sets [Vec<u64>],
     wanted: &'sets [Vec<u64>],
-    costs: &'sets Costs,
+    costs: &'sets ReadCosts,
     limit: u128,
 }
 

@@ -3,7 +3,7 @@
 use core::ops::Range;
 use std::sync::Arc;
 
-use rain_codec::plan::{ColumnCost, Costs, PlanError, ReadPlan};
+use rain_codec::plan::{ColumnCost, PlanError, ReadCosts, ReadPlan};
 use rain_codec::{Cell, Code, ErasurePattern, Schedule, StripeCodec};
 
 use super::brute;
@@ -13,7 +13,7 @@ use crate::random::Random;
 use crate::recovery::cells_of;
 
 /// Checks a plan against linear algebra, and returns it.
-fn checked(code: &Code, wanted: &[Cell], costs: &Costs) -> ReadPlan {
+fn checked(code: &Code, wanted: &[Cell], costs: &ReadCosts) -> ReadPlan {
     let plan = ReadPlan::new(code, wanted, costs).expect("few enough are lost");
     let what = format!("{code}, {wanted:?}, {costs:?}");
     assert!(plan.reads().iter().all(|cell| costs.of(cell.column.into()).is_some()), "{what}");
@@ -29,9 +29,9 @@ fn checked(code: &Code, wanted: &[Cell], costs: &Costs) -> ReadPlan {
     plan
 }
 
-fn random_costs(random: &mut Random, code: &Code, lost: ErasurePattern) -> Costs {
+fn random_costs(random: &mut Random, code: &Code, lost: ErasurePattern) -> ReadCosts {
     let kind = random.below(3);
-    let costs = (0..code.columns()).fold(Costs::equal(code), |costs, column| match kind {
+    let costs = (0..code.columns()).fold(ReadCosts::equal(code), |costs, column| match kind {
         0 => costs,
         1 => costs.with(column, ColumnCost { fixed: 0, per_cell: 1 + random.below(3) as u64 }),
         _ => costs.with(column, ColumnCost { fixed: 2 * random.below(3) as u64, per_cell: 1 + random.below(2) as u64 }),
@@ -90,7 +90,7 @@ fn no_set_of_cells_is_cheaper_in_larger_codes() {
 fn the_brute_force_finds_what_there_is() {
     let code = Code::named("b-code:4").unwrap();
     let lost = ErasurePattern::of(&[0]);
-    let costs = Costs::equal(&code).without(lost);
+    let costs = ReadCosts::equal(&code).without(lost);
     for wanted in cells_of(&code, lost) {
         let cost = ReadPlan::new(&code, &[wanted], &costs).unwrap().cost();
         assert_eq!(cost, 2);
@@ -105,7 +105,7 @@ fn degraded_reads_are_those_of_the_tables() {
         let code = Code::named(&format!("b-code:{columns}")).unwrap();
         let k = columns - 2;
         for column in 0..columns {
-            let costs = Costs::equal(&code).without(ErasurePattern::of(&[column]));
+            let costs = ReadCosts::equal(&code).without(ErasurePattern::of(&[column]));
             for t in 1..=code.data_rows(column) {
                 let wanted: Vec<Cell> = (0..t).map(|row| Cell::new(column, row)).collect();
                 let plan = checked(&code, &wanted, &costs);
@@ -117,7 +117,7 @@ fn degraded_reads_are_those_of_the_tables() {
         [("x-code:7", &[5, 9, 13, 17, 20]), ("x-code:11", &[9, 17, 25, 32, 39, 46, 52, 57, 62])];
     for (name, expected) in runs {
         let code = Code::named(name).unwrap();
-        let costs = Costs::equal(&code).without(ErasurePattern::of(&[0]));
+        let costs = ReadCosts::equal(&code).without(ErasurePattern::of(&[0]));
         for (t, &most) in (1..).zip(expected) {
             let data_rows = code.data_rows(0);
             let best = (0..=data_rows - t)
@@ -138,7 +138,7 @@ fn two_lost_columns_cost_no_more_than_chains() {
     let mut fewer = 0;
     for code in small().filter(|code| code.columns() <= 10) {
         for lost in patterns(&code) {
-            let costs = Costs::equal(&code).without(lost);
+            let costs = ReadCosts::equal(&code).without(lost);
             for wanted in cells_of(&code, lost) {
                 let plan = ReadPlan::new(&code, &[wanted], &costs).unwrap();
                 let chains = Schedule::recover(&code, lost, &[wanted]).unwrap();
@@ -157,7 +157,7 @@ fn a_codec_leaves_out_what_cancels() {
     for code in small().filter(|code| code.columns() <= 10) {
         let codec = StripeCodec::new(Arc::clone(&code));
         for lost in patterns(&code) {
-            let costs = Costs::equal(&code).without(lost);
+            let costs = ReadCosts::equal(&code).without(lost);
             let cells = cells_of(&code, lost);
             for wanted in cells.chunks(1).chain(cells.windows(2)).step_by(3).chain([cells.as_slice()]) {
                 let schedule = codec.recover_schedule(lost, wanted).unwrap();
@@ -184,7 +184,7 @@ fn a_codec_leaves_out_what_cancels() {
 fn what_two_equations_share_is_not_read() {
     let code = Code::named("b-code:6").unwrap();
     let lost = ErasurePattern::of(&[0, 1]);
-    let plan = checked(&code, &[Cell::new(1, 1)], &Costs::equal(&code).without(lost));
+    let plan = checked(&code, &[Cell::new(1, 1)], &ReadCosts::equal(&code).without(lost));
     // Edges of K_6 without {0,3}, {1,4}, {2,5}, which B_6 does not have: star 2 = 20 21 23 24, star 4 = 40 42 43 45,
     // star 5 = 50 51 53 54. All three: 20 21 23 40 43 50 51 53, of which 50 is what is wanted; and three parities.
     assert_eq!(plan.reads().len(), 7 + 3);
@@ -215,7 +215,7 @@ fn a_dear_column_is_avoided() {
         let lost = ErasurePattern::of(&[0]);
         let wanted = [Cell::new(0, 0)];
         for dear in 1..code.columns() {
-            let costs = Costs::equal(&code).without(lost).with(dear, ColumnCost { fixed: 1 << 40, per_cell: 1 });
+            let costs = ReadCosts::equal(&code).without(lost).with(dear, ColumnCost { fixed: 1 << 40, per_cell: 1 });
             let plan = checked(&code, &wanted, &costs);
             assert!(plan.reads().iter().all(|cell| usize::from(cell.column) != dear), "{name} {dear}");
         }
@@ -226,7 +226,7 @@ fn a_dear_column_is_avoided() {
 #[test]
 fn what_is_wanted_anyway_serves() {
     let code = Code::named("b-code:4").unwrap();
-    let costs = Costs::equal(&code).without(ErasurePattern::of(&[3]));
+    let costs = ReadCosts::equal(&code).without(ErasurePattern::of(&[3]));
     let row: Vec<Cell> = (0..4).map(|column| Cell::new(column, 0)).collect();
     assert_eq!(checked(&code, &row, &costs).reads().len(), 4, "three data cells and one parity cell");
 }
@@ -235,7 +235,7 @@ fn what_is_wanted_anyway_serves() {
 fn the_longest_costs_do_not_overflow() {
     let code = Code::named("b-code:22").unwrap();
     let dear = ColumnCost { fixed: u64::MAX, per_cell: ColumnCost::per_byte(0, u64::MAX, u64::MAX).per_cell };
-    let costs = (1..22).fold(Costs::equal(&code), |costs, column| costs.with(column, dear));
+    let costs = (1..22).fold(ReadCosts::equal(&code), |costs, column| costs.with(column, dear));
     let lost = ErasurePattern::of(&[0]);
     checked(&code, &cells_of(&code, lost), &costs.without(lost));
 }
@@ -243,11 +243,11 @@ fn the_longest_costs_do_not_overflow() {
 #[test]
 fn refusals_name_numbers() {
     let code = Code::named("b-code:4").unwrap();
-    let equal = Costs::equal(&code);
-    let refuse = |wanted: Cell, costs: &Costs| ReadPlan::new(&code, &[wanted], costs).unwrap_err();
+    let equal = ReadCosts::equal(&code);
+    let refuse = |wanted: Cell, costs: &ReadCosts| ReadPlan::new(&code, &[wanted], costs).unwrap_err();
     let cell = Cell::new(0, 2);
     assert_eq!(refuse(cell, &equal), PlanError::NoSuchCell { code: "b-code:4".into(), cell });
-    let other = Costs::equal(&Code::named("b-code:6").unwrap());
+    let other = ReadCosts::equal(&Code::named("b-code:6").unwrap());
     let expected = PlanError::CostCount { code: "b-code:4".into(), expected: 4, found: 6 };
     assert_eq!(refuse(Cell::new(0, 0), &other), expected);
     assert_eq!(expected.to_string(), "b-code:4 has 4 columns: costs are given for 6");

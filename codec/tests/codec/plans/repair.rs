@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rain_codec::plan::{ColumnCost, Costs, PlanError, Planner, RepairPlan};
+use rain_codec::plan::{ColumnCost, PlanError, Planner, ReadCosts, RepairPlan};
 use rain_codec::{Cell, Code, ErasurePattern, Schedule, StripeCodec};
 
 use super::brute;
@@ -45,7 +45,7 @@ fn check(code: &Code, plan: &RepairPlan, column: usize) {
 fn the_fewest_cells_are_those_of_the_tables() {
     for code in direct_codes() {
         for column in 0..code.columns() {
-            let plan = RepairPlan::new(&code, column, &Costs::equal(&code)).unwrap();
+            let plan = RepairPlan::new(&code, column, &ReadCosts::equal(&code)).unwrap();
             check(&code, &plan, column);
             assert_eq!(plan.reads().len(), fewest(&code), "{code} {column}");
             assert_eq!(plan.schedule().program().xor_count(), code.rows() * (code.data_columns() - 1), "{code}");
@@ -63,7 +63,7 @@ fn a_repaired_column_is_the_encoded_one() {
         let cell = |cell: Cell| stripe[usize::from(cell.column) * code.rows() + usize::from(cell.row)].as_slice();
         for column in 0..code.columns() {
             let plan = if column % 2 == 0 { RepairPlan::new } else { RepairPlan::balanced };
-            let plan = plan(&code, column, &Costs::equal(&code)).unwrap();
+            let plan = plan(&code, column, &ReadCosts::equal(&code)).unwrap();
             let schedule = plan.schedule();
             assert!(schedule.inputs().iter().all(|input| usize::from(input.column) != column), "{code} {column}");
             let inputs: Vec<&[u8]> = schedule.inputs().iter().map(|&input| cell(input)).collect();
@@ -90,17 +90,17 @@ fn no_plan_is_dearer_than_recovery_and_mdr_codes_read_half() {
         for column in 0..code.columns() {
             let wanted: Vec<Cell> = (0..code.rows()).map(|row| Cell::new(column, row)).collect();
             let recovery = Schedule::recover(&code, ErasurePattern::of(&[column]), &wanted).unwrap();
-            let dear = (0..code.columns()).fold(Costs::equal(&code), |costs, other| {
+            let dear = (0..code.columns()).fold(ReadCosts::equal(&code), |costs, other| {
                 costs.with(other, ColumnCost { fixed: other as u64 % 3, per_cell: 1 + (other as u64 * 5) % 7 })
             });
-            for costs in [Costs::equal(&code), dear] {
+            for costs in [ReadCosts::equal(&code), dear] {
                 let plan = RepairPlan::new(&code, column, &costs).unwrap();
                 check(&code, &plan, column);
                 assert!(plan.bound() <= plan.cost());
                 assert!(plan.cost() <= cost(&costs, recovery.inputs()), "{code} {column}");
                 assert_eq!(plan.cost(), cost(&costs, plan.reads()), "{code} {column}");
             }
-            let plan = RepairPlan::new(&code, column, &Costs::equal(&code)).unwrap();
+            let plan = RepairPlan::new(&code, column, &ReadCosts::equal(&code)).unwrap();
             if is_mdr && column + 1 < code.columns() {
                 assert_eq!(2 * plan.reads().len(), code.rows() * (code.columns() - 1), "{code} {column}");
                 assert!((0..code.columns()).all(|other| other == column || 2 * plan.counts()[other] == code.rows()));
@@ -112,7 +112,7 @@ fn no_plan_is_dearer_than_recovery_and_mdr_codes_read_half() {
 }
 
 /// What it costs to read cells, column by column.
-fn cost(costs: &Costs, cells: &[Cell]) -> u128 {
+fn cost(costs: &ReadCosts, cells: &[Cell]) -> u128 {
     let mut columns: Vec<u16> = cells.iter().map(|cell| cell.column).collect();
     columns.dedup();
     let fixed: u64 = columns.iter().map(|&column| costs.of(column.into()).expect("a column that is there").fixed).sum();
@@ -127,7 +127,7 @@ fn even_codes_are_balanced_at_least_as_well_as_in_the_table() {
     for (name, cells, peak) in [("b-code:6", 9, 2), ("b-code:10", 30, 4), ("b-code:12", 45, 5), ("x-code:7", 26, 5)] {
         let code = Code::named(name).unwrap();
         for column in 0..code.columns() {
-            let plan = RepairPlan::balanced(&code, column, &Costs::equal(&code)).unwrap();
+            let plan = RepairPlan::balanced(&code, column, &ReadCosts::equal(&code)).unwrap();
             check(&code, &plan, column);
             assert_eq!(plan.reads().len(), cells, "{name} {column}");
             assert!(plan.counts().iter().all(|&count| count <= peak), "{name} {column}: {:?}", plan.counts());
@@ -143,7 +143,7 @@ fn odd_codes_balance_the_load_at_no_cost() {
     for name in ["b-code:5", "b-code:7", "b-code:9", "b-code:11"] {
         let code = Code::named(name).unwrap();
         for column in 0..code.columns() {
-            let costs = Costs::equal(&code);
+            let costs = ReadCosts::equal(&code);
             let balanced = RepairPlan::balanced(&code, column, &costs).unwrap();
             check(&code, &balanced, column);
             assert_eq!(balanced.reads().len(), fewest(&code), "{name} {column}");
@@ -185,9 +185,9 @@ fn a_slow_column_is_spared() {
     let mut spared = 0;
     for name in ["b-code:7", "b-code:9", "x-code:5"] {
         let code = Code::named(name).unwrap();
-        let any = RepairPlan::new(&code, 0, &Costs::equal(&code)).unwrap();
+        let any = RepairPlan::new(&code, 0, &ReadCosts::equal(&code)).unwrap();
         for slow in 1..code.columns() {
-            let plan = RepairPlan::new(&code, 0, &Costs::sparing(&code, slow)).unwrap();
+            let plan = RepairPlan::new(&code, 0, &ReadCosts::sparing(&code, slow)).unwrap();
             check(&code, &plan, 0);
             assert_eq!(plan.reads().len(), fewest(&code), "{name}, column {slow} slow");
             assert!(plan.counts()[slow] <= any.counts()[slow]);
@@ -200,7 +200,7 @@ fn a_slow_column_is_spared() {
 #[test]
 fn columns_that_are_lost_too_are_not_read() {
     let code = Code::named("b-code:10").unwrap();
-    let costs = Costs::equal(&code).without(ErasurePattern::of(&[4]));
+    let costs = ReadCosts::equal(&code).without(ErasurePattern::of(&[4]));
     let plan = RepairPlan::new(&code, 0, &costs).unwrap();
     check_without(&code, &plan, 4);
     let costs = costs.without(ErasurePattern::of(&[5]));
@@ -217,7 +217,7 @@ fn check_without(code: &Code, plan: &RepairPlan, lost: usize) {
 #[test]
 fn there_is_no_such_column() {
     let code = Code::named("b-code:4").unwrap();
-    let error = RepairPlan::new(&code, 4, &Costs::equal(&code)).unwrap_err();
+    let error = RepairPlan::new(&code, 4, &ReadCosts::equal(&code)).unwrap_err();
     assert_eq!(error, PlanError::NoSuchColumn { code: "b-code:4".into(), columns: 4, found: 4 });
     assert_eq!(error.to_string(), "b-code:4 has 4 columns: there is no column 4");
 }
@@ -225,7 +225,7 @@ fn there_is_no_such_column() {
 #[test]
 fn plans_are_made_once() {
     let planner = Planner::new(Arc::new(Code::named("b-code:6").unwrap()));
-    let costs = Costs::equal(planner.code());
+    let costs = ReadCosts::equal(planner.code());
     let lost = ErasurePattern::of(&[2]);
     let same = [
         // What the rebuilt column itself costs does not matter.

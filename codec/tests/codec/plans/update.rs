@@ -1,4 +1,4 @@
-//! Updates by the difference: encode and then update is to encode anew.
+//! Updates by the difference: encode and then update is to encode again.
 
 use std::sync::Arc;
 
@@ -84,7 +84,7 @@ fn small_names() -> Vec<String> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
-    /// Any bytes of a stripe are overwritten, twice: the stripe is what it would be encoded anew.
+    /// Any bytes of a stripe are overwritten, twice: the stripe is what it would be encoded again.
     #[test]
     fn encode_then_update_is_encode_anew(
         name in prop::sample::select(small_names()),

@@ -1,6 +1,6 @@
 //! Plans of wide codes: samples, in bytes and in numbers.
 
-use rain_codec::plan::{Costs, Hop, PartialSums, ReadPlan, RepairPlan, UpdatePlan};
+use rain_codec::plan::{Hop, PartialSums, ReadCosts, ReadPlan, RepairPlan, UpdatePlan};
 use rain_codec::{Cell, Code, ErasurePattern, Schedule};
 
 use super::brute;
@@ -13,7 +13,7 @@ use crate::recovery::cells_of;
 fn reads() {
     for code in wide() {
         for lost in sample(&code, 1) {
-            let costs = Costs::equal(&code).without(lost);
+            let costs = ReadCosts::equal(&code).without(lost);
             let cells = cells_of(&code, lost);
             for wanted in [&cells[..1], &cells[cells.len() / 2..=cells.len() / 2]] {
                 let plan = ReadPlan::new(&code, wanted, &costs).unwrap();
@@ -33,7 +33,7 @@ fn repair() {
         [("b-code:52", 3 * 26 * 25 / 2), ("b-code:61", 30 * 89 / 2), ("x-code:31", (3 * 961 - 248 + 13) / 4)]
     {
         let code = Code::named(name).unwrap();
-        let plan = RepairPlan::new(&code, 1, &Costs::equal(&code)).unwrap();
+        let plan = RepairPlan::new(&code, 1, &ReadCosts::equal(&code)).unwrap();
         assert_eq!(plan.reads().len(), cells, "{name}");
         assert_eq!(plan.schedule().verify(&code), Ok(()));
     }

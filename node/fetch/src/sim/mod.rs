@@ -5,7 +5,6 @@
 mod ledger;
 mod options;
 mod peers;
-mod random;
 mod scenarios;
 mod title;
 mod wire;
@@ -16,8 +15,8 @@ use crate::{Piece, pieces};
 use core::time::Duration;
 use options::Options;
 use peers::{Lie, Peer, ms};
+use rain_cluster::random::SplitMix64;
 use rain_codec::ErasurePattern;
-use random::Random;
 use title::{Title, title};
 use world::World;
 
@@ -34,7 +33,7 @@ fn seeds() -> core::ops::Range<u64> {
 }
 
 /// The pieces of some range of a title.
-fn some_pieces(random: &mut Random, title: &Title) -> Vec<Piece> {
+fn some_pieces(random: &mut SplitMix64, title: &Title) -> Vec<Piece> {
     let length = title.content.len() as u64;
     let start = if random.one_in(2) { 0 } else { random.below(length) };
     let end = if random.one_in(2) { length } else { start + 1 + random.below(length - start) };
@@ -44,7 +43,7 @@ fn some_pieces(random: &mut Random, title: &Title) -> Vec<Piece> {
 /// Of four seeds, one is calm, the others are anything.
 /// Of two, one has peers prove what they answer; some of these lie in ways that only a proof shows.
 fn options(seed: u64) -> (Options, &'static Title) {
-    let mut random = Random::new(seed);
+    let mut random = SplitMix64::new(seed);
     let title = title(random.index(8));
     let code = title.codec.code();
     let calm = seed.is_multiple_of(4);
@@ -66,7 +65,7 @@ fn options(seed: u64) -> (Options, &'static Title) {
     }
     let own = random.one_in(2).then(|| random.index(code.columns()));
     // A number of its own for each seed, which leaves the others as they were.
-    let mut liars = Random::new(seed ^ 0xf0e9);
+    let mut liars = SplitMix64::new(seed ^ 0xf0e9);
     let proof = liars.one_in(2);
     for peer in peers.iter_mut().filter(|_| proof && !calm) {
         if liars.one_in(6) {

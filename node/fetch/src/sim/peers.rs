@@ -1,8 +1,8 @@
 //! The other nodes: how quick they are, when they fall silent or die, and what lies they tell.
 
-use super::random::Random;
 use core::time::Duration;
 use rain_cluster::Time;
+use rain_cluster::random::SplitMix64;
 
 pub(super) const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
@@ -16,7 +16,7 @@ pub(super) fn at(millis: u64) -> Time {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lie {
     /// A byte is wrong.
-    Damage,
+    ReadDamage,
     /// Bytes behind the end.
     Long,
     /// The end is missing.
@@ -110,7 +110,7 @@ impl Peer {
     }
 
     /// One that anything may happen to, until `end`.
-    pub(super) fn any(random: &mut Random, paths: usize, end: u64) -> Self {
+    pub(super) fn any(random: &mut SplitMix64, paths: usize, end: u64) -> Self {
         let mut peer = Self::prompt(paths);
         peer.latency = Duration::from_micros(random.pick(&[100, 300, 2000, 8000]));
         peer.rate = random.pick(&[20_000, 100_000, 1_000_000]);
@@ -122,7 +122,7 @@ impl Peer {
             peer.troubles.push(Trouble { from: at(from), until, breaks: random.one_in(2) });
         }
         if random.one_in(6) {
-            peer.lie = Some(random.pick(&[Lie::Damage, Lie::Long, Lie::Short, Lie::Refusal]));
+            peer.lie = Some(random.pick(&[Lie::ReadDamage, Lie::Long, Lie::Short, Lie::Refusal]));
         }
         for path in &mut peer.paths {
             if random.one_in(4) {

@@ -3,7 +3,7 @@
 use super::peers::{Lie, ms};
 use super::title::{TITLE, VERSION};
 use super::world::{Attempt, Checked, Happening, UNREAD, World};
-use crate::{Arrival, Damage, FetchTold, RequestId, Rope};
+use crate::{Arrival, FetchTold, ReadDamage, RequestId, Rope};
 use core::fmt::Write;
 use core::time::Duration;
 use rain_codec::column::Seal;
@@ -25,7 +25,7 @@ impl World {
         let blocks = usize::try_from(transfer.read.blocks_bytes(&self.title.geometry)).unwrap();
         let last = answer.len() - 1;
         match peer.lie {
-            Some(Lie::Damage) => answer[transfer.expected / 2] ^= 1,
+            Some(Lie::ReadDamage) => answer[transfer.expected / 2] ^= 1,
             Some(Lie::Long) => answer.extend([7; 64]),
             Some(Lie::Short) => answer.truncate(answer.len() / 2),
             Some(Lie::Forgery) => answer = self.title.forged_answer(column, &transfer.read).to_vec(),
@@ -141,7 +141,7 @@ impl World {
             }
             Err(damage) if lie.is_some() => {
                 self.ledger.note_fault(0);
-                self.ledger.disproven += usize::from(matches!(damage, Damage::Proof(_)));
+                self.ledger.disproven += usize::from(matches!(damage, ReadDamage::Proof(_)));
                 let _ = writeln!(self.trace, "  {damage}");
                 self.tell(id, &FetchTold::Damaged { request })
             }

@@ -3,16 +3,16 @@
 use super::ledger::Ledger;
 use super::options::Options;
 use super::peers::{Lie, Peer, ms};
-use super::random::Random;
 use super::title::Title;
 use crate::safeguard::{Missing, Safeguard};
 use crate::{
-    Arrivals, ColumnRead, Commons, FetchEvent, FetchOrder, FetchTold, Piece, PieceAsk, PieceFetch, Plan, RequestId,
-    Rope, Turn, assemble,
+    Arrivals, ColumnRead, Commons, FetchEvent, FetchOrder, FetchTold, Piece, PieceAsk, PieceFetch, PiecePlan,
+    RequestId, Rope, Turn, assemble,
 };
 use bytes::Bytes;
 use core::fmt::Write;
 use core::time::Duration;
+use rain_cluster::random::SplitMix64;
 use rain_cluster::{NodeId, Time};
 use rain_codec::{Cell, ErasurePattern};
 use std::collections::{BTreeMap, VecDeque};
@@ -71,7 +71,7 @@ pub(super) enum Happening {
 pub(super) struct World {
     pub(super) options: Options,
     pub(super) title: &'static Title,
-    pub(super) random: Random,
+    pub(super) random: SplitMix64,
     pub(super) now: Time,
     /// When the last piece ended.
     pub(super) ended: Time,
@@ -101,7 +101,7 @@ impl World {
             commons.budget.spend(options.spent / u64::from(shards));
         }
         let mut world = Self {
-            random: Random::new(options.seed ^ 0x5eed),
+            random: SplitMix64::new(options.seed ^ 0x5eed),
             title,
             now: Time::default(),
             ended: Time::default(),
@@ -336,7 +336,7 @@ impl World {
     fn lost_now(&self) -> ErasurePattern {
         let gone = |peer: &Peer| {
             let cut = peer.paths.iter().all(|path| path.is_cut(self.now));
-            cut || peer.trouble(self.now).is_some() || matches!(peer.lie, Some(Lie::Damage | Lie::Refusal))
+            cut || peer.trouble(self.now).is_some() || matches!(peer.lie, Some(Lie::ReadDamage | Lie::Refusal))
         };
         let lost = self.options.peers.iter().enumerate().filter(|(_, peer)| gone(peer));
         lost.fold(self.options.lost, |lost, (column, _)| lost.with(column))
@@ -369,7 +369,7 @@ impl World {
         }
     }
 
-    fn ready(&mut self, id: usize, plan: &Plan) -> Checked {
+    fn ready(&mut self, id: usize, plan: &PiecePlan) -> Checked {
         let fetch = self.fetches.get_mut(&id).unwrap();
         if core::mem::take(&mut fetch.spoilt) {
             // What a bad memory may do.

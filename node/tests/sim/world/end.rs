@@ -9,7 +9,8 @@ use rain_cluster::{Record, Version};
 use rain_desk::{StoreOrder, StoreTold};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What is pending is resolved within 5 s (DESIGN 4) by clocks that err by a fifth, once the last node is back.
+/// What is pending is resolved within 5 s (docs/operating.md, what is promised) by clocks that err by a fifth, once the
+/// last node is back.
 const CALM: Duration = Duration::from_secs(12);
 /// Within so long every column is rebuilt.
 const HEALED: Duration = Duration::from_mins(1);

@@ -1,7 +1,7 @@
 //! What a code costs beside what it must cost, as lines of words and numbers.
 
 use rain_codec::costs::Bounds;
-use rain_codec::{Code, Costs};
+use rain_codec::{Code, CodeCosts};
 
 /// One line of the table of costs.
 pub(super) struct Figure {
@@ -15,7 +15,7 @@ pub(super) struct Figure {
 /// # Errors
 /// None for a code that has a name.
 pub(super) fn of(code: &Code) -> anyhow::Result<Vec<Figure>> {
-    let costs = Costs::of(code)?;
+    let costs = CodeCosts::of(code)?;
     let bounds = Bounds::of(code);
     let mut figures = vec![Figure {
         what: "XORs per data cell to encode",

@@ -1,6 +1,7 @@
 //! What switches do to what passes them, besides being cut: delay, loss and reordering, by a seed.
 
 use core::time::Duration;
+use rain_cluster::random::SplitMix64;
 
 /// A lost piece of a stream comes so much later: a retransmission takes that long on Linux at least.
 const RETRANSMISSION: Duration = Duration::from_millis(200);
@@ -30,9 +31,9 @@ impl Weather {
     pub(super) fn chances(self, from: usize, to: usize, count: u64) -> Chances {
         let mut word = self.seed;
         for part in [from as u64, to as u64, count] {
-            word = mixed(word.wrapping_add(INCREMENT) ^ part);
+            word = SplitMix64::new(word ^ part).next_u64();
         }
-        Chances { weather: self, word }
+        Chances { weather: self, random: SplitMix64::new(word) }
     }
 }
 
@@ -40,23 +41,13 @@ impl Weather {
 #[derive(Debug)]
 pub(super) struct Chances {
     weather: Weather,
-    word: u64,
-}
-
-/// `SplitMix64`.
-const INCREMENT: u64 = 0x9e37_79b9_7f4a_7c15;
-
-fn mixed(mut word: u64) -> u64 {
-    word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    word ^ (word >> 31)
+    random: SplitMix64,
 }
 
 impl Chances {
     fn strikes(&mut self, probability: f64) -> bool {
-        self.word = self.word.wrapping_add(INCREMENT);
         // 32 bits are exact in a double.
-        f64::from((mixed(self.word) >> 32) as u32) < probability * 2_f64.powi(32)
+        f64::from((self.random.next_u64() >> 32) as u32) < probability * 2_f64.powi(32)
     }
 
     /// How long something is under way across so many switches, and whether it was lost there.

@@ -105,7 +105,7 @@ impl Response {
         String::from_utf8_lossy(&self.body[..self.body.len().min(1000)]).into_owned()
     }
 
-    /// Checks that it is an error object (DESIGN 6) with this short code.
+    /// Checks that it is an error object (docs/operating.md, what is promised) with this short code.
     #[track_caller]
     pub(crate) fn expect_error(self, status: u16, code: &str) -> Self {
         let response = self.expect(status);

@@ -24,7 +24,7 @@ fn hash(bytes: &[u8]) -> String {
     blake3::hash(bytes).to_hex()[..32].to_owned()
 }
 
-/// The entity tag of a content: the first 128 bits of its BLAKE3 (DESIGN 4), in quotation marks.
+/// The entity tag of a content: the first 128 bits of its BLAKE3, in quotation marks.
 pub(crate) fn etag_of(content: &[u8]) -> String {
     format!("\"{}\"", hash(content))
 }

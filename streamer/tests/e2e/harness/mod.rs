@@ -22,10 +22,11 @@ use std::time::{Duration, Instant};
 /// What must come at all, comes within this: no test depends on the speed of the machine.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
-/// DESIGN 6: a 503 comes within 2 s; one more is for a machine that is busy with other things.
+/// A 503 comes within 2 s (docs/operating.md); one more is for a machine that is busy with other things.
 pub(crate) const REFUSAL: Duration = Duration::from_secs(3);
 
-/// DESIGN 4: what was aborted is gone 5 s after the return of whoever was away; the rest is for a busy machine.
+/// What was aborted is gone 5 s after the return of whoever was away (docs/operating.md); the rest is for a busy
+/// machine.
 pub(crate) const CLEANED: Duration = Duration::from_secs(8);
 
 /// Waits until `found` gives something, at most `patience`.

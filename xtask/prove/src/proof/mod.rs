@@ -34,7 +34,7 @@ use image::Image;
 use operands::Size;
 use oracle::Oracle;
 use program::{Counts, Program};
-use report::{Proven, Report};
+use report::{ProofReport, Proven};
 
 /// Cells of a tile, in lines: a body with several passes takes as many lines at a time as this allows (`tile_lines`).
 const TILE_CELL_LINES: usize = 24 * 1024 / 64;
@@ -54,7 +54,7 @@ pub(crate) fn run(file: Option<&Path>) -> Result<()> {
     let files = Files { own: &own, proven: other.as_ref().unwrap_or(&own) };
     let mut wanted: BTreeMap<String, Wanted> =
         generate::wanted()?.into_iter().map(|wanted| (wanted.name.clone(), wanted)).collect();
-    let mut report = Report::default();
+    let mut report = ProofReport::default();
     for body in bodies() {
         let wanted = wanted.remove(body.name).with_context(|| format!("the codec wants no `{}`", body.name))?;
         let oracle = Oracle::of(&wanted)?;

@@ -26,11 +26,11 @@ pub(super) struct Proven {
 
 /// All that was proven.
 #[derive(Default)]
-pub(super) struct Report {
+pub(super) struct ProofReport {
     all: Vec<Proven>,
 }
 
-impl Report {
+impl ProofReport {
     pub(super) fn add(&mut self, proven: Vec<Proven>) {
         self.all.extend(proven);
     }
@@ -49,7 +49,7 @@ impl Report {
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for ProofReport {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(formatter, "{:14} {:28} loads xor2 xor3 stores streams spills reloads", "", "")?;
         for one in &self.all {

@@ -20,7 +20,8 @@ use serde_json::{Value, json};
 
 use crate::document;
 use crate::settings::ms;
-use crate::viewer::{BUFFER_BYTES, PACE, Title};
+use crate::source::{BUFFER_BYTES, Title};
+use crate::viewer::PACE;
 use cut::Cut;
 use laboratory::Laboratory;
 use soak::Soak;

@@ -14,7 +14,8 @@ use super::laboratory::{End, Laboratory, Place};
 use crate::counters::Counters;
 use crate::kind::Random;
 use crate::settings::ms;
-use crate::viewer::{Counts, HttpSource, Viewer};
+use crate::source::HttpSource;
+use crate::viewer::{Counts, Viewer};
 
 /// The node that the viewer reads from.
 const OWN: usize = 0;
@@ -144,7 +145,7 @@ fn trial(
 
     let heal = lab.change(&target.heal)?;
     let (is_healed, after) = lab.wait(None, UP_PATIENCE, |ends| ends.iter().all(|end| end.is_up))?;
-    // Of a process that was struck, its own ends too, where they have come up anew.
+    // Of a process that was struck, its own ends too, where they have come up again.
     let is_of_it = |end: &&End| must(end) || Some(end.place.at) == target.process;
     let ups = times(after.iter().filter(is_of_it).filter(|end| end.since_us >= heal.before_us), heal.before_us);
     viewer.settle(CALM, Duration::ZERO, CALM_PATIENCE)?;

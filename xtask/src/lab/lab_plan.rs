@@ -22,7 +22,7 @@ const SWITCHES_MAX: u8 = 8;
 
 /// How large a laboratory is, and how it is wired.
 #[derive(Clone, Debug, PartialEq, Eq, Args)]
-pub(crate) struct Plan {
+pub(crate) struct LabPlan {
     /// Nodes
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=i64::from(NODES_MAX)))]
     pub(super) nodes: u8,
@@ -90,7 +90,7 @@ pub(super) fn player_address(node: u8) -> SocketAddr {
     (Ipv4Addr::new(10, VIEWERS_NUMBER, 0, node + 1), PLAYER_PORT).into()
 }
 
-impl Plan {
+impl LabPlan {
     /// The words that make this plan on a command line.
     pub(super) fn to_arguments(&self) -> Vec<String> {
         let Self { nodes, switches, cables, code, settings } = self;
@@ -201,7 +201,7 @@ impl Plan {
 }
 
 #[cfg(test)]
-impl Plan {
+impl LabPlan {
     /// So many nodes on two switches.
     pub(super) fn sample(nodes: u8) -> Self {
         Self { nodes, switches: 2, cables: Vec::new(), code: "b-code:4".to_owned(), settings: Vec::new() }
@@ -219,7 +219,7 @@ mod tests {
 
     #[test]
     fn names_and_addresses() {
-        let plan = Plan::sample(30);
+        let plan = LabPlan::sample(30);
         assert_eq!((plan.node("A").unwrap(), plan.node("Z").unwrap(), plan.node("B1").unwrap()), (0, 25, 27));
         let cable = plan.cable("C-s2").unwrap();
         assert_eq!((cable.name(), cable.listen().to_string()), ("C-s2".to_owned(), "10.2.0.3:7400".to_owned()));
@@ -247,7 +247,7 @@ mod tests {
 
     #[test]
     fn a_plan_of_a_topology_says_which_cables_there_are() {
-        let plan = Plan::sample(9).wired_like(TRIANGLE).unwrap();
+        let plan = LabPlan::sample(9).wired_like(TRIANGLE).unwrap();
         assert_eq!((plan.nodes, plan.switches), (3, 3));
         let names: Vec<String> = plan.cables().map(Cable::name).collect();
         assert_eq!(names, ["A-s1", "A-s2", "B-s2", "B-s3", "C-s1", "C-s3"]);
@@ -255,10 +255,10 @@ mod tests {
         assert!(plan.to_arguments().contains(&"--cable=C-s1".to_owned()));
         // Without one of them, two nodes share nothing.
         let cut = TRIANGLE.replace(r#"{"name": "C-s1", "node": "C", "switch": "s1"},"#, "");
-        let error = Plan::sample(9).wired_like(&cut).unwrap_err().to_string();
+        let error = LabPlan::sample(9).wired_like(&cut).unwrap_err().to_string();
         assert!(error.starts_with("nodes A and C share no switch"), "{error}");
         for wrong in ["", "{}", &TRIANGLE.replace("\"B\"", "\"X\""), &TRIANGLE.replace("s3", "s9")] {
-            assert!(Plan::sample(9).wired_like(wrong).is_err(), "{wrong}");
+            assert!(LabPlan::sample(9).wired_like(wrong).is_err(), "{wrong}");
         }
     }
 }

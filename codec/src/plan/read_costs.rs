@@ -23,12 +23,12 @@ impl ColumnCost {
 
 /// What it costs to read cells of each column of a code, and which columns cannot be read at all.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Costs {
+pub struct ReadCosts {
     /// By column; `None` for those that cannot be read.
     columns: Vec<Option<ColumnCost>>,
 }
 
-impl Costs {
+impl ReadCosts {
     /// Makes the costs under which the cheapest is to read the fewest cells: every cell costs 1.
     pub fn equal(code: &Code) -> Self {
         Self { columns: vec![Some(ColumnCost { fixed: 0, per_cell: 1 }); code.columns()] }

@@ -3,10 +3,10 @@
 //! Source: `LeMahieu`, Bruck, "Consistent-History Link Protocol" (IPPS 1999), in the cumulative form of docs/link.md: the
 //! tokens of the paper are counted, and every message carries the count.
 
-/// The rules of the protocol. Production code knows one form, [`Rules::CONSISTENT`]; the others are faults, for tests
-/// that must find them.
+/// The rules of the protocol. Production code knows one form, [`HistoryRules::CONSISTENT`]; the others are faults, for
+/// tests that must find them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Rules {
+pub struct HistoryRules {
     /// N: so many transitions at most may one end be ahead of what it heard of the other.
     slack: u32,
     /// Whether a link comes up only with credit for the Down after it.
@@ -15,7 +15,7 @@ pub struct Rules {
     old_starts_dropped: bool,
 }
 
-impl Rules {
+impl HistoryRules {
     /// The protocol: slack 2, and every guard. docs/link.md says what is proven of it.
     pub const CONSISTENT: Self = Self { slack: 2, up_guard: true, old_starts_dropped: true };
 
@@ -64,17 +64,17 @@ pub struct CountError {
 /// The history of Ups and Downs is the count: they alternate and begin Down, so an odd count is Up. Counts wrap round;
 /// both ends differ by N at most, so that a comparison of the near ones is one of all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct History {
-    rules: Rules,
+pub struct ChannelHistory {
+    rules: HistoryRules,
     /// h: transitions of this end.
     count: u32,
     /// k: the most that the peer told of its own.
     heard: u32,
 }
 
-impl History {
+impl ChannelHistory {
     /// A link that is down, and of which the peer has told nothing.
-    pub const fn new(rules: Rules) -> Self {
+    pub const fn new(rules: HistoryRules) -> Self {
         Self { rules, count: 0, heard: 0 }
     }
 
@@ -144,13 +144,13 @@ mod tests {
     use super::*;
 
     /// The states of the paper with slack 2: U or D, and the lead.
-    fn state(up: bool, lead: u32) -> History {
+    fn state(up: bool, lead: u32) -> ChannelHistory {
         // Any count of the right parity; 0 is left out, as the peer cannot have told less.
         let count = if up { 7 } else { 8 };
-        History { rules: Rules::CONSISTENT, count, heard: count - lead }
+        ChannelHistory { rules: HistoryRules::CONSISTENT, count, heard: count - lead }
     }
 
-    fn name(history: &History) -> String {
+    fn name(history: &ChannelHistory) -> String {
         format!("{}{}", if history.is_up() { 'U' } else { 'D' }, history.lead())
     }
 
@@ -166,12 +166,12 @@ mod tests {
             (false, 2, "-", "-", [("D1", 0), ("D0", 0), ("U0", 1)]),
         ] {
             let before = state(up, lead);
-            let after = |change: fn(&mut History) -> bool| {
+            let after = |change: fn(&mut ChannelHistory) -> bool| {
                 let mut history = before;
                 if change(&mut history) { name(&history) } else { "-".to_owned() }
             };
-            assert_eq!(after(History::time_out), time_out, "{}", name(&before));
-            assert_eq!(after(History::time_in), time_in, "{}", name(&before));
+            assert_eq!(after(ChannelHistory::time_out), time_out, "{}", name(&before));
+            assert_eq!(after(ChannelHistory::time_in), time_in, "{}", name(&before));
             for (step, (expected, told)) in (1..).zip(tokens) {
                 let mut history = before;
                 assert_eq!(history.hear(before.heard + step), Ok(told), "{} + {step}", name(&before));
@@ -197,7 +197,8 @@ mod tests {
 
     #[test]
     fn counts_wrap_round() {
-        let mut ends = [History { rules: Rules::CONSISTENT, count: u32::MAX - 4, heard: u32::MAX - 4 }; 2];
+        let mut ends =
+            [ChannelHistory { rules: HistoryRules::CONSISTENT, count: u32::MAX - 4, heard: u32::MAX - 4 }; 2];
         for turn in 0..20_u32 {
             let (first, second) = ((turn % 2) as usize, 1 - (turn % 2) as usize);
             assert!(if ends[first].is_up() { ends[first].time_out() } else { ends[first].time_in() });

@@ -2,11 +2,12 @@
 
 use super::Node;
 use crate::node::random_u64;
-use crate::peer::links::{Hints, LinkThread, Observer, Route};
+use crate::peer::link_driver::{Hints, LinkThread, Observer, Route};
 use core::time::Duration;
 use rain_cluster::NodeId;
-use rain_cluster::link::{Hint, LinkEvent, LinkPlan, LinkState, LinkTiming, Links};
+use rain_cluster::link::{ChannelState, Hint, LinkEvent, LinkPlan, LinkTiming, Links};
 use rain_cluster::path::{PathMeasure, PathState};
+use rain_cluster::random::SplitMix64;
 use rain_wire::datagram::DatagramKey;
 use std::io;
 use std::net::UdpSocket;
@@ -62,7 +63,7 @@ struct Table {
 impl Observer for Table {
     fn changed(&mut self, event: LinkEvent) {
         let (node, path) = self.watched[event.link];
-        let state = if event.state == LinkState::Up { PathState::Up } else { PathState::Down };
+        let state = if event.state == ChannelState::Up { PathState::Up } else { PathState::Down };
         self.node.peers.paths.set_state(node, path, state);
     }
 
@@ -88,23 +89,13 @@ pub(super) async fn plant_wrong_downs(node: Arc<Node>, hints: Hints) {
     if per_second <= 0.0 || links == 0 {
         return;
     }
-    let mut state = seed ^ u64::from(node.config.id.0) << 32;
+    let mut random = SplitMix64::new(seed ^ u64::from(node.config.id.0) << 32);
     loop {
         // Exponential: the next one does not depend on the last.
-        let uniform = f64::from((random(&mut state) >> 32) as u32) / (f64::from(u32::MAX) + 1.0);
+        let uniform = f64::from((random.next_u64() >> 32) as u32) / (f64::from(u32::MAX) + 1.0);
         tokio::time::sleep(Duration::from_secs_f64(-(1.0 - uniform).ln() / per_second)).await;
-        let link = usize::try_from(random(&mut state) % links as u64).unwrap_or(0);
-        hints.send(link, Hint::Planted);
+        hints.send(random.index(links), Hint::Planted);
     }
-}
-
-/// Source: Steele, Lea, Flood, "Fast splittable pseudorandom number generators" (OOPSLA 2014), `SplitMix64`.
-fn random(state: &mut u64) -> u64 {
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut mixed = *state;
-    mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ mixed >> 31
 }
 
 #[cfg(test)]

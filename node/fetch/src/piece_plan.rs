@@ -59,7 +59,7 @@ impl Rows {
 
 /// How a piece is put together without the columns `lost`.
 #[derive(Debug, Clone)]
-pub struct Plan {
+pub struct PiecePlan {
     codec: Arc<StripeCodec>,
     wanted: Vec<Cell>,
     /// How the wanted cells of lost columns are recovered; `None` while none is wanted.
@@ -67,7 +67,7 @@ pub struct Plan {
     needed: BTreeMap<u16, Rows>,
 }
 
-impl Plan {
+impl PiecePlan {
     /// Plans the cells `wanted`, in the order in which they are delivered, without the columns of `lost`.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use super::addresses::Addresses;
 use super::forward::{Sockets, Weather};
-use crate::topology::Plan as Wiring;
+use crate::topology::TopologyPlan;
 use core::time::Duration;
 use rain_cluster::NodeId;
 use rain_cluster::topology::Topology;
@@ -136,9 +136,9 @@ impl Drop for Temporary {
 
 /// A demo whose folders are made and whose ports are free.
 #[derive(Debug)]
-pub(super) struct Plan {
+pub(super) struct PreparedDemo {
     pub(super) nodes: Vec<PlannedNode>,
-    pub(super) wiring: Wiring,
+    pub(super) wiring: TopologyPlan,
     pub(super) addresses: Addresses,
     pub(super) weather: Weather,
     /// The supervisor's port.
@@ -162,7 +162,7 @@ fn failed(path: &Path) -> impl FnOnce(io::Error) -> DemoError {
 }
 
 /// The wiring that is asked for.
-fn wiring(options: &DemoOptions) -> Result<Wiring, DemoError> {
+fn wiring(options: &DemoOptions) -> Result<TopologyPlan, DemoError> {
     let Some(name) = &options.topology else {
         let (nodes, switches) = (options.nodes.unwrap_or(NODES), options.switches.unwrap_or(SWITCHES));
         if !(2..=26).contains(&nodes) {
@@ -172,7 +172,7 @@ fn wiring(options: &DemoOptions) -> Result<Wiring, DemoError> {
             return Err(option("--switches", &switches, "a number from 1 to 8"));
         }
         let topology = Topology::every_node_on_every_switch(usize::from(nodes), usize::from(switches));
-        return Ok(Wiring::new(topology, ""));
+        return Ok(TopologyPlan::new(topology, ""));
     };
     let wiring = match name.strip_prefix("ring:") {
         Some(count) => ring(name, count)?,
@@ -189,17 +189,17 @@ fn wiring(options: &DemoOptions) -> Result<Wiring, DemoError> {
     Ok(wiring)
 }
 
-fn ring(name: &str, count: &str) -> Result<Wiring, DemoError> {
+fn ring(name: &str, count: &str) -> Result<TopologyPlan, DemoError> {
     let count = count.parse().ok().filter(|count| (4..=PARTS_MAX).contains(count));
     let count = count.ok_or_else(|| option("--topology", &name, format!("ring:N with N from 4 to {PARTS_MAX}")))?;
-    Ok(Wiring::new(Topology::ring(count), ""))
+    Ok(TopologyPlan::new(Topology::ring(count), ""))
 }
 
-fn from_file(name: &str) -> Result<Wiring, DemoError> {
+fn from_file(name: &str) -> Result<TopologyPlan, DemoError> {
     let expected = "ring:N, or a file of `rain topology plan --format json`";
     let refused = |why: &dyn ToString| option("--topology", &name, format!("{expected}: {}", why.to_string()));
     let text = fs::read_to_string(name).map_err(|error| refused(&error))?;
-    let wiring = Wiring::parse(&text).map_err(|error| refused(&error))?;
+    let wiring = TopologyPlan::parse(&text).map_err(|error| refused(&error))?;
     let Topology { nodes, switches, .. } = wiring.topology;
     if nodes > PARTS_MAX || switches > PARTS_MAX {
         let expected = format!("at most {PARTS_MAX} nodes and {PARTS_MAX} switches; it has {nodes} and {switches}");
@@ -265,7 +265,7 @@ fn take(addresses: Addresses, topology: &Topology, count: u16) -> Result<(TcpLis
     Ok((listener, sockets))
 }
 
-impl Plan {
+impl PreparedDemo {
     pub(super) fn make(options: &DemoOptions) -> Result<Self, DemoError> {
         let wiring = wiring(options)?;
         let topology = &wiring.topology;
@@ -439,7 +439,7 @@ fn toml_key(name: &str) -> String {
 
 /// What the configurations of all nodes have in common.
 struct Shared<'a> {
-    wiring: &'a Wiring,
+    wiring: &'a TopologyPlan,
     ids: &'a BTreeMap<String, NodeId>,
     addresses: Addresses,
     options: &'a DemoOptions,

@@ -1,26 +1,25 @@
 //! One simulated node: the desk and the store of production, and a driver as thin as can be. It decides nothing: orders
 //! become messages and calls of the store, answers go back to the desk.
 
-use crate::coder::{self, Records};
+mod clock;
+mod reading;
+mod writing;
+
 use crate::disk::SimDisk;
-use crate::history::{Answer, History, Wish};
+use crate::history::{Answer, History};
 use crate::safeguard::Safeguard;
 use crate::wire::{Body, Event, Inner, Message, Upload, Wires};
-use core::ops::Range;
+use clock::Clock;
 use core::time::Duration;
-use rain_cluster::catalog::{Found, Resolution};
-use rain_cluster::commit::{Begin, Condition, Shares};
-use rain_cluster::{Content, Life, Manifest, Members, NodeId, Record, Reply, Request, Sender, Time, Version};
-use rain_codec::column::Geometry;
-use rain_desk::order::RestoreFailure;
-use rain_desk::{Codes, Desk, DeskPlan, Order, RestoreOrder, StoreOrder, Task, TaskId, Told};
-use rain_fetch::ColumnRead;
-use rain_node::store::{ColumnError, OpenError, Store, StorePlan, UploadPlan};
+use rain_cluster::{Life, Members, NodeId, Reply, Request, Sender, Time};
+use rain_desk::{Codes, Desk, DeskPlan, Order, StoreOrder, Task, TaskId, Told};
+use rain_node::store::{OpenError, Store, StorePlan, UploadPlan};
+use reading::Fetching;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use writing::Ingest;
 
-/// A column that does not come within so long is done without.
-const COLUMN: Duration = Duration::from_secs(2);
+pub use reading::read;
 
 /// What all nodes of a seed have in common.
 #[derive(Debug)]
@@ -40,26 +39,6 @@ impl Cluster {
     }
 }
 
-/// A clock that only goes forward, at a rate of its own.
-#[derive(Debug, Clone, Copy)]
-struct Clock {
-    /// When it stood at nothing.
-    origin: Time,
-    /// Of a thousand.
-    rate: u64,
-}
-
-impl Clock {
-    fn local(self, now: Time) -> Time {
-        Time::from_micros((now.micros() - self.origin.micros()) * self.rate / 1000)
-    }
-
-    /// The first moment at which it shows `local`, or later.
-    fn global(self, local: Time) -> Time {
-        Time::from_micros(self.origin.micros() + (local.micros() * 1000).div_ceil(self.rate))
-    }
-}
-
 /// A question of this node that is not answered yet.
 #[derive(Debug)]
 enum Call {
@@ -67,46 +46,6 @@ enum Call {
     Upload(TaskId, usize),
     /// A column, for a reader or for a repair.
     Column(TaskId),
-}
-
-/// A body on its way to the participants.
-#[derive(Debug)]
-struct Ingest {
-    record: Record,
-    condition: Condition,
-    /// By node: its upload, the pieces of its column, and how many of them it has taken.
-    columns: BTreeMap<usize, Sending>,
-    taken: Vec<NodeId>,
-    /// The columns that go with the question whether the version is prepared.
-    carried: Option<Vec<Arc<[u8]>>>,
-    /// Between two pieces, and after the last.
-    gap: Duration,
-    sent: bool,
-}
-
-#[derive(Debug)]
-struct Sending {
-    plan: Arc<Upload>,
-    pieces: Vec<Records>,
-    next: usize,
-    offset: u64,
-    over: bool,
-}
-
-/// Columns on their way here.
-#[derive(Debug)]
-struct Fetching {
-    record: Record,
-    stripes: Range<u64>,
-    waiting: BTreeSet<u64>,
-    got: BTreeMap<u16, Records>,
-    purpose: Purpose,
-}
-
-#[derive(Debug)]
-enum Purpose {
-    Reader { asked: usize, fresh: bool },
-    Repair { column: u16 },
 }
 
 /// A node that runs.
@@ -494,296 +433,8 @@ impl Node {
         }
     }
 
-    // Writing.
-
-    fn ingest(&mut self, task: TaskId, asked: usize, begin: Begin, wires: &mut Wires, history: &mut History) {
-        let now = self.local(wires.now);
-        history.chose(asked, &begin);
-        let operation = &history.operations[asked];
-        let title = crate::history::title_name(operation.title);
-        let held = operation.wish.condition(begin.current.as_ref());
-        let Some(condition) = held else {
-            self.running.as_mut().unwrap().desk.handle(now, task, Told::GiveUp);
-            return;
-        };
-        let mut manifest = Manifest {
-            title: title.clone(),
-            version: begin.version,
-            epoch: self.cluster.members.epoch(),
-            conditional: condition == Condition::Unchanged,
-            content: Content::None,
-            attributes: rain_cluster::Attributes::default(),
-        };
-        let mut columns = BTreeMap::new();
-        let mut carried = None;
-        if let Some((code, bytes)) = operation.content() {
-            let (described, mut records) = coder::encode(&title, begin.version, code, bytes);
-            let forged = begin.uploads.first().filter(|_| operation.forge && described.bytes > 0);
-            if let Some((_, column)) = forged {
-                let first = &mut records[usize::from(*column)][0];
-                let stripe = coder::geometry(&described).stripe(0);
-                *first = coder::forged(&title, begin.version, *column, &stripe, first).into();
-            }
-            if described.bytes > 0 && begin.version.random.is_multiple_of(2) {
-                carried = Some(
-                    records
-                        .iter()
-                        .map(|pieces| pieces.iter().flat_map(|piece| piece.iter().copied()).collect())
-                        .collect(),
-                );
-            }
-            for (node, column) in begin.uploads.iter().filter(|_| carried.is_none()) {
-                let plan = Upload {
-                    title: title.clone(),
-                    version: begin.version,
-                    column: *column,
-                    code: described.code.clone(),
-                    cell_bytes: described.cell_bytes,
-                    block_bytes: described.block_bytes,
-                    group_bytes: described.group_bytes,
-                };
-                let mut pieces = records[usize::from(*column)].clone();
-                if pieces.is_empty() {
-                    pieces.push(Records::default());
-                }
-                let sending = Sending { plan: Arc::new(plan), pieces, next: 0, offset: 0, over: false };
-                columns.insert(self.cluster.place(*node), sending);
-            }
-            manifest.content = Content::Columns(described);
-        }
-        let record = Record { manifest: manifest.into(), placement: begin.placement.into() };
-        let (gap, nodes) = (operation.gap, columns.keys().copied().collect::<Vec<_>>());
-        let ingest = Ingest { record, condition, columns, taken: Vec::new(), carried, gap, sent: false };
-        self.running.as_mut().unwrap().ingests.insert(task, ingest);
-        for node in nodes {
-            let event = self.inner(Inner::Piece { task, node });
-            wires.after(Duration::from_micros(1), event);
-        }
-        let event = self.inner(Inner::Sent(task));
-        wires.after(gap, event);
-    }
-
-    fn send_piece(&mut self, task: TaskId, node: usize, wires: &mut Wires) {
-        let Some(ingest) = self.running.as_mut().unwrap().ingests.get_mut(&task) else { return };
-        let sending = ingest.columns.get_mut(&node).unwrap();
-        let Some(records) = sending.pieces.get(sending.next).cloned() else { return };
-        let body =
-            Body::Upload { plan: Arc::clone(&sending.plan), offset: sending.offset, records: Arc::clone(&records) };
-        sending.next += 1;
-        sending.offset += records.len() as u64;
-        self.call(Call::Upload(task, node), node, body, self.cluster.patience, wires);
-    }
-
-    fn taken(&mut self, task: TaskId, node: usize, taken: bool, wires: &mut Wires) {
-        let id = self.cluster.ids[node];
-        let Some(ingest) = self.running.as_mut().unwrap().ingests.get_mut(&task) else { return };
-        let gap = ingest.gap;
-        let sending = ingest.columns.get_mut(&node).unwrap();
-        if taken && sending.next < sending.pieces.len() {
-            let event = self.inner(Inner::Piece { task, node });
-            wires.after(gap, event);
-            return;
-        }
-        sending.over = true;
-        if taken {
-            ingest.taken.push(id);
-        }
-        self.uploaded(task, wires);
-    }
-
-    /// Tells the desk, once every participant has the body or has failed, and the client has sent all of it.
-    fn uploaded(&mut self, task: TaskId, wires: &Wires) {
-        let now = self.local(wires.now);
-        let running = self.running.as_mut().unwrap();
-        let over = |ingest: &Ingest| ingest.sent && ingest.columns.values().all(|sending| sending.over);
-        if running.ingests.get(&task).is_some_and(over) {
-            let Ingest { record, condition, taken, carried, .. } = running.ingests.remove(&task).unwrap();
-            let shares = carried.map_or(Shares::Uploaded(taken), Shares::Carried);
-            running.desk.handle(now, task, Told::Uploaded { record, shares, condition });
-        }
-    }
-
-    // Reading.
-
-    fn resolved(
-        &mut self,
-        task: TaskId,
-        asked: usize,
-        resolution: Resolution,
-        wires: &mut Wires,
-        history: &mut History,
-    ) {
-        match resolution {
-            Resolution::Found(found) => {
-                let fresh = found.is_fresh();
-                let Found { record, .. } = found;
-                let columns = record.manifest.columns().unwrap();
-                let stripes = 0..coder::geometry(columns).stripe_count();
-                let nodes: Vec<_> = record.placement.nodes().collect();
-                self.fetch(task, record, stripes, &nodes, Purpose::Reader { asked, fresh }, wires, history);
-            }
-            Resolution::Absent { tombstone, settled } => {
-                history.end(wires.now, asked, Answer::Absent { tombstone, settled });
-            }
-            Resolution::TooFew { .. } => history.end(wires.now, asked, Answer::Unavailable),
-        }
-    }
-
-    fn restore(&mut self, task: TaskId, order: RestoreOrder, wires: &mut Wires, history: &mut History) {
-        let RestoreOrder { record, column, stripe, lost } = order;
-        let seats = (0..).zip(record.placement.nodes());
-        let nodes: Vec<_> = seats.filter(|(column, _)| !lost.contains(column)).map(|(_, node)| node).collect();
-        self.fetch(task, record, stripe..stripe + 1, &nodes, Purpose::Repair { column }, wires, history);
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "one call each for a reader and for a repair")]
-    fn fetch(
-        &mut self,
-        task: TaskId,
-        record: Record,
-        stripes: Range<u64>,
-        nodes: &[NodeId],
-        purpose: Purpose,
-        wires: &mut Wires,
-        history: &mut History,
-    ) {
-        let (title, version): (Arc<str>, _) = (record.title().into(), record.version());
-        let mut fetching =
-            Fetching { record, stripes: stripes.clone(), waiting: BTreeSet::new(), got: BTreeMap::new(), purpose };
-        for node in nodes {
-            let body = Body::Read { title: Arc::clone(&title), version, stripes: stripes.clone() };
-            let place = self.cluster.place(*node);
-            fetching.waiting.insert(self.call(Call::Column(task), place, body, COLUMN, wires));
-        }
-        self.running.as_mut().unwrap().fetches.insert(task, fetching);
-        self.advance_fetch(task, wires, history);
-    }
-
-    fn fetched(
-        &mut self,
-        task: TaskId,
-        call: u64,
-        answer: Option<(usize, Body)>,
-        wires: &mut Wires,
-        history: &mut History,
-    ) {
-        let Some(fetching) = self.running.as_mut().unwrap().fetches.get_mut(&task) else { return };
-        fetching.waiting.remove(&call);
-        if let Some((from, Body::Column { column, records })) = answer {
-            let (title, version) = (fetching.record.title().to_owned(), fetching.record.version());
-            let described = fetching.record.manifest.columns().unwrap();
-            if is_sound(described, &fetching.stripes, &title, version, column, &records) {
-                fetching.got.insert(column, records);
-            } else {
-                // As production does, which tells the node that its column was found damaged.
-                let (sender, call) = (self.sender(), wires.call());
-                let body = Body::Damaged { title: title.into(), version };
-                wires.send(&Message { from: self.place, to: from, call, sender, answer: false, body });
-            }
-        }
-        self.advance_fetch(task, wires, history);
-    }
-
-    fn advance_fetch(&mut self, task: TaskId, wires: &mut Wires, history: &mut History) {
-        let now = self.local(wires.now);
-        let running = self.running.as_mut().unwrap();
-        let Some(fetching) = running.fetches.get(&task) else { return };
-        let columns = fetching.record.manifest.columns().unwrap();
-        let enough = fetching.got.len() >= usize::from(columns.data_columns);
-        if !enough && !fetching.waiting.is_empty() {
-            return;
-        }
-        let Fetching { record, stripes, mut got, purpose, .. } = running.fetches.remove(&task).unwrap();
-        let columns = record.manifest.columns().unwrap();
-        while got.len() > usize::from(columns.data_columns) {
-            got.pop_last();
-        }
-        let version = record.version();
-        match purpose {
-            Purpose::Reader { asked, fresh } => {
-                let answer = if enough {
-                    let content = coder::decode(columns, &got);
-                    Answer::Found { version, content, fresh }
-                } else {
-                    Answer::Unavailable
-                };
-                history.end(wires.now, asked, answer);
-            }
-            Purpose::Repair { column } => {
-                let restored = if enough {
-                    let stripe = coder::geometry(columns).stripe(stripes.start);
-                    let made = coder::restore(record.title(), version, columns, column, &stripe, &got);
-                    let appended = running.store.append(now, record.title(), version, coder::offset_of(&stripe), &made);
-                    appended.map_err(|error| RestoreFailure::Store(error.to_string()))
-                } else {
-                    Err(RestoreFailure::TooFewColumns)
-                };
-                running.desk.handle(now, task, Told::Restored(restored));
-            }
-        }
-    }
-
     /// The operations of clients that this start will never answer.
     pub fn stop(&mut self) -> BTreeSet<usize> {
         self.running.take().map(|running| running.clients.into_values().collect()).unwrap_or_default()
-    }
-}
-
-fn is_sound(
-    columns: &rain_cluster::Columns,
-    stripes: &Range<u64>,
-    title: &str,
-    version: Version,
-    column: u16,
-    records: &[u8],
-) -> bool {
-    let geometry: Geometry = coder::geometry(columns);
-    let mut rest = records;
-    for index in stripes.clone() {
-        let stripe = geometry.stripe(index);
-        let Some((record, left)) = rest.split_at_checked(usize::try_from(stripe.record_bytes()).unwrap()) else {
-            return false;
-        };
-        if !coder::is_sound(title, version, column, &stripe, record) {
-            return false;
-        }
-        rest = left;
-    }
-    rest.is_empty()
-}
-
-/// The records of a column as its node sends them: nothing is verified, the reader does that.
-pub fn read(
-    store: &Store<SimDisk>,
-    now: Time,
-    title: &str,
-    version: Version,
-    stripes: Range<u64>,
-) -> Result<Body, ColumnError> {
-    let column = store.open_column(now, title, version)?;
-    let mut records = Vec::new();
-    for index in stripes {
-        let stripe = column.geometry().stripe(index);
-        let all = ColumnRead {
-            stripes: index..index + 1,
-            rows: 0..stripe.rows,
-            blocks: 0..stripe.blocks_per_cell(),
-            proof: false,
-        };
-        let read = store.read_blocks(&column, &all, usize::MAX);
-        records.extend(read.inspect_err(|error| store.note_if_damage(title, version, error))?);
-    }
-    Ok(Body::Column { column: column.index(), records: Arc::new(records) })
-}
-
-impl Wish {
-    /// What the desk is to hold to; `None` when it does not hold already.
-    fn condition(&self, current: Option<&Record>) -> Option<Condition> {
-        let present = current.filter(|current| !current.manifest.is_tombstone()).map(Record::version);
-        match self {
-            Self::Any => Some(Condition::None),
-            Self::Version(version) => (present == Some(*version)).then_some(Condition::Unchanged),
-            Self::Nothing => present.is_none().then_some(Condition::Unchanged),
-        }
     }
 }

@@ -2,15 +2,23 @@
 //!
 //! Every count is an atomic that only grows. Metrics are those counts; a second is the difference of two looks at them.
 
+mod rebuilds;
+mod second;
+#[cfg(test)]
+mod tests;
+
 use core::time::Duration;
 use rain_cluster::NodeId;
 use rain_config::Config;
-use serde::Serialize;
+use rebuilds::Rebuilds;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval};
+
+pub use rebuilds::Rebuild;
+pub use second::{ReadSecond, ReadSource};
 
 /// How often what was read is summed up.
 const SECOND: Duration = Duration::from_secs(1);
@@ -63,59 +71,6 @@ struct Book {
     quiet: Option<u64>,
 }
 
-/// What one second of reading took.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct ReadSecond {
-    /// The node that read.
-    pub node: String,
-    /// How long it lasted, in seconds.
-    pub seconds: f64,
-    /// Streams to viewers that are open at its end.
-    pub streams: u64,
-    /// Verified bytes handed to viewers.
-    pub served_bytes: u64,
-    /// Bytes of columns from peers.
-    pub peer_bytes: u64,
-    /// Those of them that turned out to be of no use.
-    pub extra_bytes: u64,
-    /// Stripes decoded.
-    pub decoded_stripes: u64,
-    /// Requests sent because another one was late.
-    pub hedges_sent: u64,
-    /// Those that were there first.
-    pub hedges_won: u64,
-    /// Requests that left a path for another one.
-    pub path_switches: u64,
-    /// The longest that a stream waited for bytes.
-    pub stall_seconds: f64,
-    /// Where the bytes came from.
-    pub sources: Vec<ReadSource>,
-}
-
-/// Bytes that came from one place.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ReadSource {
-    /// The node; the reading one's own name for its own column.
-    pub node: String,
-    /// The network; null for the own column, and for paths that cross several switches.
-    pub switch: Option<String>,
-    /// How many bytes.
-    pub bytes: u64,
-}
-
-/// A column on its way back.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Rebuild {
-    /// The title.
-    pub title: String,
-    /// Which column.
-    pub column: u16,
-    /// Bytes rebuilt.
-    pub done_bytes: u64,
-    /// Bytes that it will have.
-    pub bytes: u64,
-}
-
 /// What viewers' reads cost, and what they were read from.
 #[derive(Debug)]
 pub struct ReadLog {
@@ -129,8 +84,7 @@ pub struct ReadLog {
     stall_us_of_second: AtomicU64,
     book: Mutex<Book>,
     latest: watch::Sender<Option<ReadSecond>>,
-    rebuilds: Mutex<BTreeMap<(String, u16), (u64, u64)>>,
-    rebuilds_changed: watch::Sender<()>,
+    rebuilds: Rebuilds,
 }
 
 /// A viewer's stream, counted until it is dropped.
@@ -179,8 +133,7 @@ impl ReadLog {
             stall_us_of_second: AtomicU64::new(0),
             book: Mutex::new(book),
             latest: watch::Sender::new(None),
-            rebuilds: Mutex::default(),
-            rebuilds_changed: watch::Sender::new(()),
+            rebuilds: Rebuilds::default(),
         }
     }
 
@@ -242,37 +195,24 @@ impl ReadLog {
         }
     }
 
-    fn rebuilds_held(&self) -> MutexGuard<'_, BTreeMap<(String, u16), (u64, u64)>> {
-        self.rebuilds.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Notes how far the rebuilding of a column is.
     pub fn note_rebuild(&self, title: &str, column: u16, done: u64, total: u64) {
-        let before = self.rebuilds_held().insert((title.to_owned(), column), (done, total));
-        add(&self.counts.rebuilt, done.saturating_sub(before.map_or(0, |(done, _)| done)));
-        self.rebuilds_changed.send_replace(());
+        add(&self.counts.rebuilt, self.rebuilds.note(title, column, done, total));
     }
 
     /// Notes that the rebuilding of a column is over, whether done or given up.
     pub fn end_rebuild(&self, title: &str, column: u16) {
-        self.rebuilds_held().remove(&(title.to_owned(), column));
-        self.rebuilds_changed.send_replace(());
+        self.rebuilds.end(title, column);
     }
 
     /// The columns that are being rebuilt.
     pub fn rebuilds(&self) -> Vec<Rebuild> {
-        let rebuild = |((title, column), (done, total)): (&(String, u16), &(u64, u64))| Rebuild {
-            title: title.clone(),
-            column: *column,
-            done_bytes: *done,
-            bytes: *total,
-        };
-        self.rebuilds_held().iter().map(rebuild).collect()
+        self.rebuilds.all()
     }
 
     /// Tells of every change of [`Self::rebuilds`].
     pub fn watch_rebuilds(&self) -> watch::Receiver<()> {
-        self.rebuilds_changed.subscribe()
+        self.rebuilds.watch()
     }
 
     /// The seconds in which something was read, and the first quiet one after each.
@@ -386,151 +326,4 @@ impl ReadLog {
 
 fn seconds(micros: u64) -> f64 {
     Duration::from_micros(micros).as_secs_f64()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use metrics_exporter_prometheus::PrometheusBuilder;
-
-    const CONFIG: &str = r#"
-        node = "B"
-        id = "00000001"
-        data = ["/x"]
-        listen = "127.0.0.1:8080"
-        interfaces = [
-            { switch = "s1", address = "127.0.0.1:9001" },
-            { switch = "s2", address = "127.0.1.1:9001" },
-        ]
-        peers = [
-            { name = "A", id = "00000000", http = "http://a", addresses = { s1 = "127.0.0.2:9001", s2 = "127.0.1.2:9001" } },
-            { name = "C", id = "00000002", http = "http://c", addresses = { s1 = "127.0.0.3:9001", s2 = "127.0.1.3:9001" } },
-            { name = "D", id = "00000003", http = "http://d", addresses = { s1 = "127.0.0.4:9001", s2 = "127.0.1.4:9001" } },
-        ]
-    "#;
-
-    fn log(joined: bool) -> Arc<ReadLog> {
-        let folder = std::env::temp_dir();
-        let path = folder.join(format!("rain-read-log-{}-{:x}.toml", std::process::id(), crate::node::random_u64()));
-        std::fs::write(&path, format!("joined = {joined}\n{CONFIG}")).unwrap();
-        let config = Config::read(&path);
-        std::fs::remove_file(&path).unwrap();
-        Arc::new(ReadLog::new(&config.unwrap()))
-    }
-
-    fn source(node: &str, switch: Option<&str>, bytes: u64) -> ReadSource {
-        ReadSource { node: node.to_owned(), switch: switch.map(str::to_owned), bytes }
-    }
-
-    #[test]
-    fn a_second_is_what_came_since_the_one_before() {
-        let log = log(false);
-        assert_eq!(log.close_second(SECOND), None, "nothing was read");
-        let stream = log.open_stream();
-        for _ in 0..2 {
-            log.note_served(100);
-            log.note_arrival(NodeId(1), None, 50);
-            log.note_arrival(NodeId(0), Some(0), 20);
-            log.note_arrival(NodeId(0), Some(1), 10);
-            log.note_arrival(NodeId(3), Some(1), 30);
-            log.note_extra(7);
-            log.note_hedge_sent();
-            log.note_hedge_sent();
-            log.note_hedge_won();
-            log.note_decoded(1, 3);
-            log.note_decoded(2, 4);
-            log.note_path_switch();
-            log.note_stall(Duration::from_millis(60));
-            log.note_stall(Duration::from_millis(20));
-            let expected = ReadSecond {
-                node: "B".to_owned(),
-                seconds: 1.0,
-                streams: 1,
-                served_bytes: 100,
-                peer_bytes: 60,
-                extra_bytes: 7,
-                decoded_stripes: 7,
-                hedges_sent: 2,
-                hedges_won: 1,
-                path_switches: 1,
-                stall_seconds: 0.06,
-                sources: vec![
-                    source("B", None, 50),
-                    source("A", Some("s1"), 20),
-                    source("A", Some("s2"), 10),
-                    source("D", Some("s2"), 30),
-                ],
-            };
-            assert_eq!(log.close_second(SECOND), Some(expected));
-        }
-        let quiet = log.close_second(SECOND).expect("a quiet second, once");
-        assert_eq!((quiet.streams, quiet.served_bytes, quiet.sources.len()), (1, 0, 0));
-        assert_eq!(log.close_second(SECOND), None);
-        drop(stream);
-        assert_eq!(log.close_second(SECOND).map(|second| second.streams), Some(0), "the stream's end is told");
-        assert_eq!(log.close_second(SECOND), None);
-    }
-
-    #[test]
-    fn paths_across_switches_are_one_source() {
-        let log = log(true);
-        for path in 0..4 {
-            log.note_arrival(NodeId(2), Some(path), 1 << path);
-        }
-        let second = log.close_second(SECOND).unwrap();
-        let across = [source("C", Some("s1"), 1), source("C", Some("s2"), 2), source("C", None, 12)];
-        assert_eq!((second.peer_bytes, second.sources.as_slice()), (15, across.as_slice()));
-    }
-
-    #[test]
-    fn metrics_are_the_counts() {
-        let log = log(false);
-        let recorder = PrometheusBuilder::new().build_recorder();
-        let handle = recorder.handle();
-        let _stream = log.open_stream();
-        log.note_served(200);
-        log.note_arrival(NodeId(1), None, 100);
-        log.note_arrival(NodeId(2), Some(1), 50);
-        log.note_decoded(2, 9);
-        log.note_stall(Duration::from_millis(1500));
-        log.note_stall(Duration::from_millis(40));
-        log.note_rebuild("film", 3, 10, 40);
-        log.note_rebuild("film", 3, 25, 40);
-        metrics::with_local_recorder(&recorder, || log.publish());
-        metrics::with_local_recorder(&recorder, || log.publish());
-        let text = handle.render();
-        for line in [
-            "rain_served_bytes_total 200",
-            "rain_peer_bytes_total{peer=\"C\",switch=\"s2\"} 50",
-            "rain_peer_bytes_total{peer=\"A\",switch=\"s1\"} 0",
-            "rain_extra_peer_bytes_total 0",
-            "rain_hedges_sent_total 0",
-            "rain_hedges_won_total 0",
-            "rain_decoded_stripes_total{missing=\"1\"} 0",
-            "rain_decoded_stripes_total{missing=\"2\"} 9",
-            "rain_path_switches_total 0",
-            "rain_stall_seconds 1.5",
-            "rain_stalls_total 1",
-            "rain_streams 1",
-            "rain_rebuild_bytes_total 25",
-            "rain_peer_bytes_per_served_byte 0.25",
-        ] {
-            assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
-        }
-        assert!(!text.contains("peer=\"B\""), "the own column is no peer's");
-    }
-
-    #[test]
-    fn rebuilds_are_told_until_they_end() {
-        let log = log(false);
-        let mut changed = log.watch_rebuilds();
-        log.note_rebuild("film", 3, 10, 40);
-        assert!(changed.has_changed().unwrap());
-        changed.mark_unchanged();
-        let expected = Rebuild { title: "film".to_owned(), column: 3, done_bytes: 10, bytes: 40 };
-        assert_eq!(log.rebuilds(), [expected]);
-        log.end_rebuild("film", 3);
-        assert!(changed.has_changed().unwrap());
-        assert_eq!(log.rebuilds(), []);
-    }
 }
