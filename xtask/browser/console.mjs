@@ -3,7 +3,7 @@
 //     node console.mjs URL DIRECTORY
 //
 // Opens the console at URL, watches the sample from its start over a seek to its end, cuts and heals a switch and a node
-// on the way, stores files and deletes them again, one of which is no video, and makes the page as narrow as a telephone's.
+// on the way, stores files and deletes them again, one of which is no video and one a page that attacks, and makes the page as narrow as a telephone's.
 // Prints a line per check; exits 1 at the first that fails, with the reason. A screenshot, `console.png`, goes to
 // DIRECTORY (`failure.png` if a check fails). The browser is Chromium at $CHROMIUM, or /usr/bin/chromium.
 
@@ -298,6 +298,34 @@ async function checkPages(page) {
     [...document.querySelectorAll("#titles .title")].some((title) => title.textContent === sample), SAMPLE);
 }
 
+/** A stored page must not do in the viewer's name what the console may: its scripts do not run. */
+async function checkStoredPage(page) {
+  const attack = `<!doctype html><title>before</title><script>
+    document.title = "ran";
+    fetch("/v/victim", { method: "DELETE" });
+  </script><img src="/nothing" onerror="fetch('/v/victim', { method: 'DELETE' })">`;
+  const origin = new URL(page.url()).origin;
+  const put = (path, type, body) => page.evaluate(async ([path, type, body]) =>
+    (await fetch(path, { method: "PUT", headers: { "content-type": type }, body })).status, [path, type, body]);
+  for (const [path, type, body] of [["/v/victim", "text/plain", "whole"], ["/v/attack.html", "text/html", attack]]) {
+    const status = await put(path, type, body);
+    check(status === 201 || status === 204, `${path} is stored`, status);
+  }
+  const other = await page.context().newPage();
+  const answer = await other.goto(`${origin}/v/attack.html`, { waitUntil: "networkidle" });
+  check(answer.headers()["content-type"].startsWith("text/html"), "the stored page is shown as a page", answer.headers());
+  const title = await other.title();
+  check(title === "before", "its scripts do not run", title);
+  await other.close();
+  const left = await page.evaluate(async () => (await fetch("/v/victim")).status);
+  check(left === 200, "what it would delete is there", left);
+  const gone = await page.evaluate(async () => {
+    const answers = await Promise.all(["victim", "attack.html"].map((name) => fetch(`/v/${name}`, { method: "DELETE" })));
+    return answers.map((answer) => answer.status);
+  });
+  check(gone.every((status) => status === 204), "both are deleted again", gone);
+}
+
 /** On a telephone everything of a title is there, and nothing must be pushed sideways. */
 async function checkNarrow(page, directory) {
   await page.setViewportSize({ width: 390, height: 844 });
@@ -367,6 +395,7 @@ async function run(url, directory) {
       await checkStalls(page);
       await checkUnplayable(page);
       await checkPages(page);
+      await checkStoredPage(page);
       await checkNarrow(page, directory);
       check(complaints.length === 0, "no errors in the browser's console", complaints);
     } catch (error) {

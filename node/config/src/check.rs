@@ -6,7 +6,7 @@ use crate::member::{DemoMember, Member, VerifyReads};
 use core::time::Duration;
 use rain_cluster::members::MEMBERS_MAX;
 use rain_cluster::{Members, MembersError, NodeId};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 pub(crate) fn read_id(key: &str, text: Option<&str>) -> Result<NodeId, ConfigError> {
     let expected = "eight hexadecimal digits in lower case, such as 3f9a0c21";
@@ -53,6 +53,11 @@ fn is_name(name: &str) -> bool {
 
 pub(crate) fn is_loopback(address: IpAddr) -> bool {
     address.is_loopback()
+}
+
+/// Whether players' listener has the console: where it is not said, only where nobody else can reach it.
+pub(crate) fn check_console(asked: Option<bool>, listen: SocketAddr) -> bool {
+    asked.unwrap_or_else(|| is_loopback(listen.ip()))
 }
 
 pub(crate) fn check_heartbeat(milliseconds: u64) -> Result<Duration, ConfigError> {

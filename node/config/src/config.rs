@@ -1,6 +1,8 @@
 //! A checked configuration.
 
-use crate::check::{check_demo, check_heartbeat, check_members, check_peer, check_verify_reads, is_loopback, read_id};
+use crate::check::{
+    check_console, check_demo, check_heartbeat, check_members, check_peer, check_verify_reads, is_loopback, read_id,
+};
 use crate::error::{ConfigError, value};
 use crate::file::{File, variables};
 use crate::member::{DemoMember, Interface, Member, VerifyReads};
@@ -43,6 +45,8 @@ pub struct Config {
     pub heartbeat: Option<Duration>,
     /// By what it is known that bytes of peers are those of their columns.
     pub verify_reads: VerifyReads,
+    /// Players' listener has the console too.
+    pub console: bool,
     /// What a node of a demo knows of it.
     pub demo: Option<DemoMember>,
 }
@@ -169,6 +173,7 @@ impl Config {
             joined: file.joined,
             heartbeat: file.heartbeat_ms.map(check_heartbeat).transpose()?,
             verify_reads: file.verify_reads.as_deref().map_or(Ok(DEFAULT_VERIFY_READS), check_verify_reads)?,
+            console: check_console(file.console, listen),
             demo: file.demo.map(check_demo).transpose()?,
         })
     }
@@ -332,6 +337,15 @@ mod tests {
         assert_eq!(check(GOOD).unwrap().verify_reads, DEFAULT_VERIFY_READS);
         assert_eq!(with("verify_reads = \"crc\"").unwrap().verify_reads, VerifyReads::Crc);
         assert_eq!(with("verify_reads = \"hash\"").unwrap().verify_reads, VerifyReads::Hash);
+    }
+
+    #[test]
+    fn the_console_is_for_this_machine_unless_it_is_said() {
+        let [here, anywhere] = ["127.0.0.1:80", "0.0.0.0:80"].map(|listen| listen.parse().unwrap());
+        let found = [None, Some(true), Some(false)].map(|asked| [here, anywhere].map(|at| check_console(asked, at)));
+        assert_eq!(found, [[true, false], [true, true], [false, false]]);
+        assert!(check(GOOD).unwrap().console);
+        assert!(!check(&GOOD.replace("node = \"B\"", "node = \"B\"\nconsole = false")).unwrap().console);
     }
 
     #[test]

@@ -30,6 +30,7 @@ pub(crate) struct File {
     pub(crate) joined: bool,
     pub(crate) heartbeat_ms: Option<u64>,
     pub(crate) verify_reads: Option<String>,
+    pub(crate) console: Option<bool>,
     pub(crate) demo: Option<FileDemo>,
 }
 

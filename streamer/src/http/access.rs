@@ -49,7 +49,7 @@ impl Access {
     /// Lets a request from `peer` in, or says why not.
     ///
     /// # Errors
-    /// 401, 403 or 415.
+    /// 400, 401, 403 or 415.
     pub(crate) fn admit(
         &self,
         peer: IpAddr,
@@ -57,6 +57,13 @@ impl Access {
         uri: &Uri,
         headers: &HeaderMap,
     ) -> Result<Caller, ApiError> {
+        // Of two, a proxy may have judged by one and this node by the other.
+        for name in [HOST, ORIGIN, AUTHORIZATION] {
+            if headers.get_all(&name).iter().nth(1).is_some() {
+                let message = format!("the header `{name}` is there more than once, expected once");
+                return Err(ApiError::new(StatusCode::BAD_REQUEST, "repeated-header", message));
+            }
+        }
         let caller = self.caller(peer, headers);
         let writes = !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
         if self.listen.ip().is_loopback() || (writes && caller.standing == Standing::Loopback) {
@@ -178,6 +185,27 @@ mod tests {
         let without = Access { token: None, ..access };
         assert_eq!(check(&without, "10.0.0.2", &Method::PUT, &with("Bearer ")), 401);
     }
+    #[test]
+    fn headers_that_decide_are_there_once() {
+        let access = Access { listen: "127.0.0.1:8080".parse().unwrap(), token: Some("secret".to_owned()) };
+        let host = (HOST, "127.0.0.1:8080");
+        let twice = [
+            [host.clone(), host.clone()],
+            [host.clone(), (HOST, "rebound.example")],
+            [(AUTHORIZATION, "Bearer wrong"), (AUTHORIZATION, "Bearer secret")],
+            [(ORIGIN, "http://127.0.0.1:8080"), (ORIGIN, "http://rebound.example")],
+        ];
+        for headers in twice {
+            let mut map = HeaderMap::new();
+            for (name, value) in &headers {
+                map.append(name, HeaderValue::from_static(value));
+            }
+            map.entry(HOST).or_insert(HeaderValue::from_static("127.0.0.1:8080"));
+            let admitted = access.admit("127.0.0.1".parse().unwrap(), &Method::GET, &Uri::from_static("/v/a"), &map);
+            assert_eq!(admitted.map_err(|error| error.status()), Err(StatusCode::BAD_REQUEST), "{headers:?}");
+        }
+    }
+
     #[test]
     fn who_asks_is_known() {
         let access = Access { listen: "10.0.0.1:80".parse().unwrap(), token: Some("secret".to_owned()) };

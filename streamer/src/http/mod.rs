@@ -38,7 +38,7 @@ use lists::ListRoom;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use rain_node::{Node, NodeTitles};
 use reports::ReportRoom;
-use router::Router;
+use router::{Room, Router};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use titles::TitlesRoom;
@@ -73,16 +73,19 @@ pub async fn serve_node(node: Arc<Node>, listener: TcpListener, metrics: Prometh
 /// The rooms of a node's listener.
 fn rooms(node: &Arc<Node>, hub: &Arc<EventHub>, metrics: PrometheusHandle) -> Router {
     let titles = NodeTitles::new(Arc::clone(node));
-    Router::new(vec![
-        Box::new(TitlesRoom(titles.clone())),
+    let mut rooms: Vec<Box<dyn Room>> = vec![
+        Box::new(TitlesRoom(titles)),
         Box::new(ListRoom(Arc::clone(node))),
         Box::new(ReportRoom(Arc::clone(node))),
         Box::new(ClusterRoom(Arc::clone(node))),
         Box::new(EventsRoom(Arc::clone(hub))),
         Box::new(FaultRoom(Arc::clone(node))),
         Box::new(HealthRoom { node: Arc::clone(node), metrics }),
-        Box::new(ConsoleRoom),
-    ])
+    ];
+    if node.config.console {
+        rooms.push(Box::new(ConsoleRoom));
+    }
+    Router::new(rooms)
 }
 
 /// A node's listener for players.

@@ -11,8 +11,8 @@ use futures_util::future::BoxFuture;
 use http_body_util::BodyExt;
 use hyper::body::Body;
 use hyper::header::{
-    ACCEPT_RANGES, ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderValue,
-    LAST_MODIFIED, RANGE, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT_RANGES, ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
+    ETAG, HeaderValue, LAST_MODIFIED, RANGE, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use rain_titles::range::{self, Asked};
@@ -108,6 +108,8 @@ fn head(about: &About, status: StatusCode, length: Option<u64>) -> Response<Resp
         headers.insert(CONTENT_LENGTH, length.into());
         headers.insert(CONTENT_TYPE, value(&about.media_type));
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        // A page that somebody stored has no origin, and runs no scripts: else it could do what the console can.
+        headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox"));
     }
     response
 }

@@ -175,6 +175,19 @@ fn without_a_key_every_address_is_on_the_loopback() {
 }
 
 #[test]
+fn a_listener_without_the_console_serves_all_else() {
+    let (mut cluster, good) = good();
+    fs::write(cluster.config(0), format!("console = false\n{good}")).expect("a configuration");
+    cluster.start_all();
+    for (node, status) in [(0, 404), (1, 200)] {
+        for path in ["/", "/console.js"] {
+            get(path).to(cluster.port(node)).expect(status);
+        }
+        get("/api/v1/cluster").to(cluster.port(node)).expect(200);
+    }
+}
+
+#[test]
 fn the_environment_overrides_the_file() {
     let (cluster, good) = good();
     let other = format!("127.0.0.1:{}", cluster.port(0) + 20);
