@@ -6,7 +6,7 @@
 //! The store is made by its own code, on a disk that syncs nothing on the way: each title is 1 KiB, prepared with its column
 //! and marked, as a PUT does it. Its column lies in a file, and where that is not synced yet in the ledger besides. Then `rain node` starts on it, alone of its cluster.
 
-use rain_benches::{Machine, Running, clean_up_on_signals, get, rain_program, write_record};
+use rain_benches::{Running, clean_up_on_signals, get, rain_program, write_record};
 use rain_cluster::{
     Attributes, Base, Columns, Content, EtagKind, Life, Manifest, Members, NodeId, Placement, Record, Reply, Request,
     Seat, Sender, Share, Time, Version,
@@ -14,6 +14,7 @@ use rain_cluster::{
 use rain_codec::column::{ColumnTree, StripeEncoder, default_group_bytes};
 use rain_codec::{Code, StripeCodec};
 use rain_desk::{Codes, StoreOrder, StoreTold};
+use rain_gauge::Machine;
 use rain_node::store::{Disk, Store, StorePlan, SystemDisk, title_version};
 use serde_json::json;
 use std::fmt::Write as _;

@@ -8,7 +8,7 @@ use std::{fs, io};
 
 use serde_json::{Value, json};
 
-use crate::Machine;
+use rain_gauge::Machine;
 
 /// The results of some measurements, each with its name and a row per combination.
 pub type Results = Vec<(String, Vec<Value>)>;

@@ -16,7 +16,8 @@ use std::io;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use rain_benches::{Machine, Results, clean_up_on_signals, write_record};
+use rain_benches::{Results, clean_up_on_signals, write_record};
+use rain_gauge::Machine;
 
 const NODES: u16 = 4;
 const PORT: u16 = 17_300;

@@ -9,7 +9,8 @@ use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 use std::{fs, io};
 
-use rain_benches::{Nodes, Results, TemporaryFolder, median};
+use rain_benches::{Nodes, Results, TemporaryFolder};
+use rain_gauge::median;
 use serde_json::json;
 
 use super::put::put_titles;

@@ -5,7 +5,8 @@ use std::io;
 use std::thread::sleep;
 use std::time::Duration;
 
-use rain_benches::{Demo, Trace, get, median};
+use rain_benches::{Demo, Trace, get};
+use rain_gauge::median;
 use serde_json::json;
 
 use crate::counters::Counters;

@@ -22,7 +22,8 @@ use std::io;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use rain_benches::{Machine, TemporaryFolder, Trace, clean_up_on_signals};
+use rain_benches::{TemporaryFolder, Trace, clean_up_on_signals};
+use rain_gauge::Machine;
 
 use settings::{Part, Settings};
 

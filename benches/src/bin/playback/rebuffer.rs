@@ -12,7 +12,8 @@ use std::thread;
 use std::time::Duration;
 
 use clap::Args;
-use rain_benches::{Demo, Machine, Running, TemporaryFolder, Trace, free_ports, rain_program};
+use rain_benches::{Demo, Running, TemporaryFolder, Trace, free_ports, rain_program};
+use rain_gauge::Machine;
 use serde_json::{Value, json};
 
 use crate::counters::wait_until_up;

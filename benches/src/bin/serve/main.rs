@@ -11,9 +11,8 @@ use std::thread::sleep;
 use std::time::Duration;
 use std::{env, fs, io};
 
-use rain_benches::{
-    Machine, Nodes, Results, Running, TemporaryFolder, clean_up_on_signals, get, median, put_content, write_record,
-};
+use rain_benches::{Nodes, Results, Running, TemporaryFolder, clean_up_on_signals, get, put_content, write_record};
+use rain_gauge::{Machine, median};
 use serde_json::{Value, json};
 
 const TITLE_BYTES: u64 = 250_000_000;

@@ -4,7 +4,8 @@ use std::io;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use rain_benches::{Trace, get, median};
+use rain_benches::{Trace, get};
+use rain_gauge::median;
 use serde_json::json;
 
 use super::laboratory::Laboratory;

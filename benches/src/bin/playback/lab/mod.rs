@@ -15,7 +15,8 @@ use std::io;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use rain_benches::{Machine, TemporaryFolder, Trace};
+use rain_benches::{TemporaryFolder, Trace};
+use rain_gauge::Machine;
 use serde_json::{Value, json};
 
 use crate::document;
