@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn a_trace_goes_on_where_it_ended() {
-        let root = crate::TemporaryFolder::new("trace").unwrap();
+        let root = rain_harness::TemporaryFolder::new("trace").unwrap();
         let machine = Machine::detect();
         let begin = |parameters: &Value, anew: &[&str]| {
             let anew: Vec<String> = anew.iter().map(|kind| (*kind).to_owned()).collect();
