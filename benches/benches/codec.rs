@@ -7,10 +7,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use rain_benches::throughput::{
-    Arena, Contender, Operation, Regime, codec, layout_name, layouts, operations, stores_name,
-};
 use rain_codec::{Cell, Code, ErasurePattern, InterleavedCodec, Kernel, Layout, Schedule, Stores};
+use rain_gauge::{Arena, Contender, Operation, Regime, codec, layout_name, layouts, operations, stores_name};
 
 const CODES: [&str; 6] = ["b-code:4", "b-code:6", "b-code:10", "b-code:12", "x-code:7", "x-code:11"];
 

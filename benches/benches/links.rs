@@ -13,9 +13,9 @@ use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
 use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg, sendmmsg};
-use rain_benches::median;
 use rain_cluster::link::{ChannelState, LinkEvent, LinkPlan, LinkTiming, Links};
 use rain_cluster::{NodeId, Time};
+use rain_gauge::median;
 use rain_node::peer::link_driver::{LinkThread, Observer, Route};
 use rain_wire::datagram::{DATAGRAM_BYTES, DatagramKey};
 use rustix::time::{ClockId, clock_gettime};

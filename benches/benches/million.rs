@@ -6,7 +6,7 @@
 //! The store is made by its own code, on a disk that syncs nothing on the way: each title is 1 KiB, prepared with its column
 //! and marked, as a PUT does it. Its column lies in a file, and where that is not synced yet in the ledger besides. Then `rain node` starts on it, alone of its cluster.
 
-use rain_benches::{Machine, Running, clean_up_on_signals, get, rain_program, write_record};
+use rain_benches::{rain_program, write_record};
 use rain_cluster::{
     Attributes, Base, Columns, Content, EtagKind, Life, Manifest, Members, NodeId, Placement, Record, Reply, Request,
     Seat, Sender, Share, Time, Version,
@@ -14,11 +14,13 @@ use rain_cluster::{
 use rain_codec::column::{ColumnTree, StripeEncoder, default_group_bytes};
 use rain_codec::{Code, StripeCodec};
 use rain_desk::{Codes, StoreOrder, StoreTold};
+use rain_gauge::Machine;
+use rain_harness::{Member, Process, clean_up_on_signals, configuration, get};
 use rain_node::store::{Disk, Store, StorePlan, SystemDisk, title_version};
 use serde_json::json;
-use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -185,27 +187,23 @@ fn generate(data: &Path, titles: u64) -> io::Result<()> {
 /// Starts a node on a data folder, and waits until it serves: how long that takes, and what it has in memory when it has
 /// looked after everything once: of its own, and with what it has mapped.
 fn start(folder: &Path, data: &Path) -> io::Result<(Duration, u64, u64)> {
-    let mut text = format!(
-        "node = \"A\"\nid = \"{ME}\"\ndata = [\"{}\"]\ncode = \"{CODE}\"\nlisten = \"127.0.0.1:{PORT}\"\n\
-         [[interfaces]]\nswitch = \"s1\"\naddress = \"127.1.1.3:{PORT}\"\n",
-        data.display()
-    );
-    for (node, name) in NODES.iter().zip(["A", "B", "C", "D"]).skip(1) {
-        // Writing to a string cannot fail.
-        let _ = write!(
-            text,
-            "[[peers]]\nname = \"{name}\"\nid = \"{}\"\nhttp = \"http://127.0.0.1:{}\"\n[peers.addresses]\n\
-             s1 = \"127.1.{node}.3:{PORT}\"\n",
-            NodeId(*node),
-            u32::from(PORT) + node,
-        );
-    }
+    let member = |(node, name): (u32, &str)| {
+        let octet = u8::try_from(node).map_err(io::Error::other)?;
+        let port = PORT + u16::from(octet) - 1;
+        Ok(Member {
+            name: name.to_owned(),
+            id: NodeId(node).to_string(),
+            http: (Ipv4Addr::LOCALHOST, port).into(),
+            addresses: vec![("s1".to_owned(), (Ipv4Addr::new(127, 1, octet, 3), PORT).into())],
+        })
+    };
+    let members = NODES.into_iter().zip(["A", "B", "C", "D"]).map(member).collect::<io::Result<Vec<Member>>>()?;
     let config = folder.join("A.toml");
-    fs::write(&config, text)?;
+    fs::write(&config, configuration(&members, 0, data, CODE, ""))?;
     let mut command = Command::new(rain_program()?);
     command.arg("node").arg("--config").arg(&config).env("RAIN_LOG", "error");
     let began = Instant::now();
-    let node = Running::start(command.stdin(Stdio::null()).stdout(Stdio::null()))?;
+    let node = Process::start(command.stdin(Stdio::null()).stdout(Stdio::null()))?;
     while get(PORT, "/healthz", |_| Ok(())).is_err() {
         if began.elapsed() > START {
             return Err(io::Error::other(format!("the node does not serve after {START:?}")));

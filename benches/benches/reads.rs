@@ -6,10 +6,10 @@ use core::time::Duration;
 
 use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use rain_benches::noise;
 use rain_codec::column::{ColumnBuilder, ColumnTree, HASH_BYTES};
 use rain_codec::{Code, Geometry, Seal, TitleVersion};
 use rain_fetch::{Arrival, ColumnRead, ReadProof, Rope};
+use rain_gauge::noise;
 
 const VERSION: TitleVersion = TitleVersion { counter: 1, node: 2, life: 3, random: 4 };
 const TITLE_BYTES: u64 = 64 << 20;

@@ -1,26 +1,25 @@
 //! A demo cluster, and what happens to its parts.
 
-use std::io::{self, BufRead, BufReader};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::thread;
-use std::{env, fs};
+use std::process::Command;
+use std::time::Duration;
+use std::{env, io};
 
+use rain_harness::{TemporaryFolder, ask, post};
 use serde_json::{Value, json};
-
-use crate::client::{ask, post};
-use crate::process::{Running, TemporaryFolder};
 
 /// So many of the last lines are shown of what the nodes said.
 const LOG_LINES: usize = 15;
+/// All nodes serve within this time.
+const START: Duration = Duration::from_mins(2);
 
 /// A running `rain demo` in a folder of its own, ended with the value.
 #[derive(Debug)]
 pub struct Demo {
     /// Ended before the folder goes: fields are dropped in this order.
-    _running: Running,
-    folder: TemporaryFolder,
+    started: rain_harness::Demo,
+    _folder: TemporaryFolder,
     port: u16,
     /// Process ids of the nodes at the start.
     nodes: Vec<u32>,
@@ -58,26 +57,11 @@ impl Demo {
     /// It does not start; what it said is in the message.
     pub fn start(port: u16, arguments: &[&str]) -> io::Result<Self> {
         let folder = TemporaryFolder::new("measure")?;
-        let log = fs::File::create(folder.path().join("log"))?;
         let mut command = Command::new(rain_program()?);
         command.args(["demo", "--port", &port.to_string()]).args(arguments).env("TMPDIR", folder.path());
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
-        let running = Running::start(&mut command)?;
-        let stdout = running.take_stdout().ok_or_else(|| io::Error::other("the demo's output is a pipe"))?;
-        let mut lines = BufReader::new(stdout).lines();
-        let url = lines.next().transpose()?.unwrap_or_default();
-        // Read to the end, so that the demo never waits for a full pipe; ends with it.
-        thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
-        let mut demo = Self { _running: running, folder, port, nodes: Vec::new() };
-        if !url.starts_with("http://") {
-            return Err(io::Error::other(format!("the demo printed {url:?}, expected its URL; {}", demo.log())));
-        }
-        let supervisor = url.trim_end_matches('/').rsplit(':').next().and_then(|port| port.parse::<u16>().ok());
-        let supervisor = supervisor.ok_or_else(|| io::Error::other(format!("no port in {url:?}")))?;
-        let cluster: Value = serde_json::from_slice(&ask(supervisor, "/api/v1/cluster")?)?;
-        let nodes = cluster["nodes"].as_array().into_iter().flatten();
-        demo.nodes = nodes.map(|node| node["pid"].as_u64().and_then(|pid| pid.try_into().ok()).unwrap_or(0)).collect();
-        Ok(demo)
+        let started = rain_harness::Demo::start(&mut command, Some(&folder.join("log")), START)?;
+        let nodes = started.nodes()?;
+        Ok(Self { started, _folder: folder, port, nodes })
     }
 
     /// How many nodes it has.
@@ -116,8 +100,6 @@ impl Demo {
 
     /// The last lines of what its processes said on standard error.
     pub fn log(&self) -> String {
-        let log = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
-        let lines: Vec<&str> = log.lines().collect();
-        lines[lines.len().saturating_sub(LOG_LINES)..].join("\n")
+        self.started.process.log_end(LOG_LINES)
     }
 }

@@ -8,7 +8,7 @@ use core::ffi::{c_int, c_uchar, c_void};
 use erasure_isa_l_sys as isal;
 use reed_solomon_erasure::galois_8;
 
-use crate::throughput::{Contender, Operation};
+use rain_gauge::{Contender, Operation};
 
 unsafe extern "C" {
     fn ec_encode_data_avx2_gfni(

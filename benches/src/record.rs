@@ -8,7 +8,7 @@ use std::{fs, io};
 
 use serde_json::{Value, json};
 
-use crate::Machine;
+use rain_gauge::Machine;
 
 /// The results of some measurements, each with its name and a row per combination.
 pub type Results = Vec<(String, Vec<Value>)>;
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn a_trace_goes_on_where_it_ended() {
-        let root = crate::TemporaryFolder::new("trace").unwrap();
+        let root = rain_harness::TemporaryFolder::new("trace").unwrap();
         let machine = Machine::detect();
         let begin = |parameters: &Value, anew: &[&str]| {
             let anew: Vec<String> = anew.iter().map(|kind| (*kind).to_owned()).collect();

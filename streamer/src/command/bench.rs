@@ -9,9 +9,8 @@ use super::output::{print, print_line};
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
-use rain_benches::Machine;
-use rain_benches::throughput::{Bench, Regime, Row, layout_name, stores_name};
 use rain_codec::{Code, Kernel, Layout};
+use rain_gauge::{Bench, Machine, Regime, Row, layout_name, stores_name};
 
 /// Codes that are measured where none is named.
 const CODES: [&str; 9] =

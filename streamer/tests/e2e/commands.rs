@@ -257,8 +257,8 @@ fn a_get_goes_on_at_the_next_node_when_one_dies_or_hangs() {
         let mut command = rain();
         command.args(["get", "title", "-o", "-", "--server", &format!("{},{}", cluster.url(0), cluster.url(1))]);
         command.stdout(Stdio::piped());
-        let mut process = Process::start(command, cluster.folder().join("get.log"));
-        let mut stdout = process.child().stdout.take().expect("a pipe");
+        let process = Process::start(command, &cluster.folder().join("get.log"));
+        let mut stdout = process.take_stdout().expect("a pipe");
         let mut found = vec![0; 4 << 20];
         stdout.read_exact(&mut found).expect("the beginning");
         if hangs {
@@ -283,9 +283,8 @@ fn a_get_that_is_ended_leaves_no_file_under_the_title_name() {
     put("/v/title", random_bytes(64 << 20, 1)).to(cluster.port(0)).expect(201);
     let mut command = client(&cluster, &["get", "title"]);
     command.current_dir(folder.path());
-    let mut process = Process::start(command, cluster.folder().join("get.log"));
+    let process = Process::start(command, &cluster.folder().join("get.log"));
     wait_until("the beginning of a file", PATIENCE, || !folder.names().is_empty() || process.ended().is_some());
-    let _ = process.child().try_wait();
     if process.ended().is_none() {
         process.signal(Signal::KILL);
         process.wait(PATIENCE);

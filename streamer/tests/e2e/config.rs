@@ -193,7 +193,7 @@ fn the_environment_overrides_the_file() {
     let other = format!("127.0.0.1:{}", cluster.port(0) + 20);
     let mut command = rain();
     command.args(["node", "--config"]).arg(cluster.config(0)).env("RAIN_LISTEN", &other);
-    let mut node = Process::start(command, cluster.folder().join("overridden.log"));
+    let node = Process::start(command, &cluster.folder().join("overridden.log"));
     wait_until("the node at the other address", PATIENCE, || {
         assert_eq!(node.ended(), None, "{}", node.log());
         get("/healthz").try_to(cluster.port(0) + 20).is_ok_and(|response| response.status == 200)

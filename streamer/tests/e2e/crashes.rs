@@ -209,7 +209,7 @@ fn a_node_told_to_end_lets_its_streams_end_first() {
     put("/v/title", content.clone()).to(cluster.port(0)).expect(201);
     let mut reader = Connection::open(cluster.port(1));
     reader.send_head(&get("/v/title")).expect("an open connection");
-    assert_eq!(reader.receive_head().expect("an answer").0, 200);
+    assert_eq!(reader.receive_head().expect("an answer").status(), 200);
     let mut found = vec![0; content.len()];
     reader.read_exact(&mut found[..MIB]).expect("the beginning");
     std::thread::scope(|scope| {

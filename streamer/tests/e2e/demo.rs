@@ -1,8 +1,8 @@
 //! `rain demo`: its ports, its folders, its end.
 
 use crate::harness::{
-    Demo, Folder, PATIENCE, Ports, Process, assert_same, etag_of, get, is_alive, kill, put, rain, random_bytes, run,
-    sample, stop, wait_until,
+    Demo, Folder, PATIENCE, Process, assert_same, claim_ports, etag_of, get, is_alive, kill, put, rain, random_bytes,
+    run, sample, stop, wait_until,
 };
 use rustix::process::Signal;
 use std::ffi::OsStr;
@@ -17,7 +17,7 @@ const SECONDS: Duration = Duration::from_secs(15);
 
 #[test]
 fn a_demo_prints_its_url_as_one_line_and_every_listener_serves_the_sample() {
-    let mut demo = Demo::start(&[]);
+    let demo = Demo::start(&[]);
     assert_eq!(demo.url.trim_end_matches('/'), format!("http://127.0.0.1:{}", demo.supervisor()));
     let sample = sample();
     for node in 0..=Demo::NODES {
@@ -70,7 +70,7 @@ fn ffmpeg_plays_the_sample_without_a_word() {
 
 #[test]
 fn sigterm_ends_every_process_a_hung_one_too_and_removes_the_folder() {
-    let mut demo = Demo::start(&[]);
+    let demo = Demo::start(&[]);
     let made = |demo: &Demo| demo.temporary.names().into_iter().filter(|name| name != "demo.log").count();
     assert_eq!(made(&demo), 1, "one temporary folder: {:?}", demo.temporary.names());
     stop(demo.nodes[2]);
@@ -88,7 +88,7 @@ fn sigterm_ends_every_process_a_hung_one_too_and_removes_the_folder() {
 
 #[test]
 fn a_demo_names_a_port_in_use_and_leaves_nothing_behind() {
-    let (ports, temporary) = (Ports::claim(), Folder::new());
+    let (ports, temporary) = (claim_ports(), Folder::new());
     for used in [0, 2, Demo::NODES] {
         let _listener = TcpListener::bind((Ipv4Addr::LOCALHOST, ports.port(used))).expect("a claimed port");
         let mut demo = rain();
@@ -102,7 +102,7 @@ fn a_demo_names_a_port_in_use_and_leaves_nothing_behind() {
 
 #[test]
 fn the_nodes_die_with_the_supervisor() {
-    let mut demo = Demo::start(&[]);
+    let demo = Demo::start(&[]);
     assert!(demo.nodes.iter().all(|pid| is_alive(*pid)));
     // A hung node is killed by this too.
     stop(demo.nodes[1]);
@@ -119,7 +119,7 @@ fn titles_outlive_a_demo_whose_data_folder_is_named() {
     let arguments = ["--data", data.to_str().expect("UTF-8"), "--video", file.to_str().expect("UTF-8")];
     let mut versions = Vec::new();
     for turn in 0..2 {
-        let mut demo = Demo::start(if turn == 0 { &arguments } else { &arguments[..2] });
+        let demo = Demo::start(if turn == 0 { &arguments } else { &arguments[..2] });
         if turn == 0 {
             put("/v/mine", stored.clone()).to(demo.port(1)).expect(201);
         }
@@ -140,7 +140,7 @@ fn titles_outlive_a_demo_whose_data_folder_is_named() {
 /// A second one wrote keys and configurations over those of the first, and its nodes ended one by one.
 #[test]
 fn a_data_folder_is_that_of_one_demo_at_a_time() {
-    let (folder, ports) = (Folder::new(), Ports::claim());
+    let (folder, ports) = (Folder::new(), claim_ports());
     let data = folder.join("data");
     let first = Demo::start(&["--data", data.to_str().expect("UTF-8")]);
     let seen = |name: &str| {
@@ -158,7 +158,7 @@ fn a_data_folder_is_that_of_one_demo_at_a_time() {
     get(SAMPLE).to(first.port(2)).expect(200);
     drop(first);
     // Once that one has ended, however it did, the folder is free.
-    let mut process = Process::start(second, folder.join("second.log"));
+    let process = Process::start(second, &folder.join("second.log"));
     wait_until("the second demo", PATIENCE, || {
         assert_eq!(process.ended(), None, "{}", process.log());
         get(SAMPLE).try_to(ports.port(Demo::NODES)).is_ok_and(|response| response.status == 200)
@@ -167,14 +167,14 @@ fn a_data_folder_is_that_of_one_demo_at_a_time() {
 
 #[test]
 fn what_a_killed_demo_left_is_removed_by_the_next() {
-    let mut first = Demo::start(&[]);
+    let first = Demo::start(&[]);
     let made = |demo: &Demo| -> Vec<String> {
         demo.temporary.names().into_iter().filter(|name| name.starts_with("rain-demo-")).collect()
     };
     let of_first = made(&first);
     assert_eq!(of_first.len(), 1);
     let start = |first: &Demo| {
-        let ports = Ports::claim();
+        let ports = claim_ports();
         let mut command = rain();
         command.args(["demo", "--port", &ports.port(0).to_string()]).stdout(Stdio::null());
         let process = Process::start(
@@ -182,12 +182,12 @@ fn what_a_killed_demo_left_is_removed_by_the_next() {
                 command.env("TMPDIR", first.temporary.path());
                 command
             },
-            first.temporary.join("other.log"),
+            &first.temporary.join("other.log"),
         );
         (process, ports)
     };
     // That of a demo that runs stays.
-    let (mut second, ports) = start(&first);
+    let (second, ports) = start(&first);
     wait_until("the second demo", PATIENCE, || {
         assert_eq!(second.ended(), None, "{}", second.log());
         get("/readyz").try_to(ports.port(Demo::NODES)).is_ok_and(|response| response.status == 200)
@@ -246,6 +246,6 @@ fn a_video_whose_name_is_no_title_is_refused_before_anything_starts() {
     let odd = folder.path().join(OsStr::from_bytes(b"film \xff.mp4"));
     std::fs::write(&odd, b"content").expect("a file");
     let mut demo = rain();
-    demo.args(["demo", "--port", &Ports::claim().port(0).to_string(), "--video"]).arg(&odd);
+    demo.args(["demo", "--port", &claim_ports().port(0).to_string(), "--video"]).arg(&odd);
     run(&mut demo).failed_naming(&["--video", "film", "name can be a title"]);
 }

@@ -25,12 +25,11 @@ impl Events {
     fn try_open(port: u16) -> Result<Self, u16> {
         let mut connection = Connection::open(port);
         connection.send_head(&get("/api/v1/events")).expect("a connection that takes a request");
-        let (status, headers) = connection.receive_head().expect("an answer");
-        if status != 200 {
-            return Err(status);
+        let head = connection.receive_head().expect("an answer");
+        if head.status() != 200 {
+            return Err(head.status());
         }
-        let kind = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-type"));
-        assert_eq!(kind.map(|(_, kind)| kind.as_str()), Some("text/event-stream"));
+        assert_eq!(head.header("content-type"), Some("text/event-stream"));
         Ok(Self { connection, text: String::new(), comments: 0 })
     }
 
@@ -155,7 +154,7 @@ fn a_read_is_told_by_its_node_and_passed_on_though_another_hangs() {
 
 #[test]
 fn streams_are_bounded_and_end_with_the_demo() {
-    let mut demo = Demo::start(&[]);
+    let demo = Demo::start(&[]);
     for port in [demo.port(0), demo.supervisor()] {
         let mut streams = Vec::new();
         // At a node the supervisor may follow too.

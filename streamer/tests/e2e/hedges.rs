@@ -108,7 +108,7 @@ fn a_stream_of_the_supervisor_goes_on_at_another_node() {
     for action in ["hang", "cut"] {
         let mut connection = Connection::open(demo.supervisor());
         connection.send_head(&get("/v/title")).expect("an open connection");
-        assert_eq!(connection.receive_head().expect("an answer").0, 200);
+        assert_eq!(connection.receive_head().expect("an answer").status(), 200);
         let mut found = Vec::new();
         connection.receive_exactly(5_000_000, &mut found).expect("the beginning");
         do_fault(&demo, ("node", "A"), action);

@@ -226,9 +226,9 @@ fn a_killed_encode_is_gone_on_with() {
         for kill in 0..kills {
             let mut command = encode(&file, &columns);
             command.stdout(Stdio::null());
-            let mut process = Process::start(command, folder.join("log"));
+            let process = Process::start(command, &folder.join("log"));
             std::thread::sleep(Duration::from_millis(random_below(500, turn * 7 + kill)));
-            if process.child().try_wait().expect("a child").is_some() {
+            if process.ended().is_some() {
                 break;
             }
             process.signal(Signal::KILL);
@@ -257,9 +257,9 @@ fn another_input_begins_anew() {
     let file = folder.write("film", random_bytes(64 << 20, 4));
     let mut command = encode(&file, &columns);
     command.stdout(Stdio::null());
-    let mut process = Process::start(command, folder.join("log"));
+    let process = Process::start(command, &folder.join("log"));
     std::thread::sleep(Duration::from_millis(100));
-    if process.child().try_wait().expect("a child").is_none() {
+    if process.ended().is_none() {
         process.signal(Signal::KILL);
         process.wait(PATIENCE);
     }

@@ -156,7 +156,7 @@ fn a_gibibyte_comes_back() {
         }
         let mut connection = Connection::open(cluster.port(1));
         connection.send_head(&get("/v/large")).expect("an open connection");
-        assert_eq!(connection.receive_head().expect("an answer").0, 200);
+        assert_eq!(connection.receive_head().expect("an answer").status(), 200);
         let mut found = vec![0; MIB];
         for index in 0..MIBS {
             connection.read_exact(&mut found).expect("the whole title");

@@ -64,7 +64,7 @@ fn a_put_that_expects_100_gets_it_before_its_body() {
     let mut connection = Connection::open(cluster.port(1));
     let request = put("/v/title", content.clone()).header("expect", "100-continue");
     connection.send_head(&request).expect("an open connection");
-    assert_eq!(connection.receive_head().expect("an interim answer").0, 100);
+    assert_eq!(connection.receive_head().expect("an interim answer").status(), 100);
     connection.send(&content).expect("a node that reads");
     answer(&mut connection).expect(201);
     assert_same(&get("/v/title").to(cluster.port(2)).expect(200).body, &content, "the title");
@@ -73,7 +73,7 @@ fn a_put_that_expects_100_gets_it_before_its_body() {
     let mut connection = Connection::open(cluster.port(1));
     let request = put("/v/title", content).header("expect", "100-continue").header("if-none-match", "*");
     connection.send_head(&request).expect("an open connection");
-    assert_eq!(connection.receive_head().expect("an answer").0, 412);
+    assert_eq!(connection.receive_head().expect("an answer").status(), 412);
 }
 
 /// 503 `too-few-nodes` within 2 s, before any byte of the body.
@@ -82,7 +82,7 @@ fn refuses_at_once(cluster: &Cluster, node: usize) {
     let request = put("/v/title", vec![0; 100_000]).header("expect", "100-continue");
     let asked = Instant::now();
     connection.send_head(&request).expect("an open connection");
-    let (status, _) = connection.receive_head().expect("an answer");
+    let status = connection.receive_head().expect("an answer").status();
     let after = asked.elapsed();
     assert_eq!(status, 503, "the first answer to a PUT that expects 100");
     assert!(after < REFUSAL, "after {after:?}");
@@ -141,7 +141,7 @@ fn a_body_that_breaks_off_stores_nothing() {
             if waits {
                 connection.finish();
                 let refused = connection.receive_head();
-                assert!(refused.as_ref().map_or(true, |(status, _)| *status == 400), "{title}: {refused:?}");
+                assert!(refused.as_ref().map_or(true, |head| head.status() == 400), "{title}: {refused:?}");
             }
             drop(connection);
             for node in 0..4 {
@@ -214,7 +214,7 @@ fn who_began_to_read_a_version_reads_it_to_its_end() {
     put("/v/title", old.clone()).to(cluster.port(0)).expect(201);
     let mut reader = Connection::open(cluster.port(1));
     reader.send_head(&get("/v/title")).expect("an open connection");
-    assert_eq!(reader.receive_head().expect("an answer").0, 200);
+    assert_eq!(reader.receive_head().expect("an answer").status(), 200);
     let mut found = vec![0; old.len()];
     reader.read_exact(&mut found[..100_000]).expect("the beginning");
     put("/v/title", new.clone()).to(cluster.port(2)).expect(204);

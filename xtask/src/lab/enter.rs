@@ -13,7 +13,8 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use rustix::process::{Pid, Signal, kill_process};
+use rain_harness::send_signal;
+use rustix::process::Signal;
 
 use super::lab_plan::LabPlan;
 
@@ -122,8 +123,7 @@ pub(super) fn run_in(found: &Found, plan: &LabPlan, command: &[String]) -> Resul
 
 /// Ends a laboratory.
 pub(super) fn end(found: &Found) -> Result<()> {
-    let id = i32::try_from(found.id).ok().and_then(Pid::from_raw).context("a process id")?;
-    kill_process(id, Signal::KILL).with_context(|| format!("ending process {}", found.id))?;
+    send_signal(found.id, Signal::KILL).context("ending the laboratory")?;
     let until = Instant::now() + END;
     while all()?.contains(found) {
         if Instant::now() > until {

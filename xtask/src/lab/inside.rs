@@ -45,7 +45,7 @@ fn stand(plan: &LabPlan, program: &Path) -> Result<()> {
     tools::output(Command::new("mount").args(["-t", "tmpfs", "-o", "mode=0755,size=75%", "tmpfs", "/run"]))?;
     fs::create_dir_all(format!("{FOLDER}/tmp"))?;
     network::build(plan)?;
-    let mut nodes = Nodes::start(plan, program)?;
+    let nodes = Nodes::start(plan, program)?;
     nodes.wait_until_ready()?;
     control::serve(Laboratory { plan: plan.clone(), nodes, rules: Rules::default() })
 }

@@ -7,7 +7,8 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use rustix::process::{Pid, Signal, kill_process};
+use rain_harness::send_signal;
+use rustix::process::Signal;
 
 use super::enter::{self, Found};
 use super::measure::{self, Options};
@@ -110,8 +111,7 @@ fn leaves_nothing(victim: Victim) -> Result<()> {
             Victim::Unshare => found.parent,
             Victim::First => found.id,
         };
-        let id = i32::try_from(id).ok().and_then(Pid::from_raw).context("a process id")?;
-        kill_process(id, Signal::KILL)?;
+        send_signal(id, Signal::KILL)?;
         gone(&members)
     });
     // Whatever went wrong, nothing may be left of it.

@@ -35,7 +35,7 @@ const WORLD: &[&str] = &["tokio", "hyper", "hyper-util", "mio", "socket2", "rust
 /// What serves and what reads a command line: a crate that only thinks is built, tested and fuzzed without.
 const SERVERS: &[&str] = &["tokio", "hyper", "hyper-util", "clap"];
 
-const RULES: [Rule; 16] = [
+const RULES: [Rule; 18] = [
     Rule { name: "rain-kernels", on: &[], not: WORLD, never: SERVERS },
     Rule { name: "rain-codec", on: &["rain-kernels"], not: &[], never: SERVERS },
     Rule { name: "rain-cluster", on: &[], not: WORLD, never: SERVERS },
@@ -52,12 +52,18 @@ const RULES: [Rule; 16] = [
     },
     Rule {
         name: "rain-streamer",
-        on: &["rain-codec", "rain-cluster", "rain-titles", "rain-config", "rain-client", "rain-node", "rain-benches"],
+        on: &["rain-codec", "rain-cluster", "rain-titles", "rain-config", "rain-client", "rain-node", "rain-gauge"],
         not: &[],
-        never: &[],
+        never: &["rain-benches", "rain-harness", "signal-hook", "twox-hash"],
     },
     Rule { name: "rain-client", on: &["rain-titles"], not: &[], never: &["clap", "rain-node", "rain-codec"] },
-    Rule { name: "rain-benches", on: &["rain-kernels", "rain-codec"], not: &[], never: &["tokio", "hyper"] },
+    Rule { name: "rain-gauge", on: &["rain-kernels", "rain-codec"], not: WORLD, never: SERVERS },
+    Rule {
+        name: "rain-benches",
+        on: &["rain-kernels", "rain-codec", "rain-gauge", "rain-harness"],
+        not: &[],
+        never: &["tokio", "hyper"],
+    },
     Rule { name: "rain-codec-c", on: &["rain-codec"], not: WORLD, never: SERVERS },
     Rule {
         name: "rain-fuzz",
@@ -65,7 +71,9 @@ const RULES: [Rule; 16] = [
         not: &[],
         never: SERVERS,
     },
-    Rule { name: "xtask", on: &[], not: &[], never: &["tokio", "hyper"] },
+    Rule { name: "xtask", on: &["rain-harness"], not: &[], never: &["tokio", "hyper", "rain-kernels", "rain-codec"] },
+    // Only for what starts `rain`: no rule of a crate of the product has it in its list.
+    Rule { name: "rain-harness", on: &[], not: &[], never: SERVERS },
     Rule { name: "rain-prove", on: &["rain-kernels", "rain-codec"], not: &[], never: &["tokio", "hyper"] },
 ];
 

@@ -7,7 +7,9 @@ use std::sync::atomic::AtomicU64;
 use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
-use rain_benches::{Nodes, Results, TemporaryFolder, ask, get, median, rain_program};
+use rain_benches::{Nodes, Results, rain_program};
+use rain_gauge::median;
+use rain_harness::{TemporaryFolder, ask, get};
 use serde_json::json;
 
 use super::put::put_titles;

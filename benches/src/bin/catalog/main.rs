@@ -16,7 +16,9 @@ use std::io;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use rain_benches::{Machine, Results, clean_up_on_signals, write_record};
+use rain_benches::{Results, write_record};
+use rain_gauge::Machine;
+use rain_harness::clean_up_on_signals;
 
 const NODES: u16 = 4;
 const PORT: u16 = 17_300;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rain_benches::Head;
+use rain_harness::Head;
 
 use super::{CLIENTS, NODES, PORT, number};
 

@@ -9,7 +9,9 @@ use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 use std::{fs, io};
 
-use rain_benches::{Nodes, Results, TemporaryFolder, median};
+use rain_benches::{Nodes, Results};
+use rain_gauge::median;
+use rain_harness::TemporaryFolder;
 use serde_json::json;
 
 use super::put::put_titles;

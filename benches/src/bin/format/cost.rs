@@ -5,9 +5,9 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
-use rain_benches::{median, noise};
 use rain_codec::column::default_cell_bytes;
 use rain_codec::{ErasurePattern, StripeCodec};
+use rain_gauge::{median, noise};
 use serde_json::{Value, json};
 
 use crate::files::ColumnFiles;

@@ -5,11 +5,12 @@ use core::hint::black_box;
 use std::sync::Arc;
 use std::time::Instant;
 
-use rain_benches::{AlignedBuffer, median, noise};
+use rain_benches::AlignedBuffer;
 use rain_codec::column::{
     ColumnHasher, ColumnTree, HASH_BYTES, default_cell_bytes, default_group_bytes, verify_groups,
 };
 use rain_codec::{Code, Seal, StripeCodec, StripeEncoder};
+use rain_gauge::{median, noise};
 use serde_json::{Value, json};
 
 use crate::pipeline::Pipeline;

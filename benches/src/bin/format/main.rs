@@ -23,8 +23,9 @@ mod table;
 use std::io;
 use std::sync::Arc;
 
-use rain_benches::{Machine, Results, write_record};
+use rain_benches::{Results, write_record};
 use rain_codec::{Code, StripeCodec};
+use rain_gauge::Machine;
 use serde_json::Value;
 
 use table::Table;

@@ -4,9 +4,10 @@ use core::hint::black_box;
 use std::sync::Arc;
 use std::time::Instant;
 
-use rain_benches::{AlignedBuffer, median, noise};
+use rain_benches::AlignedBuffer;
 use rain_codec::column::default_cell_bytes;
 use rain_codec::{StripeCodec, StripeEncoder};
+use rain_gauge::{median, noise};
 use serde_json::{Value, json};
 
 use crate::pipeline::Pipeline;

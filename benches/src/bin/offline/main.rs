@@ -22,10 +22,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use clap::Parser;
-use rain_benches::{Machine, Results, median, noise, write_record};
+use rain_benches::{Results, write_record};
 use rain_codec::column::{DEFAULT_BLOCK_BYTES, crc64, default_cell_bytes};
 use rain_codec::file::{EncodeOptions, FileError, Sink, Source, Survey, decode, encode};
 use rain_codec::{Code, TitleVersion};
+use rain_gauge::{Machine, median, noise};
 use serde_json::{Value, json};
 
 /// Pieces of the plain copy, and of the comparison of reads.

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use std::thread::sleep;
 
-use rain_benches::{Demo, Server, ask};
+use rain_benches::Demo;
+use rain_harness::{Server, ask};
 use serde_json::Value;
 
 /// The counters of a node that matter here.

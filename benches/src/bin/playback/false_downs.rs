@@ -5,7 +5,9 @@ use std::io;
 use std::thread::sleep;
 use std::time::Duration;
 
-use rain_benches::{Demo, Trace, get, median};
+use rain_benches::{Demo, Trace};
+use rain_gauge::median;
+use rain_harness::get;
 use serde_json::json;
 
 use crate::counters::Counters;

@@ -2,7 +2,8 @@
 
 use std::io;
 
-use rain_benches::{Demo, noise};
+use rain_benches::Demo;
+use rain_gauge::noise;
 
 use clap::ValueEnum;
 

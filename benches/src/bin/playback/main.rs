@@ -22,7 +22,9 @@ use std::io;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use rain_benches::{Machine, TemporaryFolder, Trace, clean_up_on_signals};
+use rain_benches::Trace;
+use rain_gauge::Machine;
+use rain_harness::{TemporaryFolder, clean_up_on_signals};
 
 use settings::{Part, Settings};
 

@@ -12,7 +12,9 @@ use std::thread;
 use std::time::Duration;
 
 use clap::Args;
-use rain_benches::{Demo, Machine, Running, TemporaryFolder, Trace, free_ports, rain_program};
+use rain_benches::{Demo, Trace, free_ports, rain_program};
+use rain_gauge::Machine;
+use rain_harness::{Process, TemporaryFolder};
 use serde_json::{Value, json};
 
 use crate::counters::wait_until_up;
@@ -99,7 +101,7 @@ fn make_film(film: &Path, seconds: u32) -> io::Result<()> {
     command.args(["-b:v", "8M", "-minrate", "8M", "-maxrate", "8M", "-bufsize", "8M"]);
     command.args(["-x264-params", "nal-hrd=cbr:force-cfr=1", "-c:a", "aac", "-b:a", "128k"]);
     command.args(["-movflags", "+frag_keyframe+empty_moov+default_base_moof"]).arg(film);
-    let status = Running::start(command.stdin(Stdio::null()))?.wait(Duration::from_mins(5))?;
+    let status = Process::start(command.stdin(Stdio::null()))?.wait(Duration::from_mins(5))?;
     if status.success() { Ok(()) } else { Err(io::Error::other(format!("ffmpeg: {status}"))) }
 }
 
@@ -116,7 +118,7 @@ fn play_some(
     let supervisor = format!("http://127.0.0.1:{}", demo.supervisor());
     let mut put = Command::new(rain_program()?);
     put.arg("put").arg(film).args([TITLE, "--server", &supervisor]).stdin(Stdio::null()).stdout(Stdio::null());
-    let status = Running::start(&mut put)?.wait(Duration::from_mins(2))?;
+    let status = Process::start(&mut put)?.wait(Duration::from_mins(2))?;
     if !status.success() {
         return Err(io::Error::other(format!("rain put: {status}")));
     }
@@ -158,7 +160,7 @@ fn play(supervisor: &str, seed: u32, seconds: u32) -> io::Result<Value> {
     let mut command = Command::new("node");
     command.arg("rebuffer.mjs").args([supervisor, TITLE, &seed.to_string(), &seconds.to_string()]);
     command.current_dir(folder).stdin(Stdio::null()).stdout(Stdio::piped());
-    let running = Running::start(&mut command)?;
+    let running = Process::start(&mut command)?;
     let mut output = String::new();
     if let Some(mut stdout) = running.take_stdout() {
         stdout.read_to_string(&mut output)?;

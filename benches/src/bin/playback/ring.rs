@@ -8,7 +8,8 @@ use std::io;
 use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
-use rain_benches::{Demo, Trace, free_ports, get_within, put_content};
+use rain_benches::{Demo, Trace, free_ports, put_content};
+use rain_harness::get_within;
 use serde_json::{Value, json};
 
 use crate::counters::wait_until_up;

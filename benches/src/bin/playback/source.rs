@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use std::process::{ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rain_benches::{Head, Running, Server, rain_program};
+use rain_benches::rain_program;
+use rain_harness::{Head, Process, Server};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{AddressFamily, SocketType, connect, socket, sockopt};
 use rustix::pipe::fcntl_setpipe_size;
@@ -118,7 +119,7 @@ impl ViewerSource for HttpSource {
 /// `rain get` with several servers, read through a small pipe.
 pub(crate) struct GetSource {
     servers: String,
-    running: Option<(Running, ChildStdout)>,
+    running: Option<(Process, ChildStdout)>,
 }
 
 impl GetSource {
@@ -136,7 +137,7 @@ impl ViewerSource for GetSource {
         let mut command = Command::new(program);
         command.args(["get", title.name, "-o", "-", "--server", &self.servers]);
         command.args(["--receive-buffer", &BUFFER_BYTES.to_string()]);
-        let running = Running::start(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit()))?;
+        let running = Process::start(command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit()))?;
         let stdout = running.take_stdout().ok_or_else(closed)?;
         fcntl_setpipe_size(&stdout, BUFFER_BYTES)?;
         self.running = Some((running, stdout));

@@ -11,9 +11,9 @@ use std::thread::sleep;
 use std::time::Duration;
 use std::{env, fs, io};
 
-use rain_benches::{
-    Machine, Nodes, Results, Running, TemporaryFolder, clean_up_on_signals, get, median, put_content, write_record,
-};
+use rain_benches::{Nodes, Results, put_content, write_record};
+use rain_gauge::{Machine, median};
+use rain_harness::{Process, TemporaryFolder, clean_up_on_signals, get};
 use serde_json::{Value, json};
 
 const TITLE_BYTES: u64 = 250_000_000;
@@ -106,7 +106,7 @@ fn large_title(nodes: &Nodes, bytes: u64) -> io::Result<Vec<Value>> {
 }
 
 struct Nginx {
-    _running: Running,
+    _running: Process,
 }
 
 impl Nginx {
@@ -123,7 +123,7 @@ impl Nginx {
         )?;
         let mut command = Command::new("nginx");
         command.arg("-c").arg(&config).arg("-p").arg(folder).stderr(Stdio::null());
-        let nginx = Self { _running: Running::start(&mut command)? };
+        let nginx = Self { _running: Process::start(&mut command)? };
         for _ in 0..100 {
             if get(NGINX_PORT, "/title", |_| Ok(())).is_ok() {
                 return Ok(nginx);

@@ -9,8 +9,7 @@
 
 use std::fmt::Write as _;
 
-use rain_benches::Machine;
-use rain_benches::throughput::{Regime, Row};
+use rain_gauge::{Machine, Regime, Row};
 
 use crate::document::other;
 use crate::sections::Tables;

@@ -5,9 +5,8 @@ use std::io;
 use std::path::Path;
 use std::{fs, iter};
 
-use rain_benches::Machine;
-use rain_benches::throughput::{Regime, Row};
 use rain_codec::Layout;
+use rain_gauge::{Machine, Regime, Row};
 
 use crate::sections::{Pair, Tables, peers};
 
@@ -109,7 +108,7 @@ fn line(tables: &Tables, operation: &str, best: &Row, cells: &Row) -> String {
         best.code,
         best.k,
         best.regime.name(),
-        rain_benches::throughput::layout_name(best.layout),
+        rain_gauge::layout_name(best.layout),
         speed / best.probe_gb_per_s,
         ratio(speed, ec),
         ratio(speed, raid),

@@ -11,7 +11,8 @@ use std::io;
 use std::path::Path;
 
 use clap::Parser;
-use rain_benches::{Machine, write_record};
+use rain_benches::write_record;
+use rain_gauge::Machine;
 use serde_json::json;
 
 /// Measures encoding and decoding, and writes the record, the chart and the document.

@@ -7,11 +7,9 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::Instant;
 
-use rain_benches::throughput::{
-    Arena, Bench, Contender, Figure, Operation, Regime, Row, codec, compare, recovery, rounded,
-};
-use rain_benches::{Results, median};
+use rain_benches::Results;
 use rain_codec::{Cell, Code, ErasurePattern, InterleavedCodec, Kernel, Layout, Stores, StripeCodec};
+use rain_gauge::{Arena, Bench, Contender, Figure, Operation, Regime, Row, codec, compare, median, recovery, rounded};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use serde_json::{Value, json};
 
@@ -137,7 +135,7 @@ pub(crate) fn measure(names: &[String], rounds: usize) -> io::Result<Tables> {
 #[cfg(feature = "peers")]
 fn peers_of(code: &Code) -> Vec<(&'static str, Contender)> {
     use rain_benches::peers::{Isal, ec_encode_data, raid, reed_solomon_erasure, reed_solomon_simd};
-    use rain_benches::throughput::operations;
+    use rain_gauge::operations;
 
     let (n, k) = (code.columns(), code.data_columns());
     let mut peers: Vec<(&'static str, Contender)> = operations(code)

@@ -1,6 +1,7 @@
 //! An HTTP/1.1 client over a plain socket: it can break off, pace itself, say less than it promised.
 
 use super::PATIENCE;
+use rain_harness::Head;
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -79,13 +80,13 @@ impl Request {
 #[derive(Debug, Clone)]
 pub(crate) struct Response {
     pub(crate) status: u16,
-    headers: Vec<(String, String)>,
+    head: Head,
     pub(crate) body: Vec<u8>,
 }
 
 impl Response {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.head.header(name)
     }
 
     #[track_caller]
@@ -96,7 +97,7 @@ impl Response {
 
     #[track_caller]
     pub(crate) fn expect(self, status: u16) -> Self {
-        assert_eq!(self.status, status, "{:?} {}", self.headers, self.beginning());
+        assert_eq!(self.status, status, "{:?} {}", self.head, self.beginning());
         self
     }
 
@@ -167,20 +168,9 @@ impl Connection {
         let _ = self.stream.get_mut().shutdown(Shutdown::Write);
     }
 
-    /// The status of the next answer, interim or not, and its headers.
-    pub(crate) fn receive_head(&mut self) -> io::Result<(u16, Vec<(String, String)>)> {
-        let line = self.line()?;
-        let status = line.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)).and_then(|code| code.parse().ok());
-        let status = status.ok_or_else(|| io::Error::other(format!("no status line: {line:?}")))?;
-        let mut headers = Vec::new();
-        loop {
-            let line = self.line()?;
-            if line.is_empty() {
-                return Ok((status, headers));
-            }
-            let (name, value) = line.split_once(':').ok_or_else(|| io::Error::other(format!("no header: {line:?}")))?;
-            headers.push((name.to_owned(), value.trim().to_owned()));
-        }
+    /// The head of the next answer, interim or not.
+    pub(crate) fn receive_head(&mut self) -> io::Result<Head> {
+        Head::read(&mut self.stream)
     }
 
     fn line(&mut self) -> io::Result<String> {
@@ -194,9 +184,10 @@ impl Connection {
     /// The next answer that is not interim, to a request of this method.
     pub(crate) fn receive(&mut self, method: &str) -> io::Result<Response> {
         loop {
-            let (status, headers) = self.receive_head()?;
+            let head = self.receive_head()?;
+            let status = head.status();
             if status >= 200 {
-                let mut response = Response { status, headers, body: Vec::new() };
+                let mut response = Response { status, head, body: Vec::new() };
                 if method != "HEAD" && status != 204 && status != 304 {
                     response.body = self.receive_body(&response)?;
                 }
@@ -218,9 +209,7 @@ impl Connection {
                 }
             }
         }
-        let length = response.header("content-length").and_then(|length| length.parse().ok());
-        let length: u64 = length.ok_or_else(|| io::Error::other("an answer without a length"))?;
-        self.receive_exactly(length, &mut body)?;
+        self.receive_exactly(response.head.length()?, &mut body)?;
         Ok(body)
     }
 

@@ -1,12 +1,13 @@
 //! A cluster of nodes, each a process of its own with a configuration of its own.
 
 use super::folder::names_in;
-use super::{Folder, PATIENCE, Ports, Process, get, rain, stop, title_hash, wait_until};
+use super::{Folder, PATIENCE, Process, claim_ports, rain, stop, title_hash};
+use rain_harness::{Member, Ports, configuration, wait_until_ready};
 use rustix::process::Signal;
-use std::fmt::Write as _;
 use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 const SWITCHES: u8 = 2;
 
@@ -14,11 +15,6 @@ struct Node {
     name: String,
     port: u16,
     process: Option<Process>,
-}
-
-/// A path as a string of TOML.
-fn quoted(path: &Path) -> String {
-    toml::Value::String(path.display().to_string()).to_string()
 }
 
 /// Nodes A, B, C, ... on the loopback, two switches between them. All end when the value goes.
@@ -56,7 +52,7 @@ impl Cluster {
 
     /// Makes folders and configurations, and starts nothing.
     pub(crate) fn lay_out(code: &str, count: usize) -> Self {
-        let (folder, ports) = (Folder::new(), Ports::claim());
+        let (folder, ports) = (Folder::new(), claim_ports());
         let nodes: Vec<_> = (0..count)
             .map(|node| Node {
                 name: char::from(b'A' + u8::try_from(node).expect("a letter")).to_string(),
@@ -86,33 +82,25 @@ impl Cluster {
     }
 
     fn config_text(&self, node: usize, code: &str) -> String {
-        let mut text = format!(
-            "node = \"{}\"\nid = \"{}\"\ndata = [{}]\ncode = \"{code}\"\nlisten = \"127.0.0.1:{}\"\nkey_file = {}\n",
-            self.name(node),
-            Self::id(node),
-            quoted(&self.data(node)),
-            self.port(node),
-            quoted(&self.folder.join("cluster.key")),
-        );
-        for switch in 1..=SWITCHES {
-            let address = self.address(node, switch);
-            let _ = write!(text, "\n[[interfaces]]\nswitch = \"s{switch}\"\naddress = \"{address}\"\n");
-        }
-        for peer in (0..self.nodes.len()).filter(|peer| *peer != node) {
-            let (name, port) = (self.name(peer), self.port(peer));
-            let id = Self::id(peer);
-            let _ = write!(text, "\n[[peers]]\nname = \"{name}\"\nid = \"{id}\"\nhttp = \"http://127.0.0.1:{port}\"\n");
-            let _ = writeln!(text, "[peers.addresses]");
-            for switch in 1..=SWITCHES {
-                let _ = writeln!(text, "s{switch} = \"{}\"", self.address(peer, switch));
-            }
-        }
-        text
+        let member = |node: usize| Member {
+            name: self.name(node).to_owned(),
+            id: Self::id(node),
+            http: self.http(node),
+            addresses: (1..=SWITCHES).map(|switch| (format!("s{switch}"), self.address(node, switch))).collect(),
+        };
+        let members: Vec<Member> = (0..self.nodes.len()).map(member).collect();
+        let key = toml::Value::String(self.folder.join("cluster.key").display().to_string());
+        configuration(&members, node, &self.data(node), code, &format!("key_file = {key}"))
+    }
+
+    /// Where a node listens for players.
+    fn http(&self, node: usize) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.port(node)).into()
     }
 
     /// A node's address on a switch: an address of the loopback for each switch.
-    fn address(&self, node: usize, switch: u8) -> String {
-        format!("127.77.{switch}.1:{}", self.port(node))
+    fn address(&self, node: usize, switch: u8) -> SocketAddr {
+        (Ipv4Addr::new(127, 77, switch, 1), self.port(node)).into()
     }
 
     /// A node's id, whatever its name.
@@ -157,23 +145,17 @@ impl Cluster {
             let mut command = rain();
             command.arg("node").arg("--config").arg(self.config(node));
             let log = self.folder.join(&format!("{}.log", self.name(node)));
-            self.nodes[node].process = Some(Process::start(command, log));
+            self.nodes[node].process = Some(Process::start(command, &log));
         }
     }
 
-    fn process(&mut self, node: usize) -> &mut Process {
-        self.nodes[node].process.as_mut().expect("a node that runs")
+    fn process(&self, node: usize) -> &Process {
+        self.nodes[node].process.as_ref().expect("a node that runs")
     }
 
-    pub(crate) fn wait_ready(&mut self, node: usize) {
-        let port = self.port(node);
-        wait_until(&format!("/readyz of node {}", self.name(node)), PATIENCE, || {
-            if let Some(status) = self.process(node).ended() {
-                let log = self.process(node).log();
-                panic!("node {} ended with {status}: {log}", self.name(node));
-            }
-            get("/readyz").try_to(port).is_ok_and(|response| response.status == 200)
-        });
+    pub(crate) fn wait_ready(&self, node: usize) {
+        wait_until_ready(self.process(node).inner(), self.http(node), PATIENCE)
+            .unwrap_or_else(|error| panic!("node {}: {error}", self.name(node)));
     }
 
     /// Ends a node as a crash would: SIGKILL.

@@ -1,11 +1,10 @@
 //! `rain demo` as a process.
 
-use super::{Folder, PATIENCE, Ports, Process, get, is_alive, kill, rain, wait_for};
+use super::{Folder, PATIENCE, Process, claim_ports, is_alive, kill, rain};
+use rain_harness::Ports;
 use rustix::process::Signal;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::Stdio;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::Receiver;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,7 +16,7 @@ pub(crate) fn sample() -> Vec<u8> {
 /// A demo, of four nodes mostly. It ends when the value goes, and its nodes with it.
 pub(crate) struct Demo {
     pub(crate) process: Process,
-    /// What it prints.
+    /// What it prints behind its line.
     pub(crate) lines: Receiver<String>,
     /// The line that it has printed.
     pub(crate) url: String,
@@ -43,29 +42,18 @@ impl Demo {
 
     /// Starts a demo of `count` nodes with variables in its environment, and waits for its line.
     pub(crate) fn start_with(count: usize, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
-        let (ports, temporary) = (Ports::claim(), Folder::new());
+        let (ports, temporary) = (claim_ports(), Folder::new());
         let mut command = rain();
         command.args(["demo", "--port", &ports.port(0).to_string()]).args(arguments);
         command.envs(variables.iter().copied());
-        command.env("TMPDIR", temporary.path()).stdout(Stdio::piped());
-        let mut process = Process::start(command, temporary.join("demo.log"));
-        let stdout = process.child().stdout.take().expect("a pipe");
-        let (tell, lines) = channel();
-        thread::spawn(move || {
-            BufReader::new(stdout).lines().map_while(Result::ok).try_for_each(|line| tell.send(line))
-        });
-        let url = wait_for("the demo's line", PATIENCE, || {
-            if let Some(status) = process.ended() {
-                panic!("the demo ended with {status}: {}", process.log());
-            }
-            lines.try_recv().ok()
-        });
-        let mut demo = Self { process, lines, url, nodes: vec![0; count], ports, temporary };
-        let cluster = get("/api/v1/cluster").to(demo.supervisor()).expect(200).json();
-        let pid = |node: &serde_json::Value| node["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok());
-        demo.nodes = cluster["nodes"].as_array().into_iter().flatten().filter_map(pid).collect();
-        assert_eq!(demo.nodes.len(), count, "process ids in {cluster}");
-        demo
+        command.env("TMPDIR", temporary.path());
+        let started = rain_harness::Demo::start(&mut command, Some(&temporary.join("demo.log")), PATIENCE);
+        let started = started.expect("a demo that starts");
+        let nodes = started.nodes().expect("the process ids of its nodes");
+        assert_eq!(nodes.len(), count, "process ids {nodes:?}");
+        assert!(!nodes.contains(&0), "process ids {nodes:?}");
+        let rain_harness::Demo { process, url, lines } = started;
+        Self { process: process.into(), lines, url, nodes, ports, temporary }
     }
 
     /// Where players reach a node, or, behind the last one, the supervisor.

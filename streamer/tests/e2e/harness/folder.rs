@@ -1,24 +1,20 @@
 //! Folders and mounts that go with the test.
 
+use rain_harness::TemporaryFolder;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A fresh folder, removed with all that is in it.
-pub(crate) struct Folder(PathBuf);
+pub(crate) struct Folder(TemporaryFolder);
 
 impl Folder {
     pub(crate) fn new() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("rain-e2e-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let path = std::env::temp_dir().join(name);
-        fs::create_dir(&path).expect("a fresh folder");
-        Self(fs::canonicalize(path).expect("the folder just made"))
+        Self(TemporaryFolder::new("e2e").expect("a fresh folder"))
     }
 
     pub(crate) fn path(&self) -> &Path {
-        &self.0
+        self.0.path()
     }
 
     /// A file or folder in it.
@@ -35,13 +31,7 @@ impl Folder {
 
     /// The names of what is in it.
     pub(crate) fn names(&self) -> Vec<String> {
-        names_in(&self.0)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
+        names_in(self.path())
     }
 }
 

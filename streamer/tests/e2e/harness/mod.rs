@@ -5,7 +5,6 @@ mod cluster;
 mod content;
 mod demo;
 mod folder;
-mod ports;
 mod process;
 
 pub(crate) use client::{Connection, Request, Response, delete, get, head, post, put};
@@ -13,11 +12,10 @@ pub(crate) use cluster::Cluster;
 pub(crate) use content::{etag_of, random_below, random_bytes, title_hash};
 pub(crate) use demo::{Demo, sample};
 pub(crate) use folder::{Folder, Mount, names_in};
-pub(crate) use ports::Ports;
 pub(crate) use process::{Finished, Process, is_alive, kill, rain, run, run_unread, run_with_input, stop};
 
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use rain_harness::Ports;
+use std::time::Duration;
 
 /// What must come at all, comes within this: no test depends on the speed of the machine.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
@@ -31,14 +29,12 @@ pub(crate) const CLEANED: Duration = Duration::from_secs(8);
 
 /// Waits until `found` gives something, at most `patience`.
 pub(crate) fn wait_for<T>(what: &str, patience: Duration, mut found: impl FnMut() -> Option<T>) -> T {
-    let until = Instant::now() + patience;
-    loop {
-        if let Some(found) = found() {
-            return found;
-        }
-        assert!(Instant::now() < until, "{what}: not within {} s", patience.as_secs());
-        sleep(Duration::from_millis(20));
-    }
+    rain_harness::wait_for(what, patience, || Ok(found())).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Claims ports that no other test has.
+pub(crate) fn claim_ports() -> Ports {
+    Ports::claim().expect("free ports")
 }
 
 /// Waits until `holds`, at most `patience`.

@@ -1,11 +1,12 @@
 //! The program as a child process, ended by its id whatever happens to the test.
 
-use super::{PATIENCE, wait_for, wait_until};
-use rustix::process::{Pid, Signal, kill_process};
-use std::fs::{self, File};
+use super::{PATIENCE, wait_until};
+use rain_harness::send_signal;
+use rustix::process::Signal;
+use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::path::Path;
+use std::process::{ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -26,8 +27,7 @@ pub(crate) fn rain() -> Command {
 
 /// Sends a signal to a process that this test started.
 pub(crate) fn kill(pid: u32, signal: Signal) {
-    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a process id");
-    kill_process(pid, signal).expect("a process of this test");
+    send_signal(pid, signal).expect("a process of this test");
 }
 
 /// Whether a process runs, or could if it were let: zombies do not.
@@ -48,50 +48,55 @@ pub(crate) fn stop(pid: u32) {
 }
 
 /// A running program; its standard error goes to a file. Killed when the value goes.
-pub(crate) struct Process {
-    child: Child,
-    log: PathBuf,
+pub(crate) struct Process(rain_harness::Process);
+
+impl From<rain_harness::Process> for Process {
+    fn from(process: rain_harness::Process) -> Self {
+        Self(process)
+    }
 }
 
 impl Process {
     /// Starts a command.
-    pub(crate) fn start(mut command: Command, log: PathBuf) -> Self {
-        let file = File::options().create(true).append(true).open(&log).expect("a log file");
-        let child = command.stderr(file).spawn().expect("the program just built");
-        Self { child, log }
+    pub(crate) fn start(mut command: Command, log: &Path) -> Self {
+        Self(rain_harness::Process::start_logged(&mut command, log).expect("the program just built"))
+    }
+
+    pub(crate) fn inner(&self) -> &rain_harness::Process {
+        &self.0
     }
 
     pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
+        self.0.id()
     }
 
-    pub(crate) fn child(&mut self) -> &mut Child {
-        &mut self.child
+    /// Its standard output, once, where that is a pipe.
+    pub(crate) fn take_stdout(&self) -> Option<ChildStdout> {
+        self.0.take_stdout()
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
-        kill(self.pid(), signal);
+        self.0.signal(signal).expect("a process that runs");
     }
 
     /// How it ended, if it has.
-    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
-        self.child.try_wait().expect("a child that can be waited for")
+    pub(crate) fn ended(&self) -> Option<ExitStatus> {
+        self.0.ended().expect("a child that can be waited for")
     }
 
     /// Waits until it has ended.
-    pub(crate) fn wait(&mut self, patience: Duration) -> ExitStatus {
-        wait_for("the end of a process", patience, || self.ended())
+    pub(crate) fn wait(&self, patience: Duration) -> ExitStatus {
+        self.0.wait(patience).expect("the end of a process")
     }
 
     /// Ends it at once, as a crash would.
-    pub(crate) fn crash(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+    pub(crate) fn crash(&self) {
+        self.0.crash();
     }
 
     /// What it has said on standard error.
     pub(crate) fn log(&self) -> String {
-        fs::read_to_string(&self.log).unwrap_or_default()
+        self.0.log()
     }
 }
 
@@ -99,16 +104,9 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.crash();
         if thread::panicking() {
-            let log = self.log();
-            let tail: Vec<_> = log.lines().rev().take(20).collect();
-            let lines: String = tail.into_iter().rev().fold(String::new(), |text, line| text + line + "\n");
-            eprintln!("--- {} ends with\n{lines}---", log_name(&self.log));
+            eprintln!("--- process {} ended its log with\n{}\n---", self.pid(), self.0.log_end(20));
         }
     }
-}
-
-fn log_name(log: &Path) -> String {
-    log.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// A command that has ended.

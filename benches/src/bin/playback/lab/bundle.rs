@@ -4,7 +4,9 @@ use std::io;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use rain_benches::{Trace, get, median};
+use rain_benches::Trace;
+use rain_gauge::median;
+use rain_harness::get;
 use serde_json::json;
 
 use super::laboratory::Laboratory;

@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use rain_benches::{Server, ask};
+use rain_harness::{Server, ask};
 use serde_json::Value;
 
 /// Between two looks at the nodes.

@@ -15,7 +15,9 @@ use std::io;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use rain_benches::{Machine, TemporaryFolder, Trace};
+use rain_benches::Trace;
+use rain_gauge::Machine;
+use rain_harness::TemporaryFolder;
 use serde_json::{Value, json};
 
 use crate::document;

@@ -6,7 +6,8 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use rain_benches::{Trace, median};
+use rain_benches::Trace;
+use rain_gauge::median;
 use serde_json::json;
 
 use super::laboratory::Laboratory;

@@ -5,7 +5,8 @@ use std::io;
 use std::thread::sleep;
 use std::time::Duration;
 
-use rain_benches::{Trace, ask, put_content};
+use rain_benches::{Trace, put_content};
+use rain_harness::ask;
 use serde_json::{Value, json};
 
 use super::Settings;

@@ -23,6 +23,13 @@ pub struct Server {
     pub token: Option<String>,
 }
 
+/// One that wants no token.
+impl From<SocketAddr> for Server {
+    fn from(address: SocketAddr) -> Self {
+        Self { address, token: None }
+    }
+}
+
 /// A port of this machine's loopback.
 impl From<u16> for Server {
     fn from(port: u16) -> Self {
@@ -58,13 +65,17 @@ impl Transfer {
 
 /// The head of an answer.
 #[derive(Clone, Debug)]
-pub struct Head(String);
+pub struct Head {
+    status: u16,
+    line: String,
+    headers: Vec<(String, String)>,
+}
 
 impl Head {
     /// Reads a head, and nothing of the body behind it.
     ///
     /// # Errors
-    /// The connection's; a head without an end.
+    /// The connection's; what comes is no head of HTTP/1.1, or has no end.
     pub fn read(stream: &mut impl Read) -> io::Result<Self> {
         let mut head = Vec::new();
         let mut byte = [0];
@@ -75,22 +86,45 @@ impl Head {
                 return Err(io::Error::other("a head of more than 64 KiB"));
             }
         }
-        Ok(Self(String::from_utf8_lossy(&head).into_owned()))
+        Self::parse(&String::from_utf8_lossy(&head))
     }
 
-    /// The status; 0 where there is none.
+    fn parse(head: &str) -> io::Result<Self> {
+        let mut lines = head.lines();
+        let line = lines.next().unwrap_or_default().to_owned();
+        let status = line.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)?.parse().ok());
+        let status = status.ok_or_else(|| io::Error::other(format!("no status line: {line:?}")))?;
+        let header = |line: &str| {
+            let (name, value) = line.split_once(':')?;
+            Some((name.to_owned(), value.trim().to_owned()))
+        };
+        let header = |line| header(line).ok_or_else(|| io::Error::other(format!("no header: {line:?}")));
+        let headers = lines.filter(|line| !line.is_empty()).map(header).collect::<io::Result<_>>()?;
+        Ok(Self { status, line, headers })
+    }
+
+    /// The status.
     pub fn status(&self) -> u16 {
-        self.0.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0)
+        self.status
     }
 
-    /// The body's length.
+    /// Names and values of all headers, as they came.
+    pub fn headers(&self) -> &[(String, String)] {
+        &self.headers
+    }
+
+    /// The value of a header, whatever the case of its name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+
+    /// The body's length in bytes.
     ///
     /// # Errors
     /// The answer does not tell it.
     pub fn length(&self) -> io::Result<u64> {
-        let mut lines = self.0.lines().map(str::to_ascii_lowercase);
-        let length = lines.find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok());
-        length.ok_or_else(|| io::Error::other(format!("no Content-Length in {}", self.0.trim_end())))
+        let length = self.header("content-length").and_then(|length| length.parse().ok());
+        length.ok_or_else(|| io::Error::other(format!("no Content-Length in {} {:?}", self.line, self.headers)))
     }
 
     /// Checks the status.
@@ -98,10 +132,10 @@ impl Head {
     /// # Errors
     /// It is another one.
     pub fn expect(&self, good: &[u16]) -> io::Result<()> {
-        if good.contains(&self.status()) {
+        if good.contains(&self.status) {
             return Ok(());
         }
-        Err(io::Error::other(format!("found {}, expected one of {good:?}", self.0.lines().next().unwrap_or_default())))
+        Err(io::Error::other(format!("found {}, expected one of {good:?}", self.line)))
     }
 }
 
@@ -192,35 +226,6 @@ pub fn post(port: u16, path: &str, object: &Value) -> io::Result<()> {
     refused.map_err(|error| io::Error::other(format!("POST {path} {body}: {error}")))
 }
 
-/// Gives bytes that nothing can compress, the same for the same seed, from any place on.
-pub fn content(seed: u64) -> blake3::OutputReader {
-    blake3::Hasher::new().update(&seed.to_le_bytes()).finalize_xof()
-}
-
-/// Stores so many bytes of [`content`].
-///
-/// # Errors
-/// The connection's; the title is refused.
-pub fn put_content(server: impl Into<Server>, title: &str, bytes: u64, seed: u64) -> io::Result<Transfer> {
-    let started = Instant::now();
-    let Server { address, token } = server.into();
-    let mut stream = TcpStream::connect(address)?;
-    stream.set_nodelay(true)?;
-    let token = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
-    write!(stream, "PUT /v/{title} HTTP/1.1\r\nHost: {address}\r\n{token}Content-Length: {bytes}\r\n\r\n")?;
-    let mut buffer = vec![0; BUFFER_BYTES];
-    let mut random = content(seed);
-    let mut left = bytes;
-    while left > 0 {
-        random.fill(&mut buffer);
-        let count = usize::try_from(left).unwrap_or(usize::MAX).min(BUFFER_BYTES);
-        stream.write_all(&buffer[..count])?;
-        left -= count as u64;
-    }
-    Head::read(&mut stream)?.expect(&[201, 204])?;
-    Ok(Transfer { bytes, first_byte: started.elapsed(), whole: started.elapsed() })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -230,6 +235,10 @@ mod tests {
         let mut answer: &[u8] = b"HTTP/1.1 206 Partial Content\r\ncontent-Length: 12\r\n\r\nbody";
         let head = Head::read(&mut answer).unwrap();
         assert_eq!((head.status(), head.length().unwrap(), answer), (206, 12, &b"body"[..]));
+        assert_eq!((head.header("Content-length"), head.headers().len()), (Some("12"), 1));
         assert!(head.expect(&[200]).unwrap_err().to_string().contains("206 Partial Content"));
+        for wrong in ["HTTP/1.0 200 OK\r\n\r\n", "HTTP/1.1 2\r\n\r\n", "HTTP/1.1 200 OK\r\nx\r\n\r\n", "HTTP/1.1 200"] {
+            assert!(Head::read(&mut wrong.as_bytes()).is_err(), "{wrong}");
+        }
     }
 }

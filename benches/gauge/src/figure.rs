@@ -1,5 +1,4 @@
-//! Throughput of encoding and decoding: contenders that take turns on the same stripes, in bytes of original data per
-//! second.
+//! What contenders reach that take turns.
 
 #![expect(
     clippy::cast_precision_loss,
@@ -8,19 +7,9 @@
     reason = "bytes and repetitions are far below 2^52"
 )]
 
-mod arena;
-mod contenders;
-mod regime;
-mod table;
-
-pub use arena::Arena;
-pub use contenders::{Contender, Operation, codec, layout_name, probes, recovery, stores_name, stores_of};
-pub use regime::Regime;
-pub use table::{Bench, Outcome, Row, layouts, operations, rounded};
-
 use std::time::{Duration, Instant};
 
-use crate::median;
+use crate::{Arena, Contender, median};
 
 /// Shortest sample. Long against the clock and an interrupt, short against the seconds for which a neighbour on the same
 /// machine takes the cache away.

@@ -1,12 +1,14 @@
 //! What takes turns: this project's codecs in each layout, and the probes of what the memory gives.
 
+#![expect(clippy::cast_precision_loss, reason = "bytes and repetitions are far below 2^52")]
+
 use std::fmt;
 use std::sync::Arc;
 
 use rain_codec::{Cell, ErasurePattern, InterleavedCodec, Kernel, Layout, Recovery, ScheduleError, Stores};
 use rain_kernels::{ColumnProgram, ColumnShape, Place, Program};
 
-use super::Arena;
+use crate::Arena;
 
 const LINE_BYTES: usize = 64;
 

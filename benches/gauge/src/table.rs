@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rain_codec::{Code, InterleavedCodec, Kernel, Layout, Stores};
 use serde_json::{Value, json};
 
-use super::{Arena, Contender, Figure, Operation, Regime, codec, compare, layout_name, probes, stores_name, stores_of};
+use crate::{Arena, Contender, Figure, Operation, Regime, codec, compare, layout_name, probes, stores_name, stores_of};
 
 /// A row of the table.
 #[derive(Clone, Debug)]
