@@ -260,10 +260,12 @@ mod tests {
     /// Machines are the desk's affair, and fetching that of those who read.
     #[test]
     fn the_driver_names_no_machine() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/node");
-        let mut seen = 0;
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
+        let (mut paths, mut seen) = (vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src/node")], 0);
+        while let Some(path) = paths.pop() {
+            if path.is_dir() {
+                paths.extend(fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
+                continue;
+            }
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
             let text = fs::read_to_string(&path).unwrap();
             let found = uses(&text);
