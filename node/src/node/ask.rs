@@ -78,7 +78,7 @@ impl Node {
     pub(super) async fn ask(self: &Arc<Self>, to: NodeId, request: Request) -> Option<(Sender, Reply)> {
         let me = self.store.me();
         if to == self.config.id {
-            let answer = self.answer(me, request).await;
+            let answer = self.ask_store(me, request).await;
             return answer.inspect_err(|error| tracing::warn!(%error, "the store refused")).ok();
         }
         let haste = Haste::of(&request);
@@ -105,7 +105,7 @@ impl Node {
     /// Those of the disk: it is not to be listened to.
     ///
     /// Cancel safety: dropping it leaves the store to finish.
-    pub(crate) async fn admit(self: &Arc<Self>, from: Sender) -> io::Result<bool> {
+    pub(super) async fn admit(self: &Arc<Self>, from: Sender) -> io::Result<bool> {
         // Another life of a node is written down; that of one that was heard of is in memory.
         let admitted = if self.desks.knows(from.node, from.life) {
             self.store.admit(from)?
@@ -124,7 +124,7 @@ impl Node {
     /// Those of the disk: the asking node must take them for silence.
     ///
     /// Cancel safety: dropping it leaves the store to finish.
-    pub(crate) async fn answer(self: &Arc<Self>, from: Sender, request: Request) -> io::Result<(Sender, Reply)> {
+    pub(super) async fn ask_store(self: &Arc<Self>, from: Sender, request: Request) -> io::Result<(Sender, Reply)> {
         let life = self.store.me().life;
         let reply = if matches!(request, Request::Lookup { .. }) {
             // No disk in it.
@@ -141,7 +141,7 @@ impl Node {
     }
 
     /// Counts a message that cannot be, and tells people, though not of each.
-    pub(crate) fn note_unfit(&self, node: NodeId, why: &str) {
+    pub(super) fn note_unfit(&self, node: NodeId, why: &str) {
         let name = self.name_of(node);
         metrics::counter!("rain_unfit_messages_total", "peer" => name.clone()).increment(1);
         if self.unfit.is_due(node) {

@@ -6,6 +6,7 @@
 use super::Node;
 use super::titles::etag_text;
 use crate::peer::PeerRequest;
+use crate::peer::listing::{PeerListing, TitleRun, ToldTitles, to_query};
 use crate::store::{KnownTitle, Listing, ListingItem, Stamp};
 use bytes::Bytes;
 use core::time::Duration;
@@ -13,7 +14,6 @@ use futures_util::future::join_all;
 use hyper::Method;
 use rain_cluster::{ColumnStatus, NodeId};
 use rain_titles::{ColumnHealth, ColumnReport, Listed, Page, TitleReport};
-use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,41 +26,19 @@ const LIST_HOPE: Duration = Duration::from_millis(200);
 /// So many pages are kept as long as nothing changes: those that many clients read at once, or one behind the other.
 const PAGES_KEPT: usize = 8;
 
-/// What is told to whoever lists, of a page.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct PeerListing {
-    stamp: Stamp,
-    told: Told,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-enum Told {
-    /// The same titles and versions as the asker: only how the columns are held.
-    Same(Vec<Run>),
-    Other(Listing),
-}
-
-/// So many titles, one behind the other, of which a column is held in the same way.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Run {
-    titles: usize,
-    /// `None` where the column is there that the node's seat is for.
-    column: Option<ColumnStatus>,
-}
-
 /// What this node knows of a page.
 #[derive(Debug)]
 struct OwnPage {
     stamp: Stamp,
     listing: Listing,
     digest: String,
-    runs: Vec<Run>,
+    runs: Vec<TitleRun>,
 }
 
 impl OwnPage {
     fn new(me: NodeId, stamp: Stamp, listing: Listing) -> Self {
         let mut hasher = blake3::Hasher::new();
-        let mut runs: Vec<Run> = Vec::new();
+        let mut runs: Vec<TitleRun> = Vec::new();
         for item in &listing.items {
             let name = item.name();
             hasher.update(&(name.len() as u64).to_le_bytes()).update(name.as_bytes());
@@ -71,7 +49,7 @@ impl OwnPage {
             let column = (!is_seated).then(|| known.column.clone());
             match runs.last_mut().filter(|run| run.column == column) {
                 Some(run) => run.titles += 1,
-                None => runs.push(Run { titles: 1, column }),
+                None => runs.push(TitleRun { titles: 1, column }),
             }
         }
         hasher.update(&[listing.more.into()]);
@@ -231,29 +209,29 @@ impl Node {
     }
 
     async fn listing_of(&self, peer: NodeId, page: &Page, digest: &str) -> Option<PeerListing> {
-        let path = format!("/peer/v1/titles?{}&digest={digest}", page.to_query());
+        let path = format!("/peer/v1/titles?{}", to_query(page, digest));
         let request =
             PeerRequest { method: Method::GET, path, body: Bytes::new(), patience: LIST, hope: Some(LIST_HOPE) };
         let listing = self.peers.ask(peer, request).await.ok()?;
         serde_json::from_slice(&listing).inspect_err(|error| self.note_unfit(peer, &error.to_string())).ok()
     }
 
-    /// What a peer is told of the page that its `query` is for; `None` when it is for none.
+    /// What a peer is told of a page of which it knows what the digest says.
     ///
     /// Cancel safety: nothing is changed.
-    pub(crate) async fn tell_listing(self: &Arc<Self>, query: &str) -> Option<PeerListing> {
-        let (page, digest) = query.rsplit_once("&digest=")?;
-        let own = self.own_page(&Page::from_query(page)?).await;
-        let told = if own.digest == digest { Told::Same(own.runs.clone()) } else { Told::Other(own.listing.clone()) };
-        Some(PeerListing { stamp: own.stamp, told })
+    pub(super) async fn tell_listing(self: &Arc<Self>, page: &Page, digest: &str) -> PeerListing {
+        let own = self.own_page(page).await;
+        let same = own.digest == digest;
+        let told = if same { ToldTitles::Same(own.runs.clone()) } else { ToldTitles::Other(own.listing.clone()) };
+        PeerListing { stamp: own.stamp, told }
     }
 
     fn put_together(&self, own: &OwnPage, told: &[(NodeId, Option<PeerListing>)], limit: usize, columns: bool) -> Made {
         let mut answers = vec![Answer::new(self.config.id, &own.listing, &own.runs)];
         for (peer, told) in told {
             match told.as_ref().map(|told| &told.told) {
-                Some(Told::Same(runs)) => answers.push(Answer::new(*peer, &own.listing, runs)),
-                Some(Told::Other(listing)) => answers.push(Answer::new(*peer, listing, &[])),
+                Some(ToldTitles::Same(runs)) => answers.push(Answer::new(*peer, &own.listing, runs)),
+                Some(ToldTitles::Other(listing)) => answers.push(Answer::new(*peer, listing, &[])),
                 None => {}
             }
         }
@@ -327,13 +305,13 @@ struct Answer<'a> {
     listing: &'a Listing,
     next: usize,
     /// How the columns are held of what stands in the listing, where that is another node's.
-    runs: &'a [Run],
+    runs: &'a [TitleRun],
     /// Titles of the first of them that were passed.
     passed: usize,
 }
 
 impl<'a> Answer<'a> {
-    fn new(node: NodeId, listing: &'a Listing, runs: &'a [Run]) -> Self {
+    fn new(node: NodeId, listing: &'a Listing, runs: &'a [TitleRun]) -> Self {
         Self { node, listing, next: 0, runs, passed: 0 }
     }
 
@@ -363,8 +341,8 @@ impl<'a> Answer<'a> {
             return (ColumnHealth::Missing, None);
         }
         let column = match self.runs.first() {
-            Some(Run { column: None, .. }) => return (ColumnHealth::Ok, None),
-            Some(Run { column: Some(column), .. }) => column,
+            Some(TitleRun { column: None, .. }) => return (ColumnHealth::Ok, None),
+            Some(TitleRun { column: Some(column), .. }) => column,
             None => &known.column,
         };
         match column {

@@ -6,6 +6,7 @@ mod face;
 mod fetching;
 mod lists;
 mod liveness;
+mod office;
 mod outbox;
 mod path_watch;
 mod read;
@@ -36,7 +37,6 @@ use rain_codec::{CodeError, StripeCodec};
 use rain_config::Config;
 use rain_desk::{Codes, DeskPlan};
 use rain_fetch::{ColumnRead, Commons};
-use rain_wire::auth::Verifier;
 use rebuild::{Rate, Restoring};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -53,9 +53,7 @@ pub struct Node {
     /// Its store.
     pub store: Arc<Store<SystemDisk>>,
     /// The other nodes.
-    pub peers: Peers,
-    /// Checks what peers ask.
-    pub verifier: Verifier,
+    pub peers: Arc<Peers>,
     /// What it knows of who is there.
     pub liveness: Liveness,
     /// Higher at every start, whatever the clock says.
@@ -84,7 +82,7 @@ impl Node {
     /// [`OpenError`]; the folder is as it was.
     pub fn open(config: Config, disk: SystemDisk) -> Result<Arc<Self>, OpenError> {
         let codes = Arc::new(Codes::default());
-        let [session, fresh] = [random_u64(), random_u64()];
+        let fresh = random_u64();
         let plan = StorePlan {
             node: config.id,
             members: Arc::clone(&config.cluster),
@@ -103,8 +101,7 @@ impl Node {
             move || store.me()
         };
         Ok(Arc::new(Self {
-            peers: Peers::new(&config, incarnation, sender),
-            verifier: Verifier::new(config.key, session),
+            peers: Arc::new(Peers::new(&config, incarnation, sender)),
             liveness: Liveness::default(),
             incarnation,
             commons: Mutex::new(Commons::new(config.cluster.nodes().iter().copied(), 1)),

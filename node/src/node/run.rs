@@ -1,11 +1,12 @@
 //! A node as a process: its listeners, its tasks, and how it ends.
 
-use super::Node;
 use super::desks::SHARDS;
-use super::path_watch;
 use super::tasks::keep;
+use super::{Node, path_watch, random_u64};
+use crate::peer::server::{Door, serve as serve_peers};
 use crate::store::{FolderError, OpenError, SystemDisk};
 use rain_config::Config;
+use rain_wire::auth::Verifier;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -57,7 +58,7 @@ pub async fn run<S: Future<Output = ()>>(
     let (mut interfaces, mut sockets) = (Vec::new(), Vec::new());
     for interface in &config.interfaces {
         let address = interface.address;
-        interfaces.push((Arc::new(listen(address).await?), address));
+        interfaces.push((listen(address).await?, address));
         sockets.push(UdpSocket::bind(address).map_err(|error| StartError::Listen { address, error })?);
     }
     let folder = config.data.display().to_string();
@@ -73,10 +74,12 @@ pub async fn run<S: Future<Output = ()>>(
     }
     let returns = Arc::clone(&node);
     tasks.spawn(keep("returns", move || Arc::clone(&returns).watch_returns()));
+    let verifier = Arc::new(Verifier::new(node.config.key, random_u64()));
     for (listener, address) in interfaces {
-        let node = Arc::clone(&node);
-        let serve = move || crate::peer::server::serve(Arc::clone(&node), Arc::clone(&listener), address);
-        tasks.spawn(keep("peers", serve));
+        let (verifier, peers) = (Arc::clone(&verifier), Arc::clone(&node.peers));
+        let door = Arc::new(Door { listener, address, verifier, peers });
+        let office = Arc::clone(&node);
+        tasks.spawn(keep("peers", move || serve_peers(Arc::clone(&door), Arc::clone(&office))));
     }
     let pools = Arc::clone(&node);
     let close = move || {

@@ -110,7 +110,7 @@ impl Node {
     }
 
     /// Looks at the node's own column.
-    pub(crate) async fn inspect_own(self: &Arc<Self>, name: String, version: Version, look: Look) -> ColumnStatus {
+    pub(super) async fn inspect_own(self: &Arc<Self>, name: String, version: Version, look: Look) -> ColumnStatus {
         self.blocking(move |node| {
             let now = node.now();
             // What is wrong is remembered by the store, and found in its state.

@@ -8,7 +8,7 @@
 //! | `POST /peer/v1/uploads/TITLE/VERSION/COLUMN/OFFSET` | more of its records |
 //! | `GET /peer/v1/columns/TITLE/VERSION/COLUMN?stripes=&rows=&blocks=&from=` | blocks of a column, with their checksums; from a byte of the answer on, when another path broke there |
 //! | `POST /peer/v1/inspect/TITLE/VERSION?blocks=` | look at your column, its header or every block of it |
-//! | `GET /peer/v1/titles?prefix=&after=&limit=&folders=` | a page of the names of the titles with a marked version, in JSON |
+//! | `GET /peer/v1/titles?prefix=&after=&limit=&folders=&digest=` | a page of the titles with a marked version, in JSON; of one that the peer knows by its digest, only how columns are held |
 //!
 //! Every request says in its MAC who sends it, in which life of its ledger; one whose life is over is refused.
 
@@ -16,14 +16,19 @@ mod batch;
 mod carrier;
 pub mod client;
 pub mod link_driver;
+pub mod listing;
+mod office;
 pub mod paths;
 mod ports;
 pub mod server;
+mod turns;
 pub mod uploads;
 
 pub use client::{PeerError, PeerRequest, Peers};
+pub use listing::PeerListing;
+pub use office::{Office, PeerAnswer, PeerAsk, Refusal};
 pub use paths::{PathReport, Paths};
-pub use ports::TurnRequest;
+pub use turns::TurnRequest;
 
 /// Where questions are asked.
 pub const ASK: &str = "/peer/v1/ask";

@@ -7,6 +7,7 @@ use rain_cluster::link::Hint;
 use rain_cluster::path::{Candidate, PathMeasure, PathState, PathTable, choose};
 use rain_cluster::{NodeId, Time};
 use rain_config::{Config, Member, PathAddresses};
+use rain_fetch::Destination;
 use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -141,7 +142,7 @@ impl Paths {
         let now = self.now();
         self.table.send_modify(|table| table.set_state(now, node, path, state));
         // Who waits for a path may have one now, or none any more.
-        self.queue().advance(self);
+        self.advance(&mut self.queue());
         let addresses = &self.to(node)[path].addresses;
         let (peer, name) = (self.names.get(&node).cloned().unwrap_or_default(), addresses.to_string());
         metrics::gauge!("rain_path_up", "peer" => peer.clone(), "path" => name)
@@ -214,7 +215,7 @@ impl Paths {
         let mut queue = self.queue();
         queue.ports.end(port, bytes, came_at);
         if queue.may_go(port) {
-            queue.advance(self);
+            self.advance(&mut queue);
         }
     }
 
@@ -223,9 +224,12 @@ impl Paths {
         self.queue.lock()
     }
 
-    /// The port that a path leaves from.
-    pub(super) fn port_of(&self, node: NodeId, path: usize) -> usize {
-        self.to(node)[path].port
+    /// Lets requests go ahead for which there is room.
+    pub(super) fn advance(&self, queue: &mut Queue) {
+        queue.advance(|ports, Destination { to, without }| {
+            let path = self.choose_in(ports, *to, without)?;
+            Some((path, self.to(*to)[path].port))
+        });
     }
 
     /// The path that the next request to a node takes, none of `without`.
@@ -234,7 +238,7 @@ impl Paths {
     }
 
     /// The same, with the ports in hand.
-    pub(super) fn choose_in(&self, ports: &PortList, node: NodeId, without: &[usize]) -> Option<usize> {
+    fn choose_in(&self, ports: &PortList, node: NodeId, without: &[usize]) -> Option<usize> {
         let table = self.table.borrow();
         let candidates = self.to(node).iter().zip(table.paths(node)).enumerate().map(|(index, (path, status))| {
             let late = path.late.load(Ordering::Relaxed).checked_sub(1).map(Time::from_micros);

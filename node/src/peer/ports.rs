@@ -1,11 +1,9 @@
-//! What is under way over each of this node's ports, and who waits until there is room.
+//! What is under way over each of this node's ports, and the queue before them.
 //!
 //! A port is an address of this node: all answers to requests that leave from it come in through one port of one switch,
 //! whoever sends them.
 
-use super::paths::Paths;
 use core::time::Duration;
-use rain_cluster::NodeId;
 use rain_fetch::{Destination, Ports, TurnTicket, Turns, Window};
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -77,19 +75,31 @@ impl PortList {
     }
 }
 
+/// A path to a destination and the port that it leaves from, if any is left.
+type Chosen = Option<(usize, usize)>;
+
 impl Queue {
     /// Appends a request; where the path is told, and its place.
-    fn join(&mut self, request: TurnRequest<'_>) -> (TurnTicket, oneshot::Receiver<Option<usize>>) {
-        let TurnRequest { to, without, bytes, urgent } = request;
+    pub(super) fn join(
+        &mut self,
+        destination: Destination,
+        bytes: u64,
+        urgent: bool,
+    ) -> (TurnTicket, oneshot::Receiver<Option<usize>>) {
         let (granted, told) = oneshot::channel();
-        (self.turns.join(Destination { to, without: without.to_vec() }, bytes, urgent, granted), told)
+        (self.turns.join(destination, bytes, urgent, granted), told)
     }
 
-    /// Lets requests go ahead for which there is room.
-    pub(super) fn advance(&mut self, paths: &Paths) {
-        let mut ports = Choice { paths, ports: &mut self.ports };
+    /// Gives up a place; whether it was still taken.
+    pub(super) fn leave(&mut self, ticket: &TurnTicket) -> bool {
+        self.turns.leave(ticket)
+    }
+
+    /// Lets requests go ahead for which there is room. `choose` knows the paths.
+    pub(super) fn advance(&mut self, choose: impl Fn(&PortList, &Destination) -> Chosen) {
+        let mut ports = Choice { choose, ports: &mut self.ports };
         self.turns.advance(&mut ports, |granted, path| {
-            // Who is told nothing any more has left the queue: see `Waiter`.
+            // Who is told nothing any more has left the queue, or does so now.
             let _ = granted.send(path);
         });
     }
@@ -101,15 +111,14 @@ impl Queue {
 }
 
 /// The ports, and the choice of paths.
-struct Choice<'a> {
-    paths: &'a Paths,
+struct Choice<'a, C> {
+    choose: C,
     ports: &'a mut PortList,
 }
 
-impl Ports for Choice<'_> {
-    fn choose(&self, destination: &Destination) -> Option<(usize, usize)> {
-        let path = self.paths.choose_in(self.ports, destination.to, &destination.without)?;
-        Some((path, self.paths.port_of(destination.to, path)))
+impl<C: Fn(&PortList, &Destination) -> Chosen> Ports for Choice<'_, C> {
+    fn choose(&self, destination: &Destination) -> Chosen {
+        (self.choose)(self.ports, destination)
     }
 
     fn has_room(&self, port: usize, bytes: u64) -> bool {
@@ -118,56 +127,6 @@ impl Ports for Choice<'_> {
 
     fn ask(&mut self, port: usize, bytes: u64) {
         self.ports.ask(port, bytes);
-    }
-}
-
-/// A request for rows of a column that is about to be sent.
-#[derive(Debug, Clone, Copy)]
-pub struct TurnRequest<'a> {
-    /// To whom.
-    pub to: NodeId,
-    /// Paths that it does not take.
-    pub without: &'a [usize],
-    /// Bytes of the answer.
-    pub bytes: u64,
-    /// A viewer waits for it more than for others.
-    pub urgent: bool,
-}
-
-/// A place in the queue; given up when dropped.
-struct Waiter<'a> {
-    paths: &'a Paths,
-    request: TurnRequest<'a>,
-    ticket: TurnTicket,
-    told: oneshot::Receiver<Option<usize>>,
-}
-
-impl Drop for Waiter<'_> {
-    fn drop(&mut self) {
-        let mut queue = self.paths.queue();
-        if queue.turns.leave(&self.ticket) {
-            queue.advance(self.paths);
-        }
-        // It was told a path, and did not hear it.
-        let unheard = self.told.try_recv().ok().flatten();
-        drop(queue);
-        drop(unheard.map(|path| self.paths.outstanding(self.request.to, path, self.request.bytes)));
-    }
-}
-
-impl Paths {
-    /// Waits until a path has room for a request, and takes it; `None` when no path is left.
-    ///
-    /// Cancel safety: dropping it gives the place up.
-    pub async fn take_turn(&self, request: TurnRequest<'_>) -> Option<(usize, super::paths::Outstanding<'_>)> {
-        let mut waiter = {
-            let mut queue = self.queue();
-            let (ticket, told) = queue.join(request);
-            queue.advance(self);
-            Waiter { paths: self, request, ticket, told }
-        };
-        let path = (&mut waiter.told).await.ok().flatten()?;
-        Some((path, self.outstanding(request.to, path, request.bytes)))
     }
 }
 

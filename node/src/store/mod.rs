@@ -6,10 +6,8 @@
 //! bytes are durable and proven, and is never changed after that.
 
 mod change;
-mod column;
 mod committed;
 mod disk;
-mod group;
 mod index;
 mod known;
 pub mod ledger;
@@ -21,12 +19,10 @@ mod packed;
 mod record;
 mod requests;
 mod scan;
-mod shares;
+mod shelf;
 #[cfg(test)]
 mod tests;
-mod upload;
 
-pub use column::{ColumnError, ColumnReader};
 pub use committed::CommittedVersions;
 pub use disk::{Disk, FolderError, SystemDisk};
 pub use known::{KnownContent, KnownTitle, Stamp};
@@ -34,18 +30,18 @@ pub use ledger::LedgerError;
 pub use listing::{Listing, ListingItem};
 pub use record::RecordError;
 pub use scan::{OpenError, StorePlan, check_folder};
-pub use upload::{UploadError, UploadPlan};
+pub use shelf::{ColumnError, ColumnReader, UploadError, UploadPlan, title_version};
 
 use change::Change;
 use core::time::Duration;
-use group::GroupSync;
 use index::{Index, Remembered, SnapshotPart};
 use ledger::Ledger;
-use names::{FileName, IDENTITY, TITLES, TitleHash, UNFINISHED};
-use rain_cluster::{Life, Members, NodeId, Record, Sender, Time, TitleState, Version};
-use rain_codec::column::{ColumnHeader, ColumnLayout, ColumnTree, EtagKind, HEADER_BYTES, StoreTag, TitleVersion};
+use names::{IDENTITY, TitleHash, UNFINISHED};
+use rain_cluster::{Life, Members, NodeId, Sender, Time, TitleState};
+use rain_codec::column::StoreTag;
 use rain_desk::Codes;
 use serde::{Deserialize, Serialize};
+use shelf::GroupSync;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -306,23 +302,6 @@ impl<D: Disk> Store<D> {
         lock(&self.title_locks[title.bucket(TITLE_LOCKS)])
     }
 
-    /// Gives an uploaded column its name, durably.
-    fn publish_column(&self, name: &FileName) -> io::Result<()> {
-        self.disk.rename(&unfinished(&name.path()), &name.path())?;
-        self.titles.sync(|| self.disk.sync_folder(TITLES))
-    }
-
-    /// The header of a column whose cells have this hash tree; an error unless its root is that of the manifest.
-    fn proven_header(&self, record: &Record, column: u16, tree: &ColumnTree) -> io::Result<[u8; HEADER_BYTES]> {
-        let columns = record.manifest.columns().ok_or_else(|| io::Error::other("a version without columns"))?;
-        if columns.roots.get(usize::from(column)) != Some(&tree.root()) {
-            let expected = columns.roots.get(usize::from(column)).map(|root| names::hex(root)).unwrap_or_default();
-            let why = format!("column {column} has the root {}, expected {expected}", names::hex(&tree.root()));
-            return Err(io::Error::new(io::ErrorKind::InvalidData, why));
-        }
-        header_of(record, column, self.tag(), tree.root()).map_err(io::Error::other)
-    }
-
     fn publish_identity(&self, identity: &Identity) -> io::Result<()> {
         publish(&*self.disk, IDENTITY, &record::to_bytes(identity))
     }
@@ -352,45 +331,3 @@ fn remove_if_there<D: Disk>(disk: &D, path: &str) -> io::Result<()> {
         _ => Ok(()),
     }
 }
-
-/// A version as column headers write it.
-pub fn title_version(version: Version) -> TitleVersion {
-    TitleVersion { counter: version.counter, node: version.node.0, life: version.life.0, random: version.random }
-}
-
-/// The header of a column of `record`.
-fn header_of(record: &Record, column: u16, store: StoreTag, root: [u8; 32]) -> Result<[u8; HEADER_BYTES], String> {
-    let manifest = &record.manifest;
-    let columns = manifest.columns().ok_or("a version without columns")?;
-    let rows = rain_codec::Code::named(&columns.code).map_err(|error| error.to_string())?.rows();
-    let media_type = manifest.media_type();
-    let header = ColumnHeader {
-        code: columns.code.clone(),
-        columns: columns.columns,
-        rows: u16::try_from(rows).map_err(|error| error.to_string())?,
-        column,
-        cell_bytes: columns.cell_bytes,
-        interleave_bytes: 0,
-        block_bytes: columns.block_bytes,
-        layout: ColumnLayout::Striped,
-        group_bytes: columns.group_bytes,
-        title: manifest.title.clone(),
-        version: title_version(manifest.version),
-        title_bytes: columns.bytes,
-        etag_kind: match columns.etag_kind {
-            rain_cluster::EtagKind::Content => EtagKind::Content,
-            rain_cluster::EtagKind::List => return Err("an entity tag of a list has no columns yet".to_owned()),
-        },
-        etag: columns.etag,
-        modified_ms: columns.modified_ms,
-        // The ledger has it whole; here it is for whoever finds the file alone.
-        media_type: if media_type.len() <= MEDIA_TYPE_BYTES_MAX { media_type.to_owned() } else { String::new() },
-        store,
-        root,
-    };
-    header.validate().map_err(|error| error.to_string())?;
-    Ok(header.to_bytes())
-}
-
-/// Longest media type of a header.
-const MEDIA_TYPE_BYTES_MAX: usize = 127;

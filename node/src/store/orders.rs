@@ -3,7 +3,8 @@
 use super::change::{Change, Standing};
 use super::index::Held;
 use super::names::{FileName, TitleHash, key_of};
-use super::{Disk, Store, column, lock, remove_if_there};
+use super::shelf::prove;
+use super::{Disk, Store, lock, remove_if_there};
 use rain_cluster::{Record, Sender, Time};
 use rain_desk::{Decision, StoreOrder, StoreTold};
 use std::io;
@@ -158,7 +159,7 @@ impl<D: Disk> Store<D> {
         };
         if left {
             let name = FileName { title: key.0, version: key.1, column };
-            let proven = column::prove(&*self.disk, &self.codes, name, record).is_ok();
+            let proven = prove(&*self.disk, &self.codes, name, record).is_ok();
             // It may have been written and not made durable.
             if proven && self.sync_files().is_ok() {
                 let taken = self.change(now, [Change::Column(key, Some(column))]);

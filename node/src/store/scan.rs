@@ -1,11 +1,11 @@
 //! Opening a store: what a start finds in the data folder.
 
 use super::change::Change;
-use super::group::GroupSync;
 use super::index::Index;
 use super::ledger::{Ledger, LedgerError};
 use super::names::{FileName, IDENTITY, TITLES, UNFINISHED};
 use super::record::{self, RecordError};
+use super::shelf::GroupSync;
 use super::{Disk, Identity, Store, SystemDisk, VERSION_BYTES, lock, publish};
 use core::array;
 use rain_cluster::{Life, Members, NodeId, Time};

@@ -1,13 +1,14 @@
 //! A store by itself: what it promises, refuses and remembers.
 
 use super::listing::tests::listed;
-use super::shares::tests::forgetful;
+use super::names::TITLES;
+use super::shelf::shares::tests::forgetful;
 use super::*;
 use rain_cluster::{
-    Base, Columns, Content, EtagKind, Manifest, Memory, Placement, Refusal, Reply, Request, Seat, Share, Ticket,
-    TitleState,
+    Base, Columns, Content, EtagKind, Manifest, Memory, Placement, Record, Refusal, Reply, Request, Seat, Share,
+    Ticket, TitleState, Version,
 };
-use rain_codec::column::{StripeEncoder, default_group_bytes};
+use rain_codec::column::{ColumnTree, HEADER_BYTES, StripeEncoder, default_group_bytes};
 use rain_codec::{Code, StripeCodec};
 use rain_desk::{StoreOrder, StoreTold};
 use rain_fetch::{Arrival, ColumnRead, ReadDamage};

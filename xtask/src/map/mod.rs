@@ -110,18 +110,8 @@ const CIRCLES: &[Circle] = &[
     },
     Circle {
         package: "rain-node",
-        modules: &["node", "peer"],
-        why: "What a peer asks, `peer::server` hands to the node; the node asks by `peer::client`",
-    },
-    Circle {
-        package: "rain-node",
         modules: &["node::fetching", "node::read"],
         why: "A delivery fetches its pieces, and a fetch is of a delivery",
-    },
-    Circle {
-        package: "rain-node",
-        modules: &["peer::paths", "peer::ports"],
-        why: "What is under way over a port is counted by path, and a path's port says when it is full",
     },
 ];
 

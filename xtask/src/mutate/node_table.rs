@@ -16,7 +16,7 @@ const CLUSTER: (&str, &str) = ("rain_cluster", "");
 const DESK: (&str, &str) = ("rain_desk", "");
 const FETCH: (&str, &str) = ("rain_fetch", "");
 const STORE: (&str, &str) = ("rain_node", "store::tests");
-const SHARES: (&str, &str) = ("rain_node", "store::shares");
+const SHARES: (&str, &str) = ("rain_node", "store::shelf::shares");
 const LEDGER: (&str, &str) = ("rain_node", "store::ledger");
 
 /// Every bug.
@@ -555,7 +555,7 @@ pub(super) const ALL: &[Bug] = &[
     bug(
         "an upload that was resumed in the middle of what had come is refused at its end: a column too few",
         Mutant {
-            file: "node/src/store/upload.rs",
+            file: "node/src/store/shelf/upload.rs",
             text: "«incoming.take(fresh)»;",
             instead: "if known == 0 { incoming.take(fresh) }",
             first: STORE,
@@ -564,7 +564,7 @@ pub(super) const ALL: &[Bug] = &[
     bug(
         "a column that is not what the manifest says is promised: with others of its kind the title is lost",
         Mutant {
-            file: "node/src/store/mod.rs",
+            file: "node/src/store/shelf/mod.rs",
             text: "if «columns.roots.get(usize::from(column)) != Some(&tree.root())» {",
             instead: "false",
             first: STORE,
@@ -573,7 +573,7 @@ pub(super) const ALL: &[Bug] = &[
     bug(
         "a promised column is gone after a power cut",
         Mutant {
-            file: "node/src/store/upload.rs",
+            file: "node/src/store/shelf/upload.rs",
             text: "«self.disk.sync(&incoming.file)»\n",
             instead: "Ok(())",
             first: STORE,
@@ -582,7 +582,7 @@ pub(super) const ALL: &[Bug] = &[
     bug(
         "rot that a reader met is not remembered: the column is told to be whole, and never restored",
         Mutant {
-            file: "node/src/store/column.rs",
+            file: "node/src/store/shelf/column.rs",
             text: "| ColumnError::Block { .. } => «true»,",
             instead: "false",
             first: STORE,
@@ -591,7 +591,7 @@ pub(super) const ALL: &[Bug] = &[
     bug(
         "a column with rotted checksums passes the check, and fails every reader",
         Mutant {
-            file: "node/src/store/column.rs",
+            file: "node/src/store/shelf/column.rs",
             text: "«column.check_record(&stripe, &bytes)?»;",
             instead: "()",
             first: STORE,
@@ -600,10 +600,10 @@ pub(super) const ALL: &[Bug] = &[
     bug(
         "whoever asks while a folder is synced is told that his name is durable: after a power cut a column is gone",
         Mutant {
-            file: "node/src/store/group.rs",
+            file: "node/src/store/shelf/group.rs",
             text: "state.covered = «covers»;",
             instead: "state.asked",
-            first: ("rain_node", "store::group"),
+            first: ("rain_node", "store::shelf::group"),
         },
     ),
     bug(
@@ -636,7 +636,7 @@ pub(super) const ALL: &[Bug] = &[
     bug(
         "the name of a promised column is gone after a power cut",
         Mutant {
-            file: "node/src/store/mod.rs",
+            file: "node/src/store/shelf/mod.rs",
             text: "«self.titles.sync(|| self.disk.sync_folder(TITLES))»",
             instead: "Ok(())",
             first: STORE,
@@ -948,7 +948,7 @@ pub(super) const ALL: &[Bug] = &[
     bug(
         "what a failed sync has lost is taken for durable at the next: a promised column is gone after a power cut",
         Mutant {
-            file: "node/src/store/shares/mod.rs",
+            file: "node/src/store/shelf/shares/mod.rs",
             text: "«self.rewrite_shares(unsynced)»;",
             instead: "()",
             first: SHARES,
@@ -957,7 +957,7 @@ pub(super) const ALL: &[Bug] = &[
     bug(
         "a column that came with its version and is not what the manifest says is promised",
         Mutant {
-            file: "node/src/store/shares/mod.rs",
+            file: "node/src/store/shelf/shares/mod.rs",
             text: "let header = «self.proven_header(record, column, &tree)»?;",
             instead: "super::header_of(record, column, self.tag(), tree.root()).map_err(io::Error::other)",
             first: STORE,
@@ -966,7 +966,7 @@ pub(super) const ALL: &[Bug] = &[
     bug(
         "the ledger forgets a column whose file was never synced: it is gone after a power cut",
         Mutant {
-            file: "node/src/store/shares/mod.rs",
+            file: "node/src/store/shelf/shares/mod.rs",
             text: "«self.sync_files()?»;\n        let keys",
             instead: "()",
             first: SHARES,
@@ -975,7 +975,7 @@ pub(super) const ALL: &[Bug] = &[
     bug(
         "a column of which a power cut left not even the name is not written again from the ledger",
         Mutant {
-            file: "node/src/store/shares/mod.rs",
+            file: "node/src/store/shelf/shares/mod.rs",
             text: "Err(error) if «error.kind() == io::ErrorKind::NotFound» =>",
             instead: "false",
             first: STORE,
@@ -984,7 +984,7 @@ pub(super) const ALL: &[Bug] = &[
     bug(
         "the ledger forgets the only sound bytes of a column whose file cannot be written",
         Mutant {
-            file: "node/src/store/shares/mod.rs",
+            file: "node/src/store/shelf/shares/mod.rs",
             text: ".filter(|key| «!is_damaged(*key)»).collect()",
             instead: "true",
             first: SHARES,

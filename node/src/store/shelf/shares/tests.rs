@@ -1,8 +1,9 @@
 //! Columns that come with their versions, on a disk that loses what it must not be trusted with.
 
-use super::super::tests::{Folder, carried, film, mark, mark_anew, prepare_share, version};
-use super::super::{SystemDisk, TITLES, UPLOAD_LINGER};
 use super::*;
+use crate::store::names::TITLES;
+use crate::store::tests::{Folder, carried, film, mark, mark_anew, prepare_share, version};
+use crate::store::{SystemDisk, UPLOAD_LINGER};
 use rain_cluster::{Base, Refusal, Reply};
 use rain_desk::{StoreOrder, StoreTold};
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// The file system, but that of the columns a loss of power leaves only what was synced. When a sync of everything fails,
 /// what was written before is taken for clean, as Linux does: a later one that succeeds does not make it durable.
 #[derive(Debug)]
-pub(in super::super) struct Forgetful {
+pub(in crate::store) struct Forgetful {
     disk: SystemDisk,
     /// Columns that were written since the last sync.
     dirty: Mutex<BTreeSet<String>>,
@@ -25,13 +26,13 @@ pub(in super::super) struct Forgetful {
     /// No column can be written.
     refuses: AtomicBool,
     /// No column gets its name.
-    pub(in super::super) names_none: AtomicBool,
+    pub(in crate::store) names_none: AtomicBool,
     /// The ledger cannot be made durable.
-    pub(in super::super) stuck: AtomicBool,
+    pub(in crate::store) stuck: AtomicBool,
 }
 
 #[derive(Debug)]
-pub(in super::super) struct Handle(String, File);
+pub(in crate::store) struct Handle(String, File);
 
 impl Forgetful {
     fn read(&self, path: &str) -> Vec<u8> {
@@ -50,7 +51,7 @@ impl Forgetful {
         lock(&self.durable).extend(named);
     }
 
-    pub(in super::super) fn lose_power(&self) {
+    pub(in crate::store) fn lose_power(&self) {
         let mut names = Vec::new();
         self.disk.list(TITLES, &mut |name| names.push(name.to_owned())).unwrap();
         for name in names {
@@ -147,7 +148,7 @@ impl Disk for Forgetful {
     }
 }
 
-pub(in super::super) fn forgetful(folder: &Folder) -> Store<Forgetful> {
+pub(in crate::store) fn forgetful(folder: &Folder) -> Store<Forgetful> {
     folder.open_on(|disk| Forgetful {
         disk,
         dirty: Mutex::default(),

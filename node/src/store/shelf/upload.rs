@@ -1,8 +1,8 @@
 //! Columns on their way in: uploads of a coordinator, and the node's own, restored from others. Their cells are hashed as
 //! they come; a column counts once its hash is the root that the manifest names.
 
-use super::names::{FileName, Key, TitleHash};
-use super::{Disk, Store, lock, unfinished};
+use crate::store::names::{FileName, Key, TitleHash};
+use crate::store::{Disk, Store, lock, unfinished};
 use rain_cluster::{Record, Time, Version};
 use rain_codec::column::{ColumnHasher, ColumnTree, Geometry, HEADER_BYTES, StripeShape};
 use std::io;
@@ -48,14 +48,14 @@ pub enum UploadError {
 
 /// A column on its way in.
 #[derive(Debug)]
-pub(super) struct Upload<F> {
-    pub(super) title: String,
-    pub(super) column: u16,
-    pub(super) touched: Time,
+pub(in crate::store) struct Upload<F> {
+    pub(in crate::store) title: String,
+    pub(in crate::store) column: u16,
+    pub(in crate::store) touched: Time,
     /// It is being made durable: nobody else may touch it.
-    pub(super) finishing: bool,
+    pub(in crate::store) finishing: bool,
     /// The node restores its own column: no coordinator knows of it.
-    pub(super) restores: bool,
+    pub(in crate::store) restores: bool,
     content: Arc<Mutex<Incoming<F>>>,
 }
 
@@ -116,7 +116,7 @@ impl<D: Disk> Store<D> {
         self.open_upload(now, plan, false)
     }
 
-    pub(super) fn open_upload(&self, now: Time, plan: UploadPlan, restores: bool) -> io::Result<()> {
+    pub(in crate::store) fn open_upload(&self, now: Time, plan: UploadPlan, restores: bool) -> io::Result<()> {
         let UploadPlan { title, version, column, code, cell_bytes, block_bytes, group_bytes } = plan;
         let invalid = |why: String| io::Error::new(io::ErrorKind::InvalidInput, why);
         let code = self.codes.named(&code).map_err(|error| invalid(error.to_string()))?;
@@ -206,7 +206,7 @@ impl<D: Disk> Store<D> {
     }
 
     /// Proves an uploaded column, writes its header and its tree, and makes the file durable under its unfinished name.
-    pub(super) fn finish_upload(&self, record: &Record, column: u16) -> io::Result<()> {
+    pub(in crate::store) fn finish_upload(&self, record: &Record, column: u16) -> io::Result<()> {
         let key = (TitleHash::of(record.title()), record.version());
         let content = {
             let mut index = lock(&self.index);
@@ -234,7 +234,7 @@ impl<D: Disk> Store<D> {
 
     /// Drops an upload whose version was decided without it, or a column that cannot be restored. One that was made
     /// durable meanwhile stays.
-    pub(super) fn forget_upload(&self, key: Key) {
+    pub(in crate::store) fn forget_upload(&self, key: Key) {
         let upload = lock(&self.index).uploads.remove(&key);
         if let Some(upload) = upload {
             let name = FileName { title: key.0, version: key.1, column: upload.column };
@@ -244,7 +244,7 @@ impl<D: Disk> Store<D> {
     }
 
     /// The plan of the upload by which this node restores its column.
-    pub(super) fn restore_plan(record: &Record, column: u16) -> Option<UploadPlan> {
+    pub(in crate::store) fn restore_plan(record: &Record, column: u16) -> Option<UploadPlan> {
         let columns = record.manifest.columns()?;
         Some(UploadPlan {
             title: record.title().to_owned(),

@@ -17,7 +17,7 @@ struct State {
 
 /// Callers of the same sync: of those that wait, one does it for all.
 #[derive(Debug, Default)]
-pub(super) struct GroupSync {
+pub(in crate::store) struct GroupSync {
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -27,7 +27,7 @@ impl GroupSync {
     ///
     /// # Errors
     /// Those of that sync.
-    pub(super) fn sync(&self, sync: impl Fn() -> io::Result<()>) -> io::Result<()> {
+    pub(in crate::store) fn sync(&self, sync: impl Fn() -> io::Result<()>) -> io::Result<()> {
         let lock = || self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let mut state = lock();
         state.asked += 1;

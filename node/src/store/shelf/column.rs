@@ -1,7 +1,8 @@
 //! Reading the store's column files: what is read was checked against the file's own header first.
 
-use super::names::{FileName, Key, TitleHash};
-use super::{Disk, Store, lock, title_version};
+use super::title_version;
+use crate::store::names::{FileName, Key, TitleHash};
+use crate::store::{Disk, Store, lock};
 use rain_cluster::{Record, Time, Version};
 use rain_codec::column::{
     CHECKSUM_BYTES, ColumnHasher, ColumnHeader, Geometry, HASH_BYTES, HEADER_BYTES, HeaderError, Seal, StripeShape,
@@ -135,7 +136,12 @@ fn open_file<D: Disk>(
 ///
 /// # Errors
 /// The first [`ColumnError`] met.
-pub(super) fn prove<D: Disk>(disk: &D, codes: &Codes, name: FileName, record: &Record) -> Result<(), ColumnError> {
+pub(in crate::store) fn prove<D: Disk>(
+    disk: &D,
+    codes: &Codes,
+    name: FileName,
+    record: &Record,
+) -> Result<(), ColumnError> {
     let column = open_file(disk, codes, name, record)?;
     let mut hasher = ColumnHasher::new(column.geometry.tree().group_bytes());
     let mut bytes = Vec::new();

@@ -2,9 +2,9 @@
 //! makes durable together with what is promised of them; the column file is written at once and made durable later, many
 //! at a time. A start writes those again of which the ledger does not say that they are.
 
-use super::change::Change;
-use super::names::{FileName, Key};
-use super::{Disk, Store, lock, remove_if_there};
+use crate::store::change::Change;
+use crate::store::names::{FileName, Key};
+use crate::store::{Disk, Store, lock, remove_if_there};
 use rain_cluster::{Record, Time};
 use rain_codec::column::{ColumnHasher, HEADER_BYTES};
 use std::io;
@@ -18,15 +18,15 @@ const SYNCED_MAX: usize = 1024;
 
 /// A column whose file is not known to be durable.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Unsynced {
-    pub(super) column: u16,
-    pub(super) records: Arc<[u8]>,
+pub(in crate::store) struct Unsynced {
+    pub(in crate::store) column: u16,
+    pub(in crate::store) records: Arc<[u8]>,
 }
 
 impl<D: Disk> Store<D> {
     /// Proves a column and writes its file, which is not durable by that; what makes it so is noted together with what is
     /// promised of it.
-    pub(super) fn keep_share(
+    pub(in crate::store) fn keep_share(
         &self,
         now: Time,
         record: &Record,
@@ -85,7 +85,7 @@ impl<D: Disk> Store<D> {
     }
 
     /// Makes all column files durable that are not known to be.
-    pub(super) fn sync_shares(&self, now: Time) -> io::Result<()> {
+    pub(in crate::store) fn sync_shares(&self, now: Time) -> io::Result<()> {
         let unsynced = lock(&self.index).unsynced();
         if unsynced.is_empty() {
             return Ok(());
@@ -109,7 +109,7 @@ impl<D: Disk> Store<D> {
     ///
     /// Where that fails, the system takes what it could not write for clean, and the next sync would say nothing of it: so
     /// what only the ledger has is written again before anybody syncs, be it just written and not yet in the index.
-    pub(super) fn sync_files(&self) -> io::Result<()> {
+    pub(in crate::store) fn sync_files(&self) -> io::Result<()> {
         self.files.sync(|| {
             self.disk.sync_all().inspect_err(|_| {
                 let _sharing = self.sharing.write().unwrap_or_else(PoisonError::into_inner);
@@ -121,7 +121,7 @@ impl<D: Disk> Store<D> {
 
     /// Writes the files of columns that may not be there, or not whole, from the records of the ledger. A column that cannot
     /// be written is damaged.
-    pub(super) fn rewrite_shares(&self, unsynced: Vec<(Key, Unsynced)>) {
+    pub(in crate::store) fn rewrite_shares(&self, unsynced: Vec<(Key, Unsynced)>) {
         for (key, Unsynced { column, records }) in unsynced {
             let held = lock(&self.index).record(key);
             let Some(record) = held else { continue };
@@ -134,4 +134,4 @@ impl<D: Disk> Store<D> {
 }
 
 #[cfg(test)]
-pub(super) mod tests;
+pub(in crate::store) mod tests;
