@@ -32,7 +32,7 @@ pub(super) enum TopologyCommand {
     /// Find the worst that the loss of parts can do; exit status 1 when it partitions
     Verify(VerifyArguments),
     /// Go through every wiring of n nodes with two ports on a ring of n switches with four
-    WiringSurvey(SurveyArguments),
+    Survey(SurveyArguments),
 }
 
 #[derive(Debug, Args)]
@@ -129,7 +129,7 @@ pub(super) fn run(command: &TopologyCommand) -> ExitCode {
     let done = match command {
         TopologyCommand::Plan(arguments) => plan(arguments),
         TopologyCommand::Verify(arguments) => verify_file(arguments),
-        TopologyCommand::WiringSurvey(arguments) => survey(arguments),
+        TopologyCommand::Survey(arguments) => survey(arguments),
     };
     let done = done.and_then(|(text, code)| {
         print(&text)?;
