@@ -16,7 +16,6 @@ use rain_cluster::{ColumnStatus, NodeId};
 use rain_titles::{ColumnHealth, ColumnReport, Listed, Page, TitleReport};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Mutex as Turn, OwnedMutexGuard};
 
@@ -71,20 +70,7 @@ struct Source {
 pub(super) struct Lists {
     own: Mutex<VecDeque<(Page, Arc<OwnPage>)>>,
     made: Mutex<VecDeque<(Source, Made)>>,
-    told: Mutex<VecDeque<ToldList>>,
     turns: Mutex<BTreeMap<IpAddr, Arc<Turn<()>>>>,
-    /// Counts who asks and who begins, in their order.
-    order: AtomicU64,
-}
-
-/// A list that a client was told.
-#[derive(Debug)]
-struct ToldList {
-    page: Page,
-    columns: bool,
-    /// When it was begun, in the order of [`Lists`].
-    began: u64,
-    json: Bytes,
 }
 
 /// A list that was made.
@@ -128,34 +114,17 @@ impl Lists {
         };
         turn.lock_owned().await
     }
-
-    fn now(&self) -> u64 {
-        self.order.fetch_add(1, Ordering::SeqCst)
-    }
-
-    /// A list that was begun after somebody asked for it, and so is no older than his own would be.
-    fn told_since(&self, asked: u64, page: &Page, columns: bool) -> Option<Bytes> {
-        let is_it = |told: &&ToldList| told.began > asked && told.columns == columns && told.page == *page;
-        lock(&self.told).iter().find(is_it).map(|told| told.json.clone())
-    }
 }
 
 impl Node {
     /// A page of the titles, as the nodes that can be reached know them: JSON, as `GET /api/v1/titles` tells it; with what is
     /// known of their `columns`, or without. One that is shorter than its limit is the last. Lists for one client are made
-    /// one after the other; those who wait for the same one share it.
+    /// one after the other.
     ///
     /// Cancel safety: nothing is changed.
     pub async fn list_for(self: &Arc<Self>, client: IpAddr, page: Page, columns: bool) -> Bytes {
-        let asked = self.lists.now();
         let _turn = self.lists.turn(client).await;
-        if let Some(json) = self.lists.told_since(asked, &page, columns) {
-            return json;
-        }
-        let began = self.lists.now();
-        let json = self.list(page.clone(), columns).await;
-        keep(&mut lock(&self.lists.told), ToldList { page, columns, began, json: json.clone() });
-        json
+        self.list(page, columns).await
     }
 
     /// The same, for nobody in particular.
@@ -469,22 +438,6 @@ mod tests {
             list.append(second);
             assert_eq!((&list.json[..], list.behind), (expected.as_bytes(), None));
         }
-    }
-
-    /// What was begun before somebody asked may lack what he has written since.
-    #[test]
-    fn a_list_is_shared_by_those_who_asked_before_it_was_begun() {
-        let lists = Lists::default();
-        let page = Page { prefix: "a".to_owned(), after: String::new(), limit: 9, folders: false };
-        let early = lists.now();
-        let began = lists.now();
-        let late = lists.now();
-        let json = Bytes::from_static(b"[]");
-        keep(&mut lock(&lists.told), ToldList { page: page.clone(), columns: true, began, json: json.clone() });
-        assert_eq!(lists.told_since(early, &page, true), Some(json));
-        assert_eq!(lists.told_since(late, &page, true), None);
-        assert_eq!(lists.told_since(early, &page, false), None, "of a list without columns");
-        assert_eq!(lists.told_since(early, &Page { limit: 8, ..page }, true), None, "of another page");
     }
 
     /// Who asks for many lists at once waits for himself.
