@@ -12,7 +12,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use rain_titles::{Listed, Page, Written, title};
+use rain_titles::{Page, Written, title};
 use serde::de::DeserializeOwned;
 use std::io;
 use tokio::time::timeout;
@@ -21,7 +21,7 @@ use tokio::time::timeout;
 const HEAD: Duration = Duration::from_secs(10);
 const CONNECT: Duration = Duration::from_secs(2);
 /// Most titles that a node lists at once.
-const LISTED_MAX: usize = 1000;
+const LISTED_MAX: usize = 10_000;
 
 /// The body of a request.
 pub type RequestBody = UnsyncBoxBody<Bytes, io::Error>;
@@ -137,22 +137,36 @@ impl ClusterClient {
         value.map_err(|source| ClientError::Form { path: path.to_owned(), source }).map(|value| (value, bytes))
     }
 
-    /// A page of the titles, shorter than its limit where that is more than a node lists at once.
+    /// A page of the titles, by as many requests as it takes; with what is known of their `columns`, or without.
     ///
     /// # Errors
     /// As [`ask_json`](Self::ask_json).
     ///
     /// Cancel safety: nothing is changed.
-    pub async fn list(&self, page: &Page) -> Result<Vec<Listed>, ClientError> {
-        if page.limit == 0 {
-            return Ok(Vec::new());
+    pub async fn list<T: DeserializeOwned>(
+        &self,
+        page: &Page,
+        columns: bool,
+        name: impl Fn(&T) -> &str,
+    ) -> Result<Vec<T>, ClientError> {
+        let escape = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+        let (prefix, delimiter) = (escape(&page.prefix), if page.folders { "/" } else { "" });
+        let columns = u8::from(columns);
+        let (mut listed, mut after) = (Vec::new(), page.after.clone());
+        while listed.len() < page.limit {
+            let limit = (page.limit - listed.len()).min(LISTED_MAX);
+            let query = format!("prefix={prefix}&delimiter={delimiter}&limit={limit}&columns={columns}");
+            let path = format!("/api/v1/titles?{query}&after={}", escape(&after));
+            let (part, _) = self.ask_json::<Vec<T>>(&path).await?;
+            // One that is shorter than its limit is the last.
+            let is_last = part.len() < limit;
+            listed.extend(part);
+            match listed.last() {
+                Some(last) if !is_last => after = name(last).to_owned(),
+                _ => break,
+            }
         }
-        let escape = |text| utf8_percent_encode(text, NON_ALPHANUMERIC);
-        let Page { prefix, after, limit, folders } = page;
-        let (prefix, after, limit) = (escape(prefix), escape(after), limit.min(&LISTED_MAX));
-        let delimiter = if *folders { "/" } else { "" };
-        let path = format!("/api/v1/titles?prefix={prefix}&delimiter={delimiter}&limit={limit}&after={after}");
-        Ok(self.ask_json(&path).await?.0)
+        Ok(listed)
     }
 
     /// Asks the node `server` for a sign of life: one that hangs takes a connection, and says nothing.

@@ -161,6 +161,6 @@ impl Titles for HttpTitles {
     }
 
     async fn list(&self, page: &Page) -> Result<Vec<Listed>, ReadError> {
-        Ok(self.client.list(page).await?)
+        Ok(self.client.list(page, true, Listed::name).await?)
     }
 }

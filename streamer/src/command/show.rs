@@ -7,14 +7,8 @@ use crate::http::NodeReport;
 use core::fmt::Write as _;
 use core::time::Duration;
 use hyper::Method;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use rain_client::ClusterClient;
-use rain_titles::{ColumnHealth, ColumnReport, Listed, TitleReport, title};
+use rain_titles::{ColumnHealth, ColumnReport, Listed, Page, TitleReport, title};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
-
-/// Titles asked for at once.
-const PAGE: usize = 10_000;
 
 /// What a table tells of an item of a list.
 #[derive(Debug, Default, Deserialize)]
@@ -28,48 +22,27 @@ struct Row {
     folder: Option<String>,
 }
 
+impl Row {
+    fn name(&self) -> &str {
+        self.folder.as_deref().unwrap_or(&self.title)
+    }
+}
+
 pub(super) async fn list(prefix: String, folders: bool, arguments: ClientArguments) -> anyhow::Result<()> {
     let client = client(&arguments)?;
-    let (prefix, delimiter) = (escape(&prefix), if folders { "/" } else { "" });
-    let query = format!("prefix={prefix}&delimiter={delimiter}&limit={PAGE}");
+    let page = Page { prefix, after: String::new(), limit: usize::MAX, folders };
     if arguments.json {
-        let name = |listed: &Listed| listed.name().to_owned();
-        return print_line(serde_json::to_string(&pages(&client, &query, name).await?)?);
+        return print_line(serde_json::to_string(&client.list(&page, true, Listed::name).await?)?);
     }
     // A table tells nothing of the columns but how many can go.
-    let name = |row: &Row| row.folder.as_ref().unwrap_or(&row.title).clone();
     let mut text = String::new();
-    for Row { title, bytes, code, tolerates, folder } in pages(&client, &format!("{query}&columns=0"), name).await? {
+    for Row { title, bytes, code, tolerates, folder } in client.list(&page, false, Row::name).await? {
         match folder {
             None => writeln!(text, "{bytes:>14}  {code:<10}  {:<9}  {title}", loses(tolerates))?,
             Some(folder) => writeln!(text, "{:>14}  {:<10}  {:<9}  {folder}", "-", "-", "-")?,
         }
     }
     print(&text)
-}
-
-fn escape(text: &str) -> String {
-    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
-}
-
-/// All items of a list, page by page.
-async fn pages<T: DeserializeOwned>(
-    client: &ClusterClient,
-    query: &str,
-    name: impl Fn(&T) -> String,
-) -> anyhow::Result<Vec<T>> {
-    let (mut all, mut after) = (Vec::new(), String::new());
-    loop {
-        let path = format!("/api/v1/titles?{query}&after={}", escape(&after));
-        let (page, _) = client.ask_json::<Vec<T>>(&path).await?;
-        // One that is shorter than its limit is the last.
-        let is_last = page.len() < PAGE;
-        all.extend(page);
-        match all.last() {
-            Some(last) if !is_last => after = name(last),
-            _ => return Ok(all),
-        }
-    }
 }
 
 fn loses(tolerates: usize) -> String {

@@ -9,12 +9,12 @@ use super::titles::TitlesRoom;
 use super::{RequestBody, error_response, serve};
 use bytes::Bytes;
 use core::net::{IpAddr, Ipv4Addr};
-use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, stream};
 use http_body_util::BodyExt;
 use hyper::{Method, Request, Response};
 use rain_client::HttpTitles;
-use rain_titles::{MemoryTitles, Page, Titles, contract};
+use rain_titles::{Listed, MemoryTitles, NewContent, Page, Precondition, Titles, contract};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -44,7 +44,10 @@ impl Room for Greeting {
 }
 
 fn router() -> Router {
-    let titles = MemoryTitles::default();
+    router_over(MemoryTitles::default())
+}
+
+fn router_over(titles: MemoryTitles) -> Router {
     Router::new(vec![Box::new(Greeting), Box::new(TitlesRoom(titles.clone())), Box::new(ListRoom(titles))])
 }
 
@@ -156,7 +159,8 @@ async fn titles_over_http_keep_the_contract() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (_stop, shutdown) = watch::channel(false);
-    let (access, router) = (Arc::new(Access { listen: address, token: None }), Arc::new(router()));
+    let titles = MemoryTitles::default();
+    let (access, router) = (Arc::new(Access { listen: address, token: None }), Arc::new(router_over(titles.clone())));
     let served = tokio::spawn(serve(listener, shutdown, move |request, peer: SocketAddr| {
         let (access, router) = (Arc::clone(&access), Arc::clone(&router));
         async move {
@@ -173,6 +177,18 @@ async fn titles_over_http_keep_the_contract() {
     let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let servers = vec![format!("http://{}", nobody.local_addr().unwrap()), format!("http://{address}")];
     drop(nobody);
-    contract::check(&HttpTitles::new(servers)).await;
+    let over_http = HttpTitles::new(servers);
+    contract::check(&over_http).await;
+    // More than a node lists at once: a page is shorter than its limit at the end alone.
+    for number in 0..10_010 {
+        let content = NewContent { stream: stream::empty(), bytes: Some(0), media_type: String::new() };
+        titles.put(&format!("many/{number:05}"), content, Precondition::default()).await.unwrap();
+    }
+    for (limit, expected) in [(10_005, 10_005), (20_000, 10_010)] {
+        let page = Page { prefix: "many/".to_owned(), after: String::new(), limit, folders: false };
+        let listed = over_http.list(&page).await.unwrap();
+        assert_eq!(listed.len(), expected);
+        assert_eq!(listed.last().map(Listed::name), Some(&*format!("many/{:05}", expected - 1)));
+    }
     served.abort();
 }
