@@ -7,14 +7,15 @@ use super::Node;
 use super::titles::etag_text;
 use crate::peer::PeerRequest;
 use crate::peer::listing::{PeerListing, TitleRun, ToldTitles, to_query};
-use crate::store::{KnownTitle, Listing, ListingItem, Stamp};
+use crate::store::{FirstTitle, KnownFolder, KnownTitle, Listing, ListingItem, Stamp};
 use bytes::Bytes;
 use core::time::Duration;
-use futures_util::future::join_all;
+use futures_util::future::{BoxFuture, join_all, ready};
+use futures_util::{StreamExt, stream};
 use hyper::Method;
 use rain_cluster::{ColumnStatus, NodeId};
 use rain_titles::{ColumnHealth, ColumnReport, Listed, Page, TitleReport};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Mutex as Turn, OwnedMutexGuard};
@@ -24,6 +25,8 @@ const LIST: Duration = Duration::from_secs(2);
 const LIST_HOPE: Duration = Duration::from_millis(200);
 /// So many pages are kept as long as nothing changes: those that many clients read at once, or one behind the other.
 const PAGES_KEPT: usize = 8;
+/// So many folders are looked into at once where nodes do not agree on them.
+const FOLDERS_AT_ONCE: usize = 8;
 
 /// What this node knows of a page.
 #[derive(Debug)]
@@ -41,7 +44,15 @@ impl OwnPage {
         for item in &listing.items {
             let name = item.name();
             hasher.update(&(name.len() as u64).to_le_bytes()).update(name.as_bytes());
-            let ListingItem::Title(known) = item else { continue };
+            let known = match item {
+                ListingItem::Title(known) => known,
+                ListingItem::Folder(KnownFolder { first, .. }) => {
+                    let first = first.as_ref().map_or(("", String::new()), |it| (&*it.title, it.version.to_string()));
+                    hasher.update(&(first.0.len() as u64).to_le_bytes()).update(first.0.as_bytes());
+                    hasher.update(first.1.as_bytes());
+                    continue;
+                }
+            };
             hasher.update(known.version.to_string().as_bytes()).update(&known.generation.to_le_bytes());
             let seat = known.seats.iter().position(|node| *node == me);
             let is_seated = matches!(known.column, ColumnStatus::Ok { column } if seat == Some(column.into()));
@@ -128,7 +139,11 @@ impl Node {
     }
 
     /// The same, for nobody in particular.
-    pub(super) async fn list(self: &Arc<Self>, mut page: Page, columns: bool) -> Bytes {
+    pub(super) async fn list(self: &Arc<Self>, page: Page, columns: bool) -> Bytes {
+        self.whole_page(page, columns).await.json
+    }
+
+    async fn whole_page(self: &Arc<Self>, mut page: Page, columns: bool) -> Made {
         let mut list = self.make_list(&page, columns).await;
         // Some titles that nodes named were deleted: others take their place.
         while list.items < page.limit
@@ -139,7 +154,7 @@ impl Node {
             page.limit += list.items;
             list.append(rest);
         }
-        list.json
+        list
     }
 
     async fn make_list(self: &Arc<Self>, page: &Page, columns: bool) -> Made {
@@ -152,11 +167,33 @@ impl Node {
         if let Some(made) = made {
             return made;
         }
-        let told: Vec<_> = others.into_iter().zip(told).collect();
+        let told: Arc<Vec<_>> = Arc::new(others.into_iter().zip(told).collect());
+        let disputed = {
+            let (own, told) = (Arc::clone(&own), Arc::clone(&told));
+            self.blocking(move |node| disputed(&node.answers(&own, &told))).await
+        };
+        let empty = self.empty_ones(disputed).await;
         let limit = page.limit;
-        let made = self.blocking(move |node| node.put_together(&own, &told, limit, columns)).await;
+        let made = self.blocking(move |node| {
+            let name_of = |id| node.name_of(id);
+            put_together(node.answers(&own, &told), limit, &empty, columns, &name_of)
+        });
+        let made = made.await;
         keep(&mut lock(&self.lists.made), (source, made.clone()));
         made
+    }
+
+    /// Which of the folders hold no title any more, as all nodes together know.
+    fn empty_ones(self: &Arc<Self>, folders: Vec<String>) -> BoxFuture<'static, BTreeSet<String>> {
+        let node = Arc::clone(self);
+        let looked_into = stream::iter(folders).map(move |folder| {
+            let node = Arc::clone(&node);
+            async move {
+                let page = Page { prefix: folder.clone(), after: String::new(), limit: 1, folders: false };
+                (node.whole_page(page, false).await.items == 0).then_some(folder)
+            }
+        });
+        Box::pin(looked_into.buffer_unordered(FOLDERS_AT_ONCE).filter_map(ready).collect())
     }
 
     /// What this node knows of a page; made anew where something has changed.
@@ -195,7 +232,7 @@ impl Node {
         PeerListing { stamp: own.stamp, told }
     }
 
-    fn put_together(&self, own: &OwnPage, told: &[(NodeId, Option<PeerListing>)], limit: usize, columns: bool) -> Made {
+    fn answers<'a>(&self, own: &'a OwnPage, told: &'a [(NodeId, Option<PeerListing>)]) -> Vec<Answer<'a>> {
         let mut answers = vec![Answer::new(self.config.id, &own.listing, &own.runs)];
         for (peer, told) in told {
             match told.as_ref().map(|told| &told.told) {
@@ -204,12 +241,31 @@ impl Node {
                 None => {}
             }
         }
-        put_together(answers, limit, columns, &|node| self.name_of(node))
+        answers
     }
 }
 
-/// Puts the answers of nodes together: a page of at most `limit` items.
-fn put_together(mut answers: Vec<Answer<'_>>, limit: usize, columns: bool, name_of: &NameOf<'_>) -> Made {
+/// The folders in which the nodes do not see the same first title: what one sees may be deleted, as another knows.
+fn disputed(answers: &[Answer<'_>]) -> Vec<String> {
+    let mut seen: BTreeMap<&str, Option<&FirstTitle>> = BTreeMap::new();
+    let mut disputed = BTreeSet::new();
+    for item in answers.iter().flat_map(|answer| &answer.listing.items) {
+        let ListingItem::Folder(KnownFolder { folder, first }) = item else { continue };
+        if *seen.entry(folder).or_insert(first.as_ref()) != first.as_ref() {
+            disputed.insert(folder.clone());
+        }
+    }
+    disputed.into_iter().collect()
+}
+
+/// Puts the answers of nodes together: a page of at most `limit` items, without the folders that are known to be empty.
+fn put_together(
+    mut answers: Vec<Answer<'_>>,
+    limit: usize,
+    empty: &BTreeSet<String>,
+    columns: bool,
+    name_of: &NameOf<'_>,
+) -> Made {
     // Behind the last item of one that knows more, only the others could be heard.
     let ends = answers.iter().filter(|answer| answer.listing.more).filter_map(|answer| answer.listing.items.last());
     let mut behind = ends.map(ListingItem::name).min().map(str::to_owned);
@@ -219,7 +275,9 @@ fn put_together(mut answers: Vec<Answer<'_>>, limit: usize, columns: bool, name_
             break;
         }
         let name = name.to_owned();
-        listed.extend(item(&name, &answers, columns, name_of));
+        if !empty.contains(&name) {
+            listed.extend(item(&name, &answers, columns, name_of));
+        }
         for answer in &mut answers {
             answer.pass(&name);
         }
@@ -237,7 +295,8 @@ fn item(name: &str, answers: &[Answer<'_>], columns: bool, name_of: &NameOf<'_>)
     let mut newest: Option<&KnownTitle> = None;
     for item in answers.iter().filter_map(Answer::head).filter(|item| item.name() == name) {
         match item {
-            ListingItem::Folder(folder) => return Some(Listed::Folder { folder: folder.clone() }),
+            ListingItem::Folder(KnownFolder { first: None, .. }) => {}
+            ListingItem::Folder(KnownFolder { folder, .. }) => return Some(Listed::Folder { folder: folder.clone() }),
             ListingItem::Title(known) => {
                 let age = |known: &KnownTitle| (known.version, known.generation);
                 newest = newest.filter(|newest| age(newest) >= age(known)).or(Some(known));
@@ -342,6 +401,13 @@ mod tests {
         ListingItem::Title(KnownTitle { title, version, generation: 0, content, seats: NODES.to_vec(), column })
     }
 
+    /// What a node knows of a folder: its first title, and of what version.
+    fn folder(name: &str, first: Option<(&str, u64)>) -> ListingItem {
+        let version = |counter| Version { counter, node: NodeId(1), life: Life(2), random: 3 };
+        let first = first.map(|(title, counter)| FirstTitle { title: title.to_owned(), version: version(counter) });
+        ListingItem::Folder(KnownFolder { folder: name.to_owned(), first })
+    }
+
     fn ok(column: u16) -> ColumnStatus {
         ColumnStatus::Ok { column }
     }
@@ -352,7 +418,8 @@ mod tests {
 
     /// Each title with its version and how its columns are held; folders; and what is behind.
     fn listed(answers: Vec<Answer<'_>>, limit: usize) -> (Vec<String>, Option<String>) {
-        let made = put_together(answers, limit, true, &|node| node.to_string());
+        let empty = BTreeSet::from(["empty/".to_owned()]);
+        let made = put_together(answers, limit, &empty, true, &|node| node.to_string());
         let items: Vec<Listed> = serde_json::from_slice(&made.json).unwrap();
         assert_eq!(items.len(), made.items);
         let text = |item| match item {
@@ -372,7 +439,7 @@ mod tests {
     #[test]
     fn the_newest_version_that_any_node_knows_is_listed() {
         let damaged = ColumnStatus::Damaged { column: 1, reason: "rot".to_owned() };
-        let folder = || ListingItem::Folder("f/".to_owned());
+        let folder = || folder("f/", Some(("f/a", 3)));
         let one = listing(vec![known("a", 3, ok(0)), known("b", 3, ok(0)), folder(), known("gone", 3, ok(0))], false);
         let two = listing(vec![known("a", 4, damaged), folder(), known("gone", 4, None), known("h", 1, ok(1))], false);
         let (items, behind) = listed(answers(&[(0, &one), (1, &two)]), 9);
@@ -403,7 +470,7 @@ mod tests {
                 |index: usize| if index == 2 { ColumnStatus::Missing } else { ok(u16::try_from(node).unwrap()) };
             let mut items: Vec<_> =
                 titles.iter().enumerate().map(|(index, title)| known(title, 3, column(index))).collect();
-            items.insert(2, ListingItem::Folder("b/".to_owned()));
+            items.insert(2, folder("b/", Some(("b/a", 3))));
             items
         };
         let page = |node: usize| {
@@ -420,6 +487,39 @@ mod tests {
         assert_eq!(same.0[3], "c 3 Missing Missing Unreachable 0");
         let other = OwnPage::new(NODES[1], two.stamp, listing(vec![known("a", 4, ok(1))], false));
         assert_ne!(one.digest, other.digest);
+    }
+
+    /// A node that was away still sees titles that were deleted meanwhile, and folders of them.
+    #[test]
+    fn folders_are_looked_into_where_nodes_disagree() {
+        let one = listing(
+            vec![
+                folder("agreed/", Some(("agreed/a", 3))),
+                folder("dead/", None),
+                folder("empty/", Some(("empty/b", 3))),
+                folder("newer/", Some(("newer/a", 3))),
+                folder("one/", Some(("one/a", 3))),
+            ],
+            false,
+        );
+        let two = listing(
+            vec![
+                folder("agreed/", Some(("agreed/a", 3))),
+                folder("dead/", None),
+                folder("empty/", None),
+                folder("newer/", Some(("newer/a", 4))),
+            ],
+            false,
+        );
+        let both = || answers(&[(0, &one), (1, &two)]);
+        assert_eq!(disputed(&both()), ["empty/", "newer/"]);
+        assert_eq!(listed(both(), 9).0, ["agreed/", "newer/", "one/"]);
+        let page = |first| {
+            OwnPage::new(NODES[0], Stamp { incarnation: 1, changes: 1 }, listing(vec![folder("f/", first)], false))
+        };
+        let digests: BTreeSet<_> =
+            [None, Some(("f/a", 3)), Some(("f/a", 4)), Some(("f/b", 3))].map(|first| page(first).digest).into();
+        assert_eq!(digests.len(), 4, "what is disputed is not the same");
     }
 
     #[test]

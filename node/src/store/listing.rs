@@ -5,6 +5,7 @@ use super::known::{KnownTitle, Stamp};
 use super::names::TitleHash;
 use super::{Disk, Store, lock};
 use core::ops::Bound;
+use rain_cluster::Version;
 use rain_titles::Page;
 use serde::{Deserialize, Serialize};
 
@@ -20,17 +21,35 @@ pub struct Listing {
 /// An item of a page.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ListingItem {
-    /// Titles with a common beginning, up to a `/`: that beginning.
-    Folder(String),
+    /// Titles with a common beginning, up to a `/`.
+    Folder(KnownFolder),
     /// The newest version of a title that the node knows to be committed.
     Title(KnownTitle),
+}
+
+/// What a store knows of a folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownFolder {
+    /// The common beginning.
+    pub folder: String,
+    /// The first title in it; `None` where all that it knows there were deleted.
+    pub first: Option<FirstTitle>,
+}
+
+/// The first title in a folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FirstTitle {
+    /// Its name.
+    pub title: String,
+    /// The newest version that the node knows to be committed.
+    pub version: Version,
 }
 
 impl ListingItem {
     /// What it stands at in the list.
     pub fn name(&self) -> &str {
         match self {
-            Self::Folder(name) => name,
+            Self::Folder(known) => &known.folder,
             Self::Title(known) => &known.title,
         }
     }
@@ -61,25 +80,29 @@ fn listing<D: Disk>(index: &Index<D>, page: &Page) -> Listing {
             }
             let Some(item) = page.item(name) else { continue };
             let Some(known) = index.known(TitleHash::of(name), name) else { continue };
-            let is_folder = item.len() < name.len();
-            if is_folder && known.content.is_none() {
-                // What was deleted is in no folder.
-                continue;
-            }
             if listing.items.len() >= page.limit {
                 listing.more = true;
                 return listing;
             }
-            if is_folder {
-                folder = Some(item.to_owned());
+            if item.len() < name.len() {
+                folder = Some(known_folder(index, item, name));
                 break;
             }
             listing.items.push(ListingItem::Title(known));
         }
         let Some(folder) = folder else { return listing };
-        from = Page::behind_folder(&folder);
+        from = Page::behind_folder(&folder.folder);
         listing.items.push(ListingItem::Folder(folder));
     }
+}
+
+/// What is known of a folder, in which `from` is the first name.
+fn known_folder<D: Disk>(index: &Index<D>, folder: &str, from: &str) -> KnownFolder {
+    let names = index.names((Bound::Included(from), Bound::Unbounded)).take_while(|name| name.starts_with(folder));
+    let mut known = names.filter_map(|name| index.known(TitleHash::of(name), name));
+    let first = known.find(|known| known.content.is_some());
+    let first = first.map(|known| FirstTitle { title: known.title, version: known.version });
+    KnownFolder { folder: folder.to_owned(), first }
 }
 
 fn as_deref(bound: &Bound<String>) -> Bound<&str> {
@@ -107,7 +130,8 @@ pub(super) mod tests {
     ) -> (Vec<String>, bool) {
         let (_, listing) = store.listing(&Page { prefix: prefix.to_owned(), after: after.to_owned(), limit, folders });
         let name = |item: ListingItem| match item {
-            ListingItem::Folder(name) => name,
+            ListingItem::Folder(KnownFolder { folder, first: Some(_) }) => folder,
+            ListingItem::Folder(KnownFolder { folder, first: None }) => format!("[{folder}]"),
             ListingItem::Title(KnownTitle { title, content: Some(_), .. }) => title,
             ListingItem::Title(KnownTitle { title, content: None, .. }) => format!("[{title}]"),
         };
@@ -140,8 +164,8 @@ pub(super) mod tests {
         };
         let whole = |names: &str| (names.to_owned(), false);
         assert_eq!(page(["", ""], 99, false), whole("a a/x a/x/1 a/x/2 a/y [aa] ab b c/z [d/gone]"));
-        assert_eq!(page(["", ""], 99, true), whole("a a/ [aa] ab b c/"));
-        assert_eq!(page(["", "a/"], 99, true), whole("[aa] ab b c/"));
+        assert_eq!(page(["", ""], 99, true), whole("a a/ [aa] ab b c/ [d/]"));
+        assert_eq!(page(["", "a/"], 99, true), whole("[aa] ab b c/ [d/]"));
         assert_eq!(page(["a/", ""], 99, true), whole("a/x a/x/ a/y"));
         assert_eq!(page(["a/x/", "a/x/1"], 99, true), whole("a/x/2"));
         assert_eq!(page(["a/x/", "a/"], 99, true), whole("a/x/1 a/x/2"));

@@ -27,7 +27,7 @@ pub use committed::CommittedVersions;
 pub use disk::{Disk, FolderError, SystemDisk};
 pub use known::{KnownContent, KnownTitle, Stamp};
 pub use ledger::LedgerError;
-pub use listing::{Listing, ListingItem};
+pub use listing::{FirstTitle, KnownFolder, Listing, ListingItem};
 pub use record::RecordError;
 pub use scan::{OpenError, StorePlan, check_folder};
 pub use shelf::{ColumnError, ColumnReader, UploadError, UploadPlan, title_version};

@@ -183,13 +183,14 @@ fn a_title_is_deleted_once_and_for_all() {
 #[test]
 fn a_node_that_was_away_neither_revives_nor_hides_anything() {
     let mut cluster = Cluster::of_four();
-    for title in ["deleted", "replaced"] {
+    for title in ["deleted", "folder/deleted", "replaced"] {
         put(format!("/v/{title}"), *b"before").to(cluster.port(0)).expect(201);
     }
     for away in [3, 0] {
         cluster.kill(away);
         let other = (away + 1) % 4;
         delete("/v/deleted").to(cluster.port(other)).expect(204);
+        delete("/v/folder/deleted").to(cluster.port(other)).expect(204);
         assert_eq!(
             put("/v/replaced", *b"after").to(cluster.port(other)).expect(204).header("rain-tolerates"),
             Some("1")
@@ -197,11 +198,15 @@ fn a_node_that_was_away_neither_revives_nor_hides_anything() {
         put("/v/made", *b"made").to(cluster.port(other)).expect(201);
         cluster.restart(away);
         for node in [away, other] {
+            let folders = get("/api/v1/titles?delimiter=/&prefix=f").to(cluster.port(node)).expect(200);
+            assert_eq!(folders.json(), serde_json::json!([]));
             get("/v/deleted").to(cluster.port(node)).expect_error(404, "no-such-title");
             assert_eq!(get("/v/replaced").to(cluster.port(node)).expect(200).body, b"after");
             assert_eq!(get("/v/made").to(cluster.port(node)).expect(200).body, b"made");
         }
-        put("/v/deleted", *b"before").to(cluster.port(away)).expect(201);
+        for title in ["deleted", "folder/deleted"] {
+            put(format!("/v/{title}"), *b"before").to(cluster.port(away)).expect(201);
+        }
         put("/v/replaced", *b"before").to(cluster.port(away)).expect(204);
         delete("/v/made").to(cluster.port(away)).expect(204);
     }
