@@ -59,13 +59,14 @@ pub struct PathHealth {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PathTable {
     peers: BTreeMap<NodeId, Vec<PathHealth>>,
+    ups: u64,
 }
 
 impl PathTable {
     /// Nothing is known yet; `paths` says how many lead to each node.
     pub fn new(paths: impl IntoIterator<Item = (NodeId, usize)>) -> Self {
         let peers = paths.into_iter().map(|(node, count)| (node, vec![PathHealth::default(); count]));
-        Self { peers: peers.collect() }
+        Self { peers: peers.collect(), ups: 0 }
     }
 
     /// The paths to a node; none to one that is not known.
@@ -81,7 +82,13 @@ impl PathTable {
                 (status.downs, status.down_at) = (status.downs + 1, Some(now));
             }
             (status.state, status.since) = (state, now);
+            self.ups += u64::from(state == PathState::Up);
         }
+    }
+
+    /// How often a path came up: one who found no way may look whether there was another chance since.
+    pub fn ups(&self) -> u64 {
+        self.ups
     }
 
     /// Notes what was measured of a path.
@@ -250,5 +257,6 @@ mod tests {
         assert_eq!(table.is_up(node), Some(true));
         assert_eq!((table.paths(node)[1].since, table.paths(node)[1].down_at), (second(3), Some(second(2))));
         assert_eq!((table.paths(node)[0].downs, table.paths(node)[1].downs), (1, 1));
+        assert_eq!(table.ups(), 1);
     }
 }

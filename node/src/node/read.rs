@@ -15,11 +15,14 @@ use rain_titles::ReadError;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::task::block_in_place;
+use tokio::time::sleep;
 
 /// A piece is about so long: a request for its part of one column is at least 256 KiB then.
 const PIECE_BYTES: u64 = 2 << 20;
 /// How far a stream reads ahead of its viewer.
 pub(super) const READ_AHEAD_BYTES: u64 = 8 << 20;
+/// Before the first byte, an error is still told as such, and soon.
+pub(super) const FIRST: Duration = Duration::from_secs(1);
 /// A stream that falls under k columns waits so long for a return.
 pub(super) const RETURN: Duration = Duration::from_secs(10);
 
@@ -59,18 +62,31 @@ impl Node {
         Delivery::of(self, &found.record, found.is_fresh(), lost)
     }
 
-    /// Finds out which version of a title a reader gets.
+    /// Finds out which version of a title a reader gets. Waits for paths to come up where too few nodes are reached.
     ///
     /// Cancel safety: dropping it leaves the question to be finished; marks may spread.
     pub(super) async fn find(self: &Arc<Self>, title: &str) -> Result<FoundVersion, ReadError> {
-        let mut task = self.begin_task(title, Task::Read { title: title.to_owned() });
-        match task.next().await {
-            Some(Event::Resolved(Resolution::Found(found))) => Ok(found),
-            Some(Event::Resolved(Resolution::Absent { settled, .. })) => Err(ReadError::Absent { fresh: settled }),
-            Some(Event::Resolved(Resolution::TooFew { found, expected })) => {
-                Err(ReadError::TooFewNodes { found, expected })
+        let mut table = self.peers.paths.watch();
+        let too_late = sleep(FIRST);
+        tokio::pin!(too_late);
+        loop {
+            let ups = table.borrow_and_update().ups();
+            let mut task = self.begin_task(title, Task::Read { title: title.to_owned() });
+            let too_few = match task.next().await {
+                Some(Event::Resolved(Resolution::Found(found))) => return Ok(found),
+                Some(Event::Resolved(Resolution::Absent { settled, .. })) => {
+                    return Err(ReadError::Absent { fresh: settled });
+                }
+                Some(Event::Resolved(Resolution::TooFew { found, expected })) => {
+                    ReadError::TooFewNodes { found, expected }
+                }
+                _ => return Err(ReadError::Ending),
+            };
+            // While networks find their new ways, all paths of a node may be down for a moment.
+            tokio::select! {
+                _ = table.wait_for(|table| table.ups() > ups) => {}
+                () = &mut too_late => return Err(too_few),
             }
-            _ => Err(ReadError::Ending),
         }
     }
 }

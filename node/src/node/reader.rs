@@ -1,7 +1,7 @@
 //! A range of a title as its viewer takes it: read ahead, with patience for what may return, and its stalls noted.
 
 use super::StreamGuard;
-use super::read::{Delivery, READ_AHEAD_BYTES, RETURN};
+use super::read::{Delivery, FIRST, READ_AHEAD_BYTES, RETURN};
 use bytes::Bytes;
 use core::ops::Range;
 use core::pin::Pin;
@@ -15,9 +15,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::task::JoinHandle;
-
-/// Before the first byte, an error is still told as such, and soon.
-const FIRST: Duration = Duration::from_secs(1);
 
 /// A fetch under way; aborted when the viewer goes away.
 #[derive(Debug)]
