@@ -7,8 +7,8 @@
 
 use std::hint::black_box;
 use std::net::{SocketAddr, UdpSocket};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ use rain_cluster::link::{ChannelState, LinkEvent, LinkPlan, LinkTiming, Links};
 use rain_cluster::{NodeId, Time};
 use rain_gauge::median;
 use rain_node::peer::link_driver::{LinkThread, Observer, Route};
-use rain_wire::datagram::{DATAGRAM_BYTES, DatagramKey};
+use rain_wire::datagram::{Begun, DATAGRAM_BYTES, Keyring};
 use rustix::time::{ClockId, clock_gettime};
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::AsRawFd as _;
@@ -88,8 +88,11 @@ impl Meter {
 }
 
 fn watch(node: u32, base: u16, sockets: Vec<UdpSocket>, period: Duration, meter: &Arc<Meter>) -> LinkThread {
-    let key = DatagramKey::new(&[7; 32]);
     let others: Vec<u32> = if node == 0 { (1..=PEERS).collect() } else { vec![0] };
+    let mut keyring = Keyring::default();
+    for peer in &others {
+        keyring.add(NodeId(*peer), &[7; 32], u64::from(*peer) + 1, Begun::Here);
+    }
     let (mut plans, mut routes) = (Vec::new(), Vec::new());
     for peer in others {
         for switch in 0..SWITCHES {
@@ -100,10 +103,11 @@ fn watch(node: u32, base: u16, sockets: Vec<UdpSocket>, period: Duration, meter:
     }
     // A peer of the bench has two links, and pings them as often as one with 62 does.
     let timing = LinkTiming::new(period, plans.len());
-    let links = Links::new(Time::default(), timing, key.cluster(), NodeId(node), 1, plans);
+    let links = Links::new(Time::default(), timing, 0, NodeId(node), u64::from(node) + 1, plans);
     let began = Instant::now();
     let clock = move || Time::default() + began.elapsed();
-    LinkThread::start(links, key, sockets, routes, clock, Told(Arc::clone(meter), began)).unwrap()
+    LinkThread::start(links, Arc::new(Mutex::new(keyring)), sockets, routes, clock, Told(Arc::clone(meter), began))
+        .unwrap()
 }
 
 /// Percent of a core that the thread of a node takes; its links must stay up.

@@ -193,6 +193,7 @@ fn start(folder: &Path, data: &Path) -> io::Result<(Duration, u64, u64)> {
         Ok(Member {
             name: name.to_owned(),
             id: NodeId(node).to_string(),
+            key: None,
             http: (Ipv4Addr::LOCALHOST, port).into(),
             addresses: vec![("s1".to_owned(), (Ipv4Addr::new(127, 1, octet, 3), PORT).into())],
         })

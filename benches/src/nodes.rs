@@ -103,6 +103,7 @@ impl Nodes {
             Ok(Member {
                 name: name(node),
                 id: format!("bec0{node:04x}"),
+                key: None,
                 http: (Ipv4Addr::LOCALHOST, self.port + node).into(),
                 addresses: (1..=SWITCHES).map(|switch| (format!("s{switch}"), address(switch))).collect(),
             })

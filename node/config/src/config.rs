@@ -1,7 +1,8 @@
 //! A checked configuration.
 
 use crate::check::{
-    check_console, check_demo, check_heartbeat, check_members, check_peer, check_verify_reads, is_loopback, read_id,
+    check_console, check_demo, check_heartbeat, check_keys, check_members, check_peer, check_verify_reads, is_loopback,
+    read_id, read_keys,
 };
 use crate::error::{ConfigError, value};
 use crate::file::{File, variables};
@@ -10,6 +11,7 @@ use crate::secret::{read_key, read_token};
 use core::time::Duration;
 use rain_cluster::{Members, NodeId};
 use rain_codec::Code;
+use rain_session::KeyPair;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -33,8 +35,8 @@ pub struct Config {
     pub code: Arc<Code>,
     /// Where players connect.
     pub listen: SocketAddr,
-    /// The key of the cluster; that of nobody where none was configured.
-    pub key: [u8; 32],
+    /// The node's key pair; that of nobody where none was configured.
+    pub key: KeyPair,
     /// The token that lets others than this machine write.
     pub token: Option<String>,
     /// Where peers connect.
@@ -133,11 +135,13 @@ impl Config {
         let id = read_id("id", file.id.as_deref())?;
         let listen = file.listen.0;
         let http = format!("http://{listen}");
-        let mut members = vec![Member { name: file.node.clone(), id, http, addresses: BTreeMap::new() }];
+        let mut members =
+            vec![Member { name: file.node.clone(), id, keys: Vec::new(), http, addresses: BTreeMap::new() }];
         for peer in file.peers {
             let id = read_id(&format!("peers.{}.id", peer.name), peer.id.as_deref())?;
+            let keys = read_keys(&peer)?;
             let addresses = peer.addresses.into_iter().map(|(switch, address)| (switch, address.0)).collect();
-            members.push(Member { name: peer.name, id, http: peer.http, addresses });
+            members.push(Member { name: peer.name, id, keys, http: peer.http, addresses });
         }
         let cluster = check_members(&mut members, &file.node, file.catalog)?;
         if members.len() < code.columns() {
@@ -150,6 +154,7 @@ impl Config {
             .map(|interface| Interface { switch: interface.switch, address: interface.address.0 })
             .collect();
         let key = file.key.as_deref().map(read_key).transpose()?;
+        check_keys(key.as_ref(), &members, &file.node)?;
         if key.is_none() {
             for (name, address) in
                 interfaces.iter().map(|interface| ("interfaces.address", interface.address)).chain([("listen", listen)])
@@ -167,7 +172,7 @@ impl Config {
             data,
             code: Arc::new(code),
             listen,
-            key: key.unwrap_or_else(|| *blake3::hash(b"RAIN without a key").as_bytes()),
+            key: key.unwrap_or_else(|| KeyPair::of_nobody(id)),
             token,
             interfaces,
             joined: file.joined,
@@ -283,6 +288,53 @@ mod tests {
         let (_, minted) =
             Config::complete(Path::new("x.toml"), GOOD, core::iter::empty(), || panic!("all have ids")).unwrap();
         assert_eq!(minted, []);
+    }
+
+    #[test]
+    fn keys_are_of_all_nodes_or_of_none_and_each_of_one() {
+        let folder = std::env::temp_dir().join(format!("rain-config-keys-{}", std::process::id()));
+        let own = KeyPair::fresh();
+        std::fs::write(&folder, own.to_pem()).unwrap();
+        std::fs::set_permissions(&folder, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        let with = |keys: [&str; 3]| {
+            let mut text = GOOD.replace("node = \"B\"", &format!("node = \"B\"\nkey_file = {folder:?}"));
+            for (name, key) in ["A", "C", "D"].into_iter().zip(keys) {
+                let peer = format!("name = \"{name}\", ");
+                text = text.replace(&peer, &if key.is_empty() { peer.clone() } else { format!("{peer}key = {key}, ") });
+            }
+            text
+        };
+        let [a, c, d] = [1, 2, 3].map(|node| KeyPair::of_nobody(NodeId(node)).public());
+        let quoted = |key: &dyn core::fmt::Display| format!("\"{key}\"");
+        let several = format!("[{}, {}]", quoted(&a), quoted(&KeyPair::of_nobody(NodeId(9)).public()));
+        let config = check(&with([&several, &quoted(&c), &quoted(&d)])).unwrap();
+        assert_eq!(config.key, own);
+        assert_eq!(config.by_name().iter().map(|member| member.keys.len()).collect::<Vec<_>>(), [2, 0, 1, 1]);
+        for (keys, named) in [
+            ([&*quoted(&a), "", &quoted(&d)], "`peers.C.key`: found none, expected its public key"),
+            (
+                [&quoted(&a), &quoted(&a), &quoted(&d)],
+                "`peers.A.key`: found the key of C, expected a key for each node",
+            ),
+            ([&quoted(&own.public()), &quoted(&c), &quoted(&d)], "`peers.A.key`: found the key of B"),
+            ([&quoted(&"short"), &quoted(&c), &quoted(&d)], "`peers.A.key`: found `short`, expected 64 hexadecimal"),
+            (["5", &quoted(&c), &quoted(&d)], "a public key, or a list of them"),
+        ] {
+            let error = check(&with(keys)).unwrap_err();
+            assert!(error.contains(named), "{error}");
+        }
+        let error =
+            check(&GOOD.replace("name = \"A\", ", &format!("name = \"A\", key = {}, ", quoted(&a)))).unwrap_err();
+        assert!(error.contains("`peers.A.key`: found one, expected a `key_file` of this node besides"), "{error}");
+        std::fs::write(&folder, "thirty-two bytes of some other secret").unwrap();
+        let error = check(&with(["\"\"", "\"\"", "\"\""])).unwrap_err();
+        assert!(error.contains("`peers.A.key`"), "{error}");
+        let error = check(&with([&several, &quoted(&c), &quoted(&d)])).unwrap_err();
+        assert!(
+            error.contains("`key_file`: found no private key in PEM") && error.contains("`rain key new`"),
+            "{error}"
+        );
+        std::fs::remove_file(&folder).unwrap();
     }
 
     #[test]

@@ -56,8 +56,31 @@ pub(crate) struct FileInterface {
 pub(crate) struct FilePeer {
     pub(crate) name: String,
     pub(crate) id: Option<String>,
+    /// Its public keys: while it gets another one, both.
+    #[serde(default, rename = "key")]
+    pub(crate) keys: Keys,
     pub(crate) http: String,
     pub(crate) addresses: BTreeMap<String, Address>,
+}
+
+/// One key, or several.
+#[derive(Debug, Default, Deserialize)]
+#[serde(untagged, expecting = "a public key, or a list of them")]
+pub(crate) enum Keys {
+    #[default]
+    None,
+    One(String),
+    Several(Vec<String>),
+}
+
+impl Keys {
+    pub(crate) fn texts(&self) -> &[String] {
+        match self {
+            Self::None => &[],
+            Self::One(key) => core::slice::from_ref(key),
+            Self::Several(keys) => keys,
+        }
+    }
 }
 
 /// An address that is refused in words that say what one is.

@@ -1,6 +1,7 @@
 //! Keys and tokens, from files that nobody else may read.
 
 use crate::error::{ConfigError, value};
+use rain_session::KeyPair;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -14,18 +15,13 @@ fn read_secret(key: &str, path: &Path) -> Result<Vec<u8>, ConfigError> {
     std::fs::read(path).map_err(unreadable)
 }
 
-/// A key is at least 32 bytes; their BLAKE3 is what is used. Text may end with a line; other bytes are taken as they are.
-pub(crate) fn read_key(path: &Path) -> Result<[u8; 32], ConfigError> {
+/// A node's key pair.
+pub(crate) fn read_key(path: &Path) -> Result<KeyPair, ConfigError> {
     let bytes = read_secret("key_file", path)?;
-    let secret = str::from_utf8(&bytes).map_or(bytes.as_slice(), |text| text.trim().as_bytes());
-    if secret.len() < 32 {
-        return Err(value(
-            "key_file",
-            format!("{} bytes in {}", secret.len(), path.display()),
-            "at least 32 bytes of secret",
-        ));
-    }
-    Ok(*blake3::hash(secret).as_bytes())
+    KeyPair::from_pem(&bytes).map_err(|error| {
+        let expected = "the private key of a node, as `rain key new` makes it";
+        value("key_file", format!("{error} in {}", path.display()), expected)
+    })
 }
 
 /// A token goes into a header as it is.

@@ -4,6 +4,7 @@ mod ask;
 mod desks;
 mod face;
 mod fetching;
+mod greetings;
 mod lists;
 mod liveness;
 mod office;
@@ -56,8 +57,6 @@ pub struct Node {
     pub peers: Arc<Peers>,
     /// What it knows of who is there.
     pub liveness: Liveness,
-    /// Higher at every start, whatever the clock says.
-    pub incarnation: u64,
     /// What its viewers' reads cost, and what they were read from.
     pub reads: Arc<ReadLog>,
     /// The codes that were asked for.
@@ -92,8 +91,7 @@ impl Node {
             fresh_life: Life(low_half(fresh >> 32)),
         };
         let store = Arc::new(Store::open(disk, plan, Time::default())?);
-        let clock_ms = u64::try_from(unix_time().as_millis()).unwrap_or(u64::MAX);
-        let incarnation = store.begin_incarnation(clock_ms)?;
+        store.begin_incarnation()?;
         let plan = || DeskPlan { me: store.me(), members: Arc::clone(&config.cluster), codes: Arc::clone(&codes) };
         let desks = Desks::new(plan);
         let sender = {
@@ -101,9 +99,8 @@ impl Node {
             move || store.me()
         };
         Ok(Arc::new(Self {
-            peers: Arc::new(Peers::new(&config, incarnation, sender)),
+            peers: Arc::new(Peers::new(&config, random_u64(), sender)),
             liveness: Liveness::default(),
-            incarnation,
             commons: Mutex::new(Commons::new(config.cluster.nodes().iter().copied(), 1)),
             reads: Arc::new(ReadLog::new(&config)),
             codes,

@@ -8,7 +8,6 @@ use rain_cluster::NodeId;
 use rain_cluster::link::{ChannelState, Hint, LinkEvent, LinkPlan, LinkTiming, Links};
 use rain_cluster::path::{PathMeasure, PathState};
 use rain_cluster::random::SplitMix64;
-use rain_wire::datagram::DatagramKey;
 use std::io;
 use std::net::UdpSocket;
 use std::sync::Arc;
@@ -19,7 +18,6 @@ use std::sync::Arc;
 /// When the system gives no thread or takes a socket back.
 pub(super) fn watch(node: &Arc<Node>, sockets: Vec<UdpSocket>) -> io::Result<LinkThread> {
     let paths = &node.peers.paths;
-    let key = DatagramKey::new(&node.config.key);
     let (mut plans, mut routes, mut watched) = (Vec::new(), Vec::new(), Vec::new());
     for peer in node.others() {
         for (index, path) in paths.to(peer).iter().enumerate() {
@@ -35,13 +33,13 @@ pub(super) fn watch(node: &Arc<Node>, sockets: Vec<UdpSocket>) -> io::Result<Lin
     }
     let (asked, count) = (node.config.heartbeat, plans.len());
     let timing = asked.map_or_else(|| LinkTiming::usual(count), |period| LinkTiming::new(period, count));
-    let links = Links::new(paths.now(), timing, key.cluster(), node.config.id, node.incarnation, plans);
+    let links = Links::new(paths.now(), timing, 0, node.config.id, node.peers.start(), plans);
     let observer = Table { node: Arc::clone(node), watched: watched.clone() };
     let clock = {
         let node = Arc::clone(node);
         move || node.peers.paths.now()
     };
-    let thread = LinkThread::start(links, key, sockets, routes, clock, observer)?;
+    let thread = LinkThread::start(links, Arc::clone(node.peers.keyring()), sockets, routes, clock, observer)?;
     paths.take_hints_to(&thread.hints(), &watched);
     Ok(thread)
 }

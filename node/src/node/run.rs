@@ -2,11 +2,10 @@
 
 use super::desks::SHARDS;
 use super::tasks::keep;
-use super::{Node, path_watch, random_u64};
+use super::{Node, greetings, path_watch};
 use crate::peer::server::{Door, serve as serve_peers};
 use crate::store::{FolderError, OpenError, SystemDisk};
 use rain_config::Config;
-use rain_wire::auth::Verifier;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -74,13 +73,13 @@ pub async fn run<S: Future<Output = ()>>(
     }
     let returns = Arc::clone(&node);
     tasks.spawn(keep("returns", move || Arc::clone(&returns).watch_returns()));
-    let verifier = Arc::new(Verifier::new(node.config.key, random_u64()));
     for (listener, address) in interfaces {
-        let (verifier, peers) = (Arc::clone(&verifier), Arc::clone(&node.peers));
-        let door = Arc::new(Door { listener, address, verifier, peers });
+        let door = Arc::new(Door { listener, address, peers: Arc::clone(&node.peers) });
         let office = Arc::clone(&node);
         tasks.spawn(keep("peers", move || serve_peers(Arc::clone(&door), Arc::clone(&office))));
     }
+    let greeting = Arc::clone(&node);
+    tasks.spawn(keep("greetings", move || greetings::greet_all(Arc::clone(&greeting.peers), greeting.others())));
     let pools = Arc::clone(&node);
     let close = move || {
         let node = Arc::clone(&pools);

@@ -1,28 +1,32 @@
-//! The asking side: one connection pool per path, bound to its local address.
+//! The asking side: one pool of sessions per path, bound to its local address.
 
 use super::paths::Paths;
+use super::session::{self, Connector, called_secret};
+use super::{HELLO, REFUSAL_BYTES_MAX, REPLY_BYTES_MAX};
 use bytes::Bytes;
 use core::pin::pin;
 use core::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
-use hyper::header::HeaderValue;
+use hyper::client::conn::http1;
+use hyper::header::HOST;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rain_cluster::link::Hint;
 use rain_cluster::{NodeId, Sender};
 use rain_config::{Config, Member, PathAddresses};
-use rain_wire::auth::{AUTH_HEADER, SESSION_HEADER, Signer};
+use rain_session::rustls::ClientConfig;
+use rain_session::{KeyPair, PublicKey, Secret, Sessions};
+use rain_wire::datagram::{Begun, Keyring};
+use rain_wire::sender::{self, SENDER_HEADER};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::time::{sleep, timeout};
 
-const CONNECT: Duration = Duration::from_millis(500);
 /// A path that was given up wrongly is up again after so long.
 const COME_BACK: Duration = Duration::from_millis(200);
 const AGAIN: Duration = Duration::from_millis(20);
@@ -57,21 +61,30 @@ pub enum PeerError {
         /// What it said.
         message: String,
     },
+    /// One of the two does not take the other for who it says it is.
+    #[error("no session with {peer}: {why}")]
+    Untrusted {
+        /// The peer's name.
+        peer: String,
+        /// What is not as expected.
+        why: &'static str,
+    },
 }
 
-type PoolClient = Client<HttpConnector, Full<Bytes>>;
+type PoolClient = Client<Connector, Full<Bytes>>;
 
-/// The connections of one path.
+/// The sessions over one path.
 #[derive(Debug)]
 struct Pool {
-    addresses: PathAddresses,
+    connector: Connector,
     client: Mutex<PoolClient>,
 }
 
 impl Pool {
-    fn new(addresses: PathAddresses) -> Self {
-        let client = Mutex::new(new_client(&addresses));
-        Self { addresses, client }
+    fn new(config: Arc<ClientConfig>, addresses: PathAddresses) -> Self {
+        let connector = Connector { config, path: Arc::new(addresses) };
+        let client = Mutex::new(new_client(&connector));
+        Self { connector, client }
     }
 
     fn client(&self) -> PoolClient {
@@ -80,21 +93,17 @@ impl Pool {
 
     /// Closes the connections that are idle; those in use are closed by whoever uses them.
     fn close(&self) {
-        *self.client.lock().unwrap_or_else(PoisonError::into_inner) = new_client(&self.addresses);
+        *self.client.lock().unwrap_or_else(PoisonError::into_inner) = new_client(&self.connector);
     }
 }
 
-fn new_client(addresses: &PathAddresses) -> PoolClient {
-    let mut connector = HttpConnector::new();
-    connector.set_nodelay(true);
-    connector.set_connect_timeout(Some(CONNECT));
-    connector.set_local_address(Some(addresses.local.ip()));
+fn new_client(connector: &Connector) -> PoolClient {
     Client::builder(TokioExecutor::new())
         .pool_max_idle_per_host(IDLE_CONNECTIONS)
         .pool_idle_timeout(Duration::from_secs(30))
         .pool_timer(TokioTimer::new())
         .http1_max_buf_size(512 << 10)
-        .build(connector)
+        .build(connector.clone())
 }
 
 /// Who this node is, at the moment.
@@ -110,7 +119,14 @@ impl core::fmt::Debug for Whoami {
 struct Peer {
     name: String,
     pools: Vec<Pool>,
-    session: AtomicU64,
+    /// Why there is no session with it, where one of the two does not trust the other.
+    distrust: Mutex<Option<&'static str>>,
+}
+
+impl Peer {
+    fn distrust(&self) -> MutexGuard<'_, Option<&'static str>> {
+        self.distrust.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The other nodes, and the ways to them.
@@ -119,7 +135,10 @@ pub struct Peers {
     /// What is known of the ways.
     pub paths: Paths,
     nodes: BTreeMap<NodeId, Peer>,
-    signer: Signer,
+    sessions: Sessions,
+    /// The number of this start of the node: pings say it.
+    start: u64,
+    keyring: Arc<Mutex<Keyring>>,
     whoami: Whoami,
 }
 
@@ -140,17 +159,97 @@ pub struct PeerRequest {
 }
 
 impl Peers {
-    /// Prepares pools for the paths of a configuration; connects to nobody yet. `whoami` says who this node is, for every
-    /// request.
-    pub fn new(config: &Config, boot: u64, whoami: impl Fn() -> Sender + Send + Sync + 'static) -> Self {
+    /// Prepares pools for the paths of a configuration; connects to nobody yet. `start` is a number that no other start of
+    /// the node has; `whoami` says who this node is, for every request.
+    pub fn new(config: &Config, start: u64, whoami: impl Fn() -> Sender + Send + Sync + 'static) -> Self {
         let paths = Paths::new(config);
-        let peer = |member: &Member| Peer {
-            name: member.name.clone(),
-            pools: paths.to(member.id).iter().map(|path| Pool::new(path.addresses.clone())).collect(),
-            session: AtomicU64::new(0),
+        let sessions = Sessions::new(&config.key, keys(config));
+        let peer = |member: &Member| {
+            let client = sessions.client(member.id);
+            let pool = |path: &super::paths::Path| Pool::new(Arc::clone(&client), path.addresses.clone());
+            let pools = paths.to(member.id).iter().map(pool).collect();
+            Peer { name: member.name.clone(), pools, distrust: Mutex::default() }
         };
         let nodes = config.members.iter().map(|member| (member.id, peer(member))).collect();
-        Self { paths, nodes, signer: Signer::new(config.key, boot), whoami: Whoami(Box::new(whoami)) }
+        Self { paths, nodes, sessions, start, keyring: Arc::default(), whoami: Whoami(Box::new(whoami)) }
+    }
+
+    /// How this node speaks with its peers.
+    pub(super) fn sessions(&self) -> &Sessions {
+        &self.sessions
+    }
+
+    /// The number of this start of the node.
+    pub fn start(&self) -> u64 {
+        self.start
+    }
+
+    /// The keys of datagrams.
+    pub fn keyring(&self) -> &Arc<Mutex<Keyring>> {
+        &self.keyring
+    }
+
+    /// Notes that a session with a peer was begun, and by whom, with the number of its start.
+    pub(super) fn note_session(&self, peer: NodeId, secret: &Secret, start: u64, begun: Begun) {
+        self.keyring.lock().unwrap_or_else(PoisonError::into_inner).add(peer, &secret.0, start, begun);
+    }
+
+    /// The peers with which there is no session because one of the two does not trust the other, and why.
+    pub fn distrusted(&self) -> Vec<(String, &'static str)> {
+        let nodes = self.nodes.values();
+        nodes.filter_map(|peer| Some((peer.name.clone(), (*peer.distrust())?))).collect()
+    }
+
+    /// Notes what a session with a peer came to.
+    fn note_trust(&self, to: NodeId, why: Option<&'static str>) {
+        let Some(peer) = self.nodes.get(&to) else { return };
+        if core::mem::replace(&mut *peer.distrust(), why) != why
+            && let Some(why) = why
+        {
+            tracing::warn!(peer = peer.name, why, "no session with a peer");
+        }
+    }
+
+    /// Agrees with a peer on a key for datagrams, over one path.
+    ///
+    /// # Errors
+    /// [`PeerError`].
+    ///
+    /// Cancel safety: the peer may have the key, and this node not.
+    pub async fn greet(&self, to: NodeId, path: usize) -> Result<(), PeerError> {
+        let Some(pool) = self.nodes.get(&to).and_then(|peer| peer.pools.get(path)) else {
+            return Err(self.broke(to, path, &"there is no such path"));
+        };
+        let Connector { config, path: addresses } = &pool.connector;
+        let stream = session::connect(Arc::clone(config), addresses).await;
+        let stream = stream.map_err(|error| self.not_sent(to, path, &error))?;
+        let secret = called_secret(&stream);
+        let (mut sender, connection) =
+            http1::handshake(TokioIo::new(stream)).await.map_err(|error| self.broke(to, path, &error))?;
+        let request = Request::post(HELLO)
+            .header(HOST, addresses.remote.to_string())
+            .header(SENDER_HEADER, sender::to_text((self.whoami.0)()))
+            .body(Full::new(Bytes::from(format!("{:016x}", self.start))))
+            .map_err(|error| self.broke(to, path, &error))?;
+        let asked = async {
+            let response = sender.send_request(request).await.map_err(|error| self.not_sent(to, path, &error))?;
+            self.body(to, path, response).await
+        };
+        let told = tokio::select! {
+            told = asked => told?,
+            // The end of the connection comes before its answer only when there is none.
+            ended = connection => {
+                let error = ended.err().map_or_else(|| io::ErrorKind::UnexpectedEof.into(), io::Error::other);
+                return Err(self.not_sent(to, path, &error));
+            }
+        };
+        let start = str::from_utf8(&told).ok().and_then(parse_start);
+        let (Some(secret), Some(start)) = (secret, start) else {
+            return Err(self.broke(to, path, &"it greeted in another way than was expected"));
+        };
+        self.note_session(to, &secret, start, Begun::Here);
+        self.note_trust(to, None);
+        Ok(())
     }
 
     /// Closes the idle connections of every path that goes down, until the task is aborted.
@@ -227,11 +326,27 @@ impl Peers {
         let mut down = pin!(self.paths.went_down(to, path));
         let response = self.send_by(to, path, request.method.clone(), &request.path, request.body.clone()).await?;
         tokio::select! {
-            body = response.into_body().collect() => {
-                body.map(http_body_util::Collected::to_bytes).map_err(|error| self.broke(to, path, &error))
-            }
+            body = self.body(to, path, response) => body,
             () = &mut down => Err(self.broke(to, path, &"the path went down")),
         }
+    }
+
+    /// The body of an answer, which is not believed to be longer than any can be.
+    async fn body(&self, to: NodeId, path: usize, response: Response<Incoming>) -> Result<Bytes, PeerError> {
+        let body = Limited::new(response.into_body(), REPLY_BYTES_MAX).collect().await;
+        body.map(http_body_util::Collected::to_bytes).map_err(|error| self.broke(to, path, &error))
+    }
+
+    /// Why a request, or its session, came to nothing.
+    fn not_sent(&self, to: NodeId, path: usize, error: &(dyn core::error::Error + 'static)) -> PeerError {
+        if let Some(why) = session::refusal(error) {
+            self.note_trust(to, Some(why));
+            return PeerError::Untrusted { peer: self.name_of(to), why };
+        }
+        if is_refused(error) {
+            self.paths.hint(to, path, Hint::Refused);
+        }
+        self.broke(to, path, &error)
     }
 
     fn broke(&self, to: NodeId, path: usize, why: &dyn core::fmt::Display) -> PeerError {
@@ -275,47 +390,42 @@ impl Peers {
     ) -> Result<Response<Incoming>, PeerError> {
         let known = self.nodes.get(&to).and_then(|peer| Some((peer, peer.pools.get(path)?)));
         let Some((peer, pool)) = known else { return Err(self.broke(to, path, &"there is no such path")) };
-        // A second try, once the peer has told its session: this happens at its first request and after its restart.
-        for _ in 0..2 {
-            let session = peer.session.load(Ordering::Relaxed);
-            let auth = self.signer.sign((self.whoami.0)(), method.as_str(), path_and_query, session, &body);
-            let request = Request::builder()
-                .method(method.clone())
-                .uri(format!("http://{}{path_and_query}", pool.addresses.remote))
-                .header(AUTH_HEADER, auth)
-                .body(Full::new(body.clone()))
-                .map_err(|error| self.broke(to, path, &error))?;
-            let response = pool.client().request(request).await.map_err(|error| {
-                if is_refused(&error) {
-                    self.paths.hint(to, path, Hint::Refused);
-                }
-                self.broke(to, path, &error)
-            })?;
-            let told = session_of(response.headers().get(SESSION_HEADER));
-            match told {
-                Some(told) if response.status() == StatusCode::UNAUTHORIZED && told != session => {
-                    peer.session.store(told, Ordering::Relaxed);
-                }
-                _ if response.status().is_success() => return Ok(response),
-                _ => {
-                    let status = response.status();
-                    let bytes = response.into_body().collect().await.map(http_body_util::Collected::to_bytes);
-                    let message = String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned();
-                    return Err(PeerError::Refused { peer: peer.name.clone(), status, message });
-                }
-            }
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("http://{}{path_and_query}", pool.connector.path.remote))
+            .header(SENDER_HEADER, sender::to_text((self.whoami.0)()))
+            .body(Full::new(body))
+            .map_err(|error| self.broke(to, path, &error))?;
+        let response = pool.client().request(request).await.map_err(|error| self.not_sent(to, path, &error))?;
+        if response.status().is_success() {
+            return Ok(response);
         }
-        Err(self.broke(to, path, &"it changes its session all the time"))
+        let status = response.status();
+        let bytes = Limited::new(response.into_body(), REFUSAL_BYTES_MAX).collect().await;
+        let bytes = bytes.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+        let message = String::from_utf8_lossy(&bytes).into_owned();
+        Err(PeerError::Refused { peer: peer.name.clone(), status, message })
     }
+}
+
+/// Whose key is which, by a configuration.
+fn keys(config: &Config) -> impl Iterator<Item = (PublicKey, NodeId)> {
+    let of = |member: &Member| {
+        let (id, own) = (member.id, [KeyPair::of_nobody(member.id).public()]);
+        let keys = if member.keys.is_empty() { own.to_vec() } else { member.keys.clone() };
+        keys.into_iter().map(move |key| (key, id))
+    };
+    config.members.iter().filter(|member| member.id != config.id).flat_map(of)
+}
+
+/// The number of a start, as it travels: 16 hexadecimal digits.
+pub(super) fn parse_start(text: &str) -> Option<u64> {
+    u64::from_str_radix(text, 16).ok().filter(|_| text.len() == 16)
 }
 
 /// Whether the peer's kernel says that nobody listens there.
 fn is_refused(error: &(dyn core::error::Error + 'static)) -> bool {
     let causes = core::iter::successors(Some(error), |error| error.source());
-    let mut causes = causes.filter_map(|error| error.downcast_ref::<std::io::Error>());
-    causes.any(|error| error.kind() == std::io::ErrorKind::ConnectionRefused)
-}
-
-fn session_of(header: Option<&HeaderValue>) -> Option<u64> {
-    header?.to_str().ok()?.parse().ok()
+    let mut causes = causes.filter_map(|error| error.downcast_ref::<io::Error>());
+    causes.any(|error| error.kind() == io::ErrorKind::ConnectionRefused)
 }

@@ -10,15 +10,15 @@ use core::time::Duration;
 use nix::sys::socket::SockaddrStorage;
 use rain_cluster::Time;
 use rain_cluster::link::{Hint, LinkEvent, Links, Ping};
-use rain_wire::datagram::{DATAGRAM_BYTES, DatagramKey};
+use rain_wire::datagram::{DATAGRAM_BYTES, Keyring};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use std::collections::HashMap;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 /// So many times [`AT_ONCE`] datagrams are taken from one socket before the next look at the time.
@@ -86,13 +86,14 @@ impl Hints {
 }
 
 impl LinkThread {
-    /// Begins to watch links; link i takes route i. `clock` gives the time that the links count in.
+    /// Begins to watch links; link i takes route i. `keyring` has the keys of datagrams, `clock` gives the time that the
+    /// links count in.
     ///
     /// # Errors
     /// When the system gives no thread or no descriptor.
     pub fn start(
         links: Links,
-        key: DatagramKey,
+        keyring: Arc<Mutex<Keyring>>,
         sockets: Vec<UdpSocket>,
         routes: Vec<Route>,
         clock: impl Fn() -> Time + Send + 'static,
@@ -107,7 +108,7 @@ impl LinkThread {
         }
         let own = Arc::clone(&wake);
         let thread = std::thread::Builder::new().name("links".to_owned()).spawn(move || {
-            let mail = Mail::new(key, sockets, &routes);
+            let mail = Mail::new(keyring, sockets, &routes);
             let carriers = mail.watch_carriers();
             let mut links = Loop { links, mail, carriers, clock, observer, hinted, wake: own };
             if let Err(error) = links.run() {
@@ -136,7 +137,7 @@ impl Drop for LinkThread {
 
 /// The sockets, and what of links is known by them.
 struct Mail {
-    key: DatagramKey,
+    keyring: Arc<Mutex<Keyring>>,
     sockets: Vec<UdpSocket>,
     /// The socket of each link, and the peer's address.
     routes: Vec<(usize, SockaddrStorage)>,
@@ -146,11 +147,11 @@ struct Mail {
 }
 
 impl Mail {
-    fn new(key: DatagramKey, sockets: Vec<UdpSocket>, routes: &[Route]) -> Self {
+    fn new(keyring: Arc<Mutex<Keyring>>, sockets: Vec<UdpSocket>, routes: &[Route]) -> Self {
         let by_route = routes.iter().enumerate().map(|(link, route)| ((route.socket, route.remote), link)).collect();
         let routes = routes.iter().map(|route| (route.socket, route.remote.into())).collect();
         let outboxes = sockets.iter().map(|_| Outbox::new()).collect();
-        Self { key, sockets, routes, by_route, inbox: Inbox::new(), outboxes }
+        Self { keyring, sockets, routes, by_route, inbox: Inbox::new(), outboxes }
     }
 
     /// The carriers of the sockets' interfaces, where the system tells of them.
@@ -167,12 +168,13 @@ impl Mail {
 
     /// Takes what waits at a socket, and hands over each ping with its link and its age. Gives whether anything came.
     fn take(&mut self, socket: usize, mut each: impl FnMut(usize, &Ping, Duration)) -> bool {
-        let Self { key, sockets, by_route, inbox, .. } = self;
+        let Self { keyring, sockets, by_route, inbox, .. } = self;
+        let mut keyring = lock(keyring);
         let mut any = false;
         for _ in 0..TURNS {
             let taken = inbox.take(&sockets[socket], |from, bytes, age| {
                 let known = by_route.get(&(socket, from));
-                if let Some((link, ping)) = known.zip(key.open(bytes)) {
+                if let Some((link, ping)) = known.zip(keyring.open(bytes)) {
                     each(*link, &ping, age);
                 }
             });
@@ -191,10 +193,12 @@ impl Mail {
         any
     }
 
-    /// Puts a ping with those that wait at its socket. Gives whether some were sent, because there were many.
+    /// Puts a ping with those that wait at its socket, if there is a key for it. Gives whether some were sent, because there
+    /// were many.
     fn put(&mut self, link: usize, ping: &Ping) -> bool {
         let (socket, remote) = &self.routes[link];
-        let is_full = self.outboxes[*socket].push(remote, self.key.seal(ping));
+        let Some(datagram) = lock(&self.keyring).seal(ping) else { return false };
+        let is_full = self.outboxes[*socket].push(remote, datagram);
         if is_full {
             self.outboxes[*socket].send(&self.sockets[*socket]);
         }
@@ -206,6 +210,10 @@ impl Mail {
             outbox.send(socket);
         }
     }
+}
+
+fn lock(keyring: &Mutex<Keyring>) -> MutexGuard<'_, Keyring> {
+    keyring.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 struct Loop<C, O> {

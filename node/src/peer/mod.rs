@@ -1,8 +1,10 @@
-//! How nodes talk to each other: HTTP/1.1 on a listener of its own per interface, every request under a keyed MAC;
-//! and the pings of links in datagrams on the same addresses, under another.
+//! How nodes talk to each other: HTTP/1.1 on a listener of its own per interface, inside sessions that prove who is at
+//! both ends ([`rain_session`]); and the pings of links in datagrams on the same addresses, under a MAC whose key comes
+//! from such a session ([`rain_wire::datagram`]).
 //!
 //! | request | what |
 //! |---|---|
+//! | `POST /peer/v1/hello` | the number of the asker's start; the answer is that of the asked one's: from now on pings are sealed under a key of this session |
 //! | `POST /peer/v1/ask` | frames of [`Question`](rain_wire::Question)s; the answer frames of as many [`Answer`](rain_wire::Answer)s ([`rain_wire::questions`]) |
 //! | `POST /peer/v1/uploads/TITLE/VERSION/COLUMN/0?code=&cell=&block=&group=` | a column on its way in, from its beginning: the code, and the bytes of cells, blocks and groups |
 //! | `POST /peer/v1/uploads/TITLE/VERSION/COLUMN/OFFSET` | more of its records |
@@ -10,7 +12,7 @@
 //! | `POST /peer/v1/inspect/TITLE/VERSION?blocks=` | look at your column, its header or every block of it |
 //! | `GET /peer/v1/titles?prefix=&after=&limit=&folders=&digest=` | a page of the titles with a marked version, in JSON; of one that the peer knows by its digest, only how columns are held |
 //!
-//! Every request says in its MAC who sends it, in which life of its ledger; one whose life is over is refused.
+//! Every request says in a header in which life of its ledger its sender speaks ([`rain_wire::sender`]); one whose life is over is refused.
 
 mod batch;
 mod carrier;
@@ -21,6 +23,7 @@ mod office;
 pub mod paths;
 mod ports;
 pub mod server;
+mod session;
 mod turns;
 pub mod uploads;
 
@@ -32,5 +35,11 @@ pub use turns::TurnRequest;
 
 /// Where questions are asked.
 pub const ASK: &str = "/peer/v1/ask";
+/// Where keys of datagrams are agreed on.
+pub const HELLO: &str = "/peer/v1/hello";
+/// Longest answer that is not blocks of a column.
+const REPLY_BYTES_MAX: usize = 32 << 20;
+/// Longest reason for a refusal.
+const REFUSAL_BYTES_MAX: usize = 16 << 10;
 /// Longest body of a peer's request.
 pub const PEER_BODY_BYTES_MAX: usize = 8 << 20;

@@ -1,7 +1,9 @@
 //! The answering side: what comes in at the doors of a node, proven and read, to whoever answers it.
 
+use super::client::parse_start;
 use super::office::{Office, PeerAnswer, PeerAsk, Refusal};
-use super::{PEER_BODY_BYTES_MAX, Peers, listing, uploads};
+use super::session::{accept, accepted_secret};
+use super::{HELLO, PEER_BODY_BYTES_MAX, Peers, listing, uploads};
 use crate::store::{ColumnError, UploadError};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -13,10 +15,12 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use rain_cluster::Version;
+use rain_cluster::{NodeId, Version};
 use rain_fetch::ColumnRead;
+use rain_session::Secret;
 use rain_titles::title;
-use rain_wire::auth::{AUTH_HEADER, AuthError, SESSION_HEADER, Verifier};
+use rain_wire::datagram::Begun;
+use rain_wire::sender::{self, SENDER_HEADER};
 use serde::Serialize;
 use std::convert::Infallible;
 use std::io;
@@ -32,8 +36,6 @@ pub struct Door {
     pub listener: TcpListener,
     /// Its address, by the configuration.
     pub address: SocketAddr,
-    /// Says whose requests are genuine; one for all doors.
-    pub verifier: Arc<Verifier>,
     /// The peers, and the ways to them.
     pub peers: Arc<Peers>,
 }
@@ -61,52 +63,80 @@ pub async fn serve<O: Office>(door: Arc<Door>, office: Arc<O>) {
                 Some((peer, path)) => Box::pin(door.peers.paths.went_down(peer, path)),
                 None => Box::pin(core::future::pending()),
             };
-            let service = service_fn(move |request| answer(Arc::clone(&door), Arc::clone(&office), request));
-            let connection = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .max_buf_size(1 << 20)
-                .serve_connection(TokioIo::new(stream), service);
-            // A peer that goes away in the middle is its own affair; one whose path went down asks again elsewhere.
+            let served = async {
+                let (peer, stream) = match accept(door.peers.sessions(), stream).await {
+                    Ok(accepted) => accepted,
+                    Err(error) => {
+                        metrics::counter!("rain_sessions_refused_total").increment(1);
+                        tracing::debug!(%remote, %error, "no session");
+                        return;
+                    }
+                };
+                let session = Session { peer, secret: accepted_secret(&stream) };
+                let door = Arc::clone(&door);
+                let service =
+                    service_fn(move |request| answer(Arc::clone(&door), session, Arc::clone(&office), request));
+                let connection = http1::Builder::new()
+                    .timer(TokioTimer::new())
+                    .max_buf_size(1 << 20)
+                    .serve_connection(TokioIo::new(stream), service);
+                // A peer that goes away in the middle is its own affair.
+                let _ = connection.await;
+            };
+            // One whose path went down asks again elsewhere.
             tokio::select! {
-                _ = connection => {}
+                () = served => {}
                 () = down => {}
             }
         });
     }
 }
 
+/// Who is at the other end of a connection.
+#[derive(Debug, Clone, Copy)]
+struct Session {
+    peer: NodeId,
+    secret: Option<Secret>,
+}
+
 async fn answer<O: Office>(
     door: Arc<Door>,
+    session: Session,
     office: Arc<O>,
     request: hyper::Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (parts, body) = request.into_parts();
-    let path = parts.uri.path_and_query().map_or("", |path| path.as_str()).to_owned();
-    let header = parts.headers.get(AUTH_HEADER).and_then(|value| value.to_str().ok());
-    // Nothing of the body of a stranger is kept.
-    let verified = match door.verifier.verify(parts.method.as_str(), &path, header) {
-        Ok(verified) => verified,
-        Err(error @ AuthError::Session { .. }) => {
-            // A peer that does not know yet that this node started anew: it is read to the end, so that it hears that.
-            let _ = Limited::new(body, PEER_BODY_BYTES_MAX).collect().await;
-            let mut response = text(StatusCode::UNAUTHORIZED, error.to_string());
-            response.headers_mut().insert(SESSION_HEADER, door.verifier.session().into());
-            return Ok(response);
-        }
-        Err(error) => return Ok(text(StatusCode::UNAUTHORIZED, error.to_string())),
+    let header = parts.headers.get(SENDER_HEADER).and_then(|value| value.to_str().ok());
+    let Some(from) = header.and_then(sender::from_text) else {
+        return Ok(text(StatusCode::BAD_REQUEST, format!("the header `{SENDER_HEADER}` names no sender")));
     };
+    if from.node != session.peer {
+        let message =
+            format!("the request is of node {}, expected node {}, whose session it is", from.node, session.peer);
+        return Ok(text(StatusCode::FORBIDDEN, message));
+    }
     let body = match Limited::new(body, PEER_BODY_BYTES_MAX).collect().await {
         Ok(body) => body.to_bytes(),
         Err(error) => return Ok(text(StatusCode::BAD_REQUEST, error.to_string())),
     };
-    if let Err(error) = verified.verify_body(&body) {
-        return Ok(text(StatusCode::UNAUTHORIZED, error.to_string()));
+    if (&parts.method, parts.uri.path()) == (&Method::POST, HELLO) {
+        return Ok(greet(&door.peers, session, &body));
     }
     let ask = asked(&parts, body).unwrap_or_else(PeerAsk::Unfit);
-    Ok(match office.answer(verified.sender(), ask).await {
+    Ok(match office.answer(from, ask).await {
         Ok(answer) => told(answer),
         Err(refusal) => text(status_of(&refusal), refusal.to_string()),
     })
+}
+
+/// Agrees with a peer on a key for datagrams.
+fn greet(peers: &Peers, session: Session, body: &[u8]) -> Response<Full<Bytes>> {
+    let start = str::from_utf8(body).ok().and_then(parse_start);
+    let (Some(secret), Some(start)) = (session.secret, start) else {
+        return text(StatusCode::BAD_REQUEST, "the number of a start is not 16 hexadecimal digits".to_owned());
+    };
+    peers.note_session(session.peer, &secret, start, Begun::There);
+    text(StatusCode::OK, format!("{:016x}", peers.start()))
 }
 
 /// What a request asks for.
@@ -233,15 +263,17 @@ mod tests {
     use crate::peer::PeerError;
     use hyper_util::client::legacy::Client;
     use hyper_util::rt::TokioExecutor;
-    use rain_cluster::{ColumnStatus, Life, NodeId, Sender};
+    use rain_cluster::link::{LinkToken, Ping};
+    use rain_cluster::{ColumnStatus, Life, Sender};
     use rain_config::Config;
+    use rain_session::KeyPair;
     use rain_titles::Page;
-    use rain_wire::auth::Signer;
+    use rain_wire::sender::SENDER_HEADER;
     use std::path::Path;
     use std::sync::Mutex;
 
     const ASKER: Sender = Sender { node: NodeId(11), life: Life(7), serial: 3, epoch: 0 };
-    const SESSION: u64 = 99;
+    const STARTS: [u64; 2] = [0xa1, 0xb1];
     const VERSION: &str = "7-00000003-deadbeef-00000005";
 
     /// Notes what it is asked, and answers that which it has an answer for.
@@ -295,6 +327,7 @@ mod tests {
     struct Listening {
         address: SocketAddr,
         office: Arc<FakeOffice>,
+        peers: Arc<Peers>,
         asker: Peers,
         _served: JoinSet<()>,
     }
@@ -304,13 +337,13 @@ mod tests {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let address = listener.local_addr().unwrap();
             let own = config('A', address);
-            let peers = Arc::new(Peers::new(&own, 1, || unreachable!("it asks nobody")));
-            let verifier = Arc::new(Verifier::new(own.key, SESSION));
+            let peers = Arc::new(Peers::new(&own, STARTS[0], || unreachable!("it asks nobody")));
             let office = Arc::new(FakeOffice::default());
             let mut served = JoinSet::new();
-            served.spawn(serve(Arc::new(Door { listener, address, verifier, peers }), Arc::clone(&office)));
-            let asker = Peers::new(&config('B', address), 1, || ASKER);
-            Self { address, office, asker, _served: served }
+            let door = Arc::new(Door { listener, address, peers: Arc::clone(&peers) });
+            served.spawn(serve(door, Arc::clone(&office)));
+            let asker = Peers::new(&config('B', address), STARTS[1], || ASKER);
+            Self { address, office, peers, asker, _served: served }
         }
 
         async fn ask_as(&self, asker: &Peers, method: Method, path: &str) -> Result<Bytes, (u16, String)> {
@@ -329,23 +362,63 @@ mod tests {
     #[tokio::test]
     async fn what_is_not_genuine_comes_before_nobody() {
         let listening = Listening::new().await;
+        let mut stranger = config('B', listening.address);
+        stranger.key = KeyPair::fresh();
+        let stranger = Peers::new(&stranger, 1, || ASKER);
+        let why = "it does not know this node's key";
+        let untrusted = PeerError::Untrusted { peer: "A".to_owned(), why };
+        let asked = stranger.send_by(NodeId(10), 0, Method::POST, "/peer/v1/ask", Bytes::new()).await;
+        assert_eq!(asked.map(|_| ()), Err(untrusted.clone()));
+        assert_eq!(stranger.greet(NodeId(10), 0).await, Err(untrusted));
+        assert_eq!(stranger.distrusted(), [("A".to_owned(), why)]);
+        // One who answers in A's place.
         let mut other = config('B', listening.address);
-        other.key = [8; 32];
-        let refused = listening.ask_as(&Peers::new(&other, 1, || ASKER), Method::POST, "/peer/v1/ask").await;
-        let why = "the MAC does not match: another cluster key, or a changed request".to_owned();
-        assert_eq!(refused, Err((401, why)));
-        // One without a MAC, and one whose MAC is that of another body.
-        let key = config('B', listening.address).key;
-        let signed = Signer::new(key, 2).sign(ASKER, "POST", "/peer/v1/ask", SESSION, b"yes");
-        let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
-        for (header, body) in [("accept", "yes"), (AUTH_HEADER, "no")] {
-            let request = hyper::Request::post(format!("http://{}/peer/v1/ask", listening.address))
-                .header(header, &signed)
-                .body(Full::new(Bytes::from(body)))
-                .unwrap();
-            assert_eq!(client.request(request).await.unwrap().status(), StatusCode::UNAUTHORIZED, "{header}");
+        for member in &mut other.members {
+            member.keys = vec![KeyPair::fresh().public()];
         }
+        let other = Peers::new(&other, 1, || ASKER);
+        let why = "it showed a key that is not the one configured for it";
+        assert_eq!(other.greet(NodeId(10), 0).await, Err(PeerError::Untrusted { peer: "A".to_owned(), why }));
+        // One without a session.
+        let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
+        let request = hyper::Request::post(format!("http://{}/peer/v1/ask", listening.address))
+            .header(SENDER_HEADER, sender::to_text(ASKER))
+            .body(Full::new(Bytes::new()))
+            .unwrap();
+        assert!(client.request(request).await.is_err());
+        // One who speaks for another.
+        let liar = Peers::new(&config('B', listening.address), 1, || Sender { node: NodeId(12), ..ASKER });
+        let refused = listening.ask_as(&liar, Method::POST, "/peer/v1/ask").await;
+        let why = "the request is of node 0000000c, expected node 0000000b, whose session it is".to_owned();
+        assert_eq!(refused, Err((403, why)));
         assert_eq!(listening.office.heard(), []);
+    }
+
+    #[tokio::test]
+    async fn who_greets_agrees_on_a_key_for_pings() {
+        let listening = Listening::new().await;
+        assert_eq!(listening.asker.greet(NodeId(10), 0).await, Ok(()));
+        let token = LinkToken { sender: STARTS[1], receiver: 1, count: 0, heard: 0 };
+        let ping = Ping {
+            link: 1,
+            period: 50,
+            cluster: 0,
+            sender: ASKER.node,
+            receiver: NodeId(10),
+            token,
+            number: 5,
+            echoed: 6,
+            echo_delay_us: 7,
+            loss_permille: 10,
+            lag_ms: 11,
+        };
+        let datagram = listening.asker.keyring().lock().unwrap().seal(&ping).unwrap();
+        let opened = listening.peers.keyring().lock().unwrap().open(&datagram).unwrap();
+        assert_eq!((opened.token.sender, opened.token.receiver), (1, STARTS[0]));
+        assert_eq!(listening.office.heard(), []);
+        let refused = listening.ask(Method::POST, HELLO).await;
+        let why = "the number of a start is not 16 hexadecimal digits".to_owned();
+        assert_eq!(refused, Err((400, why)));
     }
 
     #[tokio::test]

@@ -145,14 +145,12 @@ impl<D: Disk> Store<D> {
         !self.is_sure() || self.is_blank()
     }
 
-    /// Begins another start of the node: an incarnation above all earlier ones, by the clock (`clock_ms` since 1970) or by
-    /// what is durable here where the clock was set back.
+    /// Begins another start of the node: an incarnation above all that were ever durable here.
     ///
     /// # Errors
     /// Those of the disk; nothing has begun.
-    pub fn begin_incarnation(&self, clock_ms: u64) -> Result<u64, OpenError> {
-        // A clock beyond the year 2200 is taken for broken.
-        let incarnation = (lock(&self.index).incarnation + 1).max(clock_ms.min(1 << 43));
+    pub fn begin_incarnation(&self) -> Result<u64, OpenError> {
+        let incarnation = lock(&self.index).incarnation + 1;
         self.change(Time::default(), [Change::Incarnation(incarnation)])
             .map_err(|error| OpenError::Disk { what: "writing the incarnation".to_owned(), error })?;
         lock(&self.index).closed.begin(incarnation);

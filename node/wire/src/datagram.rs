@@ -1,26 +1,36 @@
 //! Pings as they travel: their 64 bytes and a keyed MAC of 16.
+//!
+//! The key is one of the two nodes alone: made from the secret of a session between them. A ping tells by a random number
+//! which start of its sender it is from; nothing orders these numbers. What orders starts is that a session was begun
+//! after another one: links count the starts of a peer that they were told of.
 
-use rain_cluster::link::{PING_BYTES, Ping};
+use core::fmt;
+use rain_cluster::NodeId;
+use rain_cluster::link::{LinkToken, PING_BYTES, Ping};
+use std::collections::BTreeMap;
 
 const TAG_BYTES: usize = 16;
+/// So many keys of a peer are tried: both ends may have begun sessions at the same time, and pings of the last one are on
+/// their way.
+const KEYS_MAX: usize = 4;
 
 /// Length of a sealed ping.
 pub const DATAGRAM_BYTES: usize = PING_BYTES + TAG_BYTES;
 
-/// Seals and opens the pings of one cluster.
-#[derive(Debug, Clone)]
-pub struct DatagramKey([u8; 32]);
+/// A key that two nodes share.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct DatagramKey([u8; 32]);
+
+impl fmt::Debug for DatagramKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("DatagramKey")
+    }
+}
 
 impl DatagramKey {
-    /// A key of its own for this use, made from the cluster's.
-    pub fn new(cluster_key: &[u8; 32]) -> Self {
-        Self(blake3::derive_key("RAIN heartbeat 1", cluster_key))
-    }
-
-    /// Which cluster it is: nodes with other keys have another number.
-    pub fn cluster(&self) -> u64 {
-        let hash = blake3::keyed_hash(&self.0, b"cluster");
-        hash.as_bytes()[..8].iter().fold(0, |number, byte| number << 8 | u64::from(*byte))
+    /// A key of its own for this use, made from a session's secret.
+    fn new(secret: &[u8; 32]) -> Self {
+        Self(blake3::derive_key("RAIN heartbeat 2", secret))
     }
 
     fn tag(&self, bytes: &[u8]) -> blake3::Hash {
@@ -29,61 +39,199 @@ impl DatagramKey {
         tag[TAG_BYTES..].fill(0);
         tag.into()
     }
+}
 
-    /// The datagram.
-    pub fn seal(&self, ping: &Ping) -> [u8; DATAGRAM_BYTES] {
-        let mut datagram = [0; DATAGRAM_BYTES];
-        let bytes = ping.to_bytes();
-        datagram[..PING_BYTES].copy_from_slice(&bytes);
-        datagram[PING_BYTES..].copy_from_slice(&self.tag(&bytes).as_bytes()[..TAG_BYTES]);
-        datagram
+/// A session with a peer.
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    key: DatagramKey,
+    /// The number of the peer's start.
+    start: u64,
+    /// How many starts of it were told of, with this one.
+    count: u64,
+    /// The peer has the key: it said so, or a ping of it came under it. One whose asker gave up is used by nobody.
+    is_shared: bool,
+}
+
+/// Who began a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Begun {
+    /// This node, and the peer has answered.
+    Here,
+    /// The peer, which may not hear the answer.
+    There,
+}
+
+/// Seals pings to peers, and opens theirs.
+#[derive(Debug, Default)]
+pub struct Keyring {
+    /// By peer, the newest last.
+    peers: BTreeMap<NodeId, Vec<Known>>,
+}
+
+impl Keyring {
+    /// Notes that a session was begun with a peer: its secret, and the number of the peer's start.
+    pub fn add(&mut self, peer: NodeId, secret: &[u8; 32], start: u64, begun: Begun) {
+        let known = self.peers.entry(peer).or_default();
+        let last = known.last().map_or((0, 0), |last| (last.start, last.count));
+        let count = if last.0 == start && last.1 > 0 { last.1 } else { last.1 + 1 };
+        let key = DatagramKey::new(secret);
+        known.retain(|known| known.key != key);
+        if known.len() == KEYS_MAX {
+            known.remove(known.iter().position(|known| !known.is_shared).unwrap_or(0));
+        }
+        known.push(Known { key, start, count, is_shared: begun == Begun::Here });
     }
 
-    /// The ping, if it is one of this cluster.
-    pub fn open(&self, datagram: &[u8]) -> Option<Ping> {
+    /// The datagram of a ping, in which starts of the receiver are counted; `None` while there is no key that it has.
+    pub fn seal(&self, ping: &Ping) -> Option<[u8; DATAGRAM_BYTES]> {
+        let known = self.peers.get(&ping.receiver)?;
+        let last = known.iter().rfind(|known| known.is_shared)?;
+        let start = known.iter().find(|known| known.count == ping.token.receiver).map_or(0, |known| known.start);
+        let mut datagram = [0; DATAGRAM_BYTES];
+        let bytes = Ping { token: LinkToken { receiver: start, ..ping.token }, ..*ping }.to_bytes();
+        datagram[..PING_BYTES].copy_from_slice(&bytes);
+        datagram[PING_BYTES..].copy_from_slice(&last.key.tag(&bytes).as_bytes()[..TAG_BYTES]);
+        Some(datagram)
+    }
+
+    /// The ping, in which starts of the sender are counted, if it is one of the start that its session was begun with.
+    pub fn open(&mut self, datagram: &[u8]) -> Option<Ping> {
         let (bytes, found) = datagram.split_at_checked(PING_BYTES)?;
         let mut tag = [0; 32];
         tag[..TAG_BYTES].copy_from_slice(<&[u8; TAG_BYTES]>::try_from(found).ok()?);
-        if blake3::Hash::from(tag) != self.tag(bytes) {
-            return None;
-        }
-        Ping::from_bytes(bytes).ok()
+        let tag = blake3::Hash::from(tag);
+        let ping = Ping::from_bytes(bytes).ok()?;
+        let known = self.peers.get_mut(&ping.sender)?.iter_mut().rev();
+        let Known { start, count, is_shared, .. } = known.into_iter().find(|known| known.key.tag(bytes) == tag)?;
+        *is_shared = true;
+        (ping.token.sender == *start).then_some(Ping { token: LinkToken { sender: *count, ..ping.token }, ..ping })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rain_cluster::NodeId;
-    use rain_cluster::link::LinkToken;
 
-    #[test]
-    fn whatever_is_changed_is_dropped() {
-        let key = DatagramKey::new(&[7; 32]);
-        let ping = Ping {
+    const A: NodeId = NodeId(1);
+    const B: NodeId = NodeId(2);
+    /// The numbers of a start of each.
+    const START: [u64; 2] = [0xaaaa_0000_1111_2222, 0xbbbb_0000_1111_2222];
+
+    /// From A to B, of which A was told of so many starts.
+    fn ping(receiver: u64) -> Ping {
+        Ping {
             link: 1,
             period: 50,
-            cluster: key.cluster(),
-            sender: NodeId(1),
-            receiver: NodeId(2),
-            token: LinkToken { sender: 3, receiver: 4, count: 8, heard: 9 },
+            cluster: 0,
+            sender: A,
+            receiver: B,
+            token: LinkToken { sender: START[0], receiver, count: 8, heard: 9 },
             number: 5,
             echoed: 6,
             echo_delay_us: 7,
             loss_permille: 10,
             lag_ms: 11,
-        };
-        let datagram = key.seal(&ping);
-        assert_eq!(key.open(&datagram), Some(ping));
+        }
+    }
+
+    fn pair(secret: u8) -> [Keyring; 2] {
+        let (mut a, mut b) = (Keyring::default(), Keyring::default());
+        a.add(B, &[secret; 32], START[1], Begun::Here);
+        b.add(A, &[secret; 32], START[0], Begun::There);
+        [a, b]
+    }
+
+    #[test]
+    fn starts_travel_as_their_numbers_and_are_counted_at_both_ends() {
+        let [a, mut b] = pair(7);
+        let datagram = a.seal(&ping(1)).unwrap();
+        let travels = Ping::from_bytes(&datagram[..PING_BYTES]).unwrap();
+        assert_eq!((travels.token.sender, travels.token.receiver), (START[0], START[1]));
+        let opened = b.open(&datagram).unwrap();
+        assert_eq!((opened.token.sender, opened.token.receiver), (1, START[1]));
+        assert_eq!(Ping { token: ping(1).token, ..opened }, ping(1));
+        // One that it was not told of is none.
+        let opened = b.open(&a.seal(&ping(0)).unwrap()).unwrap();
+        assert_eq!(opened.token.receiver, 0);
+    }
+
+    #[test]
+    fn whatever_is_changed_is_dropped() {
+        let [a, mut b] = pair(7);
+        let datagram = a.seal(&ping(1)).unwrap();
         for at in 0..DATAGRAM_BYTES {
             let mut changed = datagram;
             changed[at] ^= 1;
-            assert_eq!(key.open(&changed), None, "byte {at}");
+            assert_eq!(b.open(&changed), None, "byte {at}");
         }
-        assert_eq!(key.open(&datagram[..79]), None);
-        assert_eq!(key.open(&[]), None);
-        let other = DatagramKey::new(&[8; 32]);
+        assert_eq!(b.open(&datagram[..79]), None);
+        assert_eq!(b.open(&[]), None);
+        let [_, mut other] = pair(8);
         assert_eq!(other.open(&datagram), None);
-        assert_ne!(other.cluster(), key.cluster());
+        // A's own datagram, sent back to it.
+        let mut a = a;
+        assert_eq!(a.open(&datagram), None);
+        assert_eq!(Keyring::default().seal(&ping(0)), None);
+    }
+
+    #[test]
+    fn sessions_that_cross_understand_each_other() {
+        let [mut a, mut b] = pair(7);
+        // Each ends up with another one as its last.
+        a.add(B, &[8; 32], START[1], Begun::There);
+        a.add(B, &[9; 32], START[1], Begun::Here);
+        b.add(A, &[9; 32], START[0], Begun::There);
+        b.add(A, &[8; 32], START[0], Begun::Here);
+        let opened = b.open(&a.seal(&ping(1)).unwrap()).unwrap();
+        assert_eq!(opened.token.sender, 1, "it is the same start");
+    }
+
+    /// Whoever greets over two paths hears one answer, and gives the other up.
+    #[test]
+    fn a_key_that_the_peer_may_not_have_is_not_used() {
+        let [mut a, mut b] = pair(7);
+        let back = Ping {
+            sender: B,
+            receiver: A,
+            token: LinkToken { sender: START[1], receiver: 1, ..ping(1).token },
+            ..ping(1)
+        };
+        assert_eq!(b.seal(&back), None, "A has said nothing yet");
+        b.open(&a.seal(&ping(1)).unwrap()).unwrap();
+        for lost in 20..30 {
+            b.add(A, &[lost; 32], START[0], Begun::There);
+            assert!(a.open(&b.seal(&back).unwrap()).is_some(), "after {lost}");
+        }
+        // One that it turns out to have is the newest.
+        a.add(B, &[29; 32], START[1], Begun::Here);
+        b.open(&a.seal(&ping(1)).unwrap()).unwrap();
+        let newest = b.seal(&back).unwrap();
+        let [mut before, _] = pair(7);
+        assert!(a.open(&newest).is_some() && before.open(&newest).is_none());
+    }
+
+    #[test]
+    fn another_start_counts_more_and_what_was_said_before_is_dropped() {
+        let [a, mut b] = pair(7);
+        let before = a.seal(&ping(1)).unwrap();
+        let again = START[0] + 1;
+        let mut restarted = Keyring::default();
+        restarted.add(B, &[8; 32], START[1], Begun::Here);
+        b.add(A, &[8; 32], again, Begun::There);
+        let token = LinkToken { sender: again, ..ping(1).token };
+        let datagram = restarted.seal(&Ping { token, ..ping(1) }).unwrap();
+        assert_eq!(b.open(&datagram).map(|ping| ping.token.sender), Some(2));
+        // The earlier start is known by its count still, and the links drop it for that.
+        assert_eq!(b.open(&before).map(|ping| ping.token.sender), Some(1));
+        // One that claims another start than its session's is dropped at once.
+        let lying = Ping { token: LinkToken { sender: 5, ..token }, ..ping(1) };
+        assert_eq!(b.open(&restarted.seal(&lying).unwrap()), None);
+        // After many more, the first key is forgotten.
+        for secret in 20..24 {
+            b.add(A, &[secret; 32], again, Begun::Here);
+        }
+        assert_eq!(b.open(&before), None);
+        assert_eq!(b.peers[&A].last().map(|known| known.count), Some(2));
     }
 }

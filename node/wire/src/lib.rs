@@ -1,11 +1,11 @@
-//! What nodes say to each other, as it travels: their [`questions`] and answers, the MAC of each request ([`auth`]), and
+//! What nodes say to each other, as it travels: their [`questions`] and answers, the [`sender`] of each request, and
 //! sealed pings ([`datagram`]).
 //!
 //! Pure: whoever has the sockets carries it.
 #![forbid(unsafe_code)]
 
-pub mod auth;
 pub mod datagram;
 pub mod questions;
+pub mod sender;
 
 pub use questions::{Answer, FrameError, Question};

@@ -68,10 +68,11 @@ fn folder(path: &Path) -> anyhow::Result<bool> {
 fn summary(config: &Config) -> String {
     let (others, quorum) = (config.members.len() - 1, config.cluster.quorum());
     let mut text = format!(
-        "node {} ({}) of {}, code {}, players at {}, {} interfaces, {others} peers, {} catalog nodes\n",
+        "node {} ({}) of {}, key {}, code {}, players at {}, {} interfaces, {others} peers, {} catalog nodes\n",
         config.me().name,
         config.id,
         config.members.len(),
+        config.key.public(),
         config.code.name(),
         config.listen,
         config.interfaces.len(),

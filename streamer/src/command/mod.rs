@@ -12,6 +12,7 @@ mod demo;
 mod encode;
 mod fault;
 mod get;
+mod key;
 mod node;
 mod offline;
 mod output;
@@ -89,6 +90,9 @@ enum Command {
     /// Check a configuration
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Make and show the key pairs of nodes
+    #[command(subcommand)]
+    Key(key::KeyCommand),
     /// Encode a file to a folder of column files, without a cluster
     Encode(encode::EncodeArguments),
     /// Decode a title from column files, or all titles
@@ -131,7 +135,8 @@ impl Command {
             | Self::Bench(_)
             | Self::Topology(_)
             | Self::Code(_)
-            | Self::Config(_) => false,
+            | Self::Config(_)
+            | Self::Key(_) => false,
         }
     }
 }
@@ -193,6 +198,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Topology(command) => return Ok(topology::run(&command)),
         Command::Demo(arguments) => demo::run(Some(arguments)),
         Command::Fault(arguments) => block_on(fault::run(arguments)),
+        Command::Key(command) => key::run(&command),
         Command::Node { config, parent } => node::run(&config, parent),
         Command::Encode(arguments) => encode::run(arguments),
         Command::Decode(arguments) => decode::run(&arguments),

@@ -8,6 +8,7 @@ use rain_cluster::NodeId;
 use rain_cluster::topology::Topology;
 use rain_codec::{Code, CodeError};
 use rain_node::mint_id;
+use rain_session::{KeyPair, PublicKey};
 use rustix::process::geteuid;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -290,17 +291,14 @@ impl PreparedDemo {
         let (folder, temporary) = folder(options.data.as_deref())?;
         // Before anything in it is touched.
         let lock = hold(&folder)?;
-        let key = folder.join("cluster.key");
-        if !key.exists() {
-            write_private(&key, &new_key()).map_err(failed(&key))?;
-        }
+        let keys = wiring.nodes.iter().map(|name| key_pair(&folder, name)).collect::<Result<Vec<_>, _>>()?;
         let ids = ids(&folder, &wiring.nodes, temporary.is_none())?;
         let mut nodes = Vec::new();
         for (name, port) in wiring.nodes.iter().zip(port..) {
             let data = folder.join(name);
             fs::create_dir_all(&data).map_err(failed(&data))?;
             let config = folder.join(format!("{name}.toml"));
-            let shared = Shared { wiring: &wiring, ids: &ids, addresses, options, code: &code_name, key: &key };
+            let shared = Shared { wiring: &wiring, ids: &ids, addresses, options, code: &code_name, keys: &keys };
             let text = config_text(nodes.len(), &shared, &data);
             fs::write(&config, text).map_err(failed(&config))?;
             nodes.push(PlannedNode { name: name.clone(), port, config });
@@ -392,11 +390,19 @@ fn sweep(temporary: &Path) {
     }
 }
 
-fn new_key() -> String {
-    (0..4).fold(String::new(), |mut key, _| {
-        let _ = write!(key, "{:016x}", rain_node::random_u64());
-        key
-    })
+/// The key pair of a node: the one that the folder has, or a new one.
+fn key_pair(folder: &Path, name: &str) -> Result<(PathBuf, PublicKey), DemoError> {
+    let path = folder.join(format!("{name}.key"));
+    let key = match fs::read(&path) {
+        Ok(text) => KeyPair::from_pem(&text).map_err(|error| failed(&path)(io::Error::other(error)))?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let key = KeyPair::fresh();
+            write_private(&path, &key.to_pem()).map_err(failed(&path))?;
+            key
+        }
+        Err(error) => return Err(failed(&path)(error)),
+    };
+    Ok((path, key.public()))
 }
 
 /// Writes a file that nobody else may read.
@@ -444,11 +450,11 @@ struct Shared<'a> {
     addresses: Addresses,
     options: &'a DemoOptions,
     code: &'a str,
-    key: &'a Path,
+    keys: &'a [(PathBuf, PublicKey)],
 }
 
 fn config_text(node: usize, shared: &Shared<'_>, data: &Path) -> String {
-    let Shared { wiring, ids, addresses, options, code, key } = *shared;
+    let Shared { wiring, ids, addresses, options, code, keys } = *shared;
     let quote = |path: &Path| toml::Value::String(path.display().to_string()).to_string();
     let topology = &wiring.topology;
     // There are 26 nodes at most.
@@ -459,7 +465,7 @@ fn config_text(node: usize, shared: &Shared<'_>, data: &Path) -> String {
         ids[&wiring.nodes[node]],
         quote(data),
         port(node),
-        quote(key),
+        quote(&keys[node].0),
     );
     // The forwarder finds a way between any two switches, through other switches or through nodes.
     let is_everywhere = topology.attachments.len() == topology.nodes * topology.switches;
@@ -482,8 +488,11 @@ fn config_text(node: usize, shared: &Shared<'_>, data: &Path) -> String {
     }
     for peer in (0..topology.nodes).filter(|peer| *peer != node) {
         let (name, http) = (&wiring.nodes[peer], format!("http://127.0.0.1:{}", port(peer)));
-        let id = ids[name];
-        let _ = write!(text, "\n[[peers]]\nname = \"{name}\"\nid = \"{id}\"\nhttp = \"{http}\"\n[peers.addresses]\n");
+        let (id, key) = (ids[name], keys[peer].1);
+        let _ = write!(
+            text,
+            "\n[[peers]]\nname = \"{name}\"\nid = \"{id}\"\nkey = \"{key}\"\nhttp = \"{http}\"\n[peers.addresses]\n"
+        );
         for cable in cables(peer) {
             let _ = writeln!(text, "{} = \"{}\"", wiring.switches[cable.switch], addresses.seen(*cable));
         }

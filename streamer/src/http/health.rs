@@ -49,8 +49,11 @@ pub(super) fn missing(node: &Node) -> Option<String> {
 fn ready(node: &Node) -> Answer {
     // A new cluster needs a moment more; a node that waits for peers to learn from can serve what it has.
     let missing = missing(node).map(|missing| format!("; {missing}")).unwrap_or_default();
+    let refusing: Vec<_> = node.peers.distrusted().into_iter().map(|(peer, why)| format!("{peer}: {why}")).collect();
     let why = if !node.liveness.is_settled(&node.others(), &node.peers.paths) {
         "not every peer was reached or tried for 2 s yet"
+    } else if !refusing.is_empty() {
+        &format!("no session with {}", refusing.join(", "))
     } else if !node.store.is_sure() {
         "too few peers have said yet whether the data folder is an old copy of itself"
     } else if node.store.is_blank() && !node.liveness.is_old() {

@@ -25,9 +25,9 @@ fn a_good_configuration_passes() {
 fn mistakes_are_named_with_what_was_found_and_what_was_expected() {
     let (cluster, good) = good();
     let listen = format!("listen = \"127.0.0.1:{}\"", cluster.port(0));
-    let key = format!("key_file = \"{}\"", cluster.folder().join("cluster.key").display());
+    let key = format!("key_file = \"{}\"", cluster.folder().join("A.key").display());
     let first_interface = format!("address = \"127.77.1.1:{}\"", cluster.port(0));
-    let open = cluster.folder().write("open.key", "a key that everybody can read is none at all");
+    let open = cluster.folder().write("open.key", fs::read(cluster.folder().join("A.key")).expect("a key"));
     fs::set_permissions(&open, fs::Permissions::from_mode(0o644)).expect("a mode");
     let short = cluster.folder().write("short.key", "short");
     fs::set_permissions(&short, fs::Permissions::from_mode(0o600)).expect("a mode");
@@ -46,7 +46,7 @@ fn mistakes_are_named_with_what_was_found_and_what_was_expected() {
         (&listen, "listen = \"here\"".into(), vec!["listen", "here", "expected an address and a port"]),
         (&listen, "listen = \"0.0.0.0:80\"\n#".into(), vec![]),
         (&key, with_key(&open), vec!["key_file", "0644", "0600"]),
-        (&key, with_key(&short), vec!["key_file", "5 bytes", "32"]),
+        (&key, with_key(&short), vec!["key_file", "no private key", "rain key new"]),
         (&key, with_key(&missing), vec!["missing.key"]),
         ("data = [", "data = [\"/one\", ".into(), vec!["data", "2", "one"]),
         ("switch = \"s1\"", "switch = \"s9\"".into(), vec!["peers.B.addresses", "s1", "interfaces"]),
@@ -126,30 +126,41 @@ fn the_check_finds_whose_a_data_folder_is() {
 }
 
 #[test]
-fn keys_are_any_bytes_and_tokens_are_text() {
+fn keys_are_made_and_told_once_and_tokens_are_text() {
     let (cluster, good) = good();
-    let key = format!("key_file = \"{}\"", cluster.folder().join("cluster.key").display());
-    let check = |name: &str, content: &[u8]| {
-        let path = cluster.folder().write("secret", content);
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("a mode");
-        let line = format!("{name} = \"{}\"", path.display());
-        let to = if name == "key_file" { line } else { format!("{key}\n{line}") };
-        fs::write(cluster.config(0), good.replacen(&key, &to, 1)).expect("a configuration");
+    let key = format!("key_file = \"{}\"", cluster.folder().join("A.key").display());
+    let own = cluster.folder().join("own.key");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+    let made = text(run(rain().args(["key", "new"]).arg(&own)).succeeded().stdout);
+    let line = format!("key_file = \"{}\"", own.display());
+    assert!(made.contains(&format!("\n{line}\n")), "{made}");
+    assert_eq!(fs::metadata(&own).expect("a key").permissions().mode() & 0o777, 0o600);
+    assert_eq!(text(run(rain().args(["key", "show"]).arg(&own)).succeeded().stdout), made);
+    // What a lost key was is known to nobody: none is written over.
+    let before = fs::read(&own).expect("a key");
+    run(rain().args(["key", "new"]).arg(&own)).failed_naming(&["own.key", "already"]);
+    assert_eq!(fs::read(&own).expect("a key"), before);
+    let check = |lines: &str| {
+        fs::write(cluster.config(0), good.replacen(&key, lines, 1)).expect("a configuration");
         run(rain().args(["config", "check"]).arg(cluster.config(0)))
     };
-    // White space is part of bytes, and not of a line.
-    check("key_file", &[&[0xff; 30][..], b" \n"].concat()).succeeded();
-    check("key_file", &[0xff; 31]).failed_naming(&["key_file", "31 bytes", "32"]);
-    check("key_file", b"0123456789012345678901234567890 \n").failed_naming(&["key_file", "31 bytes", "32"]);
-    check("token_file", b"a-token\n").succeeded();
-    check("token_file", b"\n").failed_naming(&["token_file", "found nothing", "expected letters"]);
-    check("token_file", &[0xff; 32]).failed_naming(&["token_file", "other bytes", "expected letters"]);
+    let checked = text(check(&line).succeeded().stdout);
+    let public = made.rsplit('"').nth(1).expect("a public key");
+    assert!(checked.contains(public), "{checked}");
+    let token = |content: &[u8]| {
+        let path = cluster.folder().write("secret", content);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("a mode");
+        check(&format!("{key}\ntoken_file = \"{}\"", path.display()))
+    };
+    token(b"a-token\n").succeeded();
+    token(b"\n").failed_naming(&["token_file", "found nothing", "expected letters"]);
+    token(&[0xff; 32]).failed_naming(&["token_file", "other bytes", "expected letters"]);
 }
 
 #[test]
 fn without_a_key_every_address_is_on_the_loopback() {
     let (cluster, good) = good();
-    let lines: Vec<_> = good.lines().filter(|line| !line.starts_with("key_file")).collect();
+    let lines: Vec<_> = good.lines().filter(|line| !line.starts_with("key")).collect();
     let without_key = lines.join(
         "
 ",

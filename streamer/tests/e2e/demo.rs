@@ -148,7 +148,7 @@ fn a_data_folder_is_that_of_one_demo_at_a_time() {
         let changed = std::fs::metadata(&path).and_then(|metadata| metadata.modified()).expect("a file");
         (std::fs::read(&path).expect("a file"), changed)
     };
-    let files = ["A.toml", "D.toml", "ids.toml", "cluster.key"];
+    let files = ["A.toml", "D.toml", "ids.toml", "A.key"];
     let before = files.map(seen);
     let mut second = rain();
     second.args(["demo", "--port", &ports.port(0).to_string(), "--data"]).arg(&data);

@@ -12,7 +12,7 @@ mod ready;
 mod signals;
 
 pub use client::{Head, Server, Transfer, ask, get, get_within, post};
-pub use configuration::{Member, configuration};
+pub use configuration::{Member, NodeKey, configuration};
 pub use demo::Demo;
 pub use folder::TemporaryFolder;
 pub use ports::Ports;

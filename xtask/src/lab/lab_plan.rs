@@ -210,8 +210,6 @@ impl LabPlan {
 
 /// What lets viewers write. Nobody else can reach these nodes.
 pub(super) const TOKEN: &str = "laboratory";
-/// The nodes' common key. Nobody else can reach them.
-pub(super) const KEY: &str = "the key of a cluster in a laboratory";
 
 #[cfg(test)]
 mod tests {

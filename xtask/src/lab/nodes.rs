@@ -2,17 +2,17 @@
 
 use std::fmt::Write as _;
 use std::fs::{self, OpenOptions};
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use rain_harness::{Member, Process, wait_until_ready};
+use rain_harness::{Member, NodeKey, Process, wait_until_ready};
 use rustix::process::Signal;
 
-use super::lab_plan::{FOLDER, KEY, LabPlan, TOKEN, node_name, player_address, switch_name};
+use super::lab_plan::{FOLDER, LabPlan, TOKEN, node_name, player_address, switch_name};
 
 /// All nodes serve within this time.
 const START: Duration = Duration::from_secs(30);
@@ -27,12 +27,13 @@ pub(super) struct Nodes {
 impl Nodes {
     /// Writes configurations, and starts all nodes.
     pub(super) fn start(plan: &LabPlan, program: &Path) -> Result<Self> {
-        secret("key", KEY)?;
         secret("token", TOKEN)?;
+        let key = |node| NodeKey::make(Path::new(FOLDER).join(format!("{}.key", node_name(node))));
+        let keys = (0..plan.nodes).map(key).collect::<io::Result<Vec<_>>>().context("making keys")?;
         let mut nodes = Self { program: program.to_owned(), running: Vec::new() };
         for node in 0..plan.nodes {
             fs::create_dir_all(folder(node))?;
-            fs::write(configuration_path(node), configuration(plan, node))?;
+            fs::write(configuration_path(node), configuration(plan, &keys, node))?;
             nodes.running.push(nodes.spawn(node)?);
         }
         Ok(nodes)
@@ -108,15 +109,16 @@ fn id(node: u8) -> String {
 }
 
 /// The configuration file of a node, as an operator would write it.
-fn configuration(plan: &LabPlan, node: u8) -> String {
+fn configuration(plan: &LabPlan, keys: &[NodeKey], node: u8) -> String {
     let member = |node: u8| Member {
         name: node_name(node),
         id: id(node),
+        key: keys.get(usize::from(node)).cloned(),
         http: player_address(node),
         addresses: plan.cables_of(node).map(|cable| (switch_name(cable.switch), cable.listen())).collect(),
     };
     let members: Vec<Member> = (0..plan.nodes).map(member).collect();
-    let mut settings = format!("key_file = \"{FOLDER}/key\"\ntoken_file = \"{FOLDER}/token\"\n");
+    let mut settings = format!("token_file = \"{FOLDER}/token\"\n");
     for (key, value) in plan.settings.iter().filter_map(|setting| setting.split_once('=')) {
         // Writing to a string cannot fail.
         let _ = writeln!(settings, "{key} = {value}");
@@ -133,7 +135,7 @@ mod tests {
         let settings = vec!["heartbeat_ms=5".to_owned()];
         let cables = ["A-s1", "B-s1", "B-s2", "C-s1", "C-s2"].map(str::to_owned).to_vec();
         let plan = LabPlan { code: "parity:2+1".to_owned(), settings, cables, ..LabPlan::sample(3) };
-        let text = configuration(&plan, 1);
+        let text = configuration(&plan, &[], 1);
         assert!(
             text.starts_with("node = \"B\"\nid = \"1ab00001\"\ndata = [\"/run/rain-lab/B\"]\ncode = \"parity:2+1\"\n"),
             "{text}"

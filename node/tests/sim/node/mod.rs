@@ -121,7 +121,7 @@ impl Node {
             fresh_life: Life(wires.random.word()),
         };
         let store = Store::open(self.disk.clone(), plan, now)?;
-        store.begin_incarnation(wires.now.micros() / 1000)?;
+        store.begin_incarnation()?;
         let plan = DeskPlan {
             me: store.me(),
             members: Arc::clone(&self.cluster.members),

@@ -2,11 +2,10 @@
 
 use super::folder::names_in;
 use super::{Folder, PATIENCE, Process, claim_ports, rain, stop, title_hash};
-use rain_harness::{Member, Ports, configuration, wait_until_ready};
+use rain_harness::{Member, NodeKey, Ports, configuration, wait_until_ready};
 use rustix::process::Signal;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 const SWITCHES: u8 = 2;
@@ -21,6 +20,7 @@ struct Node {
 pub(crate) struct Cluster {
     // The processes end before their folder goes.
     nodes: Vec<Node>,
+    keys: Vec<NodeKey>,
     folder: Folder,
     _ports: Ports,
 }
@@ -60,9 +60,9 @@ impl Cluster {
                 process: None,
             })
             .collect();
-        let key = folder.write("cluster.key", "only for tests, and long enough to be a key");
-        fs::set_permissions(key, fs::Permissions::from_mode(0o600)).expect("the key's mode");
-        let cluster = Self { nodes, folder, _ports: ports };
+        let keys = nodes.iter().map(|node| NodeKey::make(folder.join(&format!("{}.key", node.name))).expect("a key"));
+        let keys = keys.collect();
+        let cluster = Self { nodes, keys, folder, _ports: ports };
         for node in 0..count {
             fs::create_dir(cluster.data(node)).expect("a data folder");
             let text = cluster.config_text(node, code);
@@ -85,12 +85,12 @@ impl Cluster {
         let member = |node: usize| Member {
             name: self.name(node).to_owned(),
             id: Self::id(node),
+            key: Some(self.keys[node].clone()),
             http: self.http(node),
             addresses: (1..=SWITCHES).map(|switch| (format!("s{switch}"), self.address(node, switch))).collect(),
         };
         let members: Vec<Member> = (0..self.nodes.len()).map(member).collect();
-        let key = toml::Value::String(self.folder.join("cluster.key").display().to_string());
-        configuration(&members, node, &self.data(node), code, &format!("key_file = {key}"))
+        configuration(&members, node, &self.data(node), code, "")
     }
 
     /// Where a node listens for players.

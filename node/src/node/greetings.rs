@@ -1,0 +1,52 @@
+//! Greets the peers: with each a key for datagrams is agreed on, at the start and anew from time to time.
+
+use crate::peer::{PeerError, Peers};
+use core::time::Duration;
+use futures_util::future::{join_all, select_ok};
+use rain_cluster::NodeId;
+use std::sync::Arc;
+use tokio::time::{sleep, timeout};
+
+/// A peer that did not answer is greeted again after so long; twice as long after each time, up to the second.
+const AGAIN: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(500)];
+/// A peer that is silent for so long is greeted again.
+const SILENCE: Duration = Duration::from_secs(2);
+/// A key is used for so long.
+const RENEW: Duration = Duration::from_hours(1);
+
+/// Greets all peers until the task is aborted.
+///
+/// Cancel safety: nothing is lost.
+pub(super) async fn greet_all(peers: Arc<Peers>, others: Vec<NodeId>) {
+    join_all(others.into_iter().map(|peer| greet_always(&peers, peer))).await;
+}
+
+async fn greet_always(peers: &Peers, peer: NodeId) {
+    loop {
+        let mut wait = AGAIN[0];
+        while greet(peers, peer).await.is_err() {
+            sleep(wait).await;
+            wait = (wait * 2).min(AGAIN[1]);
+        }
+        let _ = timeout(RENEW, silence(peers, peer)).await;
+    }
+}
+
+/// Ends when nothing was heard of a peer for a while: it may be that one of the two has forgotten the key.
+async fn silence(peers: &Peers, peer: NodeId) {
+    let mut table = peers.paths.watch();
+    loop {
+        // The sender lives as long as the node.
+        let _ = table.wait_for(|table| table.is_up(peer) != Some(true)).await;
+        if timeout(SILENCE, table.wait_for(|table| table.is_up(peer) == Some(true))).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Greets a peer over all paths at once: any of them may be dead.
+async fn greet(peers: &Peers, peer: NodeId) -> Result<(), PeerError> {
+    let paths = 0..peers.paths.to(peer).len();
+    let greetings: Vec<_> = paths.map(|path| Box::pin(peers.greet(peer, path))).collect();
+    select_ok(greetings).await.map(drop)
+}
