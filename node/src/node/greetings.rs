@@ -4,6 +4,7 @@ use crate::peer::{PeerError, Peers};
 use core::time::Duration;
 use futures_util::future::{join_all, select_ok};
 use rain_cluster::NodeId;
+use rain_wire::datagram::OFFERS_MAX;
 use std::sync::Arc;
 use tokio::time::{sleep, timeout};
 
@@ -44,9 +45,10 @@ async fn silence(peers: &Peers, peer: NodeId) {
     }
 }
 
-/// Greets a peer over all paths at once: any of them may be dead.
+/// Greets a peer over several paths at once: any of them may be dead. Those that may be up come first.
 async fn greet(peers: &Peers, peer: NodeId) -> Result<(), PeerError> {
-    let paths = 0..peers.paths.to(peer).len();
-    let greetings: Vec<_> = paths.map(|path| Box::pin(peers.greet(peer, path))).collect();
+    let mut paths: Vec<usize> = (0..peers.paths.to(peer).len()).collect();
+    paths.sort_by_key(|path| peers.paths.is_down(peer, *path));
+    let greetings: Vec<_> = paths.iter().take(OFFERS_MAX).map(|path| Box::pin(peers.greet(peer, *path))).collect();
     select_ok(greetings).await.map(drop)
 }

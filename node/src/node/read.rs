@@ -22,7 +22,7 @@ const PIECE_BYTES: u64 = 2 << 20;
 /// How far a stream reads ahead of its viewer.
 pub(super) const READ_AHEAD_BYTES: u64 = 8 << 20;
 /// Before the first byte, an error is still told as such, and soon.
-pub(super) const FIRST: Duration = Duration::from_secs(1);
+pub(super) const FIRST: Duration = Duration::from_millis(1500);
 /// A stream that falls under k columns waits so long for a return.
 pub(super) const RETURN: Duration = Duration::from_secs(10);
 

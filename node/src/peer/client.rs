@@ -287,7 +287,10 @@ impl Peers {
                 if let Some(path) = self.paths.choose(to, &tried) {
                     tried.push(path);
                     under_way.push(self.ask_by(to, path, request));
-                } else if under_way.is_empty() && request.hope.is_none() && self.comes_back(to).await {
+                } else if under_way.is_empty()
+                    && (request.hope.is_none() || self.paths.is_doubtful(to))
+                    && self.comes_back(to).await
+                {
                     tried.clear();
                     continue;
                 }
@@ -313,7 +316,7 @@ impl Peers {
     }
 
     /// A verdict may be wrong: then a path comes up again at once. Waiting for that is cheaper than doing without the
-    /// peer in something that took a while already.
+    /// peer, when the verdict is new or in something that took a while already.
     async fn comes_back(&self, to: NodeId) -> bool {
         // It may also have refused while it counts as up: then it is asked again, but not at once.
         sleep(AGAIN).await;

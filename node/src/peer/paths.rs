@@ -17,6 +17,9 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 use tokio::sync::watch;
 
+/// A path that went down is doubted for so long.
+const DOUBT: Duration = Duration::from_secs(1);
+
 /// What this node knows of one of its paths.
 #[derive(Debug, Clone, Serialize)]
 pub struct PathReport {
@@ -250,6 +253,18 @@ impl Paths {
     /// `Some(true)` when a path to the node is up, `Some(false)` when all are down, `None` while that is not known.
     pub fn is_up(&self, node: NodeId) -> Option<bool> {
         self.table.borrow().is_up(node)
+    }
+
+    /// Whether a node went down so lately that it may be a mistake: on a machine, or a network, that stood still.
+    pub fn is_doubtful(&self, node: NodeId) -> bool {
+        let now = self.now();
+        let lately = |at: Time| now.since(at) < DOUBT;
+        self.table.borrow().paths(node).iter().filter_map(|path| path.down_at).any(lately)
+    }
+
+    /// Whether a path is down.
+    pub fn is_down(&self, node: NodeId, path: usize) -> bool {
+        self.table.borrow().paths(node).get(path).is_some_and(|path| path.state == PathState::Down)
     }
 
     /// Whether any path is down.

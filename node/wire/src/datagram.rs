@@ -10,9 +10,11 @@ use rain_cluster::link::{LinkToken, PING_BYTES, Ping};
 use std::collections::BTreeMap;
 
 const TAG_BYTES: usize = 16;
-/// So many keys of a peer are tried: both ends may have begun sessions at the same time, and pings of the last one are on
-/// their way.
-const KEYS_MAX: usize = 4;
+/// So many keys that a peer has are kept: both ends may have begun sessions at the same time, and pings of the last one are
+/// on their way.
+const SHARED_MAX: usize = 4;
+/// So many sessions that a peer began are kept before a ping comes under one of them.
+pub const OFFERS_MAX: usize = 8;
 
 /// Length of a sealed ping.
 pub const DATAGRAM_BYTES: usize = PING_BYTES + TAG_BYTES;
@@ -49,8 +51,26 @@ struct Known {
     start: u64,
     /// How many starts of it were told of, with this one.
     count: u64,
-    /// The peer has the key: it said so, or a ping of it came under it. One whose asker gave up is used by nobody.
-    is_shared: bool,
+}
+
+/// The sessions with a peer, each list with the newest last.
+#[derive(Debug, Default)]
+struct Sessions {
+    /// Those whose key the peer has: it said so, or a ping of it came under it.
+    shared: Vec<Known>,
+    /// Those that the peer began, and may have given up.
+    offered: Vec<Known>,
+    /// Its last start that was told of, and how many there were.
+    last: (u64, u64),
+}
+
+impl Sessions {
+    fn share(&mut self, known: Known) {
+        if self.shared.len() == SHARED_MAX {
+            self.shared.remove(0);
+        }
+        self.shared.push(known);
+    }
 }
 
 /// Who began a session.
@@ -65,29 +85,35 @@ pub enum Begun {
 /// Seals pings to peers, and opens theirs.
 #[derive(Debug, Default)]
 pub struct Keyring {
-    /// By peer, the newest last.
-    peers: BTreeMap<NodeId, Vec<Known>>,
+    peers: BTreeMap<NodeId, Sessions>,
 }
 
 impl Keyring {
-    /// Notes that a session was begun with a peer: its secret, and the number of the peer's start.
+    /// Notes that a session was begun with a peer: its secret, and the number of the peer's start. Of those that the peer
+    /// begins at once, [`OFFERS_MAX`] at most may be answered.
     pub fn add(&mut self, peer: NodeId, secret: &[u8; 32], start: u64, begun: Begun) {
-        let known = self.peers.entry(peer).or_default();
-        let last = known.last().map_or((0, 0), |last| (last.start, last.count));
-        let count = if last.0 == start && last.1 > 0 { last.1 } else { last.1 + 1 };
-        let key = DatagramKey::new(secret);
-        known.retain(|known| known.key != key);
-        if known.len() == KEYS_MAX {
-            known.remove(known.iter().position(|known| !known.is_shared).unwrap_or(0));
+        let sessions = self.peers.entry(peer).or_default();
+        if sessions.last.1 == 0 || sessions.last.0 != start {
+            sessions.last = (start, sessions.last.1 + 1);
         }
-        known.push(Known { key, start, count, is_shared: begun == Begun::Here });
+        let known = Known { key: DatagramKey::new(secret), start, count: sessions.last.1 };
+        match begun {
+            Begun::Here => sessions.share(known),
+            Begun::There => {
+                if sessions.offered.len() == OFFERS_MAX {
+                    sessions.offered.remove(0);
+                }
+                sessions.offered.push(known);
+            }
+        }
     }
 
     /// The datagram of a ping, in which starts of the receiver are counted; `None` while there is no key that it has.
     pub fn seal(&self, ping: &Ping) -> Option<[u8; DATAGRAM_BYTES]> {
-        let known = self.peers.get(&ping.receiver)?;
-        let last = known.iter().rfind(|known| known.is_shared)?;
-        let start = known.iter().find(|known| known.count == ping.token.receiver).map_or(0, |known| known.start);
+        let sessions = self.peers.get(&ping.receiver)?;
+        let last = sessions.shared.last()?;
+        let mut known = sessions.shared.iter().chain(&sessions.offered);
+        let start = known.find(|known| known.count == ping.token.receiver).map_or(0, |known| known.start);
         let mut datagram = [0; DATAGRAM_BYTES];
         let bytes = Ping { token: LinkToken { receiver: start, ..ping.token }, ..*ping }.to_bytes();
         datagram[..PING_BYTES].copy_from_slice(&bytes);
@@ -102,10 +128,17 @@ impl Keyring {
         tag[..TAG_BYTES].copy_from_slice(<&[u8; TAG_BYTES]>::try_from(found).ok()?);
         let tag = blake3::Hash::from(tag);
         let ping = Ping::from_bytes(bytes).ok()?;
-        let known = self.peers.get_mut(&ping.sender)?.iter_mut().rev();
-        let Known { start, count, is_shared, .. } = known.into_iter().find(|known| known.key.tag(bytes) == tag)?;
-        *is_shared = true;
-        (ping.token.sender == *start).then_some(Ping { token: LinkToken { sender: *count, ..ping.token }, ..ping })
+        let sessions = self.peers.get_mut(&ping.sender)?;
+        let is_it = |known: &Known| known.key.tag(bytes) == tag;
+        let known = if let Some(known) = sessions.shared.iter().rfind(|known| is_it(known)) {
+            *known
+        } else {
+            let known = sessions.offered.remove(sessions.offered.iter().rposition(is_it)?);
+            sessions.share(known);
+            known
+        };
+        let Known { start, count, .. } = known;
+        (ping.token.sender == start).then_some(Ping { token: LinkToken { sender: count, ..ping.token }, ..ping })
     }
 }
 
@@ -203,6 +236,10 @@ mod tests {
             b.add(A, &[lost; 32], START[0], Begun::There);
             assert!(a.open(&b.seal(&back).unwrap()).is_some(), "after {lost}");
         }
+        // As many as may be answered at once were begun, and the first answer was heard.
+        for lost in 0..OFFERS_MAX - 1 {
+            b.add(A, &[30 + u8::try_from(lost).unwrap(); 32], START[0], Begun::There);
+        }
         // One that it turns out to have is the newest.
         a.add(B, &[29; 32], START[1], Begun::Here);
         b.open(&a.seal(&ping(1)).unwrap()).unwrap();
@@ -232,6 +269,6 @@ mod tests {
             b.add(A, &[secret; 32], again, Begun::Here);
         }
         assert_eq!(b.open(&before), None);
-        assert_eq!(b.peers[&A].last().map(|known| known.count), Some(2));
+        assert_eq!(b.peers[&A].last, (again, 2));
     }
 }

@@ -114,7 +114,9 @@ fn the_check_finds_whose_a_data_folder_is() {
     };
     run(rain().args(["config", "check"]).arg(cluster.config(0))).succeeded();
     let (own, other) = (cluster.data(0).display().to_string(), cluster.data(1).display().to_string());
-    fs::write(cluster.config(0), good.replace(&own, &other)).expect("a configuration");
+    let [from, to] = [&own, &other].map(|folder| format!("data = [\"{folder}\"]"));
+    assert!(good.contains(&from), "{good}");
+    fs::write(cluster.config(0), good.replace(&from, &to)).expect("a configuration");
     check(&["`data`", &other, "belongs to node", "expected node"]);
     fs::write(cluster.config(0), format!("catalog = 3\n{good}")).expect("a configuration");
     check(&["`data`", "4 catalog nodes, expected 3"]);
