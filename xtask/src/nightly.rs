@@ -16,6 +16,8 @@ use crate::tools::{self, Outcome, Workspace};
 const PAGE: &str = "docs/nightly.md";
 /// Seeds of each simulator.
 const SEEDS: u32 = 10_000;
+/// So often streams between nodes are tampered with.
+const TAMPERINGS: u32 = 10_000;
 /// For how long each fuzz target runs, unless it is said otherwise.
 const FUZZ_SECONDS: u32 = 300;
 
@@ -37,6 +39,8 @@ enum Part {
     Test,
     /// The seeded simulators, ten thousand seeds each.
     Sim,
+    /// A demo in which somebody between the nodes tampers with what they say.
+    Hostile,
     /// Bugs planted in codec and kernels.
     MutateCodec,
     /// Bugs planted in cluster, desk, store and fetching.
@@ -92,11 +96,22 @@ impl Part {
         match self {
             Self::Test => test(),
             Self::Sim => stages::sim(workspace, Some(SEEDS)),
+            Self::Hostile => hostile(workspace),
             Self::MutateCodec => mutate(Suite::Codec).map(|()| Outcome::Passed),
             Self::MutateNode => mutate(Suite::Node).map(|()| Outcome::Passed),
             Self::Fuzz => fuzz::run(workspace, &fuzz::Options::each(options.fuzz_seconds)),
         }
     }
+}
+
+/// The end-to-end test of it, for long.
+fn hostile(workspace: &Workspace) -> Result<Outcome> {
+    let mut test = Command::new("cargo");
+    test.args(["test", "--release", "-p", "rain-streamer", "--test", "e2e", "--", "hostile::", "--nocapture"]);
+    test.env("RAIN_TAMPERINGS", TAMPERINGS.to_string()).current_dir(&workspace.root);
+    let status = test.status().context("cargo test")?;
+    ensure!(status.success(), "hostile: {status}");
+    Ok(Outcome::Passed)
 }
 
 /// Each stage by itself: one that fails holds up no other.

@@ -37,10 +37,13 @@ pub(super) struct DemoArguments {
     /// How much each switch holds back
     #[arg(long, value_name = "PERCENT", default_value_t = 0.0)]
     reorder: f64,
+    /// How much somebody on the way changes, drops, repeats, exchanges, cuts off, invents or leads astray
+    #[arg(long, value_name = "PERCENT", default_value_t = 0.0)]
+    tamper: f64,
     /// Wrong verdicts that a path is down, per second and node
     #[arg(long, value_name = "PER SECOND", default_value_t = 0.0)]
     false_downs: f64,
-    /// Where chance begins: in delay, loss, reordering and wrong verdicts
+    /// Where chance begins: in delay, loss, reordering, tampering and wrong verdicts
     #[arg(long, default_value_t = 0)]
     seed: u64,
 }
@@ -57,6 +60,7 @@ pub(super) fn run(arguments: Option<DemoArguments>) -> anyhow::Result<()> {
         delay_ms: arguments.delay,
         loss_percent: arguments.loss,
         reorder_percent: arguments.reorder,
+        tamper_percent: arguments.tamper,
         false_downs_per_second: arguments.false_downs,
         seed: arguments.seed,
     });

@@ -76,7 +76,7 @@ async fn supervise(plan: &PreparedDemo, children: &Arc<Children>, videos: &[std:
     let (listener, sockets) = plan.take_sockets().context("listening")?;
     let network = Arc::new(Network::new(plan.wiring.topology.clone()));
     let forwarder = Forwarder::start(sockets, plan.addresses, Arc::clone(&network), plan.weather);
-    let _forwarder = forwarder.context("starting the network")?;
+    let forwarder = forwarder.context("starting the network")?;
     let (parts, restarts) = Parts::new(plan, Arc::clone(children), network);
     let parts = Arc::new(parts);
     let front = Arc::new(Front::new(plan, Arc::clone(&parts)));
@@ -100,6 +100,10 @@ async fn supervise(plan: &PreparedDemo, children: &Arc<Children>, videos: &[std:
         () = parts.restart(restarts) => {}
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
+    }
+    if plan.weather.tamper > 0.0 {
+        let tampered = forwarder.tampered();
+        let _ = writeln!(std::io::stderr(), "rain: streams and pieces of streams tampered with: {tampered}");
     }
     let _ = stop.send(true);
     serving.abort();

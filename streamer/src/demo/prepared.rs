@@ -51,6 +51,8 @@ pub struct DemoOptions {
     pub loss_percent: f64,
     /// How much is held back at each switch, in percent.
     pub reorder_percent: f64,
+    /// How much somebody on the way tampers with, in percent.
+    pub tamper_percent: f64,
     /// Wrong verdicts "down" on paths that are up, per second.
     pub false_downs_per_second: f64,
     /// Where all that is random in the network begins.
@@ -70,6 +72,7 @@ impl Default for DemoOptions {
             delay_ms: 0.0,
             loss_percent: 0.0,
             reorder_percent: 0.0,
+            tamper_percent: 0.0,
             false_downs_per_second: 0.0,
             seed: 0,
         }
@@ -235,6 +238,7 @@ fn weather(options: &DemoOptions) -> Result<Weather, DemoError> {
         ("--delay", options.delay_ms, 1000.0),
         ("--loss", options.loss_percent, 100.0),
         ("--reorder", options.reorder_percent, 100.0),
+        ("--tamper", options.tamper_percent, 100.0),
         ("--false-downs", options.false_downs_per_second, 1000.0),
     ] {
         if !(0.0..=most).contains(&found) {
@@ -245,6 +249,7 @@ fn weather(options: &DemoOptions) -> Result<Weather, DemoError> {
         delay: Duration::from_secs_f64(options.delay_ms / 1000.0),
         loss: options.loss_percent / 100.0,
         reorder: options.reorder_percent / 100.0,
+        tamper: options.tamper_percent / 100.0,
         seed: options.seed,
     })
 }

@@ -19,6 +19,7 @@ mod faults;
 mod folders;
 mod harness;
 mod hedges;
+mod hostile;
 mod identity;
 mod names;
 mod network;

@@ -1,6 +1,7 @@
 //! The user-space network between the nodes of a demo: for each cable of a node an address that the others see, held
 //! here. What comes in there is sent on to the node, as long as a way leads from the sender's cable to the receiver's.
 
+mod tamper;
 mod tcp;
 mod udp;
 mod weather;
@@ -14,6 +15,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::task::JoinSet;
 
 /// What the kernel keeps of a stream at each end of the forwarder: a cut must not be followed by megabytes that were
@@ -65,11 +67,14 @@ struct Ways {
     addresses: Addresses,
     network: Arc<Network>,
     weather: Weather,
+    /// So many streams, and pieces of streams, were tampered with.
+    tampered: AtomicU64,
 }
 
 /// The forwarder at work; it ends when the value goes.
 #[derive(Debug)]
 pub(super) struct Forwarder {
+    ways: Arc<Ways>,
     _tasks: JoinSet<()>,
 }
 
@@ -84,7 +89,7 @@ impl Forwarder {
         network: Arc<Network>,
         weather: Weather,
     ) -> io::Result<Self> {
-        let ways = Arc::new(Ways { addresses, network, weather });
+        let ways = Arc::new(Ways { addresses, network, weather, tampered: AtomicU64::new(0) });
         let mut tasks = JoinSet::new();
         for (to, listener) in sockets.tcp.into_iter().enumerate() {
             tasks.spawn(tcp::serve(tokio::net::TcpListener::from_std(listener)?, to, Arc::clone(&ways)));
@@ -94,6 +99,11 @@ impl Forwarder {
         for to in 0..sockets.len() {
             tasks.spawn(udp::serve(Arc::clone(&sockets), to, Arc::clone(&ways)));
         }
-        Ok(Self { _tasks: tasks })
+        Ok(Self { ways, _tasks: tasks })
+    }
+
+    /// How many streams, and pieces of streams, were tampered with; datagrams are not counted.
+    pub(super) fn tampered(&self) -> u64 {
+        self.ways.tampered.load(Ordering::Relaxed)
     }
 }

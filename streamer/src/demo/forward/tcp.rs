@@ -1,6 +1,7 @@
 //! Streams: a connection to what is seen of a node is carried on to the node itself. A cut closes nothing: what was
 //! read waits, and so do the end and the breaking of a stream, until a way leads there again.
 
+use super::tamper::Tampered;
 use super::weather::Chances;
 use super::{KERNEL_BUFFER_BYTES, Ways};
 use crate::demo::addresses::owner;
@@ -13,6 +14,7 @@ use std::io;
 use std::net::{Shutdown, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::io::Interest;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinSet;
@@ -59,7 +61,15 @@ async fn carry_on(near: TcpStream, from: usize, to: usize, count: u64, ways: Arc
         () = given_up(&near) => return,
     }
     let seen = ways.addresses.seen(ways.network.topology().attachments[from]);
-    let own = ways.addresses.own(ways.network.topology().attachments[to]);
+    let weather = ways.weather;
+    let chances = |from, to| (!weather.is_fair()).then(|| weather.chances(from, to, count + 1));
+    let (mut outward, homeward) = (chances(from, to), chances(to, from));
+    let attachments = &ways.network.topology().attachments;
+    let astray = outward.as_mut().and_then(|chances| chances.astray(attachments.len()));
+    if astray.is_some() {
+        ways.tampered.fetch_add(1, Ordering::Relaxed);
+    }
+    let own = ways.addresses.own(attachments[astray.unwrap_or(to)]);
     let far = match connect(SocketAddr::new(seen.ip(), 0), own).await {
         Ok(far) => far,
         Err(error) => {
@@ -70,10 +80,8 @@ async fn carry_on(near: TcpStream, from: usize, to: usize, count: u64, ways: Arc
         }
     };
     let _ = near.set_nodelay(true);
-    let weather = ways.weather;
-    let chances = |from, to| (!weather.is_fair()).then(|| weather.chances(from, to, count + 1));
-    let mut outward = pin!(carry(&near, &far, there, chances(from, to)));
-    let mut homeward = pin!(carry(&far, &near, back, chances(to, from)));
+    let mut outward = pin!(carry(&near, &far, there, outward, &ways.tampered));
+    let mut homeward = pin!(carry(&far, &near, back, homeward, &ways.tampered));
     let ended = tokio::select! {
         ended = &mut outward => match ended {
             Ok(()) => timeout(HALF_CLOSED, homeward).await.unwrap_or_else(|late| Err(late.into())),
@@ -137,7 +145,13 @@ struct Piece {
 ///
 /// # Errors
 /// When either end of it broke, and the other may know.
-async fn carry(from: &TcpStream, to: &TcpStream, mut flow: Flow, mut chances: Option<Chances>) -> io::Result<()> {
+async fn carry(
+    from: &TcpStream,
+    to: &TcpStream,
+    mut flow: Flow,
+    mut chances: Option<Chances>,
+    tampered: &AtomicU64,
+) -> io::Result<()> {
     let (piece_bytes, under_way_max) =
         if chances.is_some() { (SMALL_PIECE_BYTES, UNDER_WAY_MAX) } else { (PIECE_BYTES, 1) };
     let mut under_way = VecDeque::<Piece>::new();
@@ -153,17 +167,36 @@ async fn carry(from: &TcpStream, to: &TcpStream, mut flow: Flow, mut chances: Op
             biased;
             delivered = deliver(front, to, &mut flow) => {
                 delivered?;
-                if let Some(Piece { content: Content::Bytes { buffer, .. }, .. }) = under_way.pop_front() {
+                // One that somebody tampered with has another length.
+                if let Some(Piece { content: Content::Bytes { buffer, .. }, .. }) = under_way.pop_front()
+                    && buffer.len() == piece_bytes
+                {
                     spare.push(buffer);
                 }
             }
             content = read(from, &mut spare, piece_bytes), if may_read => {
-                ended = !matches!(content, Content::Bytes { .. });
                 let due = chances.as_mut().map(|chances| due(chances, &flow, under_way.back()));
+                let (content, cut_off) = tamper(content, chances.as_mut(), tampered);
+                ended = cut_off || !matches!(content, Content::Bytes { .. });
                 under_way.push_back(Piece { due, content });
+                if cut_off {
+                    under_way.push_back(Piece { due, content: Content::End });
+                }
             }
         }
     }
+}
+
+/// Tampers with a piece, if chance will have it. Gives whether the stream ends behind it.
+fn tamper(content: Content, chances: Option<&mut Chances>, tampered: &AtomicU64) -> (Content, bool) {
+    let Content::Bytes { buffer, sent, length } = content else { return (content, false) };
+    let Some(tampering) = chances.and_then(Chances::tampering) else {
+        return (Content::Bytes { buffer, sent, length }, false);
+    };
+    tampered.fetch_add(1, Ordering::Relaxed);
+    let Tampered { bytes, ends } = tampering.apply(&buffer[..length]);
+    let length = bytes.len();
+    (Content::Bytes { buffer: bytes, sent: 0, length }, ends)
 }
 
 /// When a piece that was read now arrives: never before the one ahead of it.
@@ -202,6 +235,8 @@ async fn deliver(piece: Option<&mut Piece>, to: &TcpStream, flow: &mut Flow) -> 
     loop {
         flow.passing().await;
         let passed = match content {
+            // Somebody dropped it.
+            Content::Bytes { length: 0, .. } => true,
             Content::Bytes { buffer, sent, length } => {
                 to.writable().await?;
                 match flow.if_passing(|| to.try_write(&buffer[*sent..*length])) {

@@ -50,8 +50,12 @@ pub(super) async fn serve(sockets: Arc<[UdpSocket]>, to: usize, ways: Arc<Ways>)
         } else if let Some(delay) = chances.datagram(crossed)
             && under_way.len() < UNDER_WAY_MAX
         {
+            let mut bytes = buffer[..length].to_vec();
+            if let Some(tampering) = chances.tampering() {
+                bytes = tampering.apply(&bytes).bytes;
+            }
             number += 1;
-            under_way.push(Reverse((Instant::now() + delay, number, from, buffer[..length].to_vec())));
+            under_way.push(Reverse((Instant::now() + delay, number, from, bytes)));
         }
     }
 }

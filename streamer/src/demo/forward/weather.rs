@@ -1,5 +1,6 @@
-//! What switches do to what passes them, besides being cut: delay, loss and reordering, by a seed.
+//! What switches do to what passes them, besides being cut: delay, loss and reordering, and tampering, by a seed.
 
+use super::tamper::Tampering;
 use core::time::Duration;
 use rain_cluster::random::SplitMix64;
 
@@ -17,6 +18,8 @@ pub(in crate::demo) struct Weather {
     pub(in crate::demo) loss: f64,
     /// How much is held back at a switch, of 1.
     pub(in crate::demo) reorder: f64,
+    /// How much somebody on the way tampers with, of 1.
+    pub(in crate::demo) tamper: f64,
     /// Where chance begins.
     pub(in crate::demo) seed: u64,
 }
@@ -24,7 +27,7 @@ pub(in crate::demo) struct Weather {
 impl Weather {
     /// Whether everything passes at once.
     pub(super) fn is_fair(&self) -> bool {
-        self.delay.is_zero() && self.loss <= 0.0 && self.reorder <= 0.0
+        self.delay.is_zero() && self.loss <= 0.0 && self.reorder <= 0.0 && self.tamper <= 0.0
     }
 
     /// The chances of the `count`th stream, or of all datagrams, between two cables.
@@ -64,6 +67,16 @@ impl Chances {
         (under_way, lost)
     }
 
+    /// What is done to a piece on its way, if anything.
+    pub(super) fn tampering(&mut self) -> Option<Tampering> {
+        self.strikes(self.weather.tamper).then(|| Tampering::draw(&mut self.random))
+    }
+
+    /// To which of `count` cables a stream is led that is meant for another; `None` where it is led right.
+    pub(super) fn astray(&mut self, count: usize) -> Option<usize> {
+        self.strikes(self.weather.tamper).then(|| self.random.index(count))
+    }
+
     /// How long a datagram is under way; `None` when it is lost.
     pub(super) fn datagram(&mut self, switches: usize) -> Option<Duration> {
         let (under_way, lost) = self.cross(switches);
@@ -81,7 +94,7 @@ impl Chances {
 mod tests {
     use super::*;
 
-    const ROUGH: Weather = Weather { delay: Duration::from_millis(3), loss: 0.1, reorder: 0.2, seed: 7 };
+    const ROUGH: Weather = Weather { delay: Duration::from_millis(3), loss: 0.1, reorder: 0.2, tamper: 0.0, seed: 7 };
 
     fn datagrams(weather: Weather, from: usize, count: u64) -> Vec<Option<Duration>> {
         let mut chances = weather.chances(from, 1, count);
