@@ -58,6 +58,7 @@ fn log_in(workspace: &Workspace, program: &Path) -> Result<()> {
         Member {
             name: name.to_owned(),
             id: format!("b000000{place}"),
+            key: None,
             http: (Ipv4Addr::LOCALHOST, port).into(),
             addresses,
         }
