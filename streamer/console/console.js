@@ -3,6 +3,7 @@
 // The page follows its own origin's events, and asks it for the state of the cluster when they do not come. It sends
 // its own origin uploads, deletions and faults: nodes let no other page write.
 
+import { askCaller, drawCaller, watchCaller } from "./caller.js";
 import { at, list, make, mark, notice, withdraw, write } from "./dom.js";
 import { follow, isLive } from "./events.js";
 import { count, errorText, sizeText } from "./format.js";
@@ -14,6 +15,7 @@ import { drawTitles, drawUpload, watchPages, watchUpload } from "./titles.js";
 
 const CLUSTER_EVERY_MS = 1000;
 const TITLES_EVERY_MS = 3000;
+const CALLER_EVERY_MS = 15000;
 /** Titles on a page. Nobody reads more at once, and what is behind it costs nobody anything. */
 const TITLES_SHOWN = 50;
 const READS_EVERY_MS = 1000;
@@ -28,6 +30,7 @@ function drawAll() {
   write(at("headline"), text);
   const title = known.cluster ? `RAIN: ${text}` : "RAIN";
   if (document.title !== title) document.title = title;
+  drawCaller();
   drawMap();
   drawTitles();
   drawPlayer();
@@ -167,6 +170,11 @@ async function repeat(question, everyMs) {
   }
 }
 
+watchCaller(() => {
+  drawAll();
+  // What is shown may be more now, or less.
+  pollTitles();
+});
 watchPlayer();
 watchMap();
 watchUpload(pollTitles);
@@ -187,6 +195,7 @@ follow({
 // Events come first where they come at all.
 setTimeout(() => repeat(pollCluster, CLUSTER_EVERY_MS), 300);
 repeat(pollShown, TITLES_EVERY_MS);
+repeat(askCaller, CALLER_EVERY_MS);
 setInterval(() => {
   drawReads();
   drawMap();

@@ -8,7 +8,7 @@ import { errorText, hue } from "./format.js";
 import { cutPoint, flowPath, layoutOf, linkPath } from "./layout.js";
 import { watchThrough, watchedNode } from "./player.js";
 import { flows } from "./reads.js";
-import { isSupervisor, known, nodeIndex, nodes } from "./state.js";
+import { isSupervisor, known, mayOperate, nodeIndex, nodes } from "./state.js";
 
 const FAULT_WITHIN_MS = 5000;
 
@@ -40,7 +40,7 @@ const stateWord = ({ kind, state }) => (state === "down" && kind !== "node" && i
 /** What a menu offers for a part: `[[words, what is done], ...]`. */
 function choices(part) {
   const offered = [];
-  if (known.cluster.faults) {
+  if (known.cluster.faults && mayOperate()) {
     const words = part.kind === "node"
       ? { cut: "Cut: kill its process", hang: "Hang: stop its process", heal: "Heal: bring it back" }
       : { cut: "Cut", heal: "Heal" };
@@ -228,7 +228,7 @@ export function drawMap() {
     list(at(layer), drawn, (part) => part.id, createPart, updatePart);
   }
   drawFlows();
-  at("map-hint").hidden = !cluster.faults;
+  at("map-hint").hidden = !cluster.faults || !mayOperate();
   if (opened !== null) fillMenu();
 }
 

@@ -26,11 +26,25 @@ export const known = {
   failed: new Set(),
   /** Name of the title that came as it is stored, and that this browser cannot play; null for none. */
   unplayable: null,
+  /** Who the page is to its node: `{ name, role, prefix, login }`; null before the first answer. */
+  caller: null,
   /** An upload on its way: `{ title, done, total, abort }`. */
   upload: null,
   /** What nodes rebuild: lists by the node's name. */
   rebuilds: new Map(),
 };
+
+/** Whether the page may store and delete what begins so. Before that is known, the node is let say it. */
+export function mayPublish(title) {
+  const { caller } = known;
+  return caller === null || (["publisher", "operator"].includes(caller.role) && title.startsWith(caller.prefix));
+}
+
+/** Whether the page may store anything at all. */
+export const mayPublishAny = () => mayPublish(known.caller?.prefix ?? "");
+
+/** Whether the page may cut, hang and heal. */
+export const mayOperate = () => known.caller === null || known.caller.role === "operator";
 
 /** Attached to whichever node the demo's supervisor chooses. */
 export const ANY = "";

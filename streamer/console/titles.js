@@ -1,9 +1,12 @@
 // The table of titles, uploads and deletions.
 
+import { askCaller } from "./caller.js";
 import { at, list, make, mark, notice, withdraw, write } from "./dom.js";
 import { count, errorText, sizeText } from "./format.js";
 import { choose, drawCell, unload } from "./player.js";
-import { known, margin, titleUrl } from "./state.js";
+import { known, margin, mayPublish, mayPublishAny, titleUrl } from "./state.js";
+
+const FORBIDDEN = "Not allowed to whoever is not logged in with a token for it";
 
 /** Whoever types is not asked for at each letter. */
 const SEARCH_AFTER_MS = 200;
@@ -23,7 +26,7 @@ export function drawTitles() {
   at("page-next").disabled = !more;
   write(at("page-text"), before.length > 0 || more ? `Page ${before.length + 1}` : "");
   list(at("titles"), known.titles, (title) => title.title, createRow, (row, title) => {
-    const [name, size, code, version, tolerates, columns] = row.children;
+    const [name, size, code, version, tolerates, columns, remove] = row.children;
     mark(row, "aria-current", String(title.title === known.playing));
     write(name.firstChild, title.title);
     write(size, sizeText(title.bytes));
@@ -34,6 +37,9 @@ export function drawTitles() {
     const left = margin(title);
     write(tolerates, left < 0 ? "cannot be read" : left === 0 ? "can lose no more" : `can lose ${count(left, "column")}`);
     mark(tolerates, "data-margin", left < 0 ? "lost" : left === 0 ? "none" : "some");
+    const isAllowed = mayPublish(title.title);
+    remove.firstChild.disabled = !isAllowed;
+    mark(remove.firstChild, "title", isAllowed ? null : FORBIDDEN);
     list(columns.firstChild, title.columns, (column) => column.index, () => make("span", "cell"), drawCell);
   });
 }
@@ -62,10 +68,13 @@ function createRow(title) {
 
 export function drawUpload() {
   const upload = known.upload;
+  const isAllowed = mayPublishAny();
   at("upload-progress").hidden = upload === null;
-  at("upload-file").disabled = upload !== null;
-  at("upload-title").disabled = upload !== null;
+  at("upload-file").disabled = upload !== null || !isAllowed;
+  at("upload-title").disabled = upload !== null || !isAllowed;
   const button = at("upload-button");
+  button.disabled = upload === null && !isAllowed;
+  mark(at("upload"), "title", isAllowed ? null : FORBIDDEN);
   write(button, upload ? "Cancel" : "Upload");
   button.classList.toggle("main", upload === null);
   if (!upload) return;
@@ -83,6 +92,8 @@ function send(method, title, { body = null, progress = () => {}, started = () =>
     request.upload.addEventListener("progress", (event) => progress(event.loaded));
     request.addEventListener("load", () => {
       const good = request.status >= 200 && request.status < 300;
+      // A login may have ended meanwhile.
+      if (request.status === 401) askCaller();
       resolve(good ? null : errorText(request.status, request.responseText));
     });
     request.addEventListener("error", () => resolve(`${location.host} does not answer`));
@@ -140,7 +151,7 @@ export function watchUpload(onChange) {
   changed = onChange;
   at("upload-file").addEventListener("change", (event) => {
     const [file] = event.target.files;
-    if (file) at("upload-title").value = file.name;
+    if (file) at("upload-title").value = `${known.caller?.prefix ?? ""}${file.name}`;
   });
   at("upload").addEventListener("submit", (event) => {
     event.preventDefault();

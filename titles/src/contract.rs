@@ -59,7 +59,9 @@ pub async fn check(titles: &impl Titles) {
     conditions(titles, &written.etag).await;
     lists(titles).await;
     for title in ["contract/a", "contract/b/1", "contract/b/2", "contract/c"] {
-        titles.delete(title, Precondition::default()).await.expect("it is there");
+        let before = titles.open(title).await.expect("it is there").about().version.clone();
+        let version = titles.delete(title, Precondition::default()).await.expect("it is there");
+        assert!(!version.is_empty() && version != before, "{title}: {version}");
     }
     let gone = titles.delete("contract/a", Precondition::default()).await;
     assert_eq!(gone, Err(WriteError::Absent));

@@ -103,13 +103,17 @@ pub trait Titles: Send + Sync + 'static {
     where
         S: Stream<Item = io::Result<Bytes>> + Send + Unpin + 'static;
 
-    /// Deletes a title.
+    /// Deletes a title. Gives what the cluster calls the version that has nothing.
     ///
     /// # Errors
     /// [`WriteError`]; but for [`WriteError::Unconfirmed`] nothing was changed.
     ///
     /// Cancel safety: it may be deleted or not when this is dropped.
-    fn delete(&self, title: &str, precondition: Precondition) -> impl Future<Output = Result<(), WriteError>> + Send;
+    fn delete(
+        &self,
+        title: &str,
+        precondition: Precondition,
+    ) -> impl Future<Output = Result<String, WriteError>> + Send;
 
     /// A page of the titles. One that is shorter than its limit is the last.
     ///

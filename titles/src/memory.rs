@@ -103,10 +103,12 @@ impl Titles for MemoryTitles {
         Ok(Written { replaced, tolerates: 0, etag, version })
     }
 
-    async fn delete(&self, title: &str, precondition: Precondition) -> Result<(), WriteError> {
+    async fn delete(&self, title: &str, precondition: Precondition) -> Result<String, WriteError> {
         let mut held = self.held();
         held.check(title, &precondition)?;
-        held.titles.remove(title).map(drop).ok_or(WriteError::Absent)
+        held.titles.remove(title).ok_or(WriteError::Absent)?;
+        held.count += 1;
+        Ok(held.count.to_string())
     }
 
     async fn list(&self, page: &Page) -> Result<Vec<Listed>, ReadError> {

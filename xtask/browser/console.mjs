@@ -7,10 +7,8 @@
 // Prints a line per check; exits 1 at the first that fails, with the reason. A screenshot, `console.png`, goes to
 // DIRECTORY (`failure.png` if a check fails). The browser is Chromium at $CHROMIUM, or /usr/bin/chromium.
 
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { chromium } from "playwright-core";
+import { CheckFailed, VIEWPORT, check, run, until } from "./browser.mjs";
 
 const NODES = 4;
 /** More titles than a page has. */
@@ -22,38 +20,6 @@ const SEEK_TO_SECONDS = 45;
 const PLAYBACK_RATE = 4;
 /** A picture that waits for longer than this is a rebuffer. */
 const REBUFFER_MS = 250;
-
-const VIEWPORT = { width: 1440, height: 1000 };
-
-const FLAGS = [
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-  "--autoplay-policy=no-user-gesture-required",
-];
-
-class CheckFailed extends Error {}
-
-function check(condition, what, found) {
-  if (!condition) throw new CheckFailed(`${what}: found ${JSON.stringify(found)}`);
-  console.log(`ok: ${what}`);
-}
-
-/** Waits until a question to the page is answered with something true; the answer. */
-async function until(page, what, seconds, question, argument) {
-  try {
-    const handle = await page.waitForFunction(question, argument, { timeout: seconds * 1000, polling: 50 });
-    console.log(`ok: ${what}`);
-    return await handle.jsonValue();
-  } catch (error) {
-    if (error.name !== "TimeoutError") throw error;
-    throw new CheckFailed(`${what}: not within ${seconds} s`);
-  }
-}
 
 /** Runs in the page before its own scripts: notes what the player goes through, and for how long it waits. */
 function watchVideo() {
@@ -366,47 +332,19 @@ async function checkUpload(page) {
   }
 }
 
-async function open(profile) {
-  const executablePath = process.env.CHROMIUM || "/usr/bin/chromium";
-  if (!existsSync(executablePath)) throw new CheckFailed(`there is no browser at ${executablePath}`);
-  return chromium.launchPersistentContext(profile, { executablePath, args: FLAGS, viewport: VIEWPORT, colorScheme: "dark" });
-}
-
-async function run(url, directory) {
-  mkdirSync(directory, { recursive: true });
-  const profile = mkdtempSync(join(tmpdir(), "rain-browser-"));
-  let context = null;
-  try {
-    context = await open(profile);
-    const page = context.pages()[0] ?? await context.newPage();
-    const complaints = [];
-    page.on("pageerror", (error) => complaints.push(error.message));
-    page.on("console", (message) => {
-      if (message.type() === "error") complaints.push(`${message.text()} (${message.location().url})`);
-    });
-    await page.addInitScript(watchVideo);
-    try {
-      await page.goto(url, { waitUntil: "load", timeout: 15_000 });
-      check((await page.locator(".name").textContent()) === "RAIN", "the console opens", await page.title());
-      await checkNodes(page);
-      await checkPlayback(page, directory);
-      await checkUpload(page);
-      await checkSmooth(page);
-      await checkStalls(page);
-      await checkUnplayable(page);
-      await checkPages(page);
-      await checkStoredPage(page);
-      await checkNarrow(page, directory);
-      check(complaints.length === 0, "no errors in the browser's console", complaints);
-    } catch (error) {
-      await page.screenshot({ path: join(directory, "failure.png"), fullPage: true }).catch(() => {});
-      if (complaints.length > 0) console.error(`the browser's console: ${complaints.join("; ")}`);
-      throw error;
-    }
-  } finally {
-    await context?.close();
-    rmSync(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
-  }
+async function drive(page) {
+  await page.addInitScript(watchVideo);
+  await page.goto(url, { waitUntil: "load", timeout: 15_000 });
+  check((await page.locator(".name").textContent()) === "RAIN", "the console opens", await page.title());
+  await checkNodes(page);
+  await checkPlayback(page, directory);
+  await checkUpload(page);
+  await checkSmooth(page);
+  await checkStalls(page);
+  await checkUnplayable(page);
+  await checkPages(page);
+  await checkStoredPage(page);
+  await checkNarrow(page, directory);
 }
 
 const [url, directory, ...rest] = process.argv.slice(2);
@@ -414,10 +352,4 @@ if (!url || !directory || rest.length > 0) {
   console.error("use: node console.mjs URL DIRECTORY");
   process.exit(2);
 }
-try {
-  await run(url, directory);
-  console.log("the console holds");
-} catch (error) {
-  console.error(error instanceof CheckFailed ? `failed: ${error.message}` : error);
-  process.exit(1);
-}
+await run(directory, drive);

@@ -1,11 +1,14 @@
-//! The browser stage: the console of a demo, driven in Chromium by `xtask/browser/console.mjs`.
+//! The browser stage: the console of a demo, driven in Chromium by `xtask/browser/console.mjs`, and that of a node with a
+//! token, by `xtask/browser/login.mjs`.
 
-use std::path::PathBuf;
+use std::fs;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use rain_harness::{Demo, Ports};
+use rain_harness::{Demo, Member, Ports, Process, TemporaryFolder, configuration, wait_until_ready};
 
 use crate::tools::{self, Need, Outcome, Workspace};
 
@@ -18,25 +21,73 @@ const START: Duration = Duration::from_secs(30);
 /// The demo must end within this time of SIGTERM.
 const END: Duration = Duration::from_secs(5);
 
-/// Starts a demo and lets a browser look at it.
+/// Starts a demo, then a node, and lets a browser look at each.
 pub(crate) fn run(workspace: &Workspace) -> Result<Outcome> {
     if let Some(missing) = prepare(workspace)? {
         return Ok(Outcome::Skipped(missing));
     }
     let program = workspace.build()?.join("rain");
+    look_at_demo(workspace, &program)?;
+    log_in(workspace, &program)?;
+    Ok(Outcome::Passed)
+}
+
+fn look_at_demo(workspace: &Workspace, program: &Path) -> Result<()> {
     // Held until the demo has ended: nobody else claims its ports.
     let ports = Ports::claim()?;
     let port = ports.port(0);
     println!("   rain demo --port {port}");
     let demo = Demo::start(Command::new(program).args(["demo", "--port", &port.to_string()]), None, START)?;
-    let chromium = tools::find("chromium").context("chromium was found before")?;
-    let mut drive = Command::new("node");
-    drive.arg("console.mjs").arg(&demo.url).arg(workspace.target.join("browser"));
-    let driven = tools::run(drive.current_dir(folder(workspace)).env("CHROMIUM", chromium));
+    let driven = drive(workspace, &["console.mjs", &demo.url], &[]);
     let ended = demo.process.terminate(END);
     driven?;
     ended.context("ending the demo")?;
-    Ok(Outcome::Passed)
+    Ok(())
+}
+
+/// Two nodes, of which titles below `films/` may be changed by somebody with a token.
+fn log_in(workspace: &Workspace, program: &Path) -> Result<()> {
+    let (ports, folder) = (Ports::claim()?, TemporaryFolder::new("login")?);
+    let token = folder.join("token");
+    let mut make = Command::new(program);
+    make.args(["token", "new", "--name", "paul", "--role", "publisher", "--prefix", "films/", "--output"]).arg(&token);
+    let settings = tools::output(&mut make)?;
+    let members = [("A", 0), ("B", 1)].map(|(name, place)| {
+        let port = ports.port(place);
+        let addresses = vec![("s1".to_owned(), (Ipv4Addr::new(127, 77, 1, 1), port).into())];
+        Member {
+            name: name.to_owned(),
+            id: format!("b000000{place}"),
+            key: None,
+            http: (Ipv4Addr::LOCALHOST, port).into(),
+            addresses,
+        }
+    });
+    let mut nodes = Vec::new();
+    for (place, Member { name, .. }) in members.iter().enumerate() {
+        let [data, config, log] = ["", ".toml", ".log"].map(|end| folder.join(&format!("{name}{end}")));
+        fs::create_dir(&data)?;
+        fs::write(&config, configuration(&members, place, &data, "replica:2", &settings))?;
+        let mut command = Command::new(program);
+        nodes.push(Process::start_logged(command.arg("node").arg("--config").arg(&config), &log)?);
+    }
+    for (node, Member { http, .. }) in nodes.iter().zip(&members) {
+        wait_until_ready(node, *http, START)?;
+    }
+    let url = format!("http://{}/", members[0].http);
+    println!("   rain node at {url}");
+    let driven = drive(workspace, &["login.mjs", &url], &[&token]);
+    let ended = nodes.iter().try_for_each(|node| node.terminate(END).map(drop));
+    driven?;
+    ended.context("ending the nodes")
+}
+
+/// Runs a script: its name and the URL, the folder for pictures, and what else it takes.
+fn drive(workspace: &Workspace, script: &[&str], rest: &[&Path]) -> Result<()> {
+    let chromium = tools::find("chromium").context("chromium was found before")?;
+    let mut drive = Command::new("node");
+    drive.args(script).arg(workspace.target.join("browser")).args(rest);
+    tools::run(drive.current_dir(folder(workspace)).env("CHROMIUM", chromium))
 }
 
 fn folder(workspace: &Workspace) -> PathBuf {

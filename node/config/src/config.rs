@@ -7,7 +7,9 @@ use crate::check::{
 use crate::error::{ConfigError, value};
 use crate::file::{File, variables};
 use crate::member::{DemoMember, Interface, Member, VerifyReads};
-use crate::secret::{read_key, read_token};
+use crate::reloadable::Reloadable;
+use crate::secret::read_key;
+use crate::token::AccessTokens;
 use core::time::Duration;
 use rain_cluster::{Members, NodeId};
 use rain_codec::Code;
@@ -23,6 +25,8 @@ const DEFAULT_VERIFY_READS: VerifyReads = VerifyReads::Crc;
 /// A checked configuration.
 #[derive(Debug, Clone)]
 pub struct Config {
+    /// Where it stands, to be read anew.
+    pub file: PathBuf,
     /// This node.
     pub id: NodeId,
     /// All nodes, by id.
@@ -37,8 +41,6 @@ pub struct Config {
     pub listen: SocketAddr,
     /// The node's key pair; that of nobody where none was configured.
     pub key: KeyPair,
-    /// The token that lets others than this machine write.
-    pub token: Option<String>,
     /// Where peers connect.
     pub interfaces: Vec<Interface>,
     /// The switches are joined to each other: every interface reaches every address of a peer.
@@ -51,6 +53,8 @@ pub struct Config {
     pub console: bool,
     /// What a node of a demo knows of it.
     pub demo: Option<DemoMember>,
+    /// What can change while the node runs, as it was read.
+    pub reloadable: Reloadable,
 }
 
 /// One way to a peer, as the configuration has it.
@@ -95,7 +99,7 @@ impl Config {
     ) -> Result<Self, ConfigError> {
         let file = File::parse(path, text, variables)?;
         let of = file.without_id();
-        if of.is_empty() { Self::check(file) } else { Err(ConfigError::NoId { path: path.to_owned(), of }) }
+        if of.is_empty() { Self::check(path, file) } else { Err(ConfigError::NoId { path: path.to_owned(), of }) }
     }
 
     /// Checks the text of a configuration like [`parse`](Self::parse), as it will be once each member that has no id got
@@ -118,10 +122,10 @@ impl Config {
             *id = Some(fresh.to_string());
             minted.push(Minted { name: name.clone(), id: fresh, is_own });
         }
-        Ok((Self::check(file)?, minted))
+        Ok((Self::check(path, file)?, minted))
     }
 
-    fn check(file: File) -> Result<Self, ConfigError> {
+    fn check(path: &Path, file: File) -> Result<Self, ConfigError> {
         let [data] = <[PathBuf; 1]>::try_from(file.data)
             .map_err(|found| value("data", format!("{} folders", found.len()), "one folder"))?;
         let code =
@@ -164,8 +168,8 @@ impl Config {
                 }
             }
         }
-        let token = file.token.as_deref().map(read_token).transpose()?;
         Ok(Self {
+            file: path.to_owned(),
             id,
             members,
             cluster: Arc::new(cluster),
@@ -173,14 +177,59 @@ impl Config {
             code: Arc::new(code),
             listen,
             key: key.unwrap_or_else(|| KeyPair::of_nobody(id)),
-            token,
             interfaces,
             joined: file.joined,
             heartbeat: file.heartbeat_ms.map(check_heartbeat).transpose()?,
             verify_reads: file.verify_reads.as_deref().map_or(Ok(DEFAULT_VERIFY_READS), check_verify_reads)?,
             console: check_console(file.console, listen),
             demo: file.demo.map(check_demo).transpose()?,
+            reloadable: Reloadable { tokens: AccessTokens::check(file.tokens)? },
         })
+    }
+
+    /// The keys in which another configuration differs, and that take a restart.
+    pub fn needs_restart(&self, other: &Self) -> Vec<&'static str> {
+        // Every field is here: one that is new must be thought of.
+        let Self {
+            file: _,
+            id,
+            members: _,
+            cluster,
+            data,
+            code,
+            listen,
+            key,
+            interfaces,
+            joined,
+            heartbeat,
+            verify_reads,
+            console,
+            demo,
+            reloadable: _,
+        } = self;
+        [
+            ("node", self.me().name != other.me().name),
+            ("id", *id != other.id),
+            ("peers", self.others().ne(other.others())),
+            ("catalog", cluster.quorum() != other.cluster.quorum()),
+            ("data", *data != other.data),
+            ("code", code.name() != other.code.name()),
+            ("listen", *listen != other.listen),
+            ("key_file", *key != other.key),
+            ("interfaces", *interfaces != other.interfaces),
+            ("joined", *joined != other.joined),
+            ("heartbeat_ms", *heartbeat != other.heartbeat),
+            ("verify_reads", *verify_reads != other.verify_reads),
+            ("console", *console != other.console),
+            ("demo", *demo != other.demo),
+        ]
+        .into_iter()
+        .filter_map(|(key, differs)| differs.then_some(key))
+        .collect()
+    }
+
+    fn others(&self) -> impl Iterator<Item = &Member> {
+        self.members.iter().filter(|member| member.id != self.id)
     }
 
     /// The ways to a peer: over each switch that both are plugged into, and where the switches are joined also from
@@ -236,6 +285,7 @@ pub struct Minted {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::token::Role;
 
     const GOOD: &str = r#"
         node = "B"
@@ -389,6 +439,64 @@ mod tests {
         assert_eq!(check(GOOD).unwrap().verify_reads, DEFAULT_VERIFY_READS);
         assert_eq!(with("verify_reads = \"crc\"").unwrap().verify_reads, VerifyReads::Crc);
         assert_eq!(with("verify_reads = \"hash\"").unwrap().verify_reads, VerifyReads::Hash);
+    }
+
+    #[test]
+    fn tokens_are_each_somebody_s() {
+        let hash = "ab".repeat(32);
+        let token = |name: &str, hash: &str, rest: &str| {
+            format!("[[tokens]]\nname = \"{name}\"\nhash = \"{hash}\"\nrole = \"publisher\"\n{rest}\n")
+        };
+        let with = |tokens: &str| check(&format!("{GOOD}\n{tokens}"));
+        let found = with(&token("alice", &hash, "prefix = \"films/\"")).unwrap().reloadable.tokens;
+        let alice = found.find(&blake3::Hash::from_bytes([0xab; 32])).unwrap();
+        assert_eq!((alice.name.as_str(), alice.role, alice.prefix.as_str()), ("alice", Role::Publisher, "films/"));
+        assert!(found.find(&blake3::Hash::from_bytes([0xac; 32])).is_none());
+        assert!(check(GOOD).unwrap().reloadable.tokens.is_empty());
+        let other = "cd".repeat(32);
+        for (tokens, named) in [
+            (token("", &hash, ""), "`tokens.name`: found ``"),
+            (token("a b", &hash, ""), "`tokens.name`: found `a b`"),
+            (token("loopback", &hash, ""), "found `loopback`, expected none of"),
+            (token("alice", &hash[1..], ""), "`tokens.alice.hash`: found 63 characters, expected 64"),
+            (token("alice", &hash.to_uppercase(), ""), "`tokens.alice.hash`: found 64 characters"),
+            (token("alice", &hash, "prefix = \"/films\""), "`tokens.alice.prefix`: found `/films`"),
+            (token("alice", &hash, "prefix = \"a\\u0000\""), "`tokens.alice.prefix`"),
+            (token("alice", &hash, "") + &token("alice", &other, ""), "`tokens.name`: found `alice` twice"),
+            (token("alice", &hash, "") + &token("bob", &hash, ""), "`tokens.bob.hash`: found that of `alice` again"),
+            (
+                token("alice", &hash, "").replace("publisher", "root"),
+                "`tokens.role`: found `root`, expected \"viewer\"",
+            ),
+            (
+                token("alice", &hash, "prefix = \"a\"").replace("publisher", "operator"),
+                "`tokens.alice.prefix`: found `a`, expected none",
+            ),
+            (token("alice", &hash, "colour = 1"), "colour"),
+        ] {
+            let error = with(&tokens).unwrap_err();
+            assert!(error.contains(named), "{tokens}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_takes_a_restart_is_named_by_its_key() {
+        let running = check(GOOD).unwrap();
+        let token = format!("\n[[tokens]]\nname = \"a\"\nrole = \"viewer\"\nhash = \"{}\"\n", "0".repeat(64));
+        for (from, to, expected) in [
+            ("data = [\"/x\"]", "data = [\"/y\"]", vec!["data"]),
+            ("node = \"B\"", "node = \"Z\"", vec!["node"]),
+            ("http://c", "http://d", vec!["peers"]),
+            ("id = \"0000000b\"", "id = \"0000000b\"\ncatalog = 3", vec!["catalog"]),
+            ("127.0.0.1:8080", "127.0.0.1:8081", vec!["listen"]),
+            ("127.0.0.1:9001", "127.0.0.1:9002", vec!["interfaces"]),
+            ("node = \"B\"", "node = \"B\"\ncode = \"parity:2+1\"\njoined = true", vec!["code", "joined"]),
+            ("node = \"B\"", "node = \"B\"\nverify_reads = \"hash\"\nconsole = false", vec!["verify_reads", "console"]),
+            ("        ]\n", &format!("        ]\n{token}"), vec![]),
+        ] {
+            assert!(GOOD.contains(from), "{from}");
+            assert_eq!(running.needs_restart(&check(&GOOD.replace(from, to)).unwrap()), expected, "{to}");
+        }
     }
 
     #[test]

@@ -20,8 +20,8 @@ pub(crate) struct File {
     pub(crate) listen: Address,
     #[serde(rename = "key_file")]
     pub(crate) key: Option<PathBuf>,
-    #[serde(rename = "token_file")]
-    pub(crate) token: Option<PathBuf>,
+    #[serde(default)]
+    pub(crate) tokens: Vec<FileToken>,
     #[serde(default)]
     pub(crate) interfaces: Vec<FileInterface>,
     #[serde(default)]
@@ -81,6 +81,16 @@ impl Keys {
             Self::Several(keys) => keys,
         }
     }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FileToken {
+    pub(crate) name: String,
+    pub(crate) hash: String,
+    pub(crate) role: String,
+    #[serde(default)]
+    pub(crate) prefix: String,
 }
 
 /// An address that is refused in words that say what one is.
@@ -144,7 +154,7 @@ impl File {
 }
 
 /// The keys that variables may replace, each by `RAIN_` and its name in capitals.
-const OVERRIDDEN: [&str; 8] = ["node", "id", "data", "code", "listen", "key_file", "token_file", "verify_reads"];
+const OVERRIDDEN: [&str; 7] = ["node", "id", "data", "code", "listen", "key_file", "verify_reads"];
 
 /// The variables of this process that are text; the others replace nothing.
 pub fn variables() -> impl Iterator<Item = (String, String)> {

@@ -8,9 +8,13 @@ mod config;
 mod error;
 mod file;
 mod member;
+mod reloadable;
 mod secret;
+mod token;
 
 pub use config::{Config, Minted, PathAddresses};
 pub use error::ConfigError;
 pub use file::{override_names, variables};
 pub use member::{DemoMember, Interface, Member, VerifyReads};
+pub use reloadable::Reloadable;
+pub use token::{AccessToken, AccessTokens, RESERVED_NAMES, Role, SECRET_BYTES, TOKENS_MAX, TokenSecret};

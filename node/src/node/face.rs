@@ -79,8 +79,8 @@ impl Titles for NodeTitles {
     }
 
     /// Cancel safety: dropping it does not stop the deletion.
-    async fn delete(&self, title: &str, precondition: Precondition) -> Result<(), WriteError> {
-        self.0.delete(title.to_owned(), precondition).await.map(drop)
+    async fn delete(&self, title: &str, precondition: Precondition) -> Result<String, WriteError> {
+        self.0.delete(title.to_owned(), precondition).await.map(|written| written.version)
     }
 
     async fn list(&self, page: &Page) -> Result<Vec<Listed>, ReadError> {

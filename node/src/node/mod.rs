@@ -15,6 +15,7 @@ mod read_log;
 mod reader;
 mod rebuild;
 mod run;
+mod settings;
 mod tasks;
 mod titles;
 mod write;
@@ -23,6 +24,7 @@ pub use face::{NodeTitle, NodeTitles};
 pub use liveness::Liveness;
 pub use read_log::{ReadLog, ReadSecond, ReadSource, Rebuild, StreamGuard};
 pub use run::{StartError, run};
+pub use settings::{Reloaded, Settings};
 pub use titles::Look;
 
 use crate::peer::Peers;
@@ -49,8 +51,10 @@ pub const COLUMN_READ_BYTES_MAX: usize = 8 << 20;
 /// One node.
 #[derive(Debug)]
 pub struct Node {
-    /// Its configuration.
+    /// Its configuration, as it was when the node started.
     pub config: Config,
+    /// What of it can change, as it is now.
+    pub settings: Settings,
     /// Its store.
     pub store: Arc<Store<SystemDisk>>,
     /// The other nodes.
@@ -113,6 +117,7 @@ impl Node {
             store,
             started: Instant::now(),
             codecs: Mutex::new(BTreeMap::new()),
+            settings: Settings::new(config.reloadable.clone()),
             config,
         }))
     }

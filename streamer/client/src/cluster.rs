@@ -1,5 +1,6 @@
 //! Questions to the nodes of a cluster, one after the other.
 
+use super::credential::Credential;
 use super::error::{ClientError, ErrorObject};
 use bytes::Bytes;
 use core::time::Duration;
@@ -35,17 +36,23 @@ pub fn no_body() -> RequestBody {
 #[derive(Debug)]
 pub struct ClusterClient {
     servers: Vec<String>,
+    credential: Option<Credential>,
     client: Client<HttpConnector, RequestBody>,
 }
 
 impl ClusterClient {
-    /// Asks `servers`, URLs without a path, in this order.
-    pub fn new(servers: Vec<String>) -> Self {
+    /// Asks `servers`, URLs without a path, in this order, as whoever has the credential.
+    pub fn new(servers: Vec<String>, credential: Option<Credential>) -> Self {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(CONNECT));
         let client = Client::builder(TokioExecutor::new()).http1_max_buf_size(1 << 20).build(connector);
-        Self { servers, client }
+        Self { servers, credential, client }
+    }
+
+    /// The nodes, in this order.
+    pub fn servers(&self) -> &[String] {
+        &self.servers
     }
 
     /// How many nodes were named.
@@ -73,6 +80,9 @@ impl ClusterClient {
         let mut request = Request::builder().method(method).uri(&url);
         for (name, value) in headers {
             request = request.header(*name, value);
+        }
+        if let (Some(credential), Some(headers)) = (&self.credential, request.headers_mut()) {
+            credential.add_to(headers);
         }
         let no_url = |error: hyper::http::Error| ClientError::Url { url: url.clone(), source: Box::new(error) };
         let request = request.body(body).map_err(no_url)?;
@@ -110,14 +120,28 @@ impl ClusterClient {
         headers: &[(&str, String)],
         body: Bytes,
     ) -> Result<Bytes, ClientError> {
+        self.answer(&method, path, headers, body).await.map(|(_, body)| body)
+    }
+
+    /// As [`ask_with`](Self::ask_with), with the headers of the answer.
+    pub(super) async fn answer(
+        &self,
+        method: &Method,
+        path: &str,
+        headers: &[(&str, String)],
+        body: Bytes,
+    ) -> Result<(HeaderMap, Bytes), ClientError> {
         let mut last = ClientError::Nobody;
         for server in 0..self.servers.len() {
             let body = Full::new(body.clone()).map_err(|never| match never {}).boxed_unsync();
-            match self.send_to(server, &method, path, headers, body).await {
-                Ok(response) => match response.into_body().collect().await {
-                    Ok(body) => return Ok(body.to_bytes()),
-                    Err(error) => last = ClientError::Broken(error.into()),
-                },
+            match self.send_to(server, method, path, headers, body).await {
+                Ok(response) => {
+                    let (head, body) = response.into_parts();
+                    match body.collect().await {
+                        Ok(body) => return Ok((head.headers, body.to_bytes())),
+                        Err(error) => last = ClientError::Broken(error.into()),
+                    }
+                }
                 Err(error) if error.is_final() => return Err(error),
                 Err(error) => last = error,
             }

@@ -5,10 +5,12 @@
 #![forbid(unsafe_code)]
 
 mod cluster;
+mod credential;
 mod error;
 pub mod resume;
 mod titles;
 
 pub use cluster::{ClusterClient, RequestBody, no_body};
+pub use credential::Credential;
 pub use error::{ClientError, ErrorObject};
 pub use titles::{HttpTitle, HttpTitles};

@@ -1,6 +1,7 @@
 //! Titles over HTTP, as everybody above a node sees titles.
 
 use super::cluster::{ClusterClient, text};
+use super::credential::Credential;
 use super::error::ClientError;
 use super::resume::{Ask, Opened, Servers};
 use bytes::Bytes;
@@ -22,17 +23,22 @@ use std::time::UNIX_EPOCH;
 pub struct HttpTitles {
     client: Arc<ClusterClient>,
     source: Arc<Servers>,
+    credential: Option<Credential>,
     order: Arc<[usize]>,
 }
 
 impl HttpTitles {
-    /// Of the nodes `servers`, URLs without a path, asked in this order.
-    pub fn new(servers: Vec<String>) -> Self {
+    /// Of the nodes `servers`, URLs without a path, asked in this order as whoever has the credential.
+    pub fn new(servers: Vec<String>, credential: Option<Credential>) -> Self {
         let order = (0..servers.len()).collect();
-        Self { client: Arc::new(ClusterClient::new(servers.clone())), source: Servers::new(servers, None), order }
+        let client = Arc::new(ClusterClient::new(servers.clone(), credential.clone()));
+        Self { client, source: Servers::new(servers, None), credential, order }
     }
 
-    async fn ask(&self, method: Method, path_and_query: String, headers: HeaderMap) -> Result<Opened, ReadError> {
+    async fn ask(&self, method: Method, path_and_query: String, mut headers: HeaderMap) -> Result<Opened, ReadError> {
+        if let Some(credential) = &self.credential {
+            credential.add_to(&mut headers);
+        }
         let opened = self.source.open(&self.order, Ask { method, path_and_query, headers }).await;
         opened.map_err(|unanswered| ReadError::Elsewhere(unanswered.to_string()))
     }
@@ -154,10 +160,11 @@ impl Titles for HttpTitles {
         Ok(self.client.put(server, name, &headers, body).await?)
     }
 
-    async fn delete(&self, name: &str, precondition: Precondition) -> Result<(), WriteError> {
+    async fn delete(&self, name: &str, precondition: Precondition) -> Result<String, WriteError> {
         let path = format!("/v/{}", title::to_path(name));
         let headers = headers_of(precondition);
-        Ok(self.client.ask_with(Method::DELETE, &path, &headers, Bytes::new()).await.map(drop)?)
+        let (head, _) = self.client.answer(&Method::DELETE, &path, &headers, Bytes::new()).await?;
+        Ok(text(&head, "rain-version"))
     }
 
     async fn list(&self, page: &Page) -> Result<Vec<Listed>, ReadError> {

@@ -67,8 +67,9 @@ fn folder(path: &Path) -> anyhow::Result<bool> {
 
 fn summary(config: &Config) -> String {
     let (others, quorum) = (config.members.len() - 1, config.cluster.quorum());
+    let tokens = config.reloadable.tokens.len();
     let mut text = format!(
-        "node {} ({}) of {}, key {}, code {}, players at {}, {} interfaces, {others} peers, {} catalog nodes\n",
+        "node {} ({}) of {}, key {}, code {}, players at {}, {} interfaces, {others} peers, {} catalog nodes, {} {}\n",
         config.me().name,
         config.id,
         config.members.len(),
@@ -77,6 +78,8 @@ fn summary(config: &Config) -> String {
         config.listen,
         config.interfaces.len(),
         quorum.catalog(),
+        tokens,
+        if tokens == 1 { "token" } else { "tokens" },
     );
     let (columns, marks) = (config.code.columns() - config.code.data_columns(), quorum.catalog() - quorum.read());
     if columns > marks {

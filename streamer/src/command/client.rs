@@ -2,14 +2,24 @@
 
 use super::ClientArguments;
 use anyhow::bail;
-use rain_client::{ClientError, ClusterClient, ErrorObject};
+use rain_client::{ClientError, ClusterClient, Credential, ErrorObject};
+use rain_config::TokenSecret;
 
-/// A client of the nodes that were named.
+/// A client of the nodes that were named, with the token that was.
 ///
 /// # Errors
 /// What was named that is none.
 pub(super) fn client(arguments: &ClientArguments) -> anyhow::Result<ClusterClient> {
-    Ok(ClusterClient::new(servers(arguments)?))
+    Ok(ClusterClient::new(servers(arguments)?, credential(arguments)?))
+}
+
+/// What the file with the token holds, where one was named.
+///
+/// # Errors
+/// What is wrong with the file.
+pub(super) fn credential(arguments: &ClientArguments) -> anyhow::Result<Option<Credential>> {
+    let Some(file) = &arguments.token_file else { return Ok(None) };
+    Ok(Credential::bearer(TokenSecret::read("--token-file", file)?.text()))
 }
 
 /// The nodes that were named.

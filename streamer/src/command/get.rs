@@ -1,7 +1,7 @@
 //! `rain get`: goes on at the next node when one fails, and never leaves half a file under the final name.
 
 use super::ClientArguments;
-use super::client::servers;
+use super::client::{credential, servers};
 use super::output::{print_line, written};
 use super::put::progress;
 use anyhow::{Context, bail};
@@ -71,7 +71,11 @@ async fn fetch(
     let order: Vec<usize> = (0..servers.len()).collect();
     let source = Servers::new(servers, receive_buffer);
     let path_and_query = format!("/v/{}", title::to_path(name));
-    let ask = Ask { method: Method::GET, path_and_query, headers: HeaderMap::new() };
+    let mut headers = HeaderMap::new();
+    if let Some(credential) = credential(arguments)? {
+        credential.add_to(&mut headers);
+    }
+    let ask = Ask { method: Method::GET, path_and_query, headers };
     let opened = source.open(&order, ask).await?;
     if !opened.head.status.is_success() {
         return Err(ClientError::from(opened.into_error().await).into());

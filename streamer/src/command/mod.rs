@@ -17,7 +17,9 @@ mod node;
 mod offline;
 mod output;
 mod put;
+mod reload;
 mod show;
+mod token;
 mod topology;
 mod verify;
 
@@ -90,6 +92,14 @@ enum Command {
     /// Check a configuration
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Let nodes read their configurations anew, each that `--server` names
+    Reload {
+        #[command(flatten)]
+        client: ClientArguments,
+    },
+    /// Make a token, by which nodes know who asks
+    #[command(subcommand)]
+    Token(token::TokenCommand),
     /// Make and show the key pairs of nodes
     #[command(subcommand)]
     Key(key::KeyCommand),
@@ -125,7 +135,8 @@ impl Command {
             | Self::Ls { client, .. }
             | Self::Rm { client, .. }
             | Self::Stat { client, .. }
-            | Self::Status { client, .. } => client.json,
+            | Self::Status { client, .. }
+            | Self::Reload { client } => client.json,
             Self::Encode(encode::EncodeArguments { json, .. })
             | Self::Decode(decode::DecodeArguments { json, .. })
             | Self::Verify(verify::VerifyArguments { json, .. })
@@ -135,6 +146,7 @@ impl Command {
             | Self::Bench(_)
             | Self::Topology(_)
             | Self::Code(_)
+            | Self::Token(_)
             | Self::Config(_)
             | Self::Key(_) => false,
         }
@@ -156,6 +168,9 @@ struct ClientArguments {
     /// Nodes to talk to, the next one when one fails
     #[arg(long, env = "RAIN_SERVER", value_delimiter = ',', default_value = "http://127.0.0.1:8080")]
     server: Vec<String>,
+    /// The file with the token to present, which nobody else may read
+    #[arg(long, env = "RAIN_TOKEN_FILE", value_name = "FILE")]
+    token_file: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -207,6 +222,8 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Code(command) => code::run(command),
         Command::Config(ConfigCommand::Check { file }) => check::run(&file),
+        Command::Reload { client } => block_on(reload::run(client)),
+        Command::Token(command) => token::run(command),
         Command::Put(arguments) => block_on(put::run(arguments)),
         Command::Get(arguments) => block_on(get::run(arguments)),
         Command::Ls { prefix, folders, client } => block_on(show::list(prefix.unwrap_or_default(), folders, client)),

@@ -1,6 +1,6 @@
 //! `rain node`.
 
-use crate::http::{record_metrics, serve_node};
+use crate::http::{Told, record_metrics, serve_node};
 use anyhow::{Context, bail};
 use rain_config::Config;
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
@@ -19,6 +19,8 @@ pub(super) fn run(config: &Path, parent: Option<u32>) -> anyhow::Result<()> {
         let (stop, shutdown) = watch::channel(false);
         let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
         let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
+        // From here on a hangup ends nothing; what came of the configuration meanwhile is read once the node serves.
+        let hangups = signal(SignalKind::hangup()).context("listening for SIGHUP")?;
         tokio::spawn(async move {
             tokio::select! {
                 _ = terminate.recv() => {}
@@ -28,7 +30,7 @@ pub(super) fn run(config: &Path, parent: Option<u32>) -> anyhow::Result<()> {
             // Held until the process ends: without it the listeners would think that the end has come twice.
             std::future::pending::<()>().await;
         });
-        let serve = |node, players| serve_node(node, players, metrics, shutdown);
+        let serve = |node, players| serve_node(node, players, metrics, Told { shutdown, hangups });
         rain_node::run(config, serve).await.map_err(anyhow::Error::from)
     })?;
     runtime.shutdown_background();

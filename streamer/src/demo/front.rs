@@ -3,10 +3,13 @@
 use super::parts::Parts;
 use super::prepared::PreparedDemo;
 use crate::http::access::Access;
+use crate::http::caller::Demand;
 use crate::http::events::EventHub;
 use crate::http::faults::{Fault, done};
+use crate::http::login::CALLER;
 use crate::http::reply::{json, not_found};
-use crate::http::{ApiError, ClusterReport, ResponseBody, console, error_response};
+use crate::http::router::is_write;
+use crate::http::{ApiError, ClusterReport, Ends, ResponseBody, console, error_response};
 use core::time::Duration;
 use futures_util::stream;
 use http_body_util::{BodyExt, Empty, StreamBody};
@@ -66,7 +69,7 @@ impl Front {
         Self {
             parts,
             ports: plan.nodes.iter().map(|node| node.port).collect(),
-            access: Access { listen: SocketAddr::from(([127, 0, 0, 1], plan.port)), token: None },
+            access: Access::without_tokens(SocketAddr::from(([127, 0, 0, 1], plan.port))),
             client: Client::builder(TokioExecutor::new()).http1_max_buf_size(1 << 20).build(connector),
             source: Servers::new(
                 plan.nodes.iter().map(|node| format!("http://127.0.0.1:{}", node.port)).collect(),
@@ -93,11 +96,14 @@ impl Front {
     }
 
     /// Answers one request.
-    pub(super) async fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<ResponseBody> {
+    pub(super) async fn answer(&self, request: Request<Incoming>, ends: Ends) -> Response<ResponseBody> {
         let (method, uri) = (request.method().clone(), request.uri().clone());
-        if let Err(error) = self.access.admit(peer.ip(), &method, &uri, request.headers()) {
-            return error_response(&error);
-        }
+        let admitted = self.access.admit(ends, &method, &uri, request.headers());
+        let demand = if is_write(&method) { Demand::Operate } else { Demand::Nothing };
+        let caller = match admitted.and_then(|caller| caller.allow(&demand).map(|()| caller)) {
+            Ok(caller) => caller,
+            Err(error) => return error_response(&error),
+        };
         let path = uri.path();
         if path.starts_with("/v/") || path == "/api/v1/titles" || path.starts_with("/api/v1/titles/") {
             return self.forward(request.map(|body| body.map_err(io::Error::other).boxed_unsync())).await;
@@ -113,6 +119,7 @@ impl Front {
             "/readyz" if self.ready.load(Ordering::Relaxed) => json(&"ready"),
             "/readyz" => error_response(&starting()),
             "/api/v1/cluster" => json(&self.cluster()),
+            CALLER => json(&caller.report()),
             "/api/v1/events" => self.events.follow().unwrap_or_else(|error| error_response(&error)),
             _ => console::file(path).unwrap_or_else(|| error_response(&not_found(path))),
         }

@@ -72,6 +72,8 @@ fn raise_descriptor_limit() {
 async fn supervise(plan: &PreparedDemo, children: &Arc<Children>, videos: &[std::path::PathBuf]) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
+    // A demo has no configuration to read anew; unheard, the signal would end it.
+    let _hangups = signal(SignalKind::hangup()).context("listening for SIGHUP")?;
     let (stop, shutdown) = watch::channel(false);
     let (listener, sockets) = plan.take_sockets().context("listening")?;
     let network = Arc::new(Network::new(plan.wiring.topology.clone()));
@@ -113,9 +115,9 @@ async fn supervise(plan: &PreparedDemo, children: &Arc<Children>, videos: &[std:
 
 async fn serve_front(front: Arc<Front>, listener: tokio::net::TcpListener, shutdown: Shutdown) {
     let answering = Arc::clone(&front);
-    let serving = serve(listener, shutdown.clone(), move |request, peer| {
+    let serving = serve(listener, shutdown.clone(), move |request, ends| {
         let front = Arc::clone(&answering);
-        async move { front.answer(request, peer).await }
+        async move { front.answer(request, ends).await }
     });
     tokio::join!(serving, events::tell(&front, shutdown));
 }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Empty, Full};
+use http_body_util::{BodyExt, Collected, Empty, Full, Limited};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use rain_titles::ByteStream;
 use std::io;
@@ -18,6 +18,21 @@ pub(crate) type RequestBody = UnsyncBoxBody<Bytes, io::Error>;
 /// The body of a request as it comes.
 pub(crate) fn taken(body: Incoming) -> RequestBody {
     body.map_err(io::Error::other).boxed_unsync()
+}
+
+/// A whole body of a request, where it has no more than so many bytes.
+///
+/// # Errors
+/// In words: it has more, or broke off.
+///
+/// Cancel safety: what was read is lost.
+pub(crate) async fn read_small<B>(body: B, bytes_max: usize) -> Result<Bytes, String>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<Box<dyn core::error::Error + Send + Sync>>,
+{
+    let read = Limited::new(body, bytes_max).collect().await;
+    read.map(Collected::to_bytes).map_err(|error| error.to_string())
 }
 
 /// A body that is there.

@@ -1,9 +1,9 @@
 //! The cluster as one of its nodes sees it.
 
-use super::RequestBody;
-use super::access::Caller;
+use super::caller::{Caller, Demand};
 use super::reply::json;
 use super::router::{Answer, Room, is_read};
+use super::{ApiError, RequestBody};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use hyper::{Method, Request};
@@ -79,6 +79,10 @@ pub(super) struct ClusterRoom(pub(super) Arc<Node>);
 impl Room for ClusterRoom {
     fn takes(&self, method: &Method, path: &str) -> bool {
         is_read(method) && path == "/api/v1/cluster"
+    }
+
+    fn demand(&self, _: &Method, _: &str) -> Result<Demand, ApiError> {
+        Ok(Demand::Nothing)
     }
 
     fn answer(&self, _: Caller, _: Request<RequestBody>) -> BoxFuture<'_, Answer> {

@@ -1,10 +1,10 @@
 //! The console's files, embedded in the program.
 
-use super::access::Caller;
 use super::body::full;
+use super::caller::{Caller, Demand};
 use super::reply::not_found;
 use super::router::{Answer, Room, is_read};
-use super::{RequestBody, ResponseBody};
+use super::{ApiError, RequestBody, ResponseBody};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use hyper::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
@@ -23,6 +23,10 @@ pub(crate) struct ConsoleRoom;
 impl Room for ConsoleRoom {
     fn takes(&self, method: &Method, path: &str) -> bool {
         is_read(method) && name(path).is_some_and(|name| Files::get(name).is_some())
+    }
+
+    fn demand(&self, _: &Method, _: &str) -> Result<Demand, ApiError> {
+        Ok(Demand::Nothing)
     }
 
     fn answer(&self, _: Caller, request: Request<RequestBody>) -> BoxFuture<'_, Answer> {

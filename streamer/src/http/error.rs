@@ -2,7 +2,10 @@
 
 use super::ResponseBody;
 use super::body::full;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use super::note::Note;
+use core::num::NonZero;
+use core::time::Duration;
+use hyper::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use hyper::{Response, StatusCode};
 use rain_titles::title::TitleError;
 use rain_titles::{ReadError, WriteError};
@@ -22,6 +25,9 @@ pub struct ApiError {
     /// Whether a later answer may be another one, older than this.
     #[serde(skip)]
     unconfirmed: bool,
+    /// When to try again, in seconds.
+    #[serde(skip)]
+    retry_after_s: Option<NonZero<u32>>,
     error: &'static str,
     message: String,
     #[serde(skip_serializing_if = "Value::is_null")]
@@ -33,7 +39,16 @@ pub struct ApiError {
 impl ApiError {
     /// An error without numbers.
     pub fn new(status: StatusCode, error: &'static str, message: impl Into<String>) -> Self {
-        Self { status, unconfirmed: false, error, message: message.into(), found: Value::Null, expected: Value::Null }
+        let message = message.into();
+        Self {
+            status,
+            unconfirmed: false,
+            retry_after_s: None,
+            error,
+            message,
+            found: Value::Null,
+            expected: Value::Null,
+        }
     }
 
     /// With what was found and what was expected.
@@ -41,6 +56,14 @@ impl ApiError {
     pub fn with(mut self, found: impl Into<Value>, expected: impl Into<Value>) -> Self {
         self.found = found.into();
         self.expected = expected.into();
+        self
+    }
+
+    /// With how long to wait before it is tried again.
+    #[must_use]
+    pub(crate) fn retry_after(mut self, wait: Duration) -> Self {
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        self.retry_after_s = NonZero::new(u32::try_from(seconds).unwrap_or(u32::MAX));
         self
     }
 
@@ -63,9 +86,17 @@ impl ApiError {
 pub(crate) fn error_response(error: &ApiError) -> Response<ResponseBody> {
     let mut response = Response::new(full(json!(error).to_string()));
     *response.status_mut() = error.status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.extensions_mut().insert(Note(error.error.to_owned()));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if error.status == StatusCode::UNAUTHORIZED {
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    if let Some(seconds) = error.retry_after_s {
+        headers.insert(RETRY_AFTER, seconds.get().into());
+    }
     if error.unconfirmed {
-        response.headers_mut().insert(FRESHNESS, HeaderValue::from_static(UNCONFIRMED));
+        headers.insert(FRESHNESS, HeaderValue::from_static(UNCONFIRMED));
     }
     response
 }

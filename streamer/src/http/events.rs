@@ -3,7 +3,7 @@
 //! One task per listener, the teller, sends every event, so that all who follow see them in one order. A follower that
 //! does not take them is left behind.
 
-use super::access::Caller;
+use super::caller::{Caller, Demand};
 use super::cluster::cluster;
 use super::router::{Answer, Room, is_read};
 use super::{ApiError, ClusterReport, RequestBody, ResponseBody, Shutdown};
@@ -133,6 +133,10 @@ pub(crate) struct EventsRoom(pub(crate) Arc<EventHub>);
 impl Room for EventsRoom {
     fn takes(&self, method: &Method, path: &str) -> bool {
         is_read(method) && path == "/api/v1/events"
+    }
+
+    fn demand(&self, _: &Method, _: &str) -> Result<Demand, ApiError> {
+        Ok(Demand::Nothing)
     }
 
     fn answer(&self, _: Caller, _: Request<RequestBody>) -> BoxFuture<'_, Answer> {

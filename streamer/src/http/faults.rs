@@ -1,7 +1,8 @@
 //! `POST /api/v1/faults`: parts of a demo are cut, hung and healed. The supervisor does it; its nodes pass it on.
 
-use super::access::Caller;
-use super::body::full;
+use super::body::{full, read_small};
+use super::caller::{Caller, Demand};
+use super::note::Note;
 use super::reply::{json, not_found};
 use super::router::{Answer, Room};
 use super::{ApiError, RequestBody, ResponseBody};
@@ -10,7 +11,7 @@ use core::fmt::Display;
 use core::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1;
 use hyper::header::{CONTENT_TYPE, HOST, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
@@ -79,12 +80,22 @@ impl Fault {
         B: hyper::body::Body<Data = Bytes>,
         B::Error: Into<Box<dyn core::error::Error + Send + Sync>>,
     {
-        let body = Limited::new(body, BODY_BYTES_MAX).collect().await.map_err(bad)?.to_bytes();
+        let body = read_small(body, BODY_BYTES_MAX).await.map_err(bad)?;
         let fault: Self = serde_json::from_slice(&body).map_err(bad)?;
         if fault.action == FaultAction::Hang && fault.kind != FaultKind::Node {
             return Err(bad("only nodes hang").with(serde_json::json!(fault.kind), "node"));
         }
         Ok((fault, body))
+    }
+
+    /// What the audit log says of it.
+    fn note(&self) -> Note {
+        let action = match self.action {
+            FaultAction::Cut => "cut",
+            FaultAction::Hang => "hang",
+            FaultAction::Heal => "heal",
+        };
+        Note(format!("{action} {}", self.name))
     }
 }
 
@@ -94,6 +105,10 @@ pub(super) struct FaultRoom(pub(super) Arc<Node>);
 impl Room for FaultRoom {
     fn takes(&self, method: &Method, path: &str) -> bool {
         *method == Method::POST && path == PATH
+    }
+
+    fn demand(&self, _: &Method, _: &str) -> Result<Demand, ApiError> {
+        Ok(Demand::Operate)
     }
 
     fn answer(&self, _: Caller, request: Request<RequestBody>) -> BoxFuture<'_, Answer> {
@@ -125,12 +140,18 @@ async fn pass_on(node: &Node, request: Request<RequestBody>) -> Answer {
                 tracing::warn!(%error, "this node was not told to end");
             }
         });
-        return Ok(done());
+        return Ok(noted(done(), &fault));
     }
-    ask_supervisor(supervisor, body).await.map_err(|error| {
+    let answer = ask_supervisor(supervisor, body).await.map_err(|error| {
         let message = format!("the demo's supervisor at {supervisor}: {error}");
         ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "no-supervisor", message)
-    })
+    })?;
+    Ok(noted(answer, &fault))
+}
+
+fn noted(mut answer: Response<ResponseBody>, fault: &Fault) -> Response<ResponseBody> {
+    answer.extensions_mut().insert(fault.note());
+    answer
 }
 
 type AnyError = Box<dyn core::error::Error + Send + Sync>;

@@ -1,6 +1,6 @@
 //! `/healthz`, `/readyz` and `/metrics`: how the node is.
 
-use super::access::Caller;
+use super::caller::{Caller, Demand};
 use super::reply::text;
 use super::router::{Answer, Room, is_read};
 use super::{ApiError, RequestBody};
@@ -21,6 +21,10 @@ pub(super) struct HealthRoom {
 impl Room for HealthRoom {
     fn takes(&self, method: &Method, path: &str) -> bool {
         is_read(method) && ["/healthz", "/readyz", "/metrics"].contains(&path)
+    }
+
+    fn demand(&self, _: &Method, _: &str) -> Result<Demand, ApiError> {
+        Ok(Demand::Nothing)
     }
 
     fn answer(&self, _: Caller, request: Request<RequestBody>) -> BoxFuture<'_, Answer> {

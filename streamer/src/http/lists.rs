@@ -1,6 +1,6 @@
 //! `GET /api/v1/titles`: lists of titles.
 
-use super::access::Caller;
+use super::caller::{Caller, Demand};
 use super::query::Query;
 use super::reply::json_bytes;
 use super::router::{Answer, Room, is_read};
@@ -39,10 +39,15 @@ impl<T: Lists> Room for ListRoom<T> {
         is_read(method) && path == "/api/v1/titles"
     }
 
+    fn demand(&self, _: &Method, _: &str) -> Result<Demand, ApiError> {
+        Ok(Demand::Nothing)
+    }
+
     fn answer(&self, caller: Caller, request: Request<RequestBody>) -> BoxFuture<'_, Answer> {
         async move {
             let query = Query::of(request.uri().query().unwrap_or_default());
-            let (page, columns) = (page(&query)?, query.get("columns") != Some("0"));
+            let (mut page, columns) = (page(&query)?, query.get("columns") != Some("0"));
+            page.prefix = caller.narrow(page.prefix, page.folders)?;
             Ok(json_bytes(self.0.list(caller.address, page, columns).await))
         }
         .boxed()

@@ -1,7 +1,9 @@
 //! What players, tools and people see: HTTP/1.1 on the node's player listener.
 
 pub(crate) mod access;
+mod audit;
 mod body;
+pub(crate) mod caller;
 mod cluster;
 mod conditions;
 pub(crate) mod console;
@@ -10,7 +12,10 @@ pub(crate) mod events;
 pub(crate) mod faults;
 mod health;
 mod lists;
+pub(crate) mod login;
+mod note;
 mod query;
+mod reload;
 pub(crate) mod reply;
 mod reports;
 pub(crate) mod router;
@@ -21,28 +26,37 @@ mod titles;
 
 pub use cluster::{ClusterReport, LinkReport, NodeReport, SwitchReport};
 pub use error::ApiError;
-pub use server::{Shutdown, serve};
+pub use server::{Ends, Shutdown, serve};
 
 pub(crate) use body::{RequestBody, ResponseBody};
 pub(crate) use error::error_response;
 
 use access::Access;
+use audit::AuditLog;
 use cluster::ClusterRoom;
 use console::ConsoleRoom;
+use core::time::Duration;
 use events::{EventHub, EventsRoom};
 use faults::FaultRoom;
 use health::{HealthRoom, missing};
 use hyper::body::Incoming;
 use hyper::{Method, Request, Response};
 use lists::ListRoom;
+use login::{LoginRoom, Logins};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use rain_node::{Node, NodeTitles};
+use reload::ReloadRoom;
 use reports::ReportRoom;
-use router::{Room, Router};
-use std::net::SocketAddr;
+use router::{Room, Router, is_write};
 use std::sync::Arc;
 use titles::TitlesRoom;
 use tokio::net::TcpListener;
+use tokio::signal::unix::Signal;
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+
+/// What the audit log has not written when the node ends may take so long.
+const LAST_LINES: Duration = Duration::from_secs(2);
 
 /// Begins to count for `/metrics`. What happens before is not counted: a node is opened afterwards.
 pub fn record_metrics() -> PrometheusHandle {
@@ -53,25 +67,44 @@ pub fn record_metrics() -> PrometheusHandle {
     metrics
 }
 
+/// What the process is told from outside.
+#[derive(Debug)]
+pub struct Told {
+    /// To drain.
+    pub shutdown: Shutdown,
+    /// To read the configuration anew.
+    pub hangups: Signal,
+}
+
 /// Serves the players of a node until told to drain.
 ///
 /// Cancel safety: dropping it closes every connection.
-pub async fn serve_node(node: Arc<Node>, listener: TcpListener, metrics: PrometheusHandle, shutdown: Shutdown) {
+pub async fn serve_node(node: Arc<Node>, listener: TcpListener, metrics: PrometheusHandle, told: Told) {
+    let Told { shutdown, hangups } = told;
     let hub = Arc::new(EventHub::new());
+    let audit = Arc::new(AuditLog::of_folder(&node.config.data));
+    let logins = Arc::new(Logins::new(node.config.listen.port()));
     let listening = Arc::new(NodeListener {
-        access: Access { listen: node.config.listen, token: node.config.token.clone() },
-        router: rooms(&node, &hub, metrics),
+        access: Access::new(node.config.listen, node.settings.watch(), Arc::clone(&logins)),
+        router: rooms(&node, &hub, logins, metrics),
+        audit: Arc::clone(&audit),
         node: Arc::clone(&node),
     });
-    let handler = move |request, peer| {
+    let handler = move |request, ends| {
         let listening = Arc::clone(&listening);
-        async move { listening.answer(request, peer).await }
+        async move { listening.answer(request, ends).await }
     };
-    tokio::join!(serve(listener, shutdown.clone(), handler), events::tell(&node, &hub, shutdown));
+    tokio::join!(
+        serve(listener, shutdown.clone(), handler),
+        events::tell(&node, &hub, shutdown.clone()),
+        reload::heed(hangups, &node, &audit, shutdown),
+    );
+    // A disk that hangs must not keep the node from ending.
+    let _ = timeout(LAST_LINES, spawn_blocking(move || audit.close())).await;
 }
 
 /// The rooms of a node's listener.
-fn rooms(node: &Arc<Node>, hub: &Arc<EventHub>, metrics: PrometheusHandle) -> Router {
+fn rooms(node: &Arc<Node>, hub: &Arc<EventHub>, logins: Arc<Logins>, metrics: PrometheusHandle) -> Router {
     let titles = NodeTitles::new(Arc::clone(node));
     let mut rooms: Vec<Box<dyn Room>> = vec![
         Box::new(TitlesRoom(titles)),
@@ -80,10 +113,13 @@ fn rooms(node: &Arc<Node>, hub: &Arc<EventHub>, metrics: PrometheusHandle) -> Ro
         Box::new(ClusterRoom(Arc::clone(node))),
         Box::new(EventsRoom(Arc::clone(hub))),
         Box::new(FaultRoom(Arc::clone(node))),
+        Box::new(ReloadRoom(Arc::clone(node))),
         Box::new(HealthRoom { node: Arc::clone(node), metrics }),
     ];
     if node.config.console {
         rooms.push(Box::new(ConsoleRoom));
+        // Whoever has no console has no need to log in: programs present their token with each request.
+        rooms.push(Box::new(LoginRoom::new(node.settings.watch(), logins)));
     }
     Router::new(rooms)
 }
@@ -92,14 +128,21 @@ fn rooms(node: &Arc<Node>, hub: &Arc<EventHub>, metrics: PrometheusHandle) -> Ro
 struct NodeListener {
     access: Access,
     router: Router,
+    audit: Arc<AuditLog>,
     node: Arc<Node>,
 }
 
 impl NodeListener {
     /// Answers one request.
-    async fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<ResponseBody> {
+    async fn answer(&self, request: Request<Incoming>, ends: Ends) -> Response<ResponseBody> {
         let method = request.method().clone();
-        let answered = match self.access.admit(peer.ip(), &method, request.uri(), request.headers()) {
+        let changed = is_write(&method).then(|| request.uri().path().to_owned());
+        let admitted = self.access.admit(ends, &method, request.uri(), request.headers());
+        let asked = changed.map(|path| {
+            let caller = (admitted.as_ref().ok(), ends.peer.ip().to_canonical());
+            self.audit.begin(caller, (&method, &path))
+        });
+        let answered = match admitted {
             Ok(caller) => self.router.answer(caller, request.map(body::taken)).await,
             Err(error) => Err(error),
         };
@@ -109,6 +152,9 @@ impl NodeListener {
                 None => error,
             })
         });
+        if let Some(asked) = asked {
+            asked.answered(&response);
+        }
         let status = response.status().as_str().to_owned();
         // Of a name that anybody can make up there would be no end of counters.
         let known = [Method::GET, Method::HEAD, Method::PUT, Method::DELETE, Method::POST, Method::OPTIONS];

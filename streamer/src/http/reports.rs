@@ -1,10 +1,10 @@
 //! `GET /api/v1/titles/{title}`: a title and its columns.
 
-use super::RequestBody;
-use super::access::Caller;
+use super::caller::{Caller, Demand};
 use super::query::Query;
 use super::reply::json;
 use super::router::{Answer, Room, is_read};
+use super::{ApiError, RequestBody};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use hyper::{Method, Request};
@@ -20,6 +20,10 @@ pub(super) struct ReportRoom(pub(super) Arc<Node>);
 impl Room for ReportRoom {
     fn takes(&self, method: &Method, path: &str) -> bool {
         is_read(method) && path.starts_with(ROOT)
+    }
+
+    fn demand(&self, _: &Method, path: &str) -> Result<Demand, ApiError> {
+        Ok(Demand::Read(title::from_path(path.strip_prefix(ROOT).unwrap_or_default())?))
     }
 
     fn answer(&self, _: Caller, request: Request<RequestBody>) -> BoxFuture<'_, Answer> {

@@ -1,6 +1,6 @@
 //! Rooms, and the way from a request to the one that answers it.
 
-use super::access::Caller;
+use super::caller::{Caller, Demand};
 use super::reply::not_found;
 use super::{ApiError, RequestBody, ResponseBody};
 use futures_util::future::BoxFuture;
@@ -14,7 +14,13 @@ pub(crate) trait Room: Send + Sync {
     /// Whether requests of this sort are the room's to answer.
     fn takes(&self, method: &Method, path: &str) -> bool;
 
-    /// Answers a request that the room takes, of somebody who was let in.
+    /// What such a request needs its caller to be allowed.
+    ///
+    /// # Errors
+    /// The request makes no sense.
+    fn demand(&self, method: &Method, path: &str) -> Result<Demand, ApiError>;
+
+    /// Answers a request that the room takes, of somebody who is allowed what it demands.
     ///
     /// # Errors
     /// What the caller is told instead.
@@ -30,16 +36,19 @@ impl Router {
         Self(rooms)
     }
 
-    /// Answers a request of somebody who was let in.
+    /// Answers a request of somebody who was let in, if the caller is allowed what it demands.
     ///
     /// # Errors
-    /// What the room says; 404 where no room takes the request.
+    /// What the room says; 401 and 403; 404 where no room takes the request.
     ///
     /// Cancel safety: that of the room.
     pub(crate) async fn answer(&self, caller: Caller, request: Request<RequestBody>) -> Answer {
         let path = request.uri().path();
         match self.0.iter().find(|room| room.takes(request.method(), path)) {
-            Some(room) => room.answer(caller, request).await,
+            Some(room) => {
+                caller.allow(&room.demand(request.method(), path)?)?;
+                room.answer(caller, request).await
+            }
             None => Err(not_found(path)),
         }
     }
@@ -48,4 +57,9 @@ impl Router {
 /// Whether a request of this method only asks.
 pub(crate) fn is_read(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD)
+}
+
+/// Whether a request of this method changes something, or may.
+pub(crate) fn is_write(method: &Method) -> bool {
+    !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }

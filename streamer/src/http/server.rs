@@ -24,6 +24,15 @@ const HEAD: Duration = Duration::from_secs(30);
 /// So much may wait in the system's buffer of a connection besides what is on its way.
 const NOT_SENT_BYTES: u32 = 512 << 10;
 
+/// Both ends of a connection.
+#[derive(Debug, Clone, Copy)]
+pub struct Ends {
+    /// Where it comes from.
+    pub peer: SocketAddr,
+    /// Where it came to.
+    pub local: SocketAddr,
+}
+
 /// Tells listeners to drain.
 pub type Shutdown = watch::Receiver<bool>;
 
@@ -37,7 +46,7 @@ async fn told(shutdown: &mut Shutdown) {
 /// Cancel safety: dropping it closes every connection.
 pub async fn serve<H, F>(listener: TcpListener, mut shutdown: Shutdown, handler: H)
 where
-    H: Fn(Request<Incoming>, SocketAddr) -> F + Send + Sync + 'static,
+    H: Fn(Request<Incoming>, Ends) -> F + Send + Sync + 'static,
     F: Future<Output = Response<ResponseBody>> + Send,
 {
     let handler = Arc::new(handler);
@@ -53,6 +62,9 @@ where
             sleep(Duration::from_millis(10)).await;
             continue;
         };
+        // What has no ends any more is no connection.
+        let Ok(local) = stream.local_addr() else { continue };
+        let ends = Ends { peer, local };
         let _ = stream.set_nodelay(true);
         // Bytes that a viewer does not take stay in its stream's window, which is counted, and not in the system's.
         let _ = SockRef::from(&stream).set_tcp_notsent_lowat(NOT_SENT_BYTES);
@@ -60,7 +72,7 @@ where
         connections.spawn(async move {
             let service = service_fn(move |request| {
                 let handler = Arc::clone(&handler);
-                async move { Ok::<_, Infallible>(handler(request, peer).await) }
+                async move { Ok::<_, Infallible>(handler(request, ends).await) }
             });
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())

@@ -1,12 +1,13 @@
 //! The rooms of titles and lists, over titles in memory: no cluster takes part.
 
-use super::access::{Access, Caller, Standing};
+use super::access::Access;
 use super::body::{full, taken};
+use super::caller::{Caller, Demand, Standing};
 use super::lists::{ListRoom, Lists};
 use super::reply::text;
 use super::router::{Answer, Room, Router};
 use super::titles::TitlesRoom;
-use super::{RequestBody, error_response, serve};
+use super::{ApiError, Ends, RequestBody, error_response, serve};
 use bytes::Bytes;
 use core::net::{IpAddr, Ipv4Addr};
 use futures_util::future::BoxFuture;
@@ -14,13 +15,21 @@ use futures_util::{FutureExt, stream};
 use http_body_util::BodyExt;
 use hyper::{Method, Request, Response};
 use rain_client::HttpTitles;
+use rain_config::{AccessToken, Role};
 use rain_titles::{Listed, MemoryTitles, NewContent, Page, Precondition, Titles, contract};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-const STRANGER: Caller = Caller { address: IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2)), standing: Standing::Stranger };
+fn caller(standing: Standing) -> Caller {
+    Caller { address: IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2)), standing }
+}
+
+/// Alice's, for titles that begin with `films/`.
+fn token(role: Role) -> Standing {
+    let (name, prefix, hash) = ("alice".to_owned(), "films/".to_owned(), blake3::hash(b""));
+    Standing::Token { token: Arc::new(AccessToken { name, role, prefix, hash }), by_login: false }
+}
 
 impl Lists for MemoryTitles {
     async fn list(&self, _: IpAddr, page: Page, columns: bool) -> Bytes {
@@ -38,8 +47,12 @@ impl Room for Greeting {
         *method == Method::GET && ["/healthz", "/v/greeting"].contains(&path)
     }
 
+    fn demand(&self, _: &Method, _: &str) -> Result<Demand, ApiError> {
+        Ok(Demand::Nothing)
+    }
+
     fn answer(&self, caller: Caller, _: Request<RequestBody>) -> BoxFuture<'_, Answer> {
-        async move { Ok(text(format!("{:?}", caller.standing))) }.boxed()
+        async move { Ok(text(caller.name())) }.boxed()
     }
 }
 
@@ -59,11 +72,23 @@ async fn ask(
     headers: &[(&str, &str)],
     body: &'static str,
 ) -> (u16, impl Fn(&str) -> String + use<>, String) {
+    ask_as(Standing::Loopback, router, method, path, headers, body).await
+}
+
+/// As [`ask`], as somebody else.
+async fn ask_as(
+    standing: Standing,
+    router: &Router,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &'static str,
+) -> (u16, impl Fn(&str) -> String + use<>, String) {
     let mut request = Request::builder().method(method).uri(path);
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let answered = router.answer(STRANGER, request.body(full(body)).unwrap()).await;
+    let answered = router.answer(caller(standing), request.body(full(body)).unwrap()).await;
     let (head, body) = answered.unwrap_or_else(|error| error_response(&error)).into_parts();
     let body = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
     let header = move |name: &str| head.headers.get(name).map_or("", |value| value.to_str().unwrap()).to_owned();
@@ -74,7 +99,7 @@ async fn ask(
 async fn the_first_room_that_takes_a_request_answers_it() {
     let router = router();
     let (status, _, body) = ask(&router, "GET", "/v/greeting", &[], "").await;
-    assert_eq!((status, body.as_str()), (200, "Stranger"));
+    assert_eq!((status, body.as_str()), (200, "loopback"));
     let (status, _, body) = ask(&router, "DELETE", "/v/greeting", &[], "").await;
     assert_eq!((status, body.contains("no-such-title")), (404, true), "{body}");
     for (method, path) in [("GET", "/"), ("GET", "/api/v1/cluster"), ("PUT", "/api/v1/titles"), ("GET", "/v")] {
@@ -82,6 +107,49 @@ async fn the_first_room_that_takes_a_request_answers_it() {
         assert_eq!((status, body.contains("\"not-found\"")), (404, true), "{method} {path}: {body}");
     }
     assert_eq!(ask(&router, "POST", "/v/a", &[], "").await.0, 405);
+}
+
+#[tokio::test]
+async fn rooms_answer_whoever_is_allowed() {
+    let router = router();
+    for (standing, inside, outside) in [
+        (Standing::Stranger, [401, 401, 404], [401, 401, 404]),
+        (token(Role::Viewer), [403, 403, 404], [403, 403, 403]),
+        (token(Role::Publisher), [201, 204, 404], [403, 403, 403]),
+        (Standing::Loopback, [201, 204, 404], [201, 204, 404]),
+    ] {
+        for (path, expected) in [("/v/films/a", inside), ("/v/series/a", outside)] {
+            let mut found = Vec::new();
+            for method in ["PUT", "DELETE", "GET"] {
+                let (status, header, body) = ask_as(standing.clone(), &router, method, path, &[], "x").await;
+                assert_eq!(header("www-authenticate") == "Bearer", status == 401, "{status}");
+                let object: serde_json::Value = serde_json::from_str(&body).unwrap_or_default();
+                if let 401 | 403 = status {
+                    assert!(!object["found"].is_null() && !object["expected"].is_null(), "{body}");
+                }
+                found.push(status);
+            }
+            assert_eq!(found, expected, "{standing:?} {path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_list_for_a_token_is_of_its_scope() {
+    let router = router();
+    for title in ["films/a", "series/a"] {
+        let _stored = ask(&router, "PUT", &format!("/v/{title}"), &[], "x").await;
+    }
+    for (query, expected) in [("", 200), ("?prefix=f", 200), ("?prefix=series", 403), ("?delimiter=/", 403)] {
+        let path = format!("/api/v1/titles{query}");
+        let (status, _, body) = ask_as(token(Role::Viewer), &router, "GET", &path, &[], "").await;
+        assert_eq!(status, expected, "{query}");
+        assert_eq!(
+            (body.contains("\"films/a\""), body.contains("\"series/a\"")),
+            (status == 200, false),
+            "{query}: {body}"
+        );
+    }
 }
 
 /// RFC 9110, 13 and 14, by way of the room.
@@ -160,11 +228,11 @@ async fn titles_over_http_keep_the_contract() {
     let address = listener.local_addr().unwrap();
     let (_stop, shutdown) = watch::channel(false);
     let titles = MemoryTitles::default();
-    let (access, router) = (Arc::new(Access { listen: address, token: None }), Arc::new(router_over(titles.clone())));
-    let served = tokio::spawn(serve(listener, shutdown, move |request, peer: SocketAddr| {
+    let (access, router) = (Arc::new(Access::without_tokens(address)), Arc::new(router_over(titles.clone())));
+    let served = tokio::spawn(serve(listener, shutdown, move |request, ends: Ends| {
         let (access, router) = (Arc::clone(&access), Arc::clone(&router));
         async move {
-            let admitted = access.admit(peer.ip(), request.method(), request.uri(), request.headers());
+            let admitted = access.admit(ends, request.method(), request.uri(), request.headers());
             let answered = match admitted {
                 Ok(caller) => router.answer(caller, request.map(taken)).await,
                 Err(error) => Err(error),
@@ -177,7 +245,7 @@ async fn titles_over_http_keep_the_contract() {
     let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let servers = vec![format!("http://{}", nobody.local_addr().unwrap()), format!("http://{address}")];
     drop(nobody);
-    let over_http = HttpTitles::new(servers);
+    let over_http = HttpTitles::new(servers, None);
     contract::check(&over_http).await;
     // More than a node lists at once: a page is shorter than its limit at the end alone.
     for number in 0..10_010 {

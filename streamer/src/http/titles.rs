@@ -1,10 +1,10 @@
 //! `/v/{title}`: GET, HEAD, PUT, DELETE.
 
-use super::access::Caller;
 use super::body::{empty, of_title};
+use super::caller::{Caller, Demand};
 use super::conditions::{self, Evaluation, Present};
 use super::error::{FRESHNESS, UNCONFIRMED};
-use super::router::{Answer, Room};
+use super::router::{Answer, Room, is_write};
 use super::{ApiError, RequestBody, ResponseBody};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -27,6 +27,11 @@ pub(super) struct TitlesRoom<T>(pub(super) T);
 impl<T: Titles> Room for TitlesRoom<T> {
     fn takes(&self, _: &Method, path: &str) -> bool {
         path.starts_with(ROOT)
+    }
+
+    fn demand(&self, method: &Method, path: &str) -> Result<Demand, ApiError> {
+        let title = title::from_path(path.strip_prefix(ROOT).unwrap_or_default())?;
+        Ok(if is_write(method) { Demand::Write(title) } else { Demand::Read(title) })
     }
 
     fn answer(&self, _: Caller, request: Request<RequestBody>) -> BoxFuture<'_, Answer> {
@@ -148,8 +153,9 @@ fn media_type(title: &str, headers: &HeaderMap) -> String {
 }
 
 async fn delete(titles: &impl Titles, title: &str, headers: &HeaderMap) -> Answer {
-    titles.delete(title, conditions::of_write(headers)).await?;
+    let version = titles.delete(title, conditions::of_write(headers)).await?;
     let mut response = Response::new(empty());
     *response.status_mut() = StatusCode::NO_CONTENT;
+    response.headers_mut().insert("rain-version", value(&version));
     Ok(response)
 }

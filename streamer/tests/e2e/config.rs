@@ -128,7 +128,7 @@ fn the_check_finds_whose_a_data_folder_is() {
 }
 
 #[test]
-fn keys_are_made_and_told_once_and_tokens_are_text() {
+fn keys_are_made_and_told_once() {
     let (cluster, good) = good();
     let key = format!("key_file = \"{}\"", cluster.folder().join("A.key").display());
     let own = cluster.folder().join("own.key");
@@ -149,14 +149,6 @@ fn keys_are_made_and_told_once_and_tokens_are_text() {
     let checked = text(check(&line).succeeded().stdout);
     let public = made.rsplit('"').nth(1).expect("a public key");
     assert!(checked.contains(public), "{checked}");
-    let token = |content: &[u8]| {
-        let path = cluster.folder().write("secret", content);
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("a mode");
-        check(&format!("{key}\ntoken_file = \"{}\"", path.display()))
-    };
-    token(b"a-token\n").succeeded();
-    token(b"\n").failed_naming(&["token_file", "found nothing", "expected letters"]);
-    token(&[0xff; 32]).failed_naming(&["token_file", "other bytes", "expected letters"]);
 }
 
 #[test]
@@ -260,7 +252,7 @@ fn wrong_use_of_the_command_line_exits_2() {
 
 #[test]
 fn help_and_version_are_told() {
-    for command in ["", "demo", "node", "put", "get", "ls", "rm", "stat", "status", "config"] {
+    for command in ["", "demo", "node", "put", "get", "ls", "rm", "stat", "status", "config", "reload", "token"] {
         let arguments: Vec<_> = [command, "--help"].into_iter().filter(|argument| !argument.is_empty()).collect();
         let help = run(rain().args(arguments)).succeeded();
         assert!(help.text().contains("Usage"), "{command}: {help:?}");
@@ -272,7 +264,7 @@ fn help_and_version_are_told() {
     // What somebody does every day comes before what they do once.
     let help = run(rain().arg("help")).succeeded().text();
     let place = |command: &str| help.find(&format!("\n  {command} ")).unwrap_or_else(|| panic!("{command}: {help}"));
-    let order = ["put", "get", "ls", "status", "node", "config", "encode", "demo", "bench"];
+    let order = ["put", "get", "ls", "status", "node", "config", "reload", "token", "encode", "demo", "bench"];
     assert!(order.map(place).is_sorted(), "{help}");
     let version = run(rain().arg("--version")).succeeded().text();
     assert!(version.contains(env!("CARGO_PKG_VERSION")) && version.contains("commit"), "{version}");

@@ -71,7 +71,7 @@ fn this_machine_may_write() {
     let demo = Demo::start(&[]);
     for port in [demo.port(0), demo.supervisor()] {
         put("/v/title", *b"content").to(port).expect(201);
-        put("/v/title", *b"content").header("authorization", "Bearer of nothing").to(port).expect(204);
+        put("/v/title", *b"content").header("authorization", "Bearer of nothing").to(port).expect(401);
         delete("/v/title").to(port).expect(204);
     }
 }

@@ -28,5 +28,6 @@ mod output;
 mod ranges;
 mod round_trips;
 mod titles;
+mod tokens;
 mod topology;
 mod writes;

@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub struct Server {
     /// Where it listens.
     pub address: SocketAddr,
-    /// The token of its configuration, for writes from other machines.
+    /// A token that it knows, for writes.
     pub token: Option<String>,
 }
 

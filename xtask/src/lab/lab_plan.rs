@@ -195,6 +195,7 @@ impl LabPlan {
             ("RAIN_LAB_SWITCHES", self.switches.to_string()),
             ("RAIN_LAB_SETTINGS", self.settings.join(" ")),
             ("RAIN_LAB_TOKEN", TOKEN.to_owned()),
+            ("RAIN_TOKEN_FILE", format!("{FOLDER}/token")),
             ("TMPDIR", format!("{FOLDER}/tmp")),
         ]
     }
@@ -209,7 +210,9 @@ impl LabPlan {
 }
 
 /// What lets viewers write. Nobody else can reach these nodes.
-pub(super) const TOKEN: &str = "laboratory";
+pub(super) const TOKEN: &str = "rain_1ab01ab01ab01ab01ab01ab01ab01ab01ab01ab01ab01ab01ab01ab01ab01ab0";
+/// Its BLAKE3, as the nodes' configurations have it.
+pub(super) const TOKEN_HASH: &str = "fb42fd7610dd87229c10bf8c0018662e5603e7a82273fb67fd9d6382a1ae6be8";
 
 #[cfg(test)]
 mod tests {

@@ -37,7 +37,8 @@ pub(crate) enum Lab {
     Down,
     /// Runs a command in the viewers' network of the laboratory, or of one that is made for it and ends with it
     ///
-    /// `RAIN_SERVER` names all nodes, `RAIN_LAB_TOKEN` is the token for writes, `RAIN_LAB` the control socket.
+    /// `RAIN_SERVER` names all nodes, `RAIN_LAB_TOKEN` is the token for writes and `RAIN_TOKEN_FILE` a file with it,
+    /// `RAIN_LAB` the control socket.
     Run {
         #[command(flatten)]
         wiring: Wiring,

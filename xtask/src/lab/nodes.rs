@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use rain_harness::{Member, NodeKey, Process, wait_until_ready};
 use rustix::process::Signal;
 
-use super::lab_plan::{FOLDER, LabPlan, TOKEN, node_name, player_address, switch_name};
+use super::lab_plan::{FOLDER, LabPlan, TOKEN, TOKEN_HASH, node_name, player_address, switch_name};
 
 /// All nodes serve within this time.
 const START: Duration = Duration::from_secs(30);
@@ -118,11 +118,12 @@ fn configuration(plan: &LabPlan, keys: &[NodeKey], node: u8) -> String {
         addresses: plan.cables_of(node).map(|cable| (switch_name(cable.switch), cable.listen())).collect(),
     };
     let members: Vec<Member> = (0..plan.nodes).map(member).collect();
-    let mut settings = format!("token_file = \"{FOLDER}/token\"\n");
+    let mut settings = String::new();
     for (key, value) in plan.settings.iter().filter_map(|setting| setting.split_once('=')) {
         // Writing to a string cannot fail.
         let _ = writeln!(settings, "{key} = {value}");
     }
+    let _ = write!(settings, "\n[[tokens]]\nname = \"laboratory\"\nrole = \"operator\"\nhash = \"{TOKEN_HASH}\"\n");
     rain_harness::configuration(&members, node.into(), &folder(node), &plan.code, &settings)
 }
 

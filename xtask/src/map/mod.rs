@@ -35,24 +35,43 @@ const WORLD: &[&str] = &["tokio", "hyper", "hyper-util", "mio", "socket2", "rust
 /// What serves and what reads a command line: a crate that only thinks is built, tested and fuzzed without.
 const SERVERS: &[&str] = &["tokio", "hyper", "hyper-util", "clap"];
 
-const RULES: [Rule; 18] = [
+const RULES: [Rule; 19] = [
     Rule { name: "rain-kernels", on: &[], not: WORLD, never: SERVERS },
     Rule { name: "rain-codec", on: &["rain-kernels"], not: &[], never: SERVERS },
     Rule { name: "rain-cluster", on: &[], not: WORLD, never: SERVERS },
     Rule { name: "rain-titles", on: &[], not: WORLD, never: SERVERS },
-    Rule { name: "rain-config", on: &["rain-codec", "rain-cluster"], not: WORLD, never: SERVERS },
+    Rule { name: "rain-session", on: &["rain-cluster"], not: WORLD, never: SERVERS },
+    Rule { name: "rain-config", on: &["rain-codec", "rain-cluster", "rain-session"], not: WORLD, never: SERVERS },
     Rule { name: "rain-wire", on: &["rain-cluster"], not: WORLD, never: SERVERS },
     Rule { name: "rain-fetch", on: &["rain-codec", "rain-cluster"], not: WORLD, never: SERVERS },
     Rule { name: "rain-desk", on: &["rain-codec", "rain-cluster"], not: WORLD, never: SERVERS },
     Rule {
         name: "rain-node",
-        on: &["rain-codec", "rain-cluster", "rain-titles", "rain-config", "rain-wire", "rain-fetch", "rain-desk"],
+        on: &[
+            "rain-codec",
+            "rain-cluster",
+            "rain-titles",
+            "rain-config",
+            "rain-session",
+            "rain-wire",
+            "rain-fetch",
+            "rain-desk",
+        ],
         not: &["rust-embed", "indicatif", "metrics-exporter-prometheus"],
         never: &["clap"],
     },
     Rule {
         name: "rain-streamer",
-        on: &["rain-codec", "rain-cluster", "rain-titles", "rain-config", "rain-client", "rain-node", "rain-gauge"],
+        on: &[
+            "rain-codec",
+            "rain-cluster",
+            "rain-titles",
+            "rain-config",
+            "rain-client",
+            "rain-node",
+            "rain-gauge",
+            "rain-session",
+        ],
         not: &[],
         never: &["rain-benches", "rain-harness", "signal-hook", "twox-hash"],
     },
@@ -67,13 +86,22 @@ const RULES: [Rule; 18] = [
     Rule { name: "rain-codec-c", on: &["rain-codec"], not: WORLD, never: SERVERS },
     Rule {
         name: "rain-fuzz",
-        on: &["rain-kernels", "rain-codec", "rain-cluster", "rain-titles", "rain-config", "rain-wire", "rain-fetch"],
+        on: &[
+            "rain-kernels",
+            "rain-codec",
+            "rain-cluster",
+            "rain-titles",
+            "rain-config",
+            "rain-session",
+            "rain-wire",
+            "rain-fetch",
+        ],
         not: &[],
         never: SERVERS,
     },
     Rule { name: "xtask", on: &["rain-harness"], not: &[], never: &["tokio", "hyper", "rain-kernels", "rain-codec"] },
     // Only for what starts `rain`: no rule of a crate of the product has it in its list.
-    Rule { name: "rain-harness", on: &[], not: &[], never: SERVERS },
+    Rule { name: "rain-harness", on: &["rain-session"], not: &[], never: SERVERS },
     Rule { name: "rain-prove", on: &["rain-kernels", "rain-codec"], not: &[], never: &["tokio", "hyper"] },
 ];
 

@@ -180,6 +180,16 @@ impl Cluster {
         self.process(node).signal(Signal::CONT);
     }
 
+    /// Sends a node a signal.
+    pub(crate) fn signal(&self, node: usize, signal: Signal) {
+        self.process(node).signal(signal);
+    }
+
+    /// What a node has said on standard error.
+    pub(crate) fn log(&self, node: usize) -> String {
+        self.process(node).log()
+    }
+
     /// Ends a node as an operator would: SIGTERM.
     pub(crate) fn terminate(&mut self, node: usize) -> std::process::ExitStatus {
         self.process(node).signal(Signal::TERM);
