@@ -344,13 +344,13 @@ mod tests {
     }
 
     fn meet(
-        caller: &Sessions,
+        asker: &Sessions,
         to: NodeId,
-        called: &Sessions,
+        other: &Sessions,
         alter: impl FnMut(bool, &mut Vec<u8>),
     ) -> Result<(ClientConnection, ServerConnection), Error> {
-        let mut client = ClientConnection::new(caller.client(to), Sessions::server_name()).unwrap();
-        let mut server = ServerConnection::new(called.server()).unwrap();
+        let mut client = ClientConnection::new(asker.client(to), Sessions::server_name()).unwrap();
+        let mut server = ServerConnection::new(other.server()).unwrap();
         converse(&mut client, &mut server, alter)?;
         let waits = client.is_handshaking() || server.is_handshaking();
         if waits { Err(Error::HandshakeNotComplete) } else { Ok((client, server)) }
@@ -370,7 +370,7 @@ mod tests {
     #[test]
     fn nobody_else_is_spoken_with() {
         let stranger = NodeId(12);
-        let refused = |caller: &Sessions, to, called: &Sessions| meet(caller, to, called, |_, _| {}).unwrap_err();
+        let refused = |asker: &Sessions, to, other: &Sessions| meet(asker, to, other, |_, _| {}).unwrap_err();
         // Not in the set of the one that is asked: it is told so.
         let alert = refused(&sessions(stranger, &[B]), B, &sessions(B, &[A]));
         assert_eq!(alert, Error::AlertReceived(rustls::AlertDescription::AccessDenied));
