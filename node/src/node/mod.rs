@@ -95,7 +95,7 @@ impl Node {
             fresh_life: Life(low_half(fresh >> 32)),
         };
         let store = Arc::new(Store::open(disk, plan, Time::default())?);
-        store.begin_incarnation()?;
+        store.begin_incarnation(low_half(random_u64()))?;
         let plan = || DeskPlan { me: store.me(), members: Arc::clone(&config.cluster), codes: Arc::clone(&codes) };
         let desks = Desks::new(plan);
         let sender = {

@@ -120,9 +120,11 @@ pub(super) enum SnapshotPart {
     Rest,
 }
 
-/// When titles were closed: by a count of this node's own.
+/// When titles were closed: by a count of this start's own, below the number of the start. What was asked of another start
+/// is late, also where that was another life, whose count nobody knows any more.
 #[derive(Debug, Default)]
 pub(super) struct Closed {
+    start: u32,
     clock: u64,
     titles: BTreeMap<TitleHash, u64>,
     /// What was asked before is too late for all titles.
@@ -130,9 +132,10 @@ pub(super) struct Closed {
 }
 
 impl Closed {
-    /// Begins to count above everything that an earlier start counted.
-    pub(super) fn begin(&mut self, incarnation: u64) {
-        self.clock = incarnation << 20;
+    /// Begins to count, in a start whose number no other has.
+    pub(super) fn begin(&mut self, start: u32) {
+        self.start = start;
+        self.clock = u64::from(start) << 32;
         self.all = self.clock;
         self.titles.clear();
     }
@@ -158,7 +161,9 @@ impl Closed {
 
     /// Whether the title was closed since the ticket was given.
     pub(super) fn is_late(&self, title: TitleHash, ticket: Ticket) -> bool {
-        ticket.0 < self.all || self.titles.get(&title).is_some_and(|closed| ticket.0 < *closed)
+        ticket.0 >> 32 != u64::from(self.start)
+            || ticket.0 < self.all
+            || self.titles.get(&title).is_some_and(|closed| ticket.0 < *closed)
     }
 }
 

@@ -145,15 +145,16 @@ impl<D: Disk> Store<D> {
         !self.is_sure() || self.is_blank()
     }
 
-    /// Begins another start of the node: an incarnation above all that were ever durable here.
+    /// Begins another start of the node: an incarnation above all that were ever durable here. `start` is a number that no
+    /// other start of the node has, whatever became of its disk: a random one.
     ///
     /// # Errors
     /// Those of the disk; nothing has begun.
-    pub fn begin_incarnation(&self) -> Result<u64, OpenError> {
+    pub fn begin_incarnation(&self, start: u32) -> Result<u64, OpenError> {
         let incarnation = lock(&self.index).incarnation + 1;
         self.change(Time::default(), [Change::Incarnation(incarnation)])
             .map_err(|error| OpenError::Disk { what: "writing the incarnation".to_owned(), error })?;
-        lock(&self.index).closed.begin(incarnation);
+        lock(&self.index).closed.begin(start);
         Ok(incarnation)
     }
 

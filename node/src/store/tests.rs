@@ -54,7 +54,7 @@ impl Folder {
     /// The same, on a disk of another kind.
     pub(super) fn open_on<D: Disk>(&self, disk: impl FnOnce(SystemDisk) -> D) -> Store<D> {
         let store = self.try_open_on(disk, &[ME, OTHER], None).unwrap();
-        store.begin_incarnation().unwrap();
+        store.begin_incarnation(7).unwrap();
         let life = store.me().life;
         for order in [StoreOrder::SetSure, StoreOrder::SetLearnt { life }] {
             assert_eq!(store.carry_out(Time::default(), order), StoreTold::Done);
@@ -164,8 +164,27 @@ fn marked(state: &TitleState) -> Vec<u64> {
 #[test]
 fn incarnations_grow() {
     let folder = Folder::new("incarnation");
-    let start = || folder.try_open(&[ME, OTHER], None).unwrap().begin_incarnation().unwrap();
+    let start = || folder.try_open(&[ME, OTHER], None).unwrap().begin_incarnation(7).unwrap();
     assert_eq!([start(), start(), start()], [1, 2, 3]);
+}
+
+/// Of a disk that was lost nobody knows how far it had counted, or what it had closed.
+#[test]
+fn what_another_life_was_asked_comes_late() {
+    let folder = Folder::new("late");
+    let store = folder.open();
+    let before = store.lookup("film").ticket;
+    drop(store);
+    for start in [8, 6] {
+        let blank = Folder::new("blank");
+        let store = blank.try_open(&[ME, OTHER], None).unwrap();
+        store.begin_incarnation(start).unwrap();
+        store.carry_out(Time::default(), StoreOrder::SetSure);
+        let late = Request::Mark { record: film(1, b"content").0, spread: Some(before) };
+        assert_eq!(store.answer(Time::default(), from(OTHER, 20, 1), &late).unwrap(), Reply::Absent, "{start}");
+        let again = Request::Mark { record: film(1, b"content").0, spread: Some(store.lookup("film").ticket) };
+        assert_eq!(store.answer(Time::default(), from(OTHER, 20, 1), &again).unwrap(), Reply::Marked);
+    }
 }
 
 #[test]
@@ -340,7 +359,7 @@ fn what_comes_late_brings_nothing_back() {
     // A restart takes everything for late that was asked before it.
     drop(store);
     let store = folder.try_open(&[ME, OTHER], None).unwrap();
-    store.begin_incarnation().unwrap();
+    store.begin_incarnation(8).unwrap();
     let mark_late = Request::Mark { record: tombstone("other", 1, false), spread: Some(before) };
     let unsure = store.answer(Time::default(), from(OTHER, 20, 1), &mark_late);
     assert!(unsure.is_err(), "it makes no promise before it knows that it is no old copy");
@@ -671,7 +690,7 @@ fn a_store_that_is_not_sure_tells_no_change_of_this_start() {
     drop(folder.open());
     let store = folder.try_open(&[ME, OTHER], None).unwrap();
     let serial = store.me().serial;
-    store.begin_incarnation().unwrap();
+    store.begin_incarnation(9).unwrap();
     assert_eq!(store.me().serial, serial);
     let spread = Some(store.lookup("film").ticket);
     let marking = Request::Mark { record: tombstone("film", 3, false), spread };
@@ -685,7 +704,7 @@ fn a_store_that_is_not_sure_tells_no_change_of_this_start() {
 fn a_node_outside_the_catalog_learns_what_replaces_its_own() {
     let folder = Folder::new("outside");
     let store = folder.try_open(&[ME, OTHER], Some(1)).unwrap();
-    store.begin_incarnation().unwrap();
+    store.begin_incarnation(10).unwrap();
     store.carry_out(Time::default(), StoreOrder::SetSure);
     let titles: Vec<String> = (0..64).map(|number| format!("film {number}")).collect();
     let [held, other] =

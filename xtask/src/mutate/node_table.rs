@@ -652,11 +652,11 @@ pub(super) const ALL: &[Bug] = &[
         },
     ),
     bug(
-        "after a restart a message from before a purge is taken: the deleted title returns",
+        "after the loss of a disk a message from before a purge is taken: the deleted title returns",
         Mutant {
-            file: "node/src/store/mod.rs",
-            text: "let incarnation = «lock(&self.index).incarnation + 1»;",
-            instead: "1",
+            file: "node/src/store/index.rs",
+            text: "«ticket.0 >> 32 != u64::from(self.start)»",
+            instead: "ticket.0 >> 32 < u64::from(self.start)",
             first: STORE,
         },
     ),

@@ -113,15 +113,16 @@ impl Node {
         self.wake = None;
         self.clock = Clock { origin: wires.now, rate };
         let now = self.local(wires.now);
+        let (fresh_store, fresh_life) = (wires.random.word().max(1), Life(wires.random.word()));
         let plan = StorePlan {
             node: self.id,
             members: Arc::clone(&self.cluster.members),
             codes: Arc::clone(&self.cluster.codes),
-            fresh_store: wires.random.word().max(1),
-            fresh_life: Life(wires.random.word()),
+            fresh_store,
+            fresh_life,
         };
         let store = Store::open(self.disk.clone(), plan, now)?;
-        store.begin_incarnation()?;
+        store.begin_incarnation(fresh_store ^ fresh_life.0)?;
         let plan = DeskPlan {
             me: store.me(),
             members: Arc::clone(&self.cluster.members),
