@@ -171,12 +171,12 @@ fn incarnations_grow() {
 /// Of a disk that was lost nobody knows how far it had counted, or what it had closed.
 #[test]
 fn what_another_life_was_asked_comes_late() {
-    let folder = Folder::new("late");
+    let folder = Folder::new("other-life");
     let store = folder.open();
     let before = store.lookup("film").ticket;
     drop(store);
     for start in [8, 6] {
-        let blank = Folder::new("blank");
+        let blank = Folder::new(&format!("other-life-{start}"));
         let store = blank.try_open(&[ME, OTHER], None).unwrap();
         store.begin_incarnation(start).unwrap();
         store.carry_out(Time::default(), StoreOrder::SetSure);
