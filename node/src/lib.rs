@@ -2,8 +2,12 @@
 //! and writes titles ([`Node`]). Players, people and programs are above it, and it knows nothing of them.
 #![forbid(unsafe_code)]
 
+mod bounds;
+mod gate;
 mod node;
 pub mod peer;
 pub mod store;
 
+pub use bounds::{Bounds, raise_descriptors};
+pub use gate::{Full, Gate, GateBounds, Pass, Serving};
 pub use node::*;

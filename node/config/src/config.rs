@@ -6,6 +6,7 @@ use crate::check::{
 };
 use crate::error::{ConfigError, value};
 use crate::file::{File, variables};
+use crate::limits::{Limits, check_limits};
 use crate::member::{DemoMember, Interface, Member, VerifyReads};
 use crate::secret::{read_key, read_token};
 use core::time::Duration;
@@ -49,6 +50,8 @@ pub struct Config {
     pub verify_reads: VerifyReads,
     /// Players' listener has the console too.
     pub console: bool,
+    /// What is granted to those who come.
+    pub limits: Limits,
     /// What a node of a demo knows of it.
     pub demo: Option<DemoMember>,
 }
@@ -179,6 +182,7 @@ impl Config {
             heartbeat: file.heartbeat_ms.map(check_heartbeat).transpose()?,
             verify_reads: file.verify_reads.as_deref().map_or(Ok(DEFAULT_VERIFY_READS), check_verify_reads)?,
             console: check_console(file.console, listen),
+            limits: check_limits(&file.limits)?,
             demo: file.demo.map(check_demo).transpose()?,
         })
     }

@@ -7,10 +7,12 @@ mod check;
 mod config;
 mod error;
 mod file;
+mod limits;
 mod member;
 mod secret;
 
 pub use config::{Config, Minted, PathAddresses};
 pub use error::ConfigError;
 pub use file::{override_names, variables};
+pub use limits::Limits;
 pub use member::{DemoMember, Interface, Member, VerifyReads};

@@ -2,7 +2,7 @@
 
 use super::ResponseBody;
 use super::body::full;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::{Response, StatusCode};
 use rain_titles::title::TitleError;
 use rain_titles::{ReadError, WriteError};
@@ -22,6 +22,9 @@ pub struct ApiError {
     /// Whether a later answer may be another one, older than this.
     #[serde(skip)]
     unconfirmed: bool,
+    /// When to ask again.
+    #[serde(skip)]
+    retry_after_seconds: Option<u32>,
     error: &'static str,
     message: String,
     #[serde(skip_serializing_if = "Value::is_null")]
@@ -33,7 +36,14 @@ pub struct ApiError {
 impl ApiError {
     /// An error without numbers.
     pub fn new(status: StatusCode, error: &'static str, message: impl Into<String>) -> Self {
-        Self { status, unconfirmed: false, error, message: message.into(), found: Value::Null, expected: Value::Null }
+        let (unconfirmed, retry_after_seconds) = (false, None);
+        let (found, expected) = (Value::Null, Value::Null);
+        Self { status, unconfirmed, retry_after_seconds, error, message: message.into(), found, expected }
+    }
+
+    /// That there is no room now, and may be in a second.
+    pub fn busy(message: impl Into<String>) -> Self {
+        Self { retry_after_seconds: Some(1), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", message) }
     }
 
     /// With what was found and what was expected.
@@ -64,6 +74,9 @@ pub(crate) fn error_response(error: &ApiError) -> Response<ResponseBody> {
     let mut response = Response::new(full(json!(error).to_string()));
     *response.status_mut() = error.status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if let Some(seconds) = error.retry_after_seconds {
+        response.headers_mut().insert(RETRY_AFTER, seconds.into());
+    }
     if error.unconfirmed {
         response.headers_mut().insert(FRESHNESS, HeaderValue::from_static(UNCONFIRMED));
     }

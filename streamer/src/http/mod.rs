@@ -9,7 +9,10 @@ mod error;
 pub(crate) mod events;
 pub(crate) mod faults;
 mod health;
+mod heavy;
+mod intake;
 mod lists;
+mod progress;
 mod query;
 pub(crate) mod reply;
 mod reports;
@@ -21,10 +24,11 @@ mod titles;
 
 pub use cluster::{ClusterReport, LinkReport, NodeReport, SwitchReport};
 pub use error::ApiError;
-pub use server::{Shutdown, serve};
+pub use server::Shutdown;
 
 pub(crate) use body::{RequestBody, ResponseBody};
 pub(crate) use error::error_response;
+pub(crate) use server::{Terms, serve};
 
 use access::Access;
 use cluster::ClusterRoom;
@@ -32,7 +36,7 @@ use console::ConsoleRoom;
 use events::{EventHub, EventsRoom};
 use faults::FaultRoom;
 use health::{HealthRoom, missing};
-use hyper::body::Incoming;
+use heavy::Heavy;
 use hyper::{Method, Request, Response};
 use lists::ListRoom;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
@@ -61,13 +65,15 @@ pub async fn serve_node(node: Arc<Node>, listener: TcpListener, metrics: Prometh
     let listening = Arc::new(NodeListener {
         access: Access { listen: node.config.listen, token: node.config.token.clone() },
         router: rooms(&node, &hub, metrics),
+        heavy: Heavy::new(&node.bounds),
         node: Arc::clone(&node),
     });
     let handler = move |request, peer| {
         let listening = Arc::clone(&listening);
         async move { listening.answer(request, peer).await }
     };
-    tokio::join!(serve(listener, shutdown.clone(), handler), events::tell(&node, &hub, shutdown));
+    let terms = Terms::new(&node.config.limits, &node.bounds);
+    tokio::join!(serve(listener, shutdown.clone(), terms, handler), events::tell(&node, &hub, shutdown));
 }
 
 /// The rooms of a node's listener.
@@ -92,15 +98,19 @@ fn rooms(node: &Arc<Node>, hub: &Arc<EventHub>, metrics: PrometheusHandle) -> Ro
 struct NodeListener {
     access: Access,
     router: Router,
+    heavy: Heavy,
     node: Arc<Node>,
 }
 
 impl NodeListener {
     /// Answers one request.
-    async fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<ResponseBody> {
+    async fn answer(&self, request: Request<RequestBody>, peer: SocketAddr) -> Response<ResponseBody> {
         let method = request.method().clone();
         let answered = match self.access.admit(peer.ip(), &method, request.uri(), request.headers()) {
-            Ok(caller) => self.router.answer(caller, request.map(body::taken)).await,
+            Ok(caller) => match self.heavy.admit(peer.ip(), &request) {
+                Ok(_served) => self.router.answer(caller, request).await,
+                Err(busy) => Err(busy),
+            },
             Err(error) => Err(error),
         };
         let response = answered.unwrap_or_else(|error| {

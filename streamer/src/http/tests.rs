@@ -1,12 +1,12 @@
 //! The rooms of titles and lists, over titles in memory: no cluster takes part.
 
 use super::access::{Access, Caller, Standing};
-use super::body::{full, taken};
+use super::body::full;
 use super::lists::{ListRoom, Lists};
 use super::reply::text;
 use super::router::{Answer, Room, Router};
 use super::titles::TitlesRoom;
-use super::{RequestBody, error_response, serve};
+use super::{RequestBody, Terms, error_response, serve};
 use bytes::Bytes;
 use core::net::{IpAddr, Ipv4Addr};
 use futures_util::future::BoxFuture;
@@ -14,6 +14,8 @@ use futures_util::{FutureExt, stream};
 use http_body_util::BodyExt;
 use hyper::{Method, Request, Response};
 use rain_client::HttpTitles;
+use rain_config::Limits;
+use rain_node::Bounds;
 use rain_titles::{Listed, MemoryTitles, NewContent, Page, Precondition, Titles, contract};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -41,6 +43,12 @@ impl Room for Greeting {
     fn answer(&self, caller: Caller, _: Request<RequestBody>) -> BoxFuture<'_, Answer> {
         async move { Ok(text(format!("{:?}", caller.standing))) }.boxed()
     }
+}
+
+/// What a listener grants where nobody says.
+fn terms() -> Terms {
+    let limits = Limits::default();
+    Terms::new(&limits, &Bounds::new(&limits, 1024, 1))
 }
 
 fn router() -> Router {
@@ -161,12 +169,12 @@ async fn titles_over_http_keep_the_contract() {
     let (_stop, shutdown) = watch::channel(false);
     let titles = MemoryTitles::default();
     let (access, router) = (Arc::new(Access { listen: address, token: None }), Arc::new(router_over(titles.clone())));
-    let served = tokio::spawn(serve(listener, shutdown, move |request, peer: SocketAddr| {
+    let served = tokio::spawn(serve(listener, shutdown, terms(), move |request, peer: SocketAddr| {
         let (access, router) = (Arc::clone(&access), Arc::clone(&router));
         async move {
             let admitted = access.admit(peer.ip(), request.method(), request.uri(), request.headers());
             let answered = match admitted {
-                Ok(caller) => router.answer(caller, request.map(taken)).await,
+                Ok(caller) => router.answer(caller, request).await,
                 Err(error) => Err(error),
             };
             let response: Response<_> = answered.unwrap_or_else(|error| error_response(&error));
