@@ -6,8 +6,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// More connections than this are not granted by themselves: the head of a request may be 64 KiB for each.
 const CONNECTIONS_MAX: u64 = 2048;
-/// More uploads at once are not granted by themselves: each has up to a stripe of its title in memory.
-const UPLOADS_MAX: u64 = 64;
+/// More uploads at once are not granted by themselves: each has up to a stripe of its title in memory, and leaves gaps there.
+const UPLOADS_MAX: u64 = 32;
 
 /// How many may come at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +69,7 @@ mod tests {
         // 128 files of uploads, at one node as many as at each of the others.
         assert_eq!(bounds.uploads, GateBounds { all: 32, per_address: 16 });
         let plenty = Bounds::new(&Limits::default(), 1 << 20, 4);
-        assert_eq!((plenty.players.all, plenty.uploads.all), (2048, 64));
+        assert_eq!((plenty.players.all, plenty.uploads.all), (2048, 32));
         assert_eq!(plenty.verifications, GateBounds { all: 4, per_address: 1 });
     }
 

@@ -1,9 +1,9 @@
 //! A bound on those who are served at once, in all and of one address: a [`Pass`] for each, held as long as it is inside.
 //!
-//! Where there is no room left, who has been idle longest goes first. Whoever is being served stays.
+//! Where there is no room left, somebody idle goes first: of the address that has the most inside, who has been so longest.
+//! Whoever is being served stays.
 
 use core::net::{IpAddr, Ipv6Addr};
-use core::time::Duration;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
@@ -74,12 +74,20 @@ impl Inside {
         self.addresses.get(&address).copied().unwrap_or_default()
     }
 
-    /// Tells who has been idle longest to go: anybody, or somebody of an address.
+    /// Tells somebody idle to go: who has been so longest of an address; of that with the most inside where none is named.
     fn dismiss(&mut self, of: Option<IpAddr>) -> bool {
-        let fits = |id: &u64| of.is_none_or(|of| self.seats.get(id).is_some_and(|seat| seat.address == of));
-        let Some((place, id)) = self.idle.iter().find(|(_, id)| fits(id)).map(|(place, id)| (*place, *id)) else {
-            return false;
-        };
+        let mut found: Option<(usize, u64, u64)> = None;
+        for (place, id) in &self.idle {
+            let Some(seat) = self.seats.get(id).filter(|seat| of.is_none_or(|of| seat.address == of)) else { continue };
+            let inside = self.of(seat.address);
+            if found.is_none_or(|(most, ..)| inside > most) {
+                found = Some((inside, *place, *id));
+            }
+            if of.is_some() {
+                break;
+            }
+        }
+        let Some((_, place, id)) = found else { return false };
         self.idle.remove(&place);
         let Some(seat) = self.seats.get_mut(&id) else { return false };
         (seat.idle, seat.is_leaving) = (None, true);
@@ -117,7 +125,7 @@ impl Gate {
 
     /// Lets somebody in.
     ///
-    /// Cost: looks through those who are idle when an address has no room left.
+    /// Cost: looks through those who are idle where there is no room left.
     ///
     /// # Errors
     /// [`Full`]; it is counted.
@@ -125,21 +133,16 @@ impl Gate {
         self.let_in(address).inspect_err(|_| self.count_refusal())
     }
 
-    /// Lets somebody in; where there is no room, once more after `patience`: those who were told to go take a moment.
+    /// The same for somebody who may yet wait at the gate, and ask again: a refusal is not counted.
     ///
     /// # Errors
-    /// [`Full`]; it is counted.
-    ///
-    /// Cancel safety: nobody was let in.
-    pub async fn enter_within(self: &Arc<Self>, address: IpAddr, patience: Duration) -> Result<Pass, Full> {
-        if let Ok(pass) = self.let_in(address) {
-            return Ok(pass);
-        }
-        tokio::time::sleep(patience).await;
-        self.enter(address)
+    /// [`Full`].
+    pub fn try_enter(self: &Arc<Self>, address: IpAddr) -> Result<Pass, Full> {
+        self.let_in(address)
     }
 
-    fn count_refusal(&self) {
+    /// Counts that somebody was not let in.
+    pub fn count_refusal(&self) {
         metrics::counter!("rain_refused_total", "gate" => self.name).increment(1);
     }
 
@@ -281,6 +284,8 @@ mod tests {
 
     const A: IpAddr = IpAddr::V4(core::net::Ipv4Addr::new(192, 0, 2, 1));
     const B: IpAddr = IpAddr::V4(core::net::Ipv4Addr::new(192, 0, 2, 2));
+    const C: IpAddr = IpAddr::V4(core::net::Ipv4Addr::new(192, 0, 2, 3));
+    const D: IpAddr = IpAddr::V4(core::net::Ipv4Addr::new(192, 0, 2, 4));
 
     fn gate(all: usize, per_address: usize) -> Arc<Gate> {
         Gate::new("test", GateBounds { all, per_address })
@@ -309,12 +314,21 @@ mod tests {
     #[test]
     fn who_has_been_idle_longest_goes_first() {
         let gate = gate(3, 3);
-        let passes = [A, B, A].map(|address| enter(&gate, address));
+        let passes = [A, B, C].map(|address| enter(&gate, address));
         // The first one was served since, so the second has been idle longest.
         drop(passes[0].serve());
-        let _fourth = enter(&gate, B);
+        let _fourth = enter(&gate, D);
         assert_eq!(passes.each_ref().map(|pass| is_told(pass)), [false, true, false]);
         assert!(is_told(&passes[1]), "it is still to go");
+    }
+
+    #[test]
+    fn of_those_who_are_idle_one_of_the_address_with_the_most_goes() {
+        let gate = gate(4, 4);
+        let passes = [B, A, C, A].map(|address| enter(&gate, address));
+        drop(passes[1].serve());
+        let _fifth = enter(&gate, D);
+        assert_eq!(passes.each_ref().map(|pass| is_told(pass)), [false, false, false, true]);
     }
 
     #[test]

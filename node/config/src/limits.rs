@@ -54,7 +54,7 @@ impl Default for Limits {
             uploads_per_address: None,
             verifications: 4,
             read_ahead_bytes: 96 << 20,
-            upload_bytes: 64 << 20,
+            upload_bytes: 48 << 20,
             idle: Duration::from_secs(30),
             // A player that is paused takes nothing. It costs a socket and little else.
             stalled_read: Duration::from_mins(10),

@@ -88,14 +88,22 @@ where
             sleep(Duration::from_millis(10)).await;
             continue;
         };
-        // Beyond those who wait at the gate, connections are closed without a word.
-        let Ok(waiting) = Arc::clone(&at_gate).try_acquire_owned() else { continue };
-        let (terms, handler, shutdown) = (Arc::clone(&terms), Arc::clone(&handler), shutdown.clone());
+        let (serving, shutdown) = ((Arc::clone(&terms), Arc::clone(&handler)), shutdown.clone());
+        if let Ok(pass) = terms.gate.try_enter(peer.ip()) {
+            connections.spawn(connection(stream, peer, Arc::new(pass), serving, shutdown));
+            continue;
+        }
+        // Those who were told to go take a moment. Beyond those who wait for that, connections are closed without a word.
+        let Ok(waiting) = Arc::clone(&at_gate).try_acquire_owned() else {
+            terms.gate.count_refusal();
+            continue;
+        };
         connections.spawn(async move {
-            match terms.gate.enter_within(peer.ip(), GOING).await {
+            sleep(GOING).await;
+            match serving.0.gate.enter(peer.ip()) {
                 Ok(pass) => {
                     drop(waiting);
-                    connection(stream, peer, Arc::new(pass), terms, handler, shutdown).await;
+                    connection(stream, peer, Arc::new(pass), serving, shutdown).await;
                 }
                 Err(full) => refuse(stream, full).await,
             }
@@ -110,8 +118,7 @@ async fn connection<H, F>(
     stream: TcpStream,
     peer: SocketAddr,
     pass: Arc<Pass>,
-    terms: Arc<Terms>,
-    handler: Arc<H>,
+    (terms, handler): (Arc<Terms>, Arc<H>),
     mut shutdown: Shutdown,
 ) where
     H: Fn(Request<RequestBody>, SocketAddr) -> F + Send + Sync + 'static,

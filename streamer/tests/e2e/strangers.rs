@@ -162,7 +162,8 @@ fn heads_are_short_and_come_soon() {
     for (number, mut connection) in connections.into_iter().enumerate() {
         let answer = connection.receive_head();
         if number % 2 == 0 {
-            assert_eq!(answer.expect("an answer").status(), 431);
+            let answer = answer.unwrap_or_else(|error| panic!("the answer to head {number}: {error}"));
+            assert_eq!(answer.status(), 431);
         } else {
             // It has not come whole in time: closed without a word.
             assert!(answer.is_err());

@@ -321,3 +321,17 @@ impl<D: Disk> Store<D> {
         lock(&self.index).damage((TitleHash::of(title), version), reason);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_errors_that_say_nothing_of_the_file_pass() {
+        let of = |error| passes(&io::Error::from_raw_os_error(error));
+        // Interrupted, no memory, busy, too many files, no room.
+        assert_eq!([4, 12, 16, 23, 24, 28].map(of), [true; 6]);
+        // Not permitted, not there, broken, no right, a folder, links that lead to themselves, stale.
+        assert_eq!([1, 2, 5, 13, 21, 40, 116].map(of), [false; 7]);
+    }
+}
