@@ -57,3 +57,14 @@ pub use message::{
 pub use placement::{ANY_STORE, Placement, Seat};
 pub use time::Time;
 pub use version::{Life, NodeId, Version};
+
+#[cfg(test)]
+mod tests {
+    /// In release, as what is shipped is built: wrong numbers from outside must not wrap around.
+    #[test]
+    #[should_panic(expected = "overflow")]
+    fn a_sum_that_overflows_is_an_error() {
+        let most = std::hint::black_box(u64::MAX);
+        std::hint::black_box(most + std::hint::black_box(1));
+    }
+}

@@ -51,7 +51,7 @@ fuzz_target!(|case: Case| {
     let start = u64::from(case.from) % title_bytes;
     let end = title_bytes.min(start + 1 + u64::from(case.length));
     let geometry = Geometry::new(code, cell_bytes, block_bytes, title_bytes);
-    let pieces = pieces(&geometry, start..end, u64::from(case.piece_bytes));
+    let pieces: Vec<Piece> = pieces(&geometry, start..end, u64::from(case.piece_bytes)).collect();
     check_pieces(&geometry, code, start..end, &pieces);
 
     let piece = &pieces[usize::from(case.piece) % pieces.len()];

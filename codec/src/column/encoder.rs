@@ -45,6 +45,11 @@ impl StripeEncoder {
         Self { hashes: false, ..self }
     }
 
+    /// Gives back the memory of the records: the next stripe takes it anew.
+    pub fn release_records(&mut self) {
+        self.records.fill(Vec::new());
+    }
+
     /// Counts the bytes of a full stripe's data.
     pub fn stripe_data_bytes(&self) -> usize {
         self.codec.code().data_cell_count() * self.cell_bytes as usize

@@ -6,6 +6,7 @@ use crate::check::{
 };
 use crate::error::{ConfigError, value};
 use crate::file::{File, variables};
+use crate::limits::{Limits, check_limits};
 use crate::member::{DemoMember, Interface, Member, VerifyReads};
 use crate::reloadable::Reloadable;
 use crate::secret::read_key;
@@ -51,6 +52,8 @@ pub struct Config {
     pub verify_reads: VerifyReads,
     /// Players' listener has the console too.
     pub console: bool,
+    /// What is granted to those who come.
+    pub limits: Limits,
     /// What a node of a demo knows of it.
     pub demo: Option<DemoMember>,
     /// What can change while the node runs, as it was read.
@@ -182,6 +185,7 @@ impl Config {
             heartbeat: file.heartbeat_ms.map(check_heartbeat).transpose()?,
             verify_reads: file.verify_reads.as_deref().map_or(Ok(DEFAULT_VERIFY_READS), check_verify_reads)?,
             console: check_console(file.console, listen),
+            limits: check_limits(&file.limits)?,
             demo: file.demo.map(check_demo).transpose()?,
             reloadable: Reloadable { tokens: AccessTokens::check(file.tokens)? },
         })
@@ -204,6 +208,7 @@ impl Config {
             heartbeat,
             verify_reads,
             console,
+            limits,
             demo,
             reloadable: _,
         } = self;
@@ -221,6 +226,7 @@ impl Config {
             ("heartbeat_ms", *heartbeat != other.heartbeat),
             ("verify_reads", *verify_reads != other.verify_reads),
             ("console", *console != other.console),
+            ("limits", *limits != other.limits),
             ("demo", *demo != other.demo),
         ]
         .into_iter()

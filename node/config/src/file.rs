@@ -1,6 +1,7 @@
 //! The file as it stands, and the variables that override its keys.
 
 use crate::error::{ConfigError, value};
+use crate::limits::FileLimits;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, Unexpected, Visitor};
 use std::collections::BTreeMap;
@@ -31,6 +32,8 @@ pub(crate) struct File {
     pub(crate) heartbeat_ms: Option<u64>,
     pub(crate) verify_reads: Option<String>,
     pub(crate) console: Option<bool>,
+    #[serde(default)]
+    pub(crate) limits: FileLimits,
     pub(crate) demo: Option<FileDemo>,
 }
 

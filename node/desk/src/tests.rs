@@ -293,3 +293,11 @@ fn a_check_drops_nothing_that_its_coordinator_does_not_know() {
     let asked = orders(&mut desk);
     assert!(asked.len() == 3 && asked.contains(&Order::Ask(ME, retire)), "{asked:?}");
 }
+
+/// In release, as what is shipped is built: wrong numbers from outside must not wrap around.
+#[test]
+#[should_panic(expected = "overflow")]
+fn a_sum_that_overflows_is_an_error() {
+    let most = std::hint::black_box(u64::MAX);
+    std::hint::black_box(most + std::hint::black_box(1));
+}

@@ -36,7 +36,7 @@ pub use commons::Commons;
 pub use gather::{Alternative, Gather};
 pub use order::{Failure, FetchEvent, FetchOrder, FetchTold, RequestId, Turn};
 pub use pace::Pace;
-pub use piece::{Piece, pieces};
+pub use piece::{Piece, Pieces, pieces};
 pub use piece_fetch::{PieceAsk, PieceFetch};
 pub use piece_plan::{PiecePlan, TooFewColumns};
 pub use read_proof::ReadProof;

@@ -33,31 +33,68 @@ impl Piece {
 ///
 /// # Panics
 /// When the range ends behind the title.
-pub fn pieces(geometry: &Geometry, range: Range<u64>, bytes_max: u64) -> Vec<Piece> {
-    let mut pieces = Vec::new();
-    let mut at = range.start;
-    let mut target = 0;
-    while at < range.end {
-        let stripe = geometry.stripe(geometry.stripe_of(at));
+pub fn pieces(geometry: &Geometry, range: Range<u64>, bytes_max: u64) -> Pieces {
+    Pieces { geometry: *geometry, range, bytes_max, target: 0 }
+}
+
+/// The pieces of a range of a title, in order.
+#[derive(Debug, Clone)]
+pub struct Pieces {
+    geometry: Geometry,
+    /// What is not cut yet.
+    range: Range<u64>,
+    bytes_max: u64,
+    /// About so long is the next piece.
+    target: u64,
+}
+
+impl Pieces {
+    /// The next piece, of at most `bytes_max` or one cell, whichever is less: for whoever has little room.
+    pub fn next_small(&mut self, bytes_max: u64) -> Option<Piece> {
+        let Range { start, end } = self.range;
+        if start >= end {
+            return None;
+        }
+        self.target = 0;
+        let stripe = self.geometry.stripe(self.geometry.stripe_of(start));
+        let cell = (start - stripe.title_offset) / u64::from(stripe.cell_bytes);
+        let cell_end = stripe.title_offset + (cell + 1) * u64::from(stripe.cell_bytes);
+        // The small pieces of a title are the same wherever one begins to read.
+        let small_end = (start / bytes_max + 1) * bytes_max;
+        let end = end.min(stripe.title_offset + stripe.data_bytes).min(cell_end).min(small_end);
+        let piece = within(&stripe, start..end);
+        self.range.start = piece.bytes.end;
+        Some(piece)
+    }
+}
+
+impl Iterator for Pieces {
+    type Item = Piece;
+
+    fn next(&mut self) -> Option<Piece> {
+        let Range { start, end } = self.range;
+        if start >= end {
+            return None;
+        }
+        let stripe = self.geometry.stripe(self.geometry.stripe_of(start));
         let stripe_end = stripe.title_offset + stripe.data_bytes;
-        let piece = if at == stripe.title_offset && range.end >= stripe_end && is_full(&stripe) {
-            let fit = (target / stripe.data_bytes).max(1);
-            let whole = (range.end - at) / stripe.data_bytes;
+        let piece = if start == stripe.title_offset && end >= stripe_end && is_full(&stripe) {
+            let fit = (self.target / stripe.data_bytes).max(1);
+            let whole = (end - start) / stripe.data_bytes;
             let count = fit.min(whole);
-            target = (target + stripe.data_bytes).min(bytes_max);
+            self.target = (self.target + stripe.data_bytes).min(self.bytes_max);
             Piece {
                 stripes: stripe.index..stripe.index + count,
                 cells: 0..stripe.data_cells as usize,
                 blocks: 0..stripe.blocks_per_cell(),
-                bytes: at..at + count * stripe.data_bytes,
+                bytes: start..start + count * stripe.data_bytes,
             }
         } else {
-            within(&stripe, at..range.end.min(stripe_end))
+            within(&stripe, start..end.min(stripe_end))
         };
-        at = piece.bytes.end;
-        pieces.push(piece);
+        self.range.start = piece.bytes.end;
+        Some(piece)
     }
-    pieces
 }
 
 fn is_full(stripe: &StripeShape) -> bool {
@@ -108,38 +145,57 @@ mod tests {
         ends.extend([49152 + 256, 49152 + 257, length - 1, length]);
         for start in &ends {
             for end in ends.iter().filter(|end| *end > start) {
-                let mut at = *start;
-                for piece in pieces(&geometry, *start..*end, 1 << 15) {
-                    assert_eq!(piece.bytes.start, at);
-                    assert!(!piece.is_empty());
-                    at = piece.bytes.end;
-                    for byte in [piece.bytes.start, piece.bytes.end - 1] {
-                        let stripe = geometry.stripe(geometry.stripe_of(byte));
-                        assert!(piece.stripes.contains(&stripe.index));
-                        let (cell, offset) = (
-                            (byte - stripe.title_offset) / u64::from(stripe.cell_bytes),
-                            (byte - stripe.title_offset) % u64::from(stripe.cell_bytes),
-                        );
-                        assert!(piece.cells.contains(&usize::try_from(cell).unwrap()), "{start}..{end}: {piece:?}");
-                        assert!(
-                            piece.blocks.contains(&u32::try_from(offset / 1024).unwrap()),
-                            "{start}..{end}: {piece:?}"
-                        );
+                // Large ones, small ones, and both by turns.
+                for turns in [1, 2, 3] {
+                    let mut cut = pieces(&geometry, *start..*end, 1 << 15);
+                    let mut at = *start;
+                    for turn in 0_u32.. {
+                        let piece =
+                            if turn % turns == turns - 1 && turns > 1 { cut.next_small(2048) } else { cut.next() };
+                        let Some(piece) = piece else { break };
+                        assert_eq!(piece.bytes.start, at);
+                        assert!(!piece.is_empty());
+                        at = piece.bytes.end;
+                        for byte in [piece.bytes.start, piece.bytes.end - 1] {
+                            let stripe = geometry.stripe(geometry.stripe_of(byte));
+                            assert!(piece.stripes.contains(&stripe.index));
+                            let (cell, offset) = (
+                                (byte - stripe.title_offset) / u64::from(stripe.cell_bytes),
+                                (byte - stripe.title_offset) % u64::from(stripe.cell_bytes),
+                            );
+                            assert!(piece.cells.contains(&usize::try_from(cell).unwrap()), "{start}..{end}: {piece:?}");
+                            assert!(
+                                piece.blocks.contains(&u32::try_from(offset / 1024).unwrap()),
+                                "{start}..{end}: {piece:?}"
+                            );
+                        }
                     }
+                    assert_eq!(at, *end);
                 }
-                assert_eq!(at, *end);
             }
         }
+    }
+
+    #[test]
+    fn small_pieces_are_parts_of_one_cell() {
+        let code = Code::named("b-code:4").unwrap();
+        let geometry = Geometry::new(&code, 4096, 1024, 20 * 16384);
+        let mut cut = pieces(&geometry, 1000..60_000, 1 << 20);
+        let mut found = Vec::new();
+        while let Some(piece) = cut.next_small(3000) {
+            assert_eq!((piece.cells.len(), piece.stripes.end - piece.stripes.start), (1, 1), "{piece:?}");
+            found.push(piece.bytes);
+        }
+        assert_eq!(found[..4], [1000..3000, 3000..4096, 4096..6000, 6000..8192]);
+        assert_eq!(found.last().map(|bytes| bytes.end), Some(60_000));
     }
 
     #[test]
     fn pieces_grow() {
         let code = Code::named("b-code:4").unwrap();
         let geometry = Geometry::new(&code, 4096, 1024, 20 * 16384);
-        let counts: Vec<_> = pieces(&geometry, 0..20 * 16384, 4 * 16384)
-            .iter()
-            .map(|piece| piece.stripes.end - piece.stripes.start)
-            .collect();
+        let counts: Vec<_> =
+            pieces(&geometry, 0..20 * 16384, 4 * 16384).map(|piece| piece.stripes.end - piece.stripes.start).collect();
         assert_eq!(counts, [1, 1, 2, 3, 4, 4, 4, 1]);
     }
 
@@ -148,7 +204,7 @@ mod tests {
     fn small_ranges_stay_small() {
         let code = Code::named("b-code:4").unwrap();
         let geometry = Geometry::new(&code, 262_144, 16384, 1 << 30);
-        let piece = &pieces(&geometry, 300_000..310_000, 1 << 20)[0];
+        let piece = pieces(&geometry, 300_000..310_000, 1 << 20).next().unwrap();
         assert_eq!((piece.cells.clone(), piece.blocks.clone()), (1..2, 2..3));
     }
 }

@@ -1,5 +1,6 @@
 //! One node of the cluster: its store, its peers, and the driver of its desks.
 
+mod ahead;
 mod ask;
 mod desks;
 mod face;
@@ -18,6 +19,7 @@ mod run;
 mod settings;
 mod tasks;
 mod titles;
+mod upload_budget;
 mod write;
 
 pub use face::{NodeTitle, NodeTitles};
@@ -27,8 +29,10 @@ pub use run::{StartError, run};
 pub use settings::{Reloaded, Settings};
 pub use titles::Look;
 
+use crate::bounds::{Bounds, raise_descriptors};
 use crate::peer::Peers;
 use crate::store::{ColumnError, OpenError, Store, StorePlan, SystemDisk, UploadError, UploadPlan};
+use ahead::ReadAhead;
 use ask::UnfitLog;
 use bytes::Bytes;
 use core::time::Duration;
@@ -44,6 +48,7 @@ use rebuild::{Rate, Restoring};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use upload_budget::UploadBudget;
 
 /// Longest answer to one read of a column.
 pub const COLUMN_READ_BYTES_MAX: usize = 8 << 20;
@@ -61,6 +66,8 @@ pub struct Node {
     pub peers: Arc<Peers>,
     /// What it knows of who is there.
     pub liveness: Liveness,
+    /// How many may come at once.
+    pub bounds: Bounds,
     /// What its viewers' reads cost, and what they were read from.
     pub reads: Arc<ReadLog>,
     /// The codes that were asked for.
@@ -68,6 +75,8 @@ pub struct Node {
     desks: Desks,
     outbox: Outbox,
     lists: Lists,
+    read_ahead: Arc<ReadAhead>,
+    upload_budget: UploadBudget,
     unfit: UnfitLog,
     /// What rebuilding may take.
     rebuild_rate: Rate,
@@ -105,12 +114,15 @@ impl Node {
         Ok(Arc::new(Self {
             peers: Arc::new(Peers::new(&config, random_u64(), sender)),
             liveness: Liveness::default(),
+            bounds: Bounds::new(&config.limits, raise_descriptors(), config.members.len()),
             commons: Mutex::new(Commons::new(config.cluster.nodes().iter().copied(), 1)),
             reads: Arc::new(ReadLog::new(&config)),
             codes,
             desks,
             outbox: Outbox::default(),
             lists: Lists::default(),
+            read_ahead: Arc::new(ReadAhead::new(config.limits.read_ahead_bytes)),
+            upload_budget: UploadBudget::new(config.limits.upload_bytes),
             unfit: UnfitLog::default(),
             rebuild_rate: Rate::default(),
             restoring: Mutex::default(),
@@ -120,6 +132,14 @@ impl Node {
             settings: Settings::new(config.reloadable.clone()),
             config,
         }))
+    }
+
+    /// Sets the metrics to what was counted, and to what is in memory now.
+    pub fn publish(&self) {
+        self.reads.publish();
+        self.read_ahead.publish();
+        self.upload_budget.publish();
+        self.store.publish_space();
     }
 
     /// The time that machines of this node see.
@@ -283,7 +303,7 @@ mod tests {
                 if let (false, Some(items)) = (reads, line.strip_prefix("userain_fetch::")) {
                     let items = items.trim_matches(['{', '}']).split(',').filter(|item| !item.is_empty());
                     for item in items {
-                        let shared = ["ColumnRead", "Commons", "Piece"];
+                        let shared = ["ColumnRead", "Commons", "Piece", "Pieces"];
                         assert!(shared.contains(&item), "{name}: {item} of rain_fetch");
                     }
                 }

@@ -1,5 +1,6 @@
 //! Reading a title: which version, and its bytes from whatever columns can be had.
 
+use super::ahead::ReadAhead;
 use super::fetching::Fetching;
 use super::{Node, ReadLog};
 use bytes::Bytes;
@@ -10,7 +11,7 @@ use rain_cluster::{ColumnStatus, Columns, Content, Manifest, NodeId, Record};
 use rain_codec::column::{Geometry, HEADER_BYTES, StripeShape};
 use rain_codec::{Cell, ErasurePattern, StripeCodec};
 use rain_desk::{Event, FoundVersion, Resolution, Task};
-use rain_fetch::{Failure, Piece, TooFewColumns, assemble, pieces, recover};
+use rain_fetch::{Failure, Piece, Pieces, TooFewColumns, assemble, pieces, recover};
 use rain_titles::ReadError;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,7 +19,7 @@ use tokio::task::block_in_place;
 use tokio::time::sleep;
 
 /// A piece is about so long: a request for its part of one column is at least 256 KiB then.
-const PIECE_BYTES: u64 = 2 << 20;
+pub(super) const PIECE_BYTES: u64 = 2 << 20;
 /// How far a stream reads ahead of its viewer.
 pub(super) const READ_AHEAD_BYTES: u64 = 8 << 20;
 /// Before the first byte, an error is still told as such, and soon.
@@ -128,6 +129,11 @@ impl Delivery {
         &self.node.reads
     }
 
+    /// What all streams of the node are read ahead.
+    pub(super) fn read_ahead(&self) -> &Arc<ReadAhead> {
+        &self.node.read_ahead
+    }
+
     /// What the version holds.
     pub(super) fn content(&self) -> &Columns {
         &self.content
@@ -149,7 +155,7 @@ impl Delivery {
     ///
     /// # Panics
     /// When the range ends behind the title.
-    pub(super) fn pieces(&self, range: Range<u64>) -> Vec<Piece> {
+    pub(super) fn pieces(&self, range: Range<u64>) -> Pieces {
         pieces(&self.geometry, range, PIECE_BYTES)
     }
 

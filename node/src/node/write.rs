@@ -2,6 +2,7 @@
 
 use super::desks::Begun;
 use super::titles::etag_text;
+use super::upload_budget::Grant;
 use super::{Node, UploadPart, random_u64, unix_time};
 use crate::peer::{PeerError, PeerRequest, uploads};
 use crate::store::{UploadError, UploadPlan, title_version};
@@ -27,6 +28,8 @@ use tokio::time::timeout;
 const BATCH_BYTES: usize = 1 << 20;
 /// A title of so many bytes is sent with the question whether it is prepared; a longer one is uploaded before.
 const CARRIED_BYTES_MAX: u64 = 64 << 10;
+/// An upload that brings nothing for so long keeps nothing in memory but the stripe that it has begun.
+const STANDSTILL: Duration = Duration::from_secs(1);
 /// A participant that takes no batch for so long is done without.
 const APPEND: Duration = Duration::from_secs(10);
 
@@ -196,14 +199,28 @@ impl Node {
         let (mut stripe, mut index, mut bytes) = (BytesMut::new(), 0, 0_u64);
         if !is_carried {
             upload.send_begin().await?;
+            stripe.reserve(stripe_bytes);
         }
-        while let Some(data) = stream.next().await {
+        loop {
+            let data = if is_carried {
+                stream.next().await
+            } else if let Ok(data) = timeout(STANDSTILL, stream.next()).await {
+                data
+            } else {
+                // What waits for a client that brings nothing is sent, so that it is in nobody's memory.
+                upload.release(&mut encoder).await?;
+                stream.next().await
+            };
+            let Some(data) = data else { break };
             let Ok(mut data) = data else { return Err(WriteError::BrokenBody(bytes)) };
             bytes += data.len() as u64;
             while !data.is_empty() {
                 let part = data.split_to(data.len().min(stripe_bytes - stripe.len()));
                 stripe.extend_from_slice(&part);
                 if stripe.len() == stripe_bytes {
+                    if !is_carried {
+                        upload.make_room(&mut encoder, stripe.len(), false).await?;
+                    }
                     upload.encode(&mut encoder, &mut hasher, index, &stripe);
                     index += 1;
                     stripe.clear();
@@ -212,11 +229,17 @@ impl Node {
                     }
                 }
             }
+            if !is_carried && self.upload_budget.is_wanted() {
+                upload.release(&mut encoder).await?;
+            }
         }
         if expected.is_some_and(|expected| bytes != expected) {
             return Err(WriteError::BrokenBody(bytes));
         }
         if !stripe.is_empty() {
+            if !is_carried {
+                upload.make_room(&mut encoder, stripe.len(), true).await?;
+            }
             upload.encode(&mut encoder, &mut hasher, index, &stripe);
         }
         let shares = if is_carried {
@@ -262,6 +285,12 @@ fn count(columns: usize) -> u16 {
     u16::try_from(columns).unwrap_or(u16::MAX)
 }
 
+/// What a column's record of a stripe with so many bytes has at most: cells, their checksums, and what rounding adds.
+fn record_bytes_max(stripe_bytes: usize, code: &Code) -> usize {
+    let cells = stripe_bytes.div_ceil(code.data_columns());
+    cells + cells / 256 + 4096
+}
+
 /// What is to be committed.
 struct Ingested {
     content: Content,
@@ -294,6 +323,14 @@ struct Upload<'a> {
     needed: usize,
     participants: Vec<Participant>,
     batches: Vec<BytesMut>,
+    /// What the encoder's records have of the budget; with the first stripe.
+    record_grant: Option<Grant>,
+    /// A record of a full stripe has no more.
+    record_bytes: usize,
+    /// A batch of one column has no more.
+    batch_bytes: usize,
+    /// What the batches have of it.
+    batch_grant: Option<Grant>,
     /// The batch under way, while the next one is filled.
     sending: Option<tokio::task::JoinHandle<Vec<Participant>>>,
 }
@@ -347,6 +384,10 @@ impl<'a> Upload<'a> {
             needed: shape.needed(),
             participants: begin.uploads.iter().map(participant).collect(),
             batches: vec![BytesMut::new(); shape.columns],
+            record_grant: None,
+            record_bytes: 0,
+            batch_bytes: 0,
+            batch_grant: None,
             sending: None,
         }
     }
@@ -369,14 +410,60 @@ impl<'a> Upload<'a> {
         self.wait().await
     }
 
+    /// Takes of the budget what a stripe of so many bytes needs once it is encoded: records of it, and where a batch begins
+    /// all that the batch may get. Where there is little, it waits for its turn with nothing in memory but the stripe, and
+    /// the batch is of that stripe alone; so is that of the `last` one.
+    async fn make_room(
+        &mut self,
+        encoder: &mut StripeEncoder,
+        stripe_bytes: usize,
+        last: bool,
+    ) -> Result<(), WriteError> {
+        if self.batch_grant.is_some() {
+            return Ok(());
+        }
+        let code = &self.node.config.code;
+        let (columns, record_bytes) = (code.columns(), record_bytes_max(stripe_bytes, code));
+        let full = if last { record_bytes } else { BATCH_BYTES.next_multiple_of(record_bytes) };
+        let records = if self.record_grant.is_none() { record_bytes } else { 0 };
+        let budget = &self.node.upload_budget;
+        let (mut grant, batch_bytes) = if let Some(grant) = budget.try_take((columns * (records + full)) as u64) {
+            (grant, full)
+        } else {
+            self.release(encoder).await?;
+            (budget.take((columns * 2 * record_bytes) as u64).await, record_bytes)
+        };
+        if self.record_grant.is_none() {
+            self.record_grant = grant.split(grant.num_permits() * record_bytes / (record_bytes + batch_bytes));
+        }
+        self.batch_grant = Some(grant);
+        (self.record_bytes, self.batch_bytes) = (record_bytes, batch_bytes);
+        self.batches.fill_with(|| BytesMut::with_capacity(batch_bytes));
+        Ok(())
+    }
+
+    /// Sends what has gathered, waits until it is taken, and gives all memory back.
+    async fn release(&mut self, encoder: &mut StripeEncoder) -> Result<(), WriteError> {
+        if self.batch_grant.is_some() {
+            self.send().await?;
+        }
+        self.wait().await?;
+        if self.record_grant.take().is_some() {
+            encoder.release_records();
+        }
+        Ok(())
+    }
+
     async fn send_if_due(&mut self) -> Result<(), WriteError> {
-        if self.batches.iter().any(|batch| batch.len() >= BATCH_BYTES) { self.send().await } else { Ok(()) }
+        let gathered = self.batches.iter().map(BytesMut::len).max().unwrap_or_default();
+        if gathered + self.record_bytes > self.batch_bytes { self.send().await } else { Ok(()) }
     }
 
     /// Sends what has gathered, once the batch before it is through.
     async fn send(&mut self) -> Result<(), WriteError> {
         self.wait().await?;
-        let batches: Vec<Bytes> = self.batches.iter_mut().map(|batch| batch.split().freeze()).collect();
+        let batches: Vec<Bytes> = self.batches.iter_mut().map(|batch| core::mem::take(batch).freeze()).collect();
+        let grant = self.batch_grant.take();
         let (node, what) = (Arc::clone(self.node), Arc::clone(&self.what));
         let participants = core::mem::take(&mut self.participants);
         self.sending = Some(tokio::spawn(async move {
@@ -384,7 +471,9 @@ impl<'a> Upload<'a> {
                 let batch = batches[usize::from(participant.column)].clone();
                 participant.append(&node, &what, batch)
             });
-            join_all(send).await
+            let participants = join_all(send).await;
+            drop((batches, grant));
+            participants
         }));
         Ok(())
     }

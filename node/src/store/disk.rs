@@ -89,11 +89,37 @@ pub trait Disk: Send + Sync + core::fmt::Debug {
     /// Those of the file system.
     fn sync_folder(&self, path: &str) -> io::Result<()>;
 
+    /// Whether a folder is there. One in memory loses none.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    fn has_folder(&self, path: &str) -> io::Result<bool> {
+        let _ = path;
+        Ok(true)
+    }
+
+    /// What room there is. A disk that does not know has enough.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    fn space(&self) -> io::Result<DiskSpace> {
+        Ok(DiskSpace { free_bytes: u64::MAX, bytes: u64::MAX })
+    }
+
     /// Shows the name of each file in the folder, in any order: there may be too many to be in memory at once.
     ///
     /// # Errors
     /// Those of the file system; some may have been shown.
     fn list(&self, path: &str, show: &mut dyn FnMut(&str)) -> io::Result<()>;
+}
+
+/// The room on a disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DiskSpace {
+    /// What this process may still write, in bytes.
+    pub free_bytes: u64,
+    /// All there is.
+    pub bytes: u64,
 }
 
 /// Why a data folder cannot be used.
@@ -206,6 +232,20 @@ impl Disk for SystemDisk {
 
     fn sync_folder(&self, path: &str) -> io::Result<()> {
         File::open(self.root.join(path))?.sync_all()
+    }
+
+    fn has_folder(&self, path: &str) -> io::Result<bool> {
+        match std::fs::metadata(self.root.join(path)) {
+            Ok(found) => Ok(found.is_dir()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn space(&self) -> io::Result<DiskSpace> {
+        let found = rustix::fs::fstatvfs(&self.folder)?;
+        let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
+        Ok(DiskSpace { free_bytes: bytes(found.f_bavail), bytes: bytes(found.f_blocks) })
     }
 
     fn list(&self, path: &str, show: &mut dyn FnMut(&str)) -> io::Result<()> {

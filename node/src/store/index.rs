@@ -693,6 +693,14 @@ impl<D: Disk> Index<D> {
         }
     }
 
+    /// Notes of every column that is used that it is damaged.
+    pub(super) fn damage_all(&mut self, reason: &str) {
+        let used: Vec<Key> = self.all().filter(|(_, held)| held.column.is_some()).map(|(key, _)| key).collect();
+        for key in used {
+            self.damage(key, reason);
+        }
+    }
+
     pub(super) fn overdue(&self, now: Time) -> Vec<Overdue> {
         let is_due = |key: &&Key| self.held(**key).is_some_and(|held| now.since(held.since) >= PENDING_PATIENCE);
         let pending = self.noted.open.iter().filter(is_due).filter_map(|key| self.record(*key)).map(|record| Overdue {

@@ -20,17 +20,19 @@ mod record;
 mod requests;
 mod scan;
 mod shelf;
+mod space;
 #[cfg(test)]
 mod tests;
 
 pub use committed::CommittedVersions;
-pub use disk::{Disk, FolderError, SystemDisk};
+pub use disk::{Disk, DiskSpace, FolderError, SystemDisk};
 pub use known::{KnownContent, KnownTitle, Stamp};
 pub use ledger::LedgerError;
 pub use listing::{FirstTitle, KnownFolder, Listing, ListingItem};
 pub use record::RecordError;
 pub use scan::{OpenError, StorePlan, check_folder};
 pub use shelf::{ColumnError, ColumnReader, UploadError, UploadPlan, title_version};
+pub use space::StoreSpace;
 
 use change::Change;
 use core::time::Duration;
@@ -95,6 +97,8 @@ pub struct Store<D: Disk> {
     title_locks: [Mutex<()>; TITLE_LOCKS],
     /// The others remember nothing that is forgotten here.
     sure: AtomicBool,
+    /// The disk was full when it was last looked at.
+    full: AtomicBool,
     /// How many changes were durable when it was opened.
     serial_at_start: u64,
     /// From which the next new life is made.

@@ -2,7 +2,7 @@
 
 use super::change::{Change, Standing};
 use super::index::Held;
-use super::names::{FileName, TitleHash, key_of};
+use super::names::{FileName, TITLES, TitleHash, key_of};
 use super::shelf::prove;
 use super::{Disk, Store, lock, remove_if_there};
 use rain_cluster::{Record, Sender, Time};
@@ -113,6 +113,9 @@ impl<D: Disk> Store<D> {
         for key in abandoned {
             self.forget_upload(key);
         }
+        self.look_for_folder()?;
+        // What became of a full disk is told though nobody stores anything.
+        self.space()?;
         let lingered = lock(&self.index).lingered(now);
         // One that the disk does not let go of holds up no other.
         let removed: Vec<io::Result<()>> = lingered.chunks(64).map(|keys| self.remove_versions(now, keys)).collect();
@@ -132,6 +135,21 @@ impl<D: Disk> Store<D> {
         self.sync_shares(now)?;
         self.compact_if_worth_it()?;
         removed.into_iter().collect()
+    }
+
+    /// Notices that the folder of columns was taken away while the store runs: all that was in it is damaged, and a new
+    /// folder is made for what is rebuilt.
+    fn look_for_folder(&self) -> io::Result<()> {
+        if self.disk.has_folder(TITLES)? {
+            return Ok(());
+        }
+        tracing::error!("the folder {TITLES} is gone: its columns are rebuilt");
+        self.disk.create_folder(TITLES)?;
+        self.disk.sync_folder("")?;
+        let mut index = lock(&self.index);
+        index.unclaimed.clear();
+        index.damage_all("the folder of columns was removed");
+        Ok(())
     }
 
     /// Notes how far the serials of the peers have grown.

@@ -183,6 +183,7 @@ impl<D: Disk> Store<D> {
             sharing: RwLock::default(),
             title_locks: array::from_fn(|_| Mutex::new(())),
             sure: AtomicBool::new(false),
+            full: AtomicBool::new(false),
             fresh: Mutex::new(plan.fresh_life),
         };
         let unsynced = lock(&store.index).unsynced();

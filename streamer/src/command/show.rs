@@ -7,6 +7,7 @@ use crate::http::NodeReport;
 use core::fmt::Write as _;
 use core::time::Duration;
 use hyper::Method;
+use rain_node::store::StoreSpace;
 use rain_titles::{ColumnHealth, ColumnReport, Listed, Page, TitleReport, title};
 use serde::Deserialize;
 
@@ -91,6 +92,8 @@ pub(super) async fn stat(name: String, verify: bool, arguments: ClientArguments)
 #[derive(Debug, Deserialize)]
 struct Cluster {
     nodes: Vec<NodeReport>,
+    observer: Option<String>,
+    disk: Option<StoreSpace>,
 }
 
 pub(super) async fn status(watch: bool, arguments: ClientArguments) -> anyhow::Result<()> {
@@ -103,6 +106,12 @@ pub(super) async fn status(watch: bool, arguments: ClientArguments) -> anyhow::R
             let mut text = String::new();
             for node in &cluster.nodes {
                 writeln!(text, "{:<8}  {:<8}  {}", node.name, node.state, node.http)?;
+            }
+            if let (Some(observer), Some(StoreSpace { free_bytes, kept_bytes, is_full: true })) =
+                (&cluster.observer, cluster.disk)
+            {
+                let free = format!("{free_bytes} bytes are free, of which {kept_bytes} are kept back");
+                writeln!(text, "the disk of {observer} is full: {free}; delete titles, or give it more room")?;
             }
             print(&text)?;
         }

@@ -9,11 +9,11 @@ use crate::http::faults::{Fault, done};
 use crate::http::login::CALLER;
 use crate::http::reply::{json, not_found};
 use crate::http::router::is_write;
-use crate::http::{ApiError, ClusterReport, Ends, ResponseBody, console, error_response};
+use crate::http::{ApiError, ClusterReport, Ends, RequestBody, ResponseBody, console, error_response};
 use core::time::Duration;
 use futures_util::stream;
 use http_body_util::{BodyExt, Empty, StreamBody};
-use hyper::body::{Body, Frame, Incoming};
+use hyper::body::{Body, Frame};
 use hyper::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderValue, ORIGIN, TRANSFER_ENCODING};
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::client::legacy::Client;
@@ -96,7 +96,7 @@ impl Front {
     }
 
     /// Answers one request.
-    pub(super) async fn answer(&self, request: Request<Incoming>, ends: Ends) -> Response<ResponseBody> {
+    pub(super) async fn answer(&self, request: Request<RequestBody>, ends: Ends) -> Response<ResponseBody> {
         let (method, uri) = (request.method().clone(), request.uri().clone());
         let admitted = self.access.admit(ends, &method, &uri, request.headers());
         let demand = if is_write(&method) { Demand::Operate } else { Demand::Nothing };
@@ -106,7 +106,7 @@ impl Front {
         };
         let path = uri.path();
         if path.starts_with("/v/") || path == "/api/v1/titles" || path.starts_with("/api/v1/titles/") {
-            return self.forward(request.map(|body| body.map_err(io::Error::other).boxed_unsync())).await;
+            return self.forward(request).await;
         }
         if path == "/api/v1/faults" && method == Method::POST {
             return self.fault(request).await.unwrap_or_else(|error| error_response(&error));
@@ -130,7 +130,7 @@ impl Front {
         self.parts.report()
     }
 
-    async fn fault(&self, request: Request<Incoming>) -> Result<Response<ResponseBody>, ApiError> {
+    async fn fault(&self, request: Request<RequestBody>) -> Result<Response<ResponseBody>, ApiError> {
         let (fault, _) = Fault::receive(request.into_body()).await?;
         if !self.ready.load(Ordering::Relaxed) {
             return Err(starting());

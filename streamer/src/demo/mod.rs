@@ -11,7 +11,7 @@ mod prepared;
 
 pub use prepared::{DemoError, DemoOptions};
 
-use crate::http::{ResponseBody, Shutdown, serve};
+use crate::http::{ResponseBody, Shutdown, Terms, serve};
 use anyhow::{Context, bail};
 use bytes::Bytes;
 use children::Children;
@@ -23,7 +23,8 @@ use hyper::{Method, Request, Response, StatusCode};
 use network::Network;
 use parts::Parts;
 use prepared::{PreparedDemo, video_title};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rain_config::Limits;
+use rain_node::{Bounds, raise_descriptors};
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -38,16 +39,14 @@ const SAMPLE_TITLE: &str = "sample.mp4";
 const START: Duration = Duration::from_secs(30);
 const RETRY: Duration = Duration::from_millis(100);
 
-/// Descriptors of a big ring's connections; the system's limit where that is lower.
-const DESCRIPTORS: u64 = 65_536;
-
 /// Runs a demo until SIGTERM or SIGINT. Prints the URL to open as one line once every node serves.
 ///
 /// # Errors
 /// What keeps it from starting: a wrong option, a port in use, a node that ends. Nothing is left behind but a data
 /// folder that was named.
 pub fn run(options: &DemoOptions) -> anyhow::Result<()> {
-    raise_descriptor_limit();
+    // The forwarder holds both ends of every connection between nodes.
+    raise_descriptors();
     let plan = PreparedDemo::make(options)?;
     // Nodes die with the thread that starts them: this one, which outlives them all.
     let children = Arc::new(Children::start(&plan)?);
@@ -56,17 +55,6 @@ pub fn run(options: &DemoOptions) -> anyhow::Result<()> {
     runtime.shutdown_background();
     children.end();
     result
-}
-
-/// The forwarder holds both ends of every connection between nodes.
-fn raise_descriptor_limit() {
-    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    let wanted = maximum.unwrap_or(DESCRIPTORS).min(DESCRIPTORS);
-    if current.is_some_and(|current| current < wanted)
-        && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum })
-    {
-        tracing::warn!(%error, wanted, "the limit of open files could not be raised");
-    }
 }
 
 async fn supervise(plan: &PreparedDemo, children: &Arc<Children>, videos: &[std::path::PathBuf]) -> anyhow::Result<()> {
@@ -115,7 +103,9 @@ async fn supervise(plan: &PreparedDemo, children: &Arc<Children>, videos: &[std:
 
 async fn serve_front(front: Arc<Front>, listener: tokio::net::TcpListener, shutdown: Shutdown) {
     let answering = Arc::clone(&front);
-    let serving = serve(listener, shutdown.clone(), move |request, ends| {
+    let limits = Limits::default();
+    let terms = Terms::new(&limits, &Bounds::new(&limits, raise_descriptors(), 1));
+    let serving = serve(listener, shutdown.clone(), terms, move |request, ends| {
         let front = Arc::clone(&answering);
         async move { front.answer(request, ends).await }
     });

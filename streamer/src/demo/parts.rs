@@ -195,6 +195,7 @@ impl Parts {
             observer: None,
             paths: Vec::new(),
             held_up_us: Vec::new(),
+            disk: None,
             faults: true,
         }
     }

@@ -5,7 +5,9 @@ use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Collected, Empty, Full, Limited};
-use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::Response;
+use hyper::body::{Body, Frame, SizeHint};
+use rain_node::Serving;
 use rain_titles::ByteStream;
 use std::io;
 
@@ -15,9 +17,9 @@ pub(crate) type ResponseBody = UnsyncBoxBody<Bytes, io::Error>;
 /// The body of every request.
 pub(crate) type RequestBody = UnsyncBoxBody<Bytes, io::Error>;
 
-/// The body of a request as it comes.
-pub(crate) fn taken(body: Incoming) -> RequestBody {
-    body.map_err(io::Error::other).boxed_unsync()
+/// A response whose caller is being served until its body has been handed over.
+pub(super) fn served(response: Response<ResponseBody>, serving: Serving) -> Response<ResponseBody> {
+    response.map(|body| ServedBody { body, _serving: serving }.boxed_unsync())
 }
 
 /// A whole body of a request, where it has no more than so many bytes.
@@ -48,6 +50,28 @@ pub(crate) fn empty() -> ResponseBody {
 /// A range of a title, of `length` bytes.
 pub(crate) fn of_title(stream: ByteStream, length: u64) -> ResponseBody {
     TitleBody { stream, left: length }.boxed_unsync()
+}
+
+struct ServedBody {
+    body: ResponseBody,
+    _serving: Serving,
+}
+
+impl Body for ServedBody {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }
 
 struct TitleBody {

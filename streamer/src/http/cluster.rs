@@ -9,6 +9,7 @@ use futures_util::future::BoxFuture;
 use hyper::{Method, Request};
 use rain_node::Node;
 use rain_node::peer::PathReport;
+use rain_node::store::StoreSpace;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -68,6 +69,9 @@ pub struct ClusterReport {
     /// of the machine's monotonic clock, the newest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub held_up_us: Vec<[u64; 2]>,
+    /// The room on that node's disk.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disk: Option<StoreSpace>,
     /// Whether `POST /api/v1/faults` cuts and heals its parts: in a demo.
     #[serde(skip_serializing_if = "core::ops::Not::not")]
     pub faults: bool,
@@ -127,5 +131,6 @@ pub(super) fn cluster(node: &Node) -> ClusterReport {
     let observer = Some(node.config.me().name.clone());
     let held_up_us = node.peers.paths.held_up_us();
     let faults = node.config.demo.is_some();
-    ClusterReport { nodes: nodes.collect(), switches, links, observer, paths, held_up_us, faults }
+    let disk = node.store.space().ok();
+    ClusterReport { nodes: nodes.collect(), switches, links, observer, paths, held_up_us, disk, faults }
 }

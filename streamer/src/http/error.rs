@@ -51,6 +51,11 @@ impl ApiError {
         }
     }
 
+    /// That there is no room now, and may be in a second.
+    pub fn busy(message: impl Into<String>) -> Self {
+        Self { retry_after_s: NonZero::new(1), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", message) }
+    }
+
     /// With what was found and what was expected.
     #[must_use]
     pub fn with(mut self, found: impl Into<Value>, expected: impl Into<Value>) -> Self {

@@ -179,6 +179,9 @@ impl ClusterNews {
             (path.rtt_us, path.loss_permille, path.timeout_us) = (0, 0, 0);
         }
         compared.held_up_us.clear();
+        if let Some(disk) = &mut compared.disk {
+            disk.free_bytes = 0;
+        }
         let compared = serde_json::to_string(&compared).expect("a report is plain data");
         if self.told.as_ref() != Some(&compared) {
             hub.send(&event("cluster", report));

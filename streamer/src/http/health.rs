@@ -31,7 +31,7 @@ impl Room for HealthRoom {
         let answer = match request.uri().path() {
             "/readyz" => ready(&self.node),
             "/metrics" => {
-                self.node.reads.publish();
+                self.node.publish();
                 Ok(text(self.metrics.render()))
             }
             _ => Ok(text("ok\n")),

@@ -11,9 +11,12 @@ mod error;
 pub(crate) mod events;
 pub(crate) mod faults;
 mod health;
+mod heavy;
+mod intake;
 mod lists;
 pub(crate) mod login;
 mod note;
+mod progress;
 mod query;
 mod reload;
 pub(crate) mod reply;
@@ -26,10 +29,11 @@ mod titles;
 
 pub use cluster::{ClusterReport, LinkReport, NodeReport, SwitchReport};
 pub use error::ApiError;
-pub use server::{Ends, Shutdown, serve};
+pub use server::{Ends, Shutdown};
 
 pub(crate) use body::{RequestBody, ResponseBody};
 pub(crate) use error::error_response;
+pub(crate) use server::{Terms, serve};
 
 use access::Access;
 use audit::AuditLog;
@@ -39,7 +43,7 @@ use core::time::Duration;
 use events::{EventHub, EventsRoom};
 use faults::FaultRoom;
 use health::{HealthRoom, missing};
-use hyper::body::Incoming;
+use heavy::Heavy;
 use hyper::{Method, Request, Response};
 use lists::ListRoom;
 use login::{LoginRoom, Logins};
@@ -88,14 +92,16 @@ pub async fn serve_node(node: Arc<Node>, listener: TcpListener, metrics: Prometh
         access: Access::new(node.config.listen, node.settings.watch(), Arc::clone(&logins)),
         router: rooms(&node, &hub, logins, metrics),
         audit: Arc::clone(&audit),
+        heavy: Heavy::new(&node.bounds),
         node: Arc::clone(&node),
     });
     let handler = move |request, ends| {
         let listening = Arc::clone(&listening);
         async move { listening.answer(request, ends).await }
     };
+    let terms = Terms::new(&node.config.limits, &node.bounds);
     tokio::join!(
-        serve(listener, shutdown.clone(), handler),
+        serve(listener, shutdown.clone(), terms, handler),
         events::tell(&node, &hub, shutdown.clone()),
         reload::heed(hangups, &node, &audit, shutdown),
     );
@@ -129,12 +135,13 @@ struct NodeListener {
     access: Access,
     router: Router,
     audit: Arc<AuditLog>,
+    heavy: Heavy,
     node: Arc<Node>,
 }
 
 impl NodeListener {
     /// Answers one request.
-    async fn answer(&self, request: Request<Incoming>, ends: Ends) -> Response<ResponseBody> {
+    async fn answer(&self, request: Request<RequestBody>, ends: Ends) -> Response<ResponseBody> {
         let method = request.method().clone();
         let changed = is_write(&method).then(|| request.uri().path().to_owned());
         let admitted = self.access.admit(ends, &method, request.uri(), request.headers());
@@ -143,7 +150,10 @@ impl NodeListener {
             self.audit.begin(caller, (&method, &path))
         });
         let answered = match admitted {
-            Ok(caller) => self.router.answer(caller, request.map(body::taken)).await,
+            Ok(caller) => match self.heavy.admit(ends.peer.ip(), &request) {
+                Ok(_served) => self.router.answer(caller, request).await,
+                Err(busy) => Err(busy),
+            },
             Err(error) => Err(error),
         };
         let response = answered.unwrap_or_else(|error| {

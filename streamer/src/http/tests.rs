@@ -1,13 +1,13 @@
 //! The rooms of titles and lists, over titles in memory: no cluster takes part.
 
 use super::access::Access;
-use super::body::{full, taken};
+use super::body::full;
 use super::caller::{Caller, Demand, Standing};
 use super::lists::{ListRoom, Lists};
 use super::reply::text;
 use super::router::{Answer, Room, Router};
 use super::titles::TitlesRoom;
-use super::{ApiError, Ends, RequestBody, error_response, serve};
+use super::{ApiError, Ends, RequestBody, Terms, error_response, serve};
 use bytes::Bytes;
 use core::net::{IpAddr, Ipv4Addr};
 use futures_util::future::BoxFuture;
@@ -15,7 +15,8 @@ use futures_util::{FutureExt, stream};
 use http_body_util::BodyExt;
 use hyper::{Method, Request, Response};
 use rain_client::HttpTitles;
-use rain_config::{AccessToken, Role};
+use rain_config::{AccessToken, Limits, Role};
+use rain_node::Bounds;
 use rain_titles::{Listed, MemoryTitles, NewContent, Page, Precondition, Titles, contract};
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -54,6 +55,12 @@ impl Room for Greeting {
     fn answer(&self, caller: Caller, _: Request<RequestBody>) -> BoxFuture<'_, Answer> {
         async move { Ok(text(caller.name())) }.boxed()
     }
+}
+
+/// What a listener grants where nobody says.
+fn terms() -> Terms {
+    let limits = Limits::default();
+    Terms::new(&limits, &Bounds::new(&limits, 1024, 1))
 }
 
 fn router() -> Router {
@@ -229,12 +236,12 @@ async fn titles_over_http_keep_the_contract() {
     let (_stop, shutdown) = watch::channel(false);
     let titles = MemoryTitles::default();
     let (access, router) = (Arc::new(Access::without_tokens(address)), Arc::new(router_over(titles.clone())));
-    let served = tokio::spawn(serve(listener, shutdown, move |request, ends: Ends| {
+    let served = tokio::spawn(serve(listener, shutdown, terms(), move |request, ends: Ends| {
         let (access, router) = (Arc::clone(&access), Arc::clone(&router));
         async move {
             let admitted = access.admit(ends, request.method(), request.uri(), request.headers());
             let answered = match admitted {
-                Ok(caller) => router.answer(caller, request.map(taken)).await,
+                Ok(caller) => router.answer(caller, request).await,
                 Err(error) => Err(error),
             };
             let response: Response<_> = answered.unwrap_or_else(|error| error_response(&error));

@@ -37,7 +37,7 @@ fn some_pieces(random: &mut SplitMix64, title: &Title) -> Vec<Piece> {
     let length = title.content.len() as u64;
     let start = if random.one_in(2) { 0 } else { random.below(length) };
     let end = if random.one_in(2) { length } else { start + 1 + random.below(length - start) };
-    pieces(&title.geometry, start..end, random.pick(&[1 << 16, 1 << 18, 1 << 20]))
+    pieces(&title.geometry, start..end, random.pick(&[1 << 16, 1 << 18, 1 << 20])).collect()
 }
 
 /// Of four seeds, one is calm, the others are anything.

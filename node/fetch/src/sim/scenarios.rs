@@ -40,7 +40,7 @@ fn options() -> Options {
         own: None,
         proof: false,
         lost: ErasurePattern::none(),
-        streams: vec![pieces(&title.geometry, 0..title.content.len() as u64, 1 << 18)],
+        streams: vec![pieces(&title.geometry, 0..title.content.len() as u64, 1 << 18).collect()],
         ahead: 1,
         shards: 1,
         patience: Duration::ZERO,
@@ -168,7 +168,7 @@ fn slow_nodes_do_not_cost_more(missing: Option<Safeguard>) -> Result<(), String>
     options.spent = ALLOWANCE;
     options.peers.iter_mut().for_each(|peer| (peer.stalls, peer.stall) = (6, ms(100)));
     let title = title(0);
-    options.streams = vec![pieces(&title.geometry, 0..title.content.len() as u64, 1 << 18); 12];
+    options.streams = vec![pieces(&title.geometry, 0..title.content.len() as u64, 1 << 18).collect(); 12];
     options.shards = 3;
     run(options, missing).map(|_| ())
 }
@@ -181,7 +181,7 @@ fn forgers_are_found_and_read_around(missing: Option<Safeguard>) -> Result<(), S
         for range in [0..end, 10_000..90_000, end - 12_345..end] {
             let mut options = options();
             options.proof = missing != Some(Safeguard::Proof);
-            options.streams = vec![pieces(geometry, range.clone(), 1 << 18)];
+            options.streams = vec![pieces(geometry, range.clone(), 1 << 18).collect()];
             options.peers[0].lie = Some(first);
             options.peers[2].lie = Some(second);
             let world = run_whole(options, missing)?;

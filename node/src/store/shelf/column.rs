@@ -12,8 +12,25 @@ use rain_desk::Codes;
 use rain_fetch::{ColumnRead, ReadProof};
 use std::io;
 
-/// The disk could not do it, on every Linux.
-const EIO: i32 = 5;
+/// Whether an error of the disk says nothing of the file that was asked for.
+fn passes(error: &io::Error) -> bool {
+    let is_short_of_files = matches!(error.raw_os_error(), Some(ENFILE | EMFILE));
+    is_short_of_files
+        || matches!(
+            error.kind(),
+            io::ErrorKind::OutOfMemory
+                | io::ErrorKind::Interrupted
+                | io::ErrorKind::WouldBlock
+                | io::ErrorKind::ResourceBusy
+                | io::ErrorKind::TimedOut
+                | io::ErrorKind::StorageFull
+        )
+}
+
+/// All processes together have too many files open, on every Linux.
+const ENFILE: i32 = 23;
+/// This process has.
+const EMFILE: i32 = 24;
 
 /// Why a column cannot be read. Each is an erasure to the reader.
 #[derive(Debug, thiserror::Error)]
@@ -281,14 +298,12 @@ impl<D: Disk> Store<D> {
         proven.inspect_err(|error| self.note_if_damage(title, version, error))
     }
 
-    /// Remembers an error that will be there at the next read too; not, say, that too many files were open.
+    /// Remembers an error that will be there at the next read too; not, say, that too many files were open. What is
+    /// remembered wrongly costs a proof of the column, and nothing else: it is taken into use again.
     pub fn note_if_damage(&self, title: &str, version: Version, error: &ColumnError) {
         let lasts = match error {
             ColumnError::Missing | ColumnError::OutOfRange => false,
-            ColumnError::Disk(error) => {
-                matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof)
-                    || error.raw_os_error() == Some(EIO)
-            }
+            ColumnError::Disk(error) => !passes(error),
             ColumnError::Header(_)
             | ColumnError::Foreign { .. }
             | ColumnError::Length { .. }
@@ -304,5 +319,19 @@ impl<D: Disk> Store<D> {
     /// Remembers that the node's column of a version is not to be trusted.
     pub fn note_damage(&self, title: &str, version: Version, reason: &str) {
         lock(&self.index).damage((TitleHash::of(title), version), reason);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_errors_that_say_nothing_of_the_file_pass() {
+        let of = |error| passes(&io::Error::from_raw_os_error(error));
+        // Interrupted, no memory, busy, too many files, no room.
+        assert_eq!([4, 12, 16, 23, 24, 28].map(of), [true; 6]);
+        // Not permitted, not there, broken, no right, a folder, links that lead to themselves, stale.
+        assert_eq!([1, 2, 5, 13, 21, 40, 116].map(of), [false; 7]);
     }
 }

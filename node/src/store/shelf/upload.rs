@@ -145,6 +145,7 @@ impl<D: Disk> Store<D> {
                 return Err(io::Error::from(io::ErrorKind::ResourceBusy));
             }
         }
+        self.check_space(0)?;
         let file = self.disk.create(&unfinished(&name.path()))?;
         let hasher = ColumnHasher::new(group_bytes);
         let incoming = Incoming { file, full, group_bytes, hasher, bytes: 0, rest: Vec::new(), failed: false };
@@ -184,7 +185,7 @@ impl<D: Disk> Store<D> {
             let written = if incoming.failed {
                 Err(io::Error::other("the upload failed before"))
             } else {
-                self.disk.write_at(&incoming.file, at, fresh)
+                self.check_space(fresh.len()).and_then(|()| self.disk.write_at(&incoming.file, at, fresh))
             };
             match written {
                 Ok(()) => {

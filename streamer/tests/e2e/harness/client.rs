@@ -3,9 +3,10 @@
 use super::PATIENCE;
 use rain_harness::Head;
 use serde_json::Value;
+use socket2::{Domain, Socket, Type};
 use std::fmt::Write as _;
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, Shutdown, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 
 /// A request; sent by [`Request::to`], or piece by piece over a [`Connection`].
 #[derive(Debug, Clone)]
@@ -130,8 +131,19 @@ impl Connection {
         Self::try_open(port).unwrap_or_else(|error| panic!("port {port}: {error}"))
     }
 
+    /// Opens one from another address of this machine: 127.0.0.`host`.
+    pub(crate) fn open_from(host: u8, port: u16) -> io::Result<Self> {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+        socket.bind(&SocketAddr::from((Ipv4Addr::new(127, 0, 0, host), 0)).into())?;
+        socket.connect(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)).into())?;
+        Self::over(socket.into(), port)
+    }
+
     fn try_open(port: u16) -> io::Result<Self> {
-        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+        Self::over(TcpStream::connect((Ipv4Addr::LOCALHOST, port))?, port)
+    }
+
+    fn over(stream: TcpStream, port: u16) -> io::Result<Self> {
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         stream.set_nodelay(true)?;

@@ -153,6 +153,11 @@ impl Cluster {
         self.nodes[node].process.as_ref().expect("a node that runs")
     }
 
+    /// The id of a node's process.
+    pub(crate) fn pid(&self, node: usize) -> u32 {
+        self.process(node).pid()
+    }
+
     pub(crate) fn wait_ready(&self, node: usize) {
         wait_until_ready(self.process(node).inner(), self.http(node), PATIENCE)
             .unwrap_or_else(|error| panic!("node {}: {error}", self.name(node)));

@@ -34,6 +34,7 @@ impl<D: Disk> Store<D> {
         records: &Arc<[u8]>,
         promise: Change,
     ) -> io::Result<()> {
+        self.check_space(2 * records.len())?;
         if lock(&self.index).unsynced_bytes() > UNSYNCED_BYTES_MAX {
             self.sync_shares(now)?;
         }
