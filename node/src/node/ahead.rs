@@ -4,7 +4,6 @@
 //! those that stand still everything is taken back, beginning with the one that has stood longest: a player that is paused
 //! costs its socket, and what was taken is fetched again when it goes on. Every stream may always have one piece.
 
-use super::read::{PIECE_BYTES, READ_AHEAD_BYTES};
 use bytes::Bytes;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
@@ -18,6 +17,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 use tokio::task::JoinHandle;
 
+/// A piece is about so long: a request for its part of one column is at least 256 KiB then.
+pub(super) const PIECE_BYTES: u64 = 2 << 20;
+/// How far a stream reads ahead of its viewer.
+pub(super) const READ_AHEAD_BYTES: u64 = 8 << 20;
 /// A stream whose viewer has taken nothing for so long stands still.
 const STANDSTILL: Duration = Duration::from_secs(2);
 /// So often it is looked for those at most.

@@ -1,6 +1,6 @@
 //! Reading a title: which version, and its bytes from whatever columns can be had.
 
-use super::ahead::ReadAhead;
+use super::ahead::{PIECE_BYTES, ReadAhead};
 use super::fetching::Fetching;
 use super::{Node, ReadLog};
 use bytes::Bytes;
@@ -18,10 +18,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::task::block_in_place;
 use tokio::time::sleep;
 
-/// A piece is about so long: a request for its part of one column is at least 256 KiB then.
-pub(super) const PIECE_BYTES: u64 = 2 << 20;
-/// How far a stream reads ahead of its viewer.
-pub(super) const READ_AHEAD_BYTES: u64 = 8 << 20;
 /// Before the first byte, an error is still told as such, and soon.
 pub(super) const FIRST: Duration = Duration::from_millis(1500);
 /// A stream that falls under k columns waits so long for a return.

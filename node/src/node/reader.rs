@@ -1,8 +1,8 @@
 //! A range of a title as its viewer takes it: read ahead, with patience for what may return, and its stalls noted.
 
 use super::StreamGuard;
-use super::ahead::{Fetch, OwnStock, ReadAhead, SMALL_PIECE_BYTES, Stock};
-use super::read::{Delivery, FIRST, PIECE_BYTES, READ_AHEAD_BYTES, RETURN};
+use super::ahead::{Fetch, OwnStock, PIECE_BYTES, READ_AHEAD_BYTES, ReadAhead, SMALL_PIECE_BYTES, Stock};
+use super::read::{Delivery, FIRST, RETURN};
 use bytes::Bytes;
 use core::ops::Range;
 use core::pin::Pin;
