@@ -9,7 +9,7 @@ use core::time::Duration;
 use rain_cluster::{NodeId, Time};
 use std::collections::{BTreeMap, VecDeque};
 
-/// A column whose bytes stop coming for so long is done without, whatever it costs.
+/// A column whose bytes stop coming for so long, and four round trips, is done without, whatever it costs.
 pub(crate) const PROGRESS: Duration = Duration::from_millis(500);
 /// A hedge that the budget does not allow is tried again after so long.
 pub(crate) const AGAIN: Duration = Duration::from_millis(10);
@@ -116,6 +116,7 @@ pub(crate) struct ColumnFetch {
     /// The last sign of life; `None` while it waits for its turn: nobody is late then.
     last: Option<Time>,
     late_after: Duration,
+    silent_after: Duration,
     /// The sign of life after which everything that can be done about lateness is done.
     settled: Option<Time>,
     /// Not before is a hedge tried again that the budget did not allow.
@@ -163,6 +164,7 @@ impl ColumnFetch {
             hedged: false,
             last: None,
             late_after: Duration::ZERO,
+            silent_after: PROGRESS,
             settled: None,
             again: Time::default(),
             longest: Duration::ZERO,
@@ -193,7 +195,7 @@ impl ColumnFetch {
     /// When it wants to be woken at the latest.
     pub(crate) fn due(&self) -> Option<Time> {
         let last = self.last.filter(|_| self.source != Source::Whole)?;
-        let silent = last + PROGRESS;
+        let silent = last + self.silent_after;
         if self.source == Source::Own || self.settled == Some(last) {
             return Some(silent);
         }
@@ -235,6 +237,7 @@ impl ColumnFetch {
         } else {
             self.last = Some(step.now);
             self.late_after = step.commons.late_after(self.node);
+            self.silent_after = PROGRESS + 4 * step.commons.round_trip(self.node);
         }
         if replaces {
             step.out.events.push_back(FetchEvent::PathSwitch);
@@ -315,7 +318,7 @@ impl ColumnFetch {
         if step.now < due {
             return Became::Open;
         }
-        if step.now >= last + PROGRESS {
+        if step.now >= last + self.silent_after {
             if step.missing.has(Safeguard::Progress) {
                 return Became::Failed(Failure::Silent);
             }

@@ -16,6 +16,8 @@ struct Standing {
     suspected: Option<Time>,
     /// No path leads to it.
     unreachable: bool,
+    /// Of its pings, over the nearest path.
+    round_trip: Duration,
 }
 
 /// What fetches share. Each shard has its own: their budgets keep the promise together, without a word between them.
@@ -58,9 +60,22 @@ impl Commons {
         self.path_down || self.nodes.values().any(|standing| standing.is_suspected(now))
     }
 
-    /// An answer of the node without progress for so long is late.
+    /// Notes how far away the nodes are: the round trips of their pings.
+    pub fn set_round_trips(&mut self, round_trip: impl Fn(NodeId) -> Duration) {
+        for (node, standing) in &mut self.nodes {
+            standing.round_trip = round_trip(*node);
+        }
+    }
+
+    pub(crate) fn round_trip(&self, node: NodeId) -> Duration {
+        self.nodes.get(&node).copied().unwrap_or_default().round_trip
+    }
+
+    /// An answer of the node without progress for so long is late: by its pace, and because a first answer may need a new
+    /// connection.
     pub(crate) fn late_after(&self, node: NodeId) -> Duration {
-        self.nodes.get(&node).copied().unwrap_or_default().pace.late_after()
+        let standing = self.nodes.get(&node).copied().unwrap_or_default();
+        standing.pace.late_after() + 2 * standing.round_trip
     }
 
     /// Notes the longest time without progress of an answer that came.
@@ -92,5 +107,13 @@ mod tests {
         commons.set_paths(true, |node| node == NodeId(2));
         assert!(commons.is_doubtful(at(9000), NodeId(2)) && commons.is_amiss(at(9000)));
         assert!(!commons.is_doubtful(at(9000), NodeId(7)));
+    }
+
+    #[test]
+    fn who_is_far_away_is_late_later() {
+        let mut commons = Commons::new((0..2).map(NodeId), 1);
+        commons.set_round_trips(|node| Duration::from_millis(100 * u64::from(node.0)));
+        assert_eq!(commons.late_after(NodeId(0)), Duration::from_millis(25));
+        assert_eq!(commons.late_after(NodeId(1)), Duration::from_millis(225));
     }
 }

@@ -106,6 +106,7 @@ impl<'a> Fetching<'a> {
         let paths = &node.peers.paths;
         let machine = node.commons(|commons| {
             commons.set_paths(paths.any_down(), |node| paths.is_up(node) == Some(false));
+            commons.set_round_trips(|node| paths.round_trip(node));
             PieceFetch::new(node.now(), ask, commons)
         });
         Self {

@@ -18,8 +18,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::task::block_in_place;
 use tokio::time::sleep;
 
-/// Before the first byte, an error is still told as such, and soon.
-pub(super) const FIRST: Duration = Duration::from_millis(1500);
+/// Before the first byte, an error is still told as such, and soon: so long after it was asked, or six round trips.
+const FIRST: Duration = Duration::from_millis(1500);
 /// A stream that falls under k columns waits so long for a return.
 pub(super) const RETURN: Duration = Duration::from_secs(10);
 
@@ -59,12 +59,18 @@ impl Node {
         Delivery::of(self, &found.record, found.is_fresh(), lost)
     }
 
+    /// How long a reader waits before it is told that too little can be reached.
+    pub(super) fn first_patience(&self) -> Duration {
+        let farthest = self.others().into_iter().map(|node| self.peers.paths.round_trip(node)).max();
+        FIRST.max(6 * farthest.unwrap_or_default())
+    }
+
     /// Finds out which version of a title a reader gets. Waits for paths to come up where too few nodes are reached.
     ///
     /// Cancel safety: dropping it leaves the question to be finished; marks may spread.
     pub(super) async fn find(self: &Arc<Self>, title: &str) -> Result<FoundVersion, ReadError> {
         let mut table = self.peers.paths.watch();
-        let too_late = sleep(FIRST);
+        let too_late = sleep(self.first_patience());
         tokio::pin!(too_late);
         loop {
             let ups = table.borrow_and_update().ups();

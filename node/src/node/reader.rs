@@ -2,7 +2,7 @@
 
 use super::StreamGuard;
 use super::ahead::{Fetch, OwnStock, PIECE_BYTES, READ_AHEAD_BYTES, ReadAhead, SMALL_PIECE_BYTES, Stock};
-use super::read::{Delivery, FIRST, RETURN};
+use super::read::{Delivery, RETURN};
 use bytes::Bytes;
 use core::ops::Range;
 use core::pin::Pin;
@@ -86,7 +86,7 @@ impl Reader {
     /// When the range ends behind the title.
     pub(super) fn new(delivery: Arc<Delivery>, range: Range<u64>) -> Self {
         let open = delivery.reads().open_stream();
-        let stock = delivery.read_ahead().stock();
+        let (stock, patience) = (delivery.read_ahead().stock(), delivery.node().first_patience());
         let way = Way {
             cut: delivery.pieces(range.clone()),
             next: None,
@@ -94,7 +94,7 @@ impl Reader {
             end: range.end,
             left: range.end - range.start,
             window: 0,
-            patience: FIRST,
+            patience,
         };
         Self { way, stock, waiting: None, _open: open }
     }

@@ -235,13 +235,15 @@ impl Peers {
             let response = sender.send_request(request).await.map_err(|error| self.not_sent(to, path, &error))?;
             self.body(to, path, response).await
         };
+        let mut asked = pin!(asked);
         let told = tokio::select! {
-            told = asked => told?,
-            // The end of the connection comes before its answer only when there is none.
-            ended = connection => {
-                let error = ended.err().map_or_else(|| io::ErrorKind::UnexpectedEof.into(), io::Error::other);
-                return Err(self.not_sent(to, path, &error));
-            }
+            biased;
+            told = &mut asked => told?,
+            ended = connection => match ended {
+                // Whoever asked is told why.
+                Ok(()) => asked.await?,
+                Err(error) => return Err(self.not_sent(to, path, &error)),
+            },
         };
         let start = str::from_utf8(&told).ok().and_then(parse_start);
         let (Some(secret), Some(start)) = (secret, start) else {
@@ -278,6 +280,9 @@ impl Peers {
     ///
     /// Cancel safety: dropping it gives the request up; the peer may have acted on it.
     pub async fn ask(&self, to: NodeId, request: PeerRequest) -> Result<Bytes, PeerError> {
+        // A new connection takes three round trips, and its session one of these.
+        let round_trip = self.paths.round_trip(to);
+        let (patience, hope) = (request.patience + 4 * round_trip, request.hope.map(|hope| hope + 2 * round_trip));
         let request = &request;
         let attempts = async {
             let mut tried = Vec::new();
@@ -296,7 +301,7 @@ impl Peers {
                 }
                 let more = tried.len() < self.paths.to(to).len();
                 let hope = async {
-                    match request.hope {
+                    match hope {
                         Some(hope) if more => sleep(hope).await,
                         _ => core::future::pending().await,
                     }
@@ -311,8 +316,8 @@ impl Peers {
                 }
             }
         };
-        let silent = || PeerError::Silent { peer: self.name_of(to), after: request.patience };
-        timeout(request.patience, attempts).await.unwrap_or_else(|_| Err(silent()))
+        let silent = || PeerError::Silent { peer: self.name_of(to), after: patience };
+        timeout(patience, attempts).await.unwrap_or_else(|_| Err(silent()))
     }
 
     /// A verdict may be wrong: then a path comes up again at once. Waiting for that is cheaper than doing without the

@@ -262,6 +262,13 @@ impl Paths {
         self.table.borrow().paths(node).iter().filter_map(|path| path.down_at).any(lately)
     }
 
+    /// The round trip of a node's pings over its nearest path that is up; zero where nothing was measured.
+    pub fn round_trip(&self, node: NodeId) -> Duration {
+        let table = self.table.borrow();
+        let up = table.paths(node).iter().filter(|path| path.state == PathState::Up);
+        up.map(|path| path.measured.round_trip).min().unwrap_or_default()
+    }
+
     /// Whether a path is down.
     pub fn is_down(&self, node: NodeId, path: usize) -> bool {
         self.table.borrow().paths(node).get(path).is_some_and(|path| path.state == PathState::Down)

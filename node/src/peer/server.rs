@@ -4,8 +4,10 @@ use super::client::parse_start;
 use super::office::{Office, PeerAnswer, PeerAsk, Refusal};
 use super::session::{accept, accepted_secret};
 use super::{HELLO, PEER_BODY_BYTES_MAX, Peers, listing, uploads};
+use crate::gate::{Gate, Pass};
 use crate::store::{ColumnError, UploadError};
 use bytes::Bytes;
+use core::time::Duration;
 use futures_util::future::BoxFuture;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
@@ -28,6 +30,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+/// Whoever was told to go in the middle of an answer is looked at again after so long.
+const LEAVING: Duration = Duration::from_millis(100);
 
 /// An interface at which peers ask.
 #[derive(Debug)]
@@ -38,6 +44,8 @@ pub struct Door {
     pub address: SocketAddr,
     /// The peers, and the ways to them.
     pub peers: Arc<Peers>,
+    /// How many may come at once; one for all doors.
+    pub gate: Arc<Gate>,
 }
 
 /// Serves peers at a door until the task is aborted.
@@ -52,9 +60,11 @@ pub async fn serve<O: Office>(door: Arc<Door>, office: Arc<O>) {
         };
         let Ok((stream, remote)) = accepted else {
             // Out of descriptors, or a connection that broke at once: the next one may do better.
-            tokio::time::sleep(core::time::Duration::from_millis(10)).await;
+            sleep(Duration::from_millis(10)).await;
             continue;
         };
+        // Strangers, who prove nothing, are the first to go where there is no room.
+        let Ok(pass) = door.gate.enter(remote.ip()).map(Arc::new) else { continue };
         let _ = stream.set_nodelay(true);
         let (door, office) = (Arc::clone(&door), Arc::clone(&office));
         let path = door.peers.paths.find(door.address, remote.ip());
@@ -63,6 +73,7 @@ pub async fn serve<O: Office>(door: Arc<Door>, office: Arc<O>) {
                 Some((peer, path)) => Box::pin(door.peers.paths.went_down(peer, path)),
                 None => Box::pin(core::future::pending()),
             };
+            let going = Arc::clone(&pass);
             let served = async {
                 let (peer, stream) = match accept(door.peers.sessions(), stream).await {
                     Ok(accepted) => accepted,
@@ -74,8 +85,14 @@ pub async fn serve<O: Office>(door: Arc<Door>, office: Arc<O>) {
                 };
                 let session = Session { peer, secret: accepted_secret(&stream) };
                 let door = Arc::clone(&door);
-                let service =
-                    service_fn(move |request| answer(Arc::clone(&door), session, Arc::clone(&office), request));
+                let service = service_fn(move |request| {
+                    let (serving, door, office) = (pass.serve(), Arc::clone(&door), Arc::clone(&office));
+                    async move {
+                        let answered = answer(door, session, office, request).await;
+                        drop(serving);
+                        answered
+                    }
+                });
                 let connection = http1::Builder::new()
                     .timer(TokioTimer::new())
                     .max_buf_size(1 << 20)
@@ -87,8 +104,17 @@ pub async fn serve<O: Office>(door: Arc<Door>, office: Arc<O>) {
             tokio::select! {
                 () = served => {}
                 () = down => {}
+                () = dismissed(&going) => {}
             }
         });
+    }
+}
+
+/// Ends when somebody is told to go, and not in the middle of an answer.
+async fn dismissed(pass: &Pass) {
+    pass.told_to_go().await;
+    while pass.is_served() {
+        sleep(LEAVING).await;
     }
 }
 
@@ -260,6 +286,7 @@ fn json(value: &impl Serialize) -> Response<Full<Bytes>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gate::GateBounds;
     use crate::peer::PeerError;
     use hyper_util::client::legacy::Client;
     use hyper_util::rt::TokioExecutor;
@@ -271,6 +298,7 @@ mod tests {
     use rain_wire::sender::SENDER_HEADER;
     use std::path::Path;
     use std::sync::Mutex;
+    use tokio::net::TcpStream;
 
     const ASKER: Sender = Sender { node: NodeId(11), life: Life(7), serial: 3, epoch: 0 };
     const STARTS: [u64; 2] = [0xa1, 0xb1];
@@ -340,7 +368,8 @@ mod tests {
             let peers = Arc::new(Peers::new(&own, STARTS[0], || unreachable!("it asks nobody")));
             let office = Arc::new(FakeOffice::default());
             let mut served = JoinSet::new();
-            let door = Arc::new(Door { listener, address, peers: Arc::clone(&peers) });
+            let gate = Gate::new("peers", GateBounds { all: 4, per_address: 4 });
+            let door = Arc::new(Door { listener, address, peers: Arc::clone(&peers), gate });
             served.spawn(serve(door, Arc::clone(&office)));
             let asker = Peers::new(&config('B', address), STARTS[1], || ASKER);
             Self { address, office, peers, asker, _served: served }
@@ -352,6 +381,12 @@ mod tests {
                 Err(PeerError::Refused { status, message, .. }) => Err((status.as_u16(), message)),
                 Err(error) => panic!("{error}"),
             }
+        }
+
+        /// `None` where there is no connection.
+        async fn ask_once(&self, path: &str) -> Option<Bytes> {
+            let response = self.asker.send_by(NodeId(10), 0, Method::POST, path, Bytes::new()).await.ok()?;
+            Some(response.into_body().collect().await.ok()?.to_bytes())
         }
 
         async fn ask(&self, method: Method, path: &str) -> Result<Bytes, (u16, String)> {
@@ -392,6 +427,23 @@ mod tests {
         let why = "the request is of node 0000000c, expected node 0000000b, whose session it is".to_owned();
         assert_eq!(refused, Err((403, why)));
         assert_eq!(listening.office.heard(), []);
+    }
+
+    /// Strangers who connect and say nothing do not make a node deaf for its peers.
+    #[tokio::test]
+    async fn strangers_make_room_for_peers() {
+        let listening = Listening::new().await;
+        let mut strangers = Vec::new();
+        for _ in 0..20 {
+            strangers.push(TcpStream::connect(listening.address).await.unwrap());
+        }
+        let inspect = format!("/peer/v1/inspect/a/{VERSION}");
+        let mut asked = listening.ask_once(&inspect).await;
+        // The one that goes may still be on its way out when the peer comes.
+        while asked.is_none() {
+            asked = listening.ask_once(&inspect).await;
+        }
+        assert_eq!(asked, Some(Bytes::from(r#"{"state":"missing"}"#)));
     }
 
     #[tokio::test]

@@ -1,7 +1,7 @@
 //! The network between the nodes of a demo, seen from its ends: tests take the addresses of nodes that were cut, and
 //! speak over them as nodes would.
 
-use crate::harness::{Demo, PATIENCE, post, random_below, wait_for, wait_until};
+use crate::harness::{Demo, PATIENCE, assert_same, get, post, put, random_below, sample, wait_for, wait_until};
 use serde_json::json;
 use socket2::{Domain, SockRef, Socket, Type};
 use std::io::{ErrorKind, Read, Write};
@@ -276,6 +276,17 @@ fn datagrams_come_from_the_senders_seen_address_and_are_dropped_by_a_cut() {
     let (stranger, receiver) = (udp(SocketAddr::from(([127, 0, 0, 1], 0)), SOON), udp(ends.own(4, 1), WHILE));
     stranger.send_to(b"hello", ends.seen(4, 1)).expect("a datagram");
     assert_eq!(datagram_from(&receiver), None);
+}
+
+/// Round trips of 520 ms: longer than a reader waited for a first byte.
+#[test]
+fn nodes_that_are_far_away_are_waited_for() {
+    let demo = Demo::start(&["--delay", "260"]);
+    put("/v/far", *b"far away").to(demo.port(0)).expect(201);
+    for node in 0..4 {
+        assert_eq!(get("/v/far").to(demo.port(node)).expect(200).body, b"far away", "from {node}");
+        assert_same(&get("/v/sample.mp4").to(demo.port(node)).expect(200).body, &sample(), "the sample");
+    }
 }
 
 #[test]
