@@ -204,8 +204,10 @@ fn check(config: &Config) {
         assert!(!config.paths_to(peer).is_empty(), "no path to {}: {config:?}", peer.name);
     }
     // Files are not read here, and without one nobody has a key.
-    assert_eq!(config.key, KeyPair::of_nobody(config.id));
-    assert!(config.members.iter().all(|member| member.keys.is_empty()), "{config:?}");
+    let keys = &config.reloadable.keys;
+    assert_eq!(keys.own, KeyPair::of_nobody(config.id));
+    let others = config.members.iter().map(|member| member.id).filter(|id| *id != config.id);
+    assert_eq!(keys.peers, others.map(|id| (KeyPair::of_nobody(id).public(), id)).collect());
 
     let again = parse(&written(config)).expect("what was read can be written");
     assert_eq!((&again.members, again.id, again.joined), (&config.members, config.id, config.joined));

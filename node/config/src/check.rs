@@ -6,44 +6,12 @@ use crate::member::{DemoMember, Member, VerifyReads};
 use core::time::Duration;
 use rain_cluster::members::MEMBERS_MAX;
 use rain_cluster::{Members, MembersError, NodeId};
-use rain_session::{KeyPair, PublicKey};
-use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 pub(crate) fn read_id(key: &str, text: Option<&str>) -> Result<NodeId, ConfigError> {
     let expected = "eight hexadecimal digits in lower case, such as 3f9a0c21";
     let text = text.ok_or_else(|| value(key, "none", expected))?;
     text.parse().map_err(|_| value(key, format!("`{text}`"), expected))
-}
-
-/// The public keys of a peer.
-pub(crate) fn read_keys(peer: &FilePeer) -> Result<Vec<PublicKey>, ConfigError> {
-    let read = |text: &String| {
-        text.parse::<PublicKey>().map_err(|_| {
-            let expected = "64 hexadecimal digits in lower case, as `rain key new` tells them";
-            value(format!("peers.{}.key", peer.name), format!("`{text}`"), expected)
-        })
-    };
-    peer.keys.texts().iter().map(read).collect()
-}
-
-/// Keys are of all nodes or of none, and each is of one node alone.
-pub(crate) fn check_keys(own: Option<&KeyPair>, members: &[Member], node: &str) -> Result<(), ConfigError> {
-    let mut seen: BTreeMap<PublicKey, &str> = own.map(|own| (own.public(), node)).into_iter().collect();
-    for Member { name, keys, .. } in members.iter().filter(|member| member.name != node) {
-        let key = format!("peers.{name}.key");
-        match (own, &keys[..]) {
-            (Some(_), []) => return Err(value(key, "none", "its public key, as `rain key show` tells it")),
-            (None, [_, ..]) => return Err(value(key, "one", "a `key_file` of this node besides")),
-            _ => {}
-        }
-        for public in keys {
-            if let Some(other) = seen.insert(*public, name).filter(|other| other != name) {
-                return Err(value(key, format!("the key of {other}"), "a key for each node"));
-            }
-        }
-    }
-    Ok(())
 }
 
 /// Sorts the members by id; names and ids are each member's own.

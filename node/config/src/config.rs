@@ -1,11 +1,11 @@
 //! A checked configuration.
 
 use crate::check::{
-    check_console, check_demo, check_heartbeat, check_keys, check_members, check_peer, check_verify_reads, is_loopback,
-    read_id, read_keys,
+    check_console, check_demo, check_heartbeat, check_members, check_peer, check_verify_reads, is_loopback, read_id,
 };
 use crate::error::{ConfigError, value};
 use crate::file::{File, variables};
+use crate::keys::NodeKeys;
 use crate::limits::{Limits, check_limits};
 use crate::member::{DemoMember, Interface, Member, VerifyReads};
 use crate::reloadable::Reloadable;
@@ -14,7 +14,6 @@ use crate::token::AccessTokens;
 use core::time::Duration;
 use rain_cluster::{Members, NodeId};
 use rain_codec::Code;
-use rain_session::KeyPair;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -40,8 +39,6 @@ pub struct Config {
     pub code: Arc<Code>,
     /// Where players connect.
     pub listen: SocketAddr,
-    /// The node's key pair; that of nobody where none was configured.
-    pub key: KeyPair,
     /// Where peers connect.
     pub interfaces: Vec<Interface>,
     /// The switches are joined to each other: every interface reaches every address of a peer.
@@ -142,13 +139,13 @@ impl Config {
         let id = read_id("id", file.id.as_deref())?;
         let listen = file.listen.0;
         let http = format!("http://{listen}");
-        let mut members =
-            vec![Member { name: file.node.clone(), id, keys: Vec::new(), http, addresses: BTreeMap::new() }];
+        let mut members = vec![Member { name: file.node.clone(), id, http, addresses: BTreeMap::new() }];
+        let mut keys = Vec::new();
         for peer in file.peers {
             let id = read_id(&format!("peers.{}.id", peer.name), peer.id.as_deref())?;
-            let keys = read_keys(&peer)?;
+            keys.push((peer.name.clone(), id, peer.keys));
             let addresses = peer.addresses.into_iter().map(|(switch, address)| (switch, address.0)).collect();
-            members.push(Member { name: peer.name, id, keys, http: peer.http, addresses });
+            members.push(Member { name: peer.name, id, http: peer.http, addresses });
         }
         let cluster = check_members(&mut members, &file.node, file.catalog)?;
         if members.len() < code.columns() {
@@ -161,8 +158,9 @@ impl Config {
             .map(|interface| Interface { switch: interface.switch, address: interface.address.0 })
             .collect();
         let key = file.key.as_deref().map(read_key).transpose()?;
-        check_keys(key.as_ref(), &members, &file.node)?;
-        if key.is_none() {
+        let has_key = key.is_some();
+        let keys = NodeKeys::check(key, (&file.node, id), &keys)?;
+        if !has_key {
             for (name, address) in
                 interfaces.iter().map(|interface| ("interfaces.address", interface.address)).chain([("listen", listen)])
             {
@@ -179,7 +177,6 @@ impl Config {
             data,
             code: Arc::new(code),
             listen,
-            key: key.unwrap_or_else(|| KeyPair::of_nobody(id)),
             interfaces,
             joined: file.joined,
             heartbeat: file.heartbeat_ms.map(check_heartbeat).transpose()?,
@@ -187,7 +184,7 @@ impl Config {
             console: check_console(file.console, listen),
             limits: check_limits(&file.limits)?,
             demo: file.demo.map(check_demo).transpose()?,
-            reloadable: Reloadable { tokens: AccessTokens::check(file.tokens)? },
+            reloadable: Reloadable { tokens: AccessTokens::check(file.tokens)?, keys },
         })
     }
 
@@ -202,7 +199,6 @@ impl Config {
             data,
             code,
             listen,
-            key,
             interfaces,
             joined,
             heartbeat,
@@ -220,7 +216,6 @@ impl Config {
             ("data", *data != other.data),
             ("code", code.name() != other.code.name()),
             ("listen", *listen != other.listen),
-            ("key_file", *key != other.key),
             ("interfaces", *interfaces != other.interfaces),
             ("joined", *joined != other.joined),
             ("heartbeat_ms", *heartbeat != other.heartbeat),
@@ -292,6 +287,7 @@ pub struct Minted {
 mod tests {
     use super::*;
     use crate::token::Role;
+    use rain_session::KeyPair;
 
     const GOOD: &str = r#"
         node = "B"
@@ -364,13 +360,14 @@ mod tests {
         let quoted = |key: &dyn core::fmt::Display| format!("\"{key}\"");
         let several = format!("[{}, {}]", quoted(&a), quoted(&KeyPair::of_nobody(NodeId(9)).public()));
         let config = check(&with([&several, &quoted(&c), &quoted(&d)])).unwrap();
-        assert_eq!(config.key, own);
-        assert_eq!(config.by_name().iter().map(|member| member.keys.len()).collect::<Vec<_>>(), [2, 0, 1, 1]);
+        let NodeKeys { own: found, peers } = &config.reloadable.keys;
+        assert_eq!((found, peers.len()), (&own, 4));
+        assert_eq!((peers[&a], peers[&c], peers[&d]), (NodeId(10), NodeId(1), NodeId(13)));
         for (keys, named) in [
             ([&*quoted(&a), "", &quoted(&d)], "`peers.C.key`: found none, expected its public key"),
             (
                 [&quoted(&a), &quoted(&a), &quoted(&d)],
-                "`peers.A.key`: found the key of C, expected a key for each node",
+                "`peers.C.key`: found the key of A, expected a key for each node",
             ),
             ([&quoted(&own.public()), &quoted(&c), &quoted(&d)], "`peers.A.key`: found the key of B"),
             ([&quoted(&"short"), &quoted(&c), &quoted(&d)], "`peers.A.key`: found `short`, expected 64 hexadecimal"),

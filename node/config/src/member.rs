@@ -1,7 +1,6 @@
 //! What a configuration says of the node, of the others, and of the demo that it may be part of.
 
 use rain_cluster::NodeId;
-use rain_session::PublicKey;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
@@ -21,8 +20,6 @@ pub struct Member {
     pub name: String,
     /// Who it is: minted once.
     pub id: NodeId,
-    /// What its peers know it by; empty where nobody has a key.
-    pub keys: Vec<PublicKey>,
     /// Where players reach it.
     pub http: String,
     /// Where this node reaches it, by switch; empty for this node itself.

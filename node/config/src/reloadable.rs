@@ -1,5 +1,6 @@
 //! What of a configuration can change while the node runs.
 
+use crate::keys::NodeKeys;
 use crate::token::AccessTokens;
 
 /// What of a configuration can change while the node runs. Whatever is not here takes a restart.
@@ -7,12 +8,21 @@ use crate::token::AccessTokens;
 pub struct Reloadable {
     /// Who may do what.
     pub tokens: AccessTokens,
+    /// By which keys the nodes know each other.
+    pub keys: NodeKeys,
 }
 
 impl Reloadable {
     /// The keys in which another one differs.
     pub fn changed(&self, other: &Self) -> Vec<&'static str> {
-        let Self { tokens } = self;
-        [("tokens", *tokens != other.tokens)].into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect()
+        let Self { tokens, keys: NodeKeys { own, peers } } = self;
+        [
+            ("tokens", *tokens != other.tokens),
+            ("key_file", *own != other.keys.own),
+            ("peers.key", *peers != other.keys.peers),
+        ]
+        .into_iter()
+        .filter_map(|(key, differs)| differs.then_some(key))
+        .collect()
     }
 }

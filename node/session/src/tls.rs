@@ -48,11 +48,10 @@ struct Pins {
 }
 
 impl Pins {
-    fn node_of(&self, certificate: &[u8]) -> Result<NodeId, Stranger> {
-        let key = PublicKey::from_spki(certificate);
+    fn node_of(&self, key: Option<&PublicKey>) -> Result<NodeId, Stranger> {
         let nodes = self.nodes.read().unwrap_or_else(PoisonError::into_inner);
-        let found = || key.map_or_else(|| "none".to_owned(), |key| key.to_string());
-        key.and_then(|key| nodes.get(&key).copied()).ok_or_else(|| Stranger { found: found() })
+        let found = || key.map_or_else(|| "none".to_owned(), ToString::to_string);
+        key.and_then(|key| nodes.get(key).copied()).ok_or_else(|| Stranger { found: found() })
     }
 
     fn own(&self) -> Arc<CertifiedKey> {
@@ -129,8 +128,18 @@ impl Sessions {
     /// # Errors
     /// [`Stranger`]: its key was taken off the list meanwhile.
     pub fn peer<Side>(&self, session: &ConnectionCommon<Side>) -> Result<NodeId, Stranger> {
-        let certificate = session.peer_certificates().and_then(<[_]>::first);
-        self.pins.node_of(certificate.map_or(&[], |certificate| certificate.as_ref()))
+        self.pins.node_of(Self::shown(session).as_ref())
+    }
+
+    /// The key that the other end of a session has shown.
+    pub fn shown<Side>(session: &ConnectionCommon<Side>) -> Option<PublicKey> {
+        let certificate = session.peer_certificates().and_then(<[_]>::first)?;
+        PublicKey::from_spki(certificate)
+    }
+
+    /// Whose key it is, by now.
+    pub fn node_of(&self, key: &PublicKey) -> Option<NodeId> {
+        self.pins.node_of(Some(key)).ok()
     }
 
     /// The secret of a session whose handshake is done; `None` before.
@@ -190,7 +199,7 @@ struct Verifier {
 
 impl Verifier {
     fn check(&self, certificate: &CertificateDer<'_>, more: &[CertificateDer<'_>]) -> Result<(), Error> {
-        let found = self.pins.node_of(certificate).ok().filter(|_| more.is_empty());
+        let found = self.pins.node_of(PublicKey::from_spki(certificate).as_ref()).ok().filter(|_| more.is_empty());
         match (found, self.expected) {
             (Some(found), Some(expected)) if found != expected => Err(CertificateError::NotValidForName.into()),
             (Some(_), _) => Ok(()),
@@ -392,6 +401,8 @@ mod tests {
         assert_eq!(b.peer(&server), Ok(A));
         b.set_keys(&key(B), [(key(A).public(), A)]);
         assert!(b.peer(&server).is_err());
+        assert_eq!(Sessions::shown(&server), Some(fresh.public()));
+        assert_eq!((b.node_of(&fresh.public()), b.node_of(&key(A).public())), (None, Some(A)));
         meet(&a, B, &b, |_, _| {}).unwrap_err();
     }
 

@@ -51,7 +51,14 @@ impl Node {
     ///
     /// Cancel safety: dropping it does not stop the reading.
     pub async fn reload(self: &Arc<Self>) -> Result<Reloaded, ConfigError> {
-        self.blocking(|node| node.settings.reload(&node.config)).await
+        self.blocking(|node| {
+            let reloaded = node.settings.reload(&node.config)?;
+            if reloaded.changed.iter().any(|key| ["key_file", "peers.key"].contains(key)) {
+                node.peers.set_keys(&node.settings.watch().borrow().keys);
+            }
+            Ok(reloaded)
+        })
+        .await
     }
 }
 

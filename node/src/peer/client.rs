@@ -17,9 +17,9 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rain_cluster::link::Hint;
 use rain_cluster::{NodeId, Sender};
-use rain_config::{Config, Member, PathAddresses};
+use rain_config::{Config, Member, NodeKeys, PathAddresses};
 use rain_session::rustls::ClientConfig;
-use rain_session::{KeyPair, PublicKey, Secret, Sessions};
+use rain_session::{Secret, Sessions};
 use rain_wire::datagram::{Begun, Keyring};
 use rain_wire::sender::{self, SENDER_HEADER};
 use std::collections::BTreeMap;
@@ -163,7 +163,8 @@ impl Peers {
     /// the node has; `whoami` says who this node is, for every request.
     pub fn new(config: &Config, start: u64, whoami: impl Fn() -> Sender + Send + Sync + 'static) -> Self {
         let paths = Paths::new(config);
-        let sessions = Sessions::new(&config.key, keys(config));
+        let NodeKeys { own, peers } = &config.reloadable.keys;
+        let sessions = Sessions::new(own, peers.clone());
         let peer = |member: &Member| {
             let client = sessions.client(member.id);
             let pool = |path: &super::paths::Path| Pool::new(Arc::clone(&client), path.addresses.clone());
@@ -177,6 +178,12 @@ impl Peers {
     /// How this node speaks with its peers.
     pub(super) fn sessions(&self) -> &Sessions {
         &self.sessions
+    }
+
+    /// From now on these are the keys. Sessions in which another one was shown end with their next request.
+    pub fn set_keys(&self, NodeKeys { own, peers }: &NodeKeys) {
+        self.sessions.set_keys(own, peers.clone());
+        self.nodes.values().flat_map(|peer| &peer.pools).for_each(Pool::close);
     }
 
     /// The number of this start of the node.
@@ -414,16 +421,6 @@ impl Peers {
         let message = String::from_utf8_lossy(&bytes).into_owned();
         Err(PeerError::Refused { peer: peer.name.clone(), status, message })
     }
-}
-
-/// Whose key is which, by a configuration.
-fn keys(config: &Config) -> impl Iterator<Item = (PublicKey, NodeId)> {
-    let of = |member: &Member| {
-        let (id, own) = (member.id, [KeyPair::of_nobody(member.id).public()]);
-        let keys = if member.keys.is_empty() { own.to_vec() } else { member.keys.clone() };
-        keys.into_iter().map(move |key| (key, id))
-    };
-    config.members.iter().filter(|member| member.id != config.id).flat_map(of)
 }
 
 /// The number of a start, as it travels: 16 hexadecimal digits.

@@ -11,7 +11,7 @@ use core::time::Duration;
 use futures_util::future::BoxFuture;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
-use hyper::header::CONTENT_TYPE;
+use hyper::header::{CONNECTION, CONTENT_TYPE};
 use hyper::http::request::Parts;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -19,7 +19,7 @@ use hyper::{Method, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rain_cluster::{NodeId, Version};
 use rain_fetch::ColumnRead;
-use rain_session::Secret;
+use rain_session::{PublicKey, Secret};
 use rain_titles::title;
 use rain_wire::datagram::Begun;
 use rain_wire::sender::{self, SENDER_HEADER};
@@ -75,7 +75,7 @@ pub async fn serve<O: Office>(door: Arc<Door>, office: Arc<O>) {
             };
             let going = Arc::clone(&pass);
             let served = async {
-                let (peer, stream) = match accept(door.peers.sessions(), stream).await {
+                let (peer, key, stream) = match accept(door.peers.sessions(), stream).await {
                     Ok(accepted) => accepted,
                     Err(error) => {
                         metrics::counter!("rain_sessions_refused_total").increment(1);
@@ -83,7 +83,7 @@ pub async fn serve<O: Office>(door: Arc<Door>, office: Arc<O>) {
                         return;
                     }
                 };
-                let session = Session { peer, secret: accepted_secret(&stream) };
+                let session = Session { peer, key, secret: accepted_secret(&stream) };
                 let door = Arc::clone(&door);
                 let service = service_fn(move |request| {
                     let (serving, door, office) = (pass.serve(), Arc::clone(&door), Arc::clone(&office));
@@ -122,6 +122,7 @@ async fn dismissed(pass: &Pass) {
 #[derive(Debug, Clone, Copy)]
 struct Session {
     peer: NodeId,
+    key: PublicKey,
     secret: Option<Secret>,
 }
 
@@ -132,6 +133,12 @@ async fn answer<O: Office>(
     request: hyper::Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (parts, body) = request.into_parts();
+    if door.peers.sessions().node_of(&session.key) != Some(session.peer) {
+        let mut response =
+            text(StatusCode::FORBIDDEN, "the key of this session is not one of the cluster any more".to_owned());
+        response.headers_mut().insert(CONNECTION, hyper::header::HeaderValue::from_static("close"));
+        return Ok(response);
+    }
     let header = parts.headers.get(SENDER_HEADER).and_then(|value| value.to_str().ok());
     let Some(from) = header.and_then(sender::from_text) else {
         return Ok(text(StatusCode::BAD_REQUEST, format!("the header `{SENDER_HEADER}` names no sender")));
@@ -398,7 +405,7 @@ mod tests {
     async fn what_is_not_genuine_comes_before_nobody() {
         let listening = Listening::new().await;
         let mut stranger = config('B', listening.address);
-        stranger.key = KeyPair::fresh();
+        stranger.reloadable.keys.own = KeyPair::fresh();
         let stranger = Peers::new(&stranger, 1, || ASKER);
         let why = "it does not know this node's key";
         let untrusted = PeerError::Untrusted { peer: "A".to_owned(), why };
@@ -408,12 +415,21 @@ mod tests {
         assert_eq!(stranger.distrusted(), [("A".to_owned(), why)]);
         // One who answers in A's place.
         let mut other = config('B', listening.address);
-        for member in &mut other.members {
-            member.keys = vec![KeyPair::fresh().public()];
-        }
+        other.reloadable.keys.peers = [(KeyPair::fresh().public(), NodeId(10))].into();
         let other = Peers::new(&other, 1, || ASKER);
         let why = "it showed a key that is not the one configured for it";
         assert_eq!(other.greet(NodeId(10), 0).await, Err(PeerError::Untrusted { peer: "A".to_owned(), why }));
+        // One whose key is taken off the list in the middle of its session.
+        let inspect = format!("/peer/v1/inspect/a/{VERSION}");
+        assert!(listening.ask(Method::POST, &inspect).await.is_ok());
+        listening.office.heard();
+        let mut keys = config('A', listening.address).reloadable.keys;
+        keys.peers = [(KeyPair::fresh().public(), NodeId(11))].into();
+        listening.peers.set_keys(&keys);
+        let refused = listening.ask(Method::POST, &inspect).await;
+        let why = "the key of this session is not one of the cluster any more".to_owned();
+        assert_eq!(refused, Err((403, why)));
+        listening.peers.set_keys(&config('A', listening.address).reloadable.keys);
         // One without a session.
         let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
         let request = hyper::Request::post(format!("http://{}/peer/v1/ask", listening.address))

@@ -11,7 +11,7 @@ use hyper_util::rt::TokioIo;
 use rain_cluster::NodeId;
 use rain_config::PathAddresses;
 use rain_session::rustls::{self, AlertDescription, CertificateError, ClientConfig};
-use rain_session::{Secret, Sessions};
+use rain_session::{PublicKey, Secret, Sessions};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -49,17 +49,18 @@ pub(super) async fn connect(config: Arc<ClientConfig>, path: &PathAddresses) -> 
     timeout(CONNECT, connecting).await.map_err(|_| too_late())?
 }
 
-/// Takes a session that a peer begins, and says who it is.
+/// Takes a session that a peer begins, and says who it is, and by which key.
 ///
 /// # Errors
 /// As [`connect`].
 ///
 /// Cancel safety: dropping it closes the connection.
-pub(super) async fn accept(sessions: &Sessions, stream: TcpStream) -> io::Result<(NodeId, Accepted)> {
+pub(super) async fn accept(sessions: &Sessions, stream: TcpStream) -> io::Result<(NodeId, PublicKey, Accepted)> {
     let acceptor = TlsAcceptor::from(sessions.server());
     let stream = timeout(CONNECT, acceptor.accept(stream)).await.map_err(|_| too_late())??;
     let peer = sessions.peer(stream.get_ref().1).map_err(io::Error::other)?;
-    Ok((peer, stream))
+    let shown = Sessions::shown(stream.get_ref().1).ok_or(io::ErrorKind::InvalidData)?;
+    Ok((peer, shown, stream))
 }
 
 /// Why the other end is not spoken with, where that is what an error says; in words.

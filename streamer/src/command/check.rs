@@ -73,7 +73,7 @@ fn summary(config: &Config) -> String {
         config.me().name,
         config.id,
         config.members.len(),
-        config.key.public(),
+        config.reloadable.keys.own.public(),
         config.code.name(),
         config.listen,
         config.interfaces.len(),
