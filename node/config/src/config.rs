@@ -380,8 +380,6 @@ mod tests {
             check(&GOOD.replace("name = \"A\", ", &format!("name = \"A\", key = {}, ", quoted(&a)))).unwrap_err();
         assert!(error.contains("`peers.A.key`: found one, expected a `key_file` of this node besides"), "{error}");
         std::fs::write(&folder, "thirty-two bytes of some other secret").unwrap();
-        let error = check(&with(["\"\"", "\"\"", "\"\""])).unwrap_err();
-        assert!(error.contains("`peers.A.key`"), "{error}");
         let error = check(&with([&several, &quoted(&c), &quoted(&d)])).unwrap_err();
         assert!(
             error.contains("`key_file`: found no private key in PEM") && error.contains("`rain key new`"),
