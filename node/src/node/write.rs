@@ -253,6 +253,7 @@ impl Node {
         // The trees of long columns have many thousands of hashes.
         let roots = || encoder.finish().iter().map(rain_codec::column::ColumnTree::root).collect();
         let roots = if is_carried { roots() } else { block_in_place(roots) };
+        let replaced = begin.current.as_ref().and_then(|current| current.manifest.columns());
         let content = Content::Columns(Columns {
             bytes,
             etag_kind: EtagKind::Content,
@@ -264,7 +265,7 @@ impl Node {
             cell_bytes,
             block_bytes,
             group_bytes: default_group_bytes(cell_bytes),
-            modified_ms: u64::try_from(unix_time().as_millis()).unwrap_or(u64::MAX),
+            modified_ms: modified_ms(unix_time(), replaced.map(|columns| columns.modified_ms)),
             roots,
         });
         let mut attributes = Attributes::default();
@@ -273,6 +274,11 @@ impl Node {
         }
         Ok(Ingested { content, attributes, shares })
     }
+}
+
+/// When a version is said to be made that replaces another: not before that one, whatever clocks say.
+fn modified_ms(now: Duration, before_ms: Option<u64>) -> u64 {
+    u64::try_from(now.as_millis()).unwrap_or(u64::MAX).max(before_ms.unwrap_or_default())
 }
 
 /// The entity tag of a version, if it has one.
@@ -548,5 +554,17 @@ impl Participant {
             tracing::warn!(%error, "a participant does not take the upload");
             matches!(error, PeerError::Refused { status: StatusCode::INSUFFICIENT_STORAGE, .. })
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// On a clock that was set back, or is behind that of another node.
+    #[test]
+    fn a_title_is_never_modified_before_it_was() {
+        let at = Duration::from_millis;
+        assert_eq!([None, Some(6), Some(9)].map(|before| modified_ms(at(8), before)), [8, 8, 9]);
     }
 }
