@@ -4,7 +4,6 @@ mod compaction;
 mod disk;
 mod group;
 mod recovery;
-mod room;
 
 use super::{Found, Ledger, LedgerError, PATH, UNFINISHED_PATH};
 use crate::store::names::UNFINISHED;
