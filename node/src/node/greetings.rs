@@ -1,8 +1,9 @@
 //! Greets the peers: with each a key for datagrams is agreed on, at the start and anew from time to time.
 
 use crate::peer::{PeerError, Peers};
+use core::pin::pin;
 use core::time::Duration;
-use futures_util::future::{join_all, select_ok};
+use futures_util::future::{join_all, select, select_ok};
 use rain_cluster::NodeId;
 use rain_wire::datagram::OFFERS_MAX;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ const RENEW: Duration = Duration::from_hours(1);
 /// Greets all peers until the task is aborted.
 ///
 /// Cancel safety: nothing is lost.
-pub(super) async fn greet_all(peers: Arc<Peers>, others: Vec<NodeId>) {
+pub(crate) async fn greet_all(peers: Arc<Peers>, others: Vec<NodeId>) {
     join_all(others.into_iter().map(|peer| greet_always(&peers, peer))).await;
 }
 
@@ -29,7 +30,7 @@ async fn greet_always(peers: &Peers, peer: NodeId) {
             sleep(wait).await;
             wait = (wait * 2).min(AGAIN[1]);
         }
-        let _ = timeout(RENEW, silence(peers, peer)).await;
+        let _ = timeout(RENEW, select(pin!(silence(peers, peer)), pin!(peers.is_distrusted(peer)))).await;
     }
 }
 

@@ -5,7 +5,7 @@ mod ask;
 mod desks;
 mod face;
 mod fetching;
-mod greetings;
+pub(crate) mod greetings;
 mod lists;
 mod liveness;
 mod office;

@@ -24,7 +24,8 @@ use rain_wire::datagram::{Begun, Keyring};
 use rain_wire::sender::{self, SENDER_HEADER};
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 /// A path that was given up wrongly is up again after so long.
@@ -119,14 +120,8 @@ impl core::fmt::Debug for Whoami {
 struct Peer {
     name: String,
     pools: Vec<Pool>,
-    /// Why there is no session with it, where one of the two does not trust the other.
-    distrust: Mutex<Option<&'static str>>,
-}
-
-impl Peer {
-    fn distrust(&self) -> MutexGuard<'_, Option<&'static str>> {
-        self.distrust.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+    /// Why a session with it failed since it was greeted last, where one of the two does not trust the other.
+    distrust: watch::Sender<Option<&'static str>>,
 }
 
 /// The other nodes, and the ways to them.
@@ -169,7 +164,7 @@ impl Peers {
             let client = sessions.client(member.id);
             let pool = |path: &super::paths::Path| Pool::new(Arc::clone(&client), path.addresses.clone());
             let pools = paths.to(member.id).iter().map(pool).collect();
-            Peer { name: member.name.clone(), pools, distrust: Mutex::default() }
+            Peer { name: member.name.clone(), pools, distrust: watch::Sender::default() }
         };
         let nodes = config.members.iter().map(|member| (member.id, peer(member))).collect();
         Self { paths, nodes, sessions, start, keyring: Arc::default(), whoami: Whoami(Box::new(whoami)) }
@@ -204,17 +199,26 @@ impl Peers {
     /// The peers with which there is no session because one of the two does not trust the other, and why.
     pub fn distrusted(&self) -> Vec<(String, &'static str)> {
         let nodes = self.nodes.values();
-        nodes.filter_map(|peer| Some((peer.name.clone(), (*peer.distrust())?))).collect()
+        nodes.filter_map(|peer| Some((peer.name.clone(), (*peer.distrust.borrow())?))).collect()
     }
 
     /// Notes what a session with a peer came to.
     fn note_trust(&self, to: NodeId, why: Option<&'static str>) {
         let Some(peer) = self.nodes.get(&to) else { return };
-        if core::mem::replace(&mut *peer.distrust(), why) != why
+        if peer.distrust.send_replace(why) != why
             && let Some(why) = why
         {
             tracing::warn!(peer = peer.name, why, "no session with a peer");
         }
+    }
+
+    /// Ends when a session with a peer fails because one of the two does not trust the other.
+    ///
+    /// Cancel safety: nothing is lost.
+    pub(crate) async fn is_distrusted(&self, to: NodeId) {
+        let Some(peer) = self.nodes.get(&to) else { return core::future::pending().await };
+        // The sender lives as long as the peers.
+        let _ = peer.distrust.subscribe().wait_for(Option::is_some).await;
     }
 
     /// Agrees with a peer on a key for datagrams, over one path.
@@ -315,7 +319,8 @@ impl Peers {
                 };
                 tokio::select! {
                     answer = under_way.next() => match answer {
-                        Some(Err(PeerError::Unreachable { peer, why })) => last = PeerError::Unreachable { peer, why },
+                        // Whoever misleads one path may leave another one alone.
+                        Some(Err(error @ (PeerError::Unreachable { .. } | PeerError::Untrusted { .. }))) => last = error,
                         Some(answer) => return answer,
                         None => return Err(last),
                     },

@@ -294,10 +294,12 @@ fn json(value: &impl Serialize) -> Response<Full<Bytes>> {
 mod tests {
     use super::*;
     use crate::gate::GateBounds;
+    use crate::node::greetings::greet_all;
     use crate::peer::PeerError;
     use hyper_util::client::legacy::Client;
     use hyper_util::rt::TokioExecutor;
     use rain_cluster::link::{LinkToken, Ping};
+    use rain_cluster::path::PathState;
     use rain_cluster::{ColumnStatus, Life, Sender};
     use rain_config::Config;
     use rain_session::KeyPair;
@@ -443,6 +445,31 @@ mod tests {
         let why = "the request is of node 0000000c, expected node 0000000b, whose session it is".to_owned();
         assert_eq!(refused, Err((403, why)));
         assert_eq!(listening.office.heard(), []);
+    }
+
+    /// Where a session fails for want of trust, a greeting proves soon whether it is so: also while pings go on.
+    #[tokio::test]
+    async fn distrust_lasts_no_longer_than_its_cause() {
+        let Listening { peers, asker, address, _served, .. } = Listening::new().await;
+        let (asker, mut greeted) = (Arc::new(asker), JoinSet::new());
+        asker.paths.set_state(NodeId(10), 0, PathState::Up);
+        let known = config('A', address).reloadable.keys;
+        let mut others = config('A', address).reloadable.keys;
+        others.peers = [(KeyPair::fresh().public(), NodeId(11))].into();
+        // Whoever greets does so at the start; the second time there is no reason but the distrust.
+        for _ in 0..2 {
+            peers.set_keys(&others);
+            let asked = asker.send_by(NodeId(10), 0, Method::POST, "/peer/v1/ask", Bytes::new()).await;
+            assert!(matches!(asked, Err(PeerError::Untrusted { .. })));
+            assert_eq!(asker.distrusted().len(), 1);
+            peers.set_keys(&known);
+            if greeted.is_empty() {
+                greeted.spawn(greet_all(Arc::clone(&asker), vec![NodeId(10)]));
+            }
+            while !asker.distrusted().is_empty() {
+                sleep(Duration::from_millis(5)).await;
+            }
+        }
     }
 
     /// Strangers who connect and say nothing do not make a node deaf for its peers.
