@@ -47,6 +47,8 @@ pub struct Config {
     pub heartbeat: Option<Duration>,
     /// By what it is known that bytes of peers are those of their columns.
     pub verify_reads: VerifyReads,
+    /// Columns travel sealed; else those in the clear that prove themselves.
+    pub peer_privacy: bool,
     /// Players' listener has the console too.
     pub console: bool,
     /// What is granted to those who come.
@@ -157,6 +159,15 @@ impl Config {
             .into_iter()
             .map(|interface| Interface { switch: interface.switch, address: interface.address.0 })
             .collect();
+        let verify_reads = file.verify_reads.as_deref().map_or(Ok(DEFAULT_VERIFY_READS), check_verify_reads)?;
+        let peer_privacy = file.peer_privacy.unwrap_or(true);
+        if !peer_privacy && verify_reads == VerifyReads::Crc {
+            return Err(value(
+                "peer_privacy",
+                "false, with verify_reads = \"crc\"".to_owned(),
+                "true, or verify_reads = \"hash\": what comes in the clear must prove itself",
+            ));
+        }
         let key = file.key.as_deref().map(read_key).transpose()?;
         let has_key = key.is_some();
         let keys = NodeKeys::check(key, (&file.node, id), &keys)?;
@@ -180,7 +191,8 @@ impl Config {
             interfaces,
             joined: file.joined,
             heartbeat: file.heartbeat_ms.map(check_heartbeat).transpose()?,
-            verify_reads: file.verify_reads.as_deref().map_or(Ok(DEFAULT_VERIFY_READS), check_verify_reads)?,
+            verify_reads,
+            peer_privacy,
             console: check_console(file.console, listen),
             limits: check_limits(&file.limits)?,
             demo: file.demo.map(check_demo).transpose()?,
@@ -203,6 +215,7 @@ impl Config {
             joined,
             heartbeat,
             verify_reads,
+            peer_privacy,
             console,
             limits,
             demo,
@@ -220,6 +233,7 @@ impl Config {
             ("joined", *joined != other.joined),
             ("heartbeat_ms", *heartbeat != other.heartbeat),
             ("verify_reads", *verify_reads != other.verify_reads),
+            ("peer_privacy", *peer_privacy != other.peer_privacy),
             ("console", *console != other.console),
             ("limits", *limits != other.limits),
             ("demo", *demo != other.demo),
@@ -419,6 +433,11 @@ mod tests {
                 "node = \"B\"\nverify_reads = \"sha\"",
                 "`verify_reads`: found `sha`, expected \"crc\" or \"hash\"",
             ),
+            (
+                "node = \"B\"",
+                "node = \"B\"\npeer_privacy = false",
+                "`peer_privacy`: found false, with verify_reads = \"crc\", expected true, or verify_reads = \"hash\"",
+            ),
             ("node = \"B\"", "nodes = \"B\"", "unknown field `nodes`"),
             ("listen = \"127.0.0.1:8080\"", "listen = 5", "integer `5`, expected an address and a port"),
             ("listen = \"127.0.0.1:8080\"", "listen = \"here\"", "string \"here\", expected an address and a port"),
@@ -493,6 +512,11 @@ mod tests {
             ("127.0.0.1:9001", "127.0.0.1:9002", vec!["interfaces"]),
             ("node = \"B\"", "node = \"B\"\ncode = \"parity:2+1\"\njoined = true", vec!["code", "joined"]),
             ("node = \"B\"", "node = \"B\"\nverify_reads = \"hash\"\nconsole = false", vec!["verify_reads", "console"]),
+            (
+                "node = \"B\"",
+                "node = \"B\"\nverify_reads = \"hash\"\npeer_privacy = false",
+                vec!["verify_reads", "peer_privacy"],
+            ),
             ("        ]\n", &format!("        ]\n{token}"), vec![]),
         ] {
             assert!(GOOD.contains(from), "{from}");

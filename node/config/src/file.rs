@@ -31,6 +31,7 @@ pub(crate) struct File {
     pub(crate) joined: bool,
     pub(crate) heartbeat_ms: Option<u64>,
     pub(crate) verify_reads: Option<String>,
+    pub(crate) peer_privacy: Option<bool>,
     pub(crate) console: Option<bool>,
     #[serde(default)]
     pub(crate) limits: FileLimits,

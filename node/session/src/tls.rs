@@ -14,7 +14,7 @@ use rustls::{
     CertificateError, ClientConfig, ConnectionCommon, DigitallySignedStruct, DistinguishedName, Error, ServerConfig,
     SignatureScheme, version,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// What both ends say they speak.
@@ -88,10 +88,13 @@ impl Sessions {
         Self { pins, server: Arc::new(server), provider }
     }
 
-    /// From now on these are the keys; sessions that there are go on.
-    pub fn set_keys(&self, own: &KeyPair, peers: impl IntoIterator<Item = (PublicKey, NodeId)>) {
+    /// From now on these are the keys; sessions that there are go on. Gives the nodes that have lost a key by it.
+    pub fn set_keys(&self, own: &KeyPair, peers: impl IntoIterator<Item = (PublicKey, NodeId)>) -> BTreeSet<NodeId> {
         *self.pins.own.write().unwrap_or_else(PoisonError::into_inner) = certified(own);
-        *self.pins.nodes.write().unwrap_or_else(PoisonError::into_inner) = peers.into_iter().collect();
+        let mut nodes = self.pins.nodes.write().unwrap_or_else(PoisonError::into_inner);
+        let before = core::mem::replace(&mut *nodes, peers.into_iter().collect());
+        let lost = before.iter().filter(|(key, node)| nodes.get(key) != Some(node));
+        lost.map(|(_, node)| *node).collect()
     }
 
     /// How it is asked by its peers: whoever shows no key that is pinned is refused.

@@ -14,7 +14,6 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{self, AbortHandle, Abortable, BoxStream, SelectAll};
 use futures_util::{Stream, StreamExt};
 use http_body_util::BodyExt;
-use hyper::Method;
 use hyper::body::Incoming;
 use rain_cluster::{Manifest, NodeId};
 use rain_codec::column::Seal;
@@ -296,7 +295,7 @@ impl<'a> Fetching<'a> {
         let (segment, query) = (title::to_segment(title), read.to_query());
         let from = if *from_byte > 0 { format!("&from={from_byte}") } else { String::new() };
         let path_and_query = format!("/peer/v1/columns/{segment}/{version}/{column}?{query}{from}");
-        let parts = parts(self.delivery.node(), *node, path, path_and_query);
+        let parts = parts(self.delivery.node(), *node, path, path_and_query, read.proof);
         self.listen(request, parts.map(move |part| Heard::Part(request, path, part)));
         self.tell(&FetchTold::Began { request, path });
     }
@@ -353,7 +352,13 @@ impl Drop for Fetching<'_> {
 }
 
 /// The answer to a request over one path, part by part.
-fn parts(me: &Node, node: NodeId, path: usize, request: String) -> impl Stream<Item = Result<Bytes, PeerError>> + Send {
+fn parts(
+    me: &Node,
+    node: NodeId,
+    path: usize,
+    request: String,
+    is_proven: bool,
+) -> impl Stream<Item = Result<Bytes, PeerError>> + Send {
     enum Stage {
         Send(String),
         Read(Incoming),
@@ -362,7 +367,7 @@ fn parts(me: &Node, node: NodeId, path: usize, request: String) -> impl Stream<I
     let down: BoxFuture<'static, ()> = Box::pin(me.peers.paths.went_down(node, path));
     let next = move |(stage, mut down): (Stage, BoxFuture<'static, ()>)| async move {
         let mut body = match stage {
-            Stage::Send(request) => match me.peers.send_by(node, path, Method::GET, &request, Bytes::new()).await {
+            Stage::Send(request) => match me.peers.column_by(node, path, &request, is_proven).await {
                 Ok(response) => response.into_body(),
                 Err(error) => return Some((Err(error), (Stage::Over, down))),
             },

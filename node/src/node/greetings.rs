@@ -30,7 +30,7 @@ async fn greet_always(peers: &Peers, peer: NodeId) {
             sleep(wait).await;
             wait = (wait * 2).min(AGAIN[1]);
         }
-        let _ = timeout(RENEW, select(pin!(silence(peers, peer)), pin!(peers.is_distrusted(peer)))).await;
+        let _ = timeout(RENEW, select(pin!(silence(peers, peer)), pin!(peers.to_greet(peer)))).await;
     }
 }
 

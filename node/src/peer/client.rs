@@ -1,5 +1,6 @@
 //! The asking side: one pool of sessions per path, bound to its local address.
 
+use super::clear::{TAG_HEADER, tagged, to_header};
 use super::paths::Paths;
 use super::session::{self, Connector, called_secret};
 use super::{HELLO, REFUSAL_BYTES_MAX, REPLY_BYTES_MAX};
@@ -20,18 +21,21 @@ use rain_cluster::{NodeId, Sender};
 use rain_config::{Config, Member, NodeKeys, PathAddresses};
 use rain_session::rustls::ClientConfig;
 use rain_session::{Secret, Sessions};
-use rain_wire::datagram::{Begun, Keyring};
+use rain_wire::datagram::{Begun, Keyring, RequestTag};
 use rain_wire::sender::{self, SENDER_HEADER};
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::watch;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
 /// A path that was given up wrongly is up again after so long.
 const COME_BACK: Duration = Duration::from_millis(200);
 const AGAIN: Duration = Duration::from_millis(20);
 const IDLE_CONNECTIONS: usize = 32;
+/// What a greeting ends with where columns are given in the clear.
+const CLEAR: &str = " clear";
 
 /// Why a peer gave no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -82,8 +86,8 @@ struct Pool {
 }
 
 impl Pool {
-    fn new(config: Arc<ClientConfig>, addresses: PathAddresses) -> Self {
-        let connector = Connector { config, path: Arc::new(addresses) };
+    fn new(session: Option<Arc<ClientConfig>>, addresses: PathAddresses) -> Self {
+        let connector = Connector { session, path: Arc::new(addresses) };
         let client = Mutex::new(new_client(&connector));
         Self { connector, client }
     }
@@ -121,7 +125,19 @@ struct Peer {
     name: String,
     pools: Vec<Pool>,
     /// Why a session with it failed since it was greeted last, where one of the two does not trust the other.
-    distrust: watch::Sender<Option<&'static str>>,
+    distrust: Mutex<Option<&'static str>>,
+    /// There is a reason to greet it.
+    to_greet: Notify,
+    /// The ways to it without sessions; none where its columns come sealed.
+    clear: Vec<Pool>,
+    /// It gives columns in the clear.
+    gives_clear: AtomicBool,
+}
+
+impl Peer {
+    fn distrust(&self) -> MutexGuard<'_, Option<&'static str>> {
+        self.distrust.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The other nodes, and the ways to them.
@@ -131,6 +147,7 @@ pub struct Peers {
     pub paths: Paths,
     nodes: BTreeMap<NodeId, Peer>,
     sessions: Sessions,
+    is_private: bool,
     /// The number of this start of the node: pings say it.
     start: u64,
     keyring: Arc<Mutex<Keyring>>,
@@ -162,12 +179,26 @@ impl Peers {
         let sessions = Sessions::new(own, peers.clone());
         let peer = |member: &Member| {
             let client = sessions.client(member.id);
-            let pool = |path: &super::paths::Path| Pool::new(Arc::clone(&client), path.addresses.clone());
-            let pools = paths.to(member.id).iter().map(pool).collect();
-            Peer { name: member.name.clone(), pools, distrust: watch::Sender::default() }
+            let pools = |session: Option<Arc<ClientConfig>>| {
+                paths.to(member.id).iter().map(move |path| Pool::new(session.clone(), path.addresses.clone())).collect()
+            };
+            Peer {
+                name: member.name.clone(),
+                pools: pools(Some(client)),
+                distrust: Mutex::default(),
+                to_greet: Notify::new(),
+                clear: if config.peer_privacy { Vec::new() } else { pools(None) },
+                gives_clear: AtomicBool::new(false),
+            }
         };
         let nodes = config.members.iter().map(|member| (member.id, peer(member))).collect();
-        Self { paths, nodes, sessions, start, keyring: Arc::default(), whoami: Whoami(Box::new(whoami)) }
+        let (is_private, whoami) = (config.peer_privacy, Whoami(Box::new(whoami)));
+        Self { paths, nodes, sessions, is_private, start, keyring: Arc::default(), whoami }
+    }
+
+    /// Whether all of its columns travel sealed.
+    pub(super) fn is_private(&self) -> bool {
+        self.is_private
     }
 
     /// How this node speaks with its peers.
@@ -175,9 +206,15 @@ impl Peers {
         &self.sessions
     }
 
-    /// From now on these are the keys. Sessions in which another one was shown end with their next request.
+    /// From now on these are the keys. Sessions in which another one was shown end with their next request, and a peer of
+    /// which a key is off the list is greeted anew before a ping of it counts.
     pub fn set_keys(&self, NodeKeys { own, peers }: &NodeKeys) {
-        self.sessions.set_keys(own, peers.clone());
+        for node in self.sessions.set_keys(own, peers.clone()) {
+            self.keyring.lock().unwrap_or_else(PoisonError::into_inner).forget(node);
+            if let Some(peer) = self.nodes.get(&node) {
+                peer.to_greet.notify_one();
+            }
+        }
         self.nodes.values().flat_map(|peer| &peer.pools).for_each(Pool::close);
     }
 
@@ -199,26 +236,29 @@ impl Peers {
     /// The peers with which there is no session because one of the two does not trust the other, and why.
     pub fn distrusted(&self) -> Vec<(String, &'static str)> {
         let nodes = self.nodes.values();
-        nodes.filter_map(|peer| Some((peer.name.clone(), (*peer.distrust.borrow())?))).collect()
+        nodes.filter_map(|peer| Some((peer.name.clone(), (*peer.distrust())?))).collect()
     }
 
     /// Notes what a session with a peer came to.
     fn note_trust(&self, to: NodeId, why: Option<&'static str>) {
         let Some(peer) = self.nodes.get(&to) else { return };
-        if peer.distrust.send_replace(why) != why
+        if core::mem::replace(&mut *peer.distrust(), why) != why
             && let Some(why) = why
         {
             tracing::warn!(peer = peer.name, why, "no session with a peer");
+            peer.to_greet.notify_one();
         }
     }
 
-    /// Ends when a session with a peer fails because one of the two does not trust the other.
+    /// Ends when there is a reason to greet a peer: a session with it failed because one of the two does not trust the
+    /// other, or keys shared with it were forgotten.
     ///
     /// Cancel safety: nothing is lost.
-    pub(crate) async fn is_distrusted(&self, to: NodeId) {
-        let Some(peer) = self.nodes.get(&to) else { return core::future::pending().await };
-        // The sender lives as long as the peers.
-        let _ = peer.distrust.subscribe().wait_for(Option::is_some).await;
+    pub(crate) async fn to_greet(&self, peer: NodeId) {
+        match self.nodes.get(&peer) {
+            Some(peer) => peer.to_greet.notified().await,
+            None => core::future::pending().await,
+        }
     }
 
     /// Agrees with a peer on a key for datagrams, over one path.
@@ -231,8 +271,8 @@ impl Peers {
         let Some(pool) = self.nodes.get(&to).and_then(|peer| peer.pools.get(path)) else {
             return Err(self.broke(to, path, &"there is no such path"));
         };
-        let Connector { config, path: addresses } = &pool.connector;
-        let stream = session::connect(Arc::clone(config), addresses).await;
+        let (config, addresses) = (self.sessions.client(to), &pool.connector.path);
+        let stream = session::connect(config, addresses).await;
         let stream = stream.map_err(|error| self.not_sent(to, path, &error))?;
         let secret = called_secret(&stream);
         let (mut sender, connection) =
@@ -256,10 +296,12 @@ impl Peers {
                 Err(error) => return Err(self.not_sent(to, path, &error)),
             },
         };
-        let start = str::from_utf8(&told).ok().and_then(parse_start);
-        let (Some(secret), Some(start)) = (secret, start) else {
+        let (Some(secret), Some((start, gives_clear))) = (secret, parse_greeting(&told)) else {
             return Err(self.broke(to, path, &"it greeted in another way than was expected"));
         };
+        if let Some(peer) = self.nodes.get(&to) {
+            peer.gives_clear.store(gives_clear, Ordering::Relaxed);
+        }
         self.note_session(to, &secret, start, Begun::Here);
         self.note_trust(to, None);
         Ok(())
@@ -400,6 +442,56 @@ impl Peers {
         }
     }
 
+    /// Asks for blocks of a column over one path; ends when that goes down. `is_proven` says that the answer carries its
+    /// proof: then it comes in the clear where that is allowed at both ends, and all else comes sealed.
+    ///
+    /// # Errors
+    /// As [`send_by`](Self::send_by).
+    ///
+    /// Cancel safety: as [`send_by`](Self::send_by).
+    pub async fn column_by(
+        &self,
+        to: NodeId,
+        path: usize,
+        path_and_query: &str,
+        is_proven: bool,
+    ) -> Result<Response<Incoming>, PeerError> {
+        if is_proven {
+            let down = self.paths.went_down(to, path);
+            // What is refused in the clear may be anybody's word.
+            tokio::select! {
+                response = self.clear_column(to, path, path_and_query) => if let Some(response) = response {
+                    return Ok(response);
+                },
+                () = down => return Err(self.broke(to, path, &"the path went down")),
+            }
+        }
+        self.send_by(to, path, Method::GET, path_and_query, Bytes::new()).await
+    }
+
+    fn tag(&self, to: NodeId, request: &str) -> Option<RequestTag> {
+        self.keyring.lock().unwrap_or_else(PoisonError::into_inner).tag(to, request)
+    }
+
+    /// An answer in the clear; `None` where none is given.
+    pub(super) async fn clear_column(
+        &self,
+        to: NodeId,
+        path: usize,
+        path_and_query: &str,
+    ) -> Option<Response<Incoming>> {
+        let peer = self.nodes.get(&to).filter(|peer| peer.gives_clear.load(Ordering::Relaxed))?;
+        let pool = peer.clear.get(path)?;
+        let whoami = (self.whoami.0)();
+        let tag = self.tag(to, &tagged(path_and_query, whoami))?;
+        let request = Request::get(format!("http://{}{path_and_query}", pool.connector.path.remote))
+            .header(SENDER_HEADER, sender::to_text(whoami))
+            .header(TAG_HEADER, to_header(tag))
+            .body(Full::default())
+            .ok()?;
+        pool.client().request(request).await.ok().filter(|response| response.status().is_success())
+    }
+
     async fn send(
         &self,
         to: NodeId,
@@ -431,6 +523,17 @@ impl Peers {
 /// The number of a start, as it travels: 16 hexadecimal digits.
 pub(super) fn parse_start(text: &str) -> Option<u64> {
     u64::from_str_radix(text, 16).ok().filter(|_| text.len() == 16)
+}
+
+/// The answer to a greeting: the number of the start, and whether columns are given in the clear.
+pub(super) fn greeting(start: u64, gives_clear: bool) -> String {
+    format!("{start:016x}{}", if gives_clear { CLEAR } else { "" })
+}
+
+fn parse_greeting(told: &[u8]) -> Option<(u64, bool)> {
+    let told = str::from_utf8(told).ok()?;
+    let (start, gives_clear) = told.strip_suffix(CLEAR).map_or((told, false), |start| (start, true));
+    Some((parse_start(start)?, gives_clear))
 }
 
 /// Whether the peer's kernel says that nobody listens there.

@@ -4,7 +4,7 @@
 //!
 //! | request | what |
 //! |---|---|
-//! | `POST /peer/v1/hello` | the number of the asker's start; the answer is that of the asked one's: from now on pings are sealed under a key of this session |
+//! | `POST /peer/v1/hello` | the number of the asker's start; the answer is that of the asked one's, and ` clear` where it gives columns in the clear: from now on pings are sealed under a key of this session |
 //! | `POST /peer/v1/ask` | frames of [`Question`](rain_wire::Question)s; the answer frames of as many [`Answer`](rain_wire::Answer)s ([`rain_wire::questions`]) |
 //! | `POST /peer/v1/uploads/TITLE/VERSION/COLUMN/0?code=&cell=&block=&group=` | a column on its way in, from its beginning: the code, and the bytes of cells, blocks and groups |
 //! | `POST /peer/v1/uploads/TITLE/VERSION/COLUMN/OFFSET` | more of its records |
@@ -12,10 +12,14 @@
 //! | `POST /peer/v1/inspect/TITLE/VERSION?blocks=` | look at your column, its header or every block of it |
 //! | `GET /peer/v1/titles?prefix=&after=&limit=&folders=&digest=` | a page of the titles with a marked version, in JSON; of one that the peer knows by its digest, only how columns are held |
 //!
+//! A column with its proof may also come on a connection without a session, where `peer_privacy = false` says so at both
+//! ends (`clear.rs`).
+//!
 //! Every request says in a header in which life of its ledger its sender speaks ([`rain_wire::sender`]); one whose life is over is refused.
 
 mod batch;
 mod carrier;
+mod clear;
 pub mod client;
 pub mod link_driver;
 pub mod listing;

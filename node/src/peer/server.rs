@@ -1,8 +1,9 @@
 //! The answering side: what comes in at the doors of a node, proven and read, to whoever answers it.
 
-use super::client::parse_start;
+use super::clear::{TAG_HEADER, from_header, is_clear, tagged};
+use super::client::{greeting, parse_start};
 use super::office::{Office, PeerAnswer, PeerAsk, Refusal};
-use super::session::{accept, accepted_secret};
+use super::session::{Accepted, accept, accepted_secret};
 use super::{HELLO, PEER_BODY_BYTES_MAX, Peers, listing, uploads};
 use crate::gate::{Gate, Pass};
 use crate::store::{ColumnError, UploadError};
@@ -17,7 +18,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use rain_cluster::{NodeId, Version};
+use rain_cluster::{NodeId, Sender, Version};
 use rain_fetch::ColumnRead;
 use rain_session::{PublicKey, Secret};
 use rain_titles::title;
@@ -27,13 +28,17 @@ use serde::Serialize;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use tokio::net::TcpListener;
+use std::sync::{Arc, PoisonError};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
+use tokio_util::either::Either;
 
 /// Whoever was told to go in the middle of an answer is looked at again after so long.
 const LEAVING: Duration = Duration::from_millis(100);
+
+/// Longest head of a request.
+const HEAD_BYTES_MAX: usize = 64 << 10;
 
 /// An interface at which peers ask.
 #[derive(Debug)]
@@ -75,26 +80,26 @@ pub async fn serve<O: Office>(door: Arc<Door>, office: Arc<O>) {
             };
             let going = Arc::clone(&pass);
             let served = async {
-                let (peer, key, stream) = match accept(door.peers.sessions(), stream).await {
-                    Ok(accepted) => accepted,
+                let (caller, stream) = match entered(&door.peers, stream).await {
+                    Ok(entered) => entered,
                     Err(error) => {
                         metrics::counter!("rain_sessions_refused_total").increment(1);
                         tracing::debug!(%remote, %error, "no session");
                         return;
                     }
                 };
-                let session = Session { peer, key, secret: accepted_secret(&stream) };
                 let door = Arc::clone(&door);
                 let service = service_fn(move |request| {
                     let (serving, door, office) = (pass.serve(), Arc::clone(&door), Arc::clone(&office));
                     async move {
-                        let answered = answer(door, session, office, request).await;
+                        let answered = answer(door, caller, office, request).await;
                         drop(serving);
                         answered
                     }
                 });
                 let connection = http1::Builder::new()
                     .timer(TokioTimer::new())
+                    .max_header_size(HEAD_BYTES_MAX)
                     .max_buf_size(1 << 20)
                     .serve_connection(TokioIo::new(stream), service);
                 // A peer that goes away in the middle is its own affair.
@@ -120,42 +125,84 @@ async fn dismissed(pass: &Pass) {
 
 /// Who is at the other end of a connection.
 #[derive(Debug, Clone, Copy)]
-struct Session {
-    peer: NodeId,
-    key: PublicKey,
-    secret: Option<Secret>,
+enum Caller {
+    Session {
+        peer: NodeId,
+        key: PublicKey,
+        secret: Option<Secret>,
+    },
+    /// Somebody without a session: each request says who, and proves it.
+    Clear,
+}
+
+/// Begins what a connection is for.
+async fn entered(peers: &Peers, stream: TcpStream) -> io::Result<(Caller, Either<Accepted, TcpStream>)> {
+    if !peers.is_private() && is_clear(&stream).await? {
+        return Ok((Caller::Clear, Either::Right(stream)));
+    }
+    let (peer, key, stream) = accept(peers.sessions(), stream).await?;
+    Ok((Caller::Session { peer, key, secret: accepted_secret(&stream) }, Either::Left(stream)))
+}
+
+/// Whose request it is, or why it is nobody's.
+fn proven(peers: &Peers, caller: Caller, parts: &Parts) -> Result<Sender, (StatusCode, String)> {
+    let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
+    let Some(from) = header(SENDER_HEADER).and_then(sender::from_text) else {
+        return Err((StatusCode::BAD_REQUEST, format!("the header `{SENDER_HEADER}` names no sender")));
+    };
+    match caller {
+        Caller::Session { peer, .. } if from.node != peer => {
+            let message = format!("the request is of node {}, expected node {peer}, whose session it is", from.node);
+            Err((StatusCode::FORBIDDEN, message))
+        }
+        Caller::Session { .. } => Ok(from),
+        Caller::Clear => {
+            let path_and_query = parts.uri.path_and_query().map_or("", |it| it.as_str());
+            let tag = header(TAG_HEADER).and_then(from_header);
+            let keyring = peers.keyring().lock().unwrap_or_else(PoisonError::into_inner);
+            if tag.is_some_and(|tag| keyring.is_of(from.node, &tagged(path_and_query, from), &tag)) {
+                return Ok(from);
+            }
+            let message = format!("the header `{TAG_HEADER}` does not prove that node {} asks", from.node);
+            Err((StatusCode::FORBIDDEN, message))
+        }
+    }
 }
 
 async fn answer<O: Office>(
     door: Arc<Door>,
-    session: Session,
+    caller: Caller,
     office: Arc<O>,
     request: hyper::Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (parts, body) = request.into_parts();
-    if door.peers.sessions().node_of(&session.key) != Some(session.peer) {
+    if let Caller::Session { peer, key, .. } = caller
+        && door.peers.sessions().node_of(&key) != Some(peer)
+    {
         let mut response =
             text(StatusCode::FORBIDDEN, "the key of this session is not one of the cluster any more".to_owned());
         response.headers_mut().insert(CONNECTION, hyper::header::HeaderValue::from_static("close"));
         return Ok(response);
     }
-    let header = parts.headers.get(SENDER_HEADER).and_then(|value| value.to_str().ok());
-    let Some(from) = header.and_then(sender::from_text) else {
-        return Ok(text(StatusCode::BAD_REQUEST, format!("the header `{SENDER_HEADER}` names no sender")));
+    let from = match proven(&door.peers, caller, &parts) {
+        Ok(from) => from,
+        Err((status, why)) => return Ok(text(status, why)),
     };
-    if from.node != session.peer {
-        let message =
-            format!("the request is of node {}, expected node {}, whose session it is", from.node, session.peer);
-        return Ok(text(StatusCode::FORBIDDEN, message));
-    }
-    let body = match Limited::new(body, PEER_BODY_BYTES_MAX).collect().await {
+    let is_clear = matches!(caller, Caller::Clear);
+    let body = match Limited::new(body, if is_clear { 0 } else { PEER_BODY_BYTES_MAX }).collect().await {
         Ok(body) => body.to_bytes(),
         Err(error) => return Ok(text(StatusCode::BAD_REQUEST, error.to_string())),
     };
-    if (&parts.method, parts.uri.path()) == (&Method::POST, HELLO) {
-        return Ok(greet(&door.peers, session, &body));
+    if let Caller::Session { peer, secret, .. } = caller
+        && (&parts.method, parts.uri.path()) == (&Method::POST, HELLO)
+    {
+        return Ok(greet(&door.peers, peer, secret, &body));
     }
     let ask = asked(&parts, body).unwrap_or_else(PeerAsk::Unfit);
+    if is_clear && !matches!(&ask, PeerAsk::Column { read, .. } if read.proof) {
+        let why = "only a column with its proof is given without a session".to_owned();
+        return Ok(text(StatusCode::FORBIDDEN, why));
+    }
     Ok(match office.answer(from, ask).await {
         Ok(answer) => told(answer),
         Err(refusal) => text(status_of(&refusal), refusal.to_string()),
@@ -163,13 +210,13 @@ async fn answer<O: Office>(
 }
 
 /// Agrees with a peer on a key for datagrams.
-fn greet(peers: &Peers, session: Session, body: &[u8]) -> Response<Full<Bytes>> {
+fn greet(peers: &Peers, peer: NodeId, secret: Option<Secret>, body: &[u8]) -> Response<Full<Bytes>> {
     let start = str::from_utf8(body).ok().and_then(parse_start);
-    let (Some(secret), Some(start)) = (session.secret, start) else {
+    let (Some(secret), Some(start)) = (secret, start) else {
         return text(StatusCode::BAD_REQUEST, "the number of a start is not 16 hexadecimal digits".to_owned());
     };
-    peers.note_session(session.peer, &secret, start, Begun::There);
-    text(StatusCode::OK, format!("{:016x}", peers.start()))
+    peers.note_session(peer, &secret, start, Begun::There);
+    text(StatusCode::OK, greeting(peers.start(), !peers.is_private()))
 }
 
 /// What a request asks for.
@@ -292,6 +339,8 @@ fn json(value: &impl Serialize) -> Response<Full<Bytes>> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::ASK;
+    use super::super::clear::to_header;
     use super::*;
     use crate::gate::GateBounds;
     use crate::node::greetings::greet_all;
@@ -300,14 +349,14 @@ mod tests {
     use hyper_util::rt::TokioExecutor;
     use rain_cluster::link::{LinkToken, Ping};
     use rain_cluster::path::PathState;
-    use rain_cluster::{ColumnStatus, Life, Sender};
+    use rain_cluster::{ColumnStatus, Life};
     use rain_config::Config;
     use rain_session::KeyPair;
     use rain_titles::Page;
     use rain_wire::sender::SENDER_HEADER;
     use std::path::Path;
     use std::sync::Mutex;
-    use tokio::net::TcpStream;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     const ASKER: Sender = Sender { node: NodeId(11), life: Life(7), serial: 3, epoch: 0 };
     const STARTS: [u64; 2] = [0xa1, 0xb1];
@@ -349,12 +398,16 @@ mod tests {
 
     /// The configuration of one of two nodes, A at `address` and B.
     fn config(node: char, address: SocketAddr) -> Config {
+        config_with(node, address, "")
+    }
+
+    fn config_with(node: char, address: SocketAddr, more: &str) -> Config {
         let b: SocketAddr = "127.0.0.2:9".parse().unwrap();
         let (id, own, peer, peer_id, theirs) =
             if node == 'A' { ("a", address, 'B', "b", b) } else { ("b", b, 'A', "a", address) };
         let text = format!(
             "node = \"{node}\"\nid = \"0000000{id}\"\ndata = [\"/\"]\ncode = \"replica:2\"\nlisten = \"127.0.0.1:80\"\n\
-             interfaces = [{{ switch = \"s\", address = \"{own}\" }}]\n\
+             {more}\ninterfaces = [{{ switch = \"s\", address = \"{own}\" }}]\n\
              peers = [{{ name = \"{peer}\", id = \"0000000{peer_id}\", http = \"http://x\", addresses = {{ s = \"{theirs}\" }} }}]"
         );
         Config::parse(Path::new("x.toml"), &text, core::iter::empty()).unwrap()
@@ -371,16 +424,21 @@ mod tests {
 
     impl Listening {
         async fn new() -> Self {
+            Self::new_with("").await
+        }
+
+        /// Both ends with more in their configurations.
+        async fn new_with(more: &str) -> Self {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let address = listener.local_addr().unwrap();
-            let own = config('A', address);
+            let own = config_with('A', address, more);
             let peers = Arc::new(Peers::new(&own, STARTS[0], || unreachable!("it asks nobody")));
             let office = Arc::new(FakeOffice::default());
             let mut served = JoinSet::new();
             let gate = Gate::new("peers", GateBounds { all: 4, per_address: 4 });
             let door = Arc::new(Door { listener, address, peers: Arc::clone(&peers), gate });
             served.spawn(serve(door, Arc::clone(&office)));
-            let asker = Peers::new(&config('B', address), STARTS[1], || ASKER);
+            let asker = Peers::new(&config_with('B', address, more), STARTS[1], || ASKER);
             Self { address, office, peers, asker, _served: served }
         }
 
@@ -469,6 +527,66 @@ mod tests {
             while !asker.distrusted().is_empty() {
                 sleep(Duration::from_millis(5)).await;
             }
+        }
+    }
+
+    /// Asks without a session, by a hand-written request, and gives all that is answered, as it travels.
+    async fn shout(to: SocketAddr, request: &str, headers: &[(&str, String)]) -> String {
+        let mut stream = TcpStream::connect(to).await.unwrap();
+        let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let head = format!("{request} HTTP/1.1\r\nhost: a\r\n{headers}connection: close\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        // Where it ends by a reset, nothing was answered.
+        let _ = stream.read_to_end(&mut answer).await;
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    #[tokio::test]
+    async fn what_proves_itself_comes_in_the_clear_where_that_is_allowed_and_nothing_else() {
+        let column = format!("/peer/v1/columns/a/{VERSION}/2?stripes=0-1&rows=0-1&blocks=0-1");
+        let proven = format!("{column}&proof=1");
+        let asker = || (SENDER_HEADER, sender::to_text(ASKER));
+        let clear = "verify_reads = \"hash\"\npeer_privacy = false";
+        for (more, is_clear) in [("", false), (clear, true)] {
+            let listening = Listening::new_with(more).await;
+            listening.asker.greet(NodeId(10), 0).await.unwrap();
+            let tag = |request: &str| {
+                let keyring = listening.asker.keyring().lock().unwrap();
+                (TAG_HEADER, to_header(keyring.tag(NodeId(10), &tagged(request, ASKER)).unwrap()))
+            };
+            for (request, headers, expected) in [
+                (format!("GET {proven}"), vec![asker(), tag(&proven)], "blocks"),
+                // It is asked again in other words, without a proof, for something else, by nobody, by somebody else.
+                (format!("GET {proven}"), vec![asker(), tag(&column)], "does not prove that node 0000000b asks"),
+                (format!("GET {column}"), vec![asker(), tag(&column)], "only a column with its proof"),
+                (format!("POST {ASK}"), vec![asker(), tag(ASK)], "only a column with its proof"),
+                (format!("POST {HELLO}"), vec![asker(), tag(HELLO)], "only a column with its proof"),
+                (format!("GET {proven}"), vec![asker()], "does not prove that node 0000000b asks"),
+                (format!("GET {proven}"), vec![tag(&proven)], "names no sender"),
+                (
+                    format!("GET {proven}"),
+                    vec![(SENDER_HEADER, sender::to_text(Sender { node: NodeId(10), ..ASKER })), tag(&proven)],
+                    "does not prove that node 0000000a asks",
+                ),
+            ] {
+                let answer = shout(listening.address, &request, &headers).await;
+                assert_eq!(answer.contains(expected), is_clear, "{request}: {answer}");
+                assert!(is_clear || !answer.contains("HTTP"), "{answer}");
+                let answered = usize::from(is_clear && expected == "blocks");
+                assert_eq!(listening.office.heard(), [(ASKER, "a 2 0".to_owned())][..answered]);
+            }
+            // The node asks that way by itself, and sealed where it cannot.
+            let asked = listening.asker.clear_column(NodeId(10), 0, &proven).await;
+            assert_eq!(asked.is_some(), is_clear);
+            assert!(listening.asker.column_by(NodeId(10), 0, &proven, true).await.is_ok());
+            assert!(listening.asker.column_by(NodeId(10), 0, &column, false).await.is_ok());
+            // Whose key is off the list is nobody.
+            let request = (format!("GET {proven}"), vec![asker(), tag(&proven)]);
+            let mut keys = config('A', listening.address).reloadable.keys;
+            keys.peers = [(KeyPair::fresh().public(), NodeId(11))].into();
+            listening.peers.set_keys(&keys);
+            assert!(!shout(listening.address, &request.0, &request.1).await.contains("blocks"));
         }
     }
 

@@ -18,18 +18,28 @@ use std::sync::Arc;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
+use tokio_util::either::Either;
 use tower_service::Service;
 
 /// A connection, and the session over it, are there after so long. Networks with long ways need three round trips.
-const CONNECT: Duration = Duration::from_secs(3);
+pub(super) const CONNECT: Duration = Duration::from_secs(3);
 
 /// An end of a session that this node began.
 pub(super) type Called = client::TlsStream<TcpStream>;
 /// An end of a session that a peer began.
 pub(super) type Accepted = server::TlsStream<TcpStream>;
 
-fn too_late() -> io::Error {
+pub(super) fn too_late() -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, format!("no session after {} s", CONNECT.as_secs()))
+}
+
+/// Connects over a path.
+async fn connect_clear(path: &PathAddresses) -> io::Result<TcpStream> {
+    let socket = if path.remote.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.bind(SocketAddr::new(path.local.ip(), 0))?;
+    let stream = socket.connect(path.remote).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }
 
 /// Begins a session over a path.
@@ -40,10 +50,7 @@ fn too_late() -> io::Error {
 /// Cancel safety: dropping it closes the connection.
 pub(super) async fn connect(config: Arc<ClientConfig>, path: &PathAddresses) -> io::Result<Called> {
     let connecting = async {
-        let socket = if path.remote.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-        socket.bind(SocketAddr::new(path.local.ip(), 0))?;
-        let stream = socket.connect(path.remote).await?;
-        stream.set_nodelay(true)?;
+        let stream = connect_clear(path).await?;
         TlsConnector::from(config).connect(Sessions::server_name(), stream).await
     };
     timeout(CONNECT, connecting).await.map_err(|_| too_late())?
@@ -82,39 +89,46 @@ pub(super) fn refusal(error: &(dyn core::error::Error + 'static)) -> Option<&'st
     })
 }
 
-/// Begins the sessions of a pool: all over one path.
+/// Begins the sessions of a pool, or its connections in the clear: all over one path.
 #[derive(Debug, Clone)]
 pub(super) struct Connector {
-    pub(super) config: Arc<ClientConfig>,
+    /// With whom; `None` in the clear.
+    pub(super) session: Option<Arc<ClientConfig>>,
     pub(super) path: Arc<PathAddresses>,
 }
 
 impl Service<Uri> for Connector {
-    type Response = PooledSession;
+    type Response = Pooled;
     type Error = io::Error;
-    type Future = BoxFuture<'static, io::Result<PooledSession>>;
+    type Future = BoxFuture<'static, io::Result<Pooled>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, _: Uri) -> Self::Future {
-        let Self { config, path } = self.clone();
-        Box::pin(async move { Ok(PooledSession(TokioIo::new(connect(config, &path).await?))) })
+        let Self { session, path } = self.clone();
+        Box::pin(async move {
+            let stream = match session {
+                Some(config) => Either::Left(connect(config, &path).await?),
+                None => Either::Right(timeout(CONNECT, connect_clear(&path)).await.map_err(|_| too_late())??),
+            };
+            Ok(Pooled(TokioIo::new(stream)))
+        })
     }
 }
 
-/// A session in a pool.
+/// A session in a pool, or a connection in the clear.
 #[derive(Debug)]
-pub(super) struct PooledSession(TokioIo<Called>);
+pub(super) struct Pooled(TokioIo<Either<Called, TcpStream>>);
 
-impl Connection for PooledSession {
+impl Connection for Pooled {
     fn connected(&self) -> Connected {
         Connected::new()
     }
 }
 
-impl Read for PooledSession {
+impl Read for Pooled {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -124,7 +138,7 @@ impl Read for PooledSession {
     }
 }
 
-impl Write for PooledSession {
+impl Write for Pooled {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.0).poll_write(context, bytes)
     }

@@ -1,4 +1,4 @@
-//! Pings as they travel: their 64 bytes and a keyed MAC of 16.
+//! Pings as they travel: their 64 bytes and a keyed MAC of 16. And tags of requests that come without a session.
 //!
 //! The key is one of the two nodes alone: made from the secret of a session between them. A ping tells by a random number
 //! which start of its sender it is from; nothing orders these numbers. What orders starts is that a session was begun
@@ -19,20 +19,30 @@ pub const OFFERS_MAX: usize = 8;
 /// Length of a sealed ping.
 pub const DATAGRAM_BYTES: usize = PING_BYTES + TAG_BYTES;
 
+/// Length of the tag of a request.
+pub const REQUEST_TAG_BYTES: usize = TAG_BYTES;
+/// What proves which node a request is of.
+pub type RequestTag = [u8; REQUEST_TAG_BYTES];
+
 /// A key that two nodes share.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct DatagramKey([u8; 32]);
+struct MacKey([u8; 32]);
 
-impl fmt::Debug for DatagramKey {
+impl fmt::Debug for MacKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("DatagramKey")
+        formatter.write_str("MacKey")
     }
 }
 
-impl DatagramKey {
-    /// A key of its own for this use, made from a session's secret.
-    fn new(secret: &[u8; 32]) -> Self {
+impl MacKey {
+    /// A key of its own for pings, made from a session's secret.
+    fn of_datagrams(secret: &[u8; 32]) -> Self {
         Self(blake3::derive_key("RAIN heartbeat 2", secret))
+    }
+
+    /// A key of its own for requests.
+    fn of_requests(secret: &[u8; 32]) -> Self {
+        Self(blake3::derive_key("RAIN request 1", secret))
     }
 
     fn tag(&self, bytes: &[u8]) -> blake3::Hash {
@@ -46,7 +56,8 @@ impl DatagramKey {
 /// A session with a peer.
 #[derive(Debug, Clone, Copy)]
 struct Known {
-    key: DatagramKey,
+    key: MacKey,
+    requests: MacKey,
     /// The number of the peer's start.
     start: u64,
     /// How many starts of it were told of, with this one.
@@ -96,7 +107,8 @@ impl Keyring {
         if sessions.last.1 == 0 || sessions.last.0 != start {
             sessions.last = (start, sessions.last.1 + 1);
         }
-        let known = Known { key: DatagramKey::new(secret), start, count: sessions.last.1 };
+        let (key, requests) = (MacKey::of_datagrams(secret), MacKey::of_requests(secret));
+        let known = Known { key, requests, start, count: sessions.last.1 };
         match begun {
             Begun::Here => sessions.share(known),
             Begun::There => {
@@ -119,6 +131,31 @@ impl Keyring {
         datagram[..PING_BYTES].copy_from_slice(&bytes);
         datagram[PING_BYTES..].copy_from_slice(&last.key.tag(&bytes).as_bytes()[..TAG_BYTES]);
         Some(datagram)
+    }
+
+    /// Forgets the keys shared with a peer: nothing is sealed for it any more, and nothing of it opened, until a session is
+    /// begun. How many starts it had stays known.
+    pub fn forget(&mut self, peer: NodeId) {
+        if let Some(Sessions { shared, offered, last: _ }) = self.peers.get_mut(&peer) {
+            shared.clear();
+            offered.clear();
+        }
+    }
+
+    /// The tag of a request to a peer; `None` while there is no key that it has.
+    pub fn tag(&self, peer: NodeId, request: &str) -> Option<RequestTag> {
+        let tag = self.peers.get(&peer)?.shared.last()?.requests.tag(request.as_bytes());
+        tag.as_bytes()[..TAG_BYTES].try_into().ok()
+    }
+
+    /// Whether a request is of a peer. It may have been sent before, by anybody who heard it.
+    pub fn is_of(&self, peer: NodeId, request: &str, found: &RequestTag) -> bool {
+        let mut tag = [0; 32];
+        tag[..TAG_BYTES].copy_from_slice(found);
+        let tag = blake3::Hash::from(tag);
+        let known =
+            self.peers.get(&peer).into_iter().flat_map(|sessions| sessions.shared.iter().chain(&sessions.offered));
+        known.into_iter().any(|known| known.requests.tag(request.as_bytes()) == tag)
     }
 
     /// The ping, in which starts of the sender are counted, if it is one of the start that its session was begun with.
@@ -173,6 +210,21 @@ mod tests {
         a.add(B, &[secret; 32], START[1], Begun::Here);
         b.add(A, &[secret; 32], START[0], Begun::There);
         [a, b]
+    }
+
+    #[test]
+    fn a_request_is_of_whom_its_tag_says() {
+        let [a, mut b] = pair(7);
+        let tag = a.tag(B, "read this").unwrap();
+        assert!(b.is_of(A, "read this", &tag));
+        assert!(!b.is_of(A, "read that", &tag));
+        assert!(!b.is_of(B, "read this", &tag));
+        let [other, _] = pair(8);
+        assert!(!b.is_of(A, "read this", &other.tag(B, "read this").unwrap()));
+        let datagram = a.seal(&ping(1)).unwrap();
+        b.forget(A);
+        assert!(!b.is_of(A, "read this", &tag));
+        assert_eq!((b.open(&datagram), b.seal(&Ping { sender: B, receiver: A, ..ping(1) })), (None, None));
     }
 
     #[test]
