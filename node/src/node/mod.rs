@@ -213,8 +213,7 @@ impl Node {
                 return Err(ColumnError::Missing);
             }
             let bytes = node.store.read_blocks(&reader, &read, COLUMN_READ_BYTES_MAX);
-            let bytes = bytes.inspect_err(|error| node.store.note_if_damage(&title, version, error));
-            bytes.map(Bytes::from)
+            bytes.inspect_err(|error| node.store.note_if_damage(&title, version, error))
         })
         .await
     }

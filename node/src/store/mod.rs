@@ -43,7 +43,7 @@ use rain_cluster::{Life, Members, NodeId, Sender, Time, TitleState};
 use rain_codec::column::StoreTag;
 use rain_desk::Codes;
 use serde::{Deserialize, Serialize};
-use shelf::GroupSync;
+use shelf::{GroupSync, Spares};
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -106,6 +106,8 @@ pub struct Store<D: Disk> {
     /// Length of the ledger after its last compaction. Whoever compacts has it: a new life does not begin in the midst of
     /// a snapshot.
     compacted: Mutex<u64>,
+    /// For what is read of columns.
+    spares: Spares,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

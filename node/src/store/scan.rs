@@ -5,7 +5,7 @@ use super::index::Index;
 use super::ledger::{Ledger, LedgerError};
 use super::names::{FileName, IDENTITY, TITLES, UNFINISHED};
 use super::record::{self, RecordError};
-use super::shelf::GroupSync;
+use super::shelf::{GroupSync, Spares};
 use super::{Disk, Identity, Store, SystemDisk, VERSION_BYTES, lock, publish};
 use core::array;
 use rain_cluster::{Life, Members, NodeId, Time};
@@ -175,6 +175,7 @@ impl<D: Disk> Store<D> {
             codes: plan.codes,
             identity: Mutex::new(identity),
             compacted: Mutex::new(index.len() as u64 * VERSION_BYTES),
+            spares: Spares::default(),
             index: Mutex::new(index),
             serial_at_start: ledger.serial(),
             ledger,

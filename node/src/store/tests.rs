@@ -477,7 +477,7 @@ fn what_is_read_is_proven_against_the_root() {
     let verified = |read: &ColumnRead, root: [u8; 32]| {
         let bytes = store.read_blocks(&column, read, usize::MAX).unwrap();
         assert_eq!(bytes.len() as u64, read.answer_bytes(&geometry));
-        Arrival::verified(read.clone(), bytes::Bytes::from(bytes).into(), seal, &root, &geometry)
+        Arrival::verified(read.clone(), bytes.into(), seal, &root, &geometry)
     };
     assert_eq!(geometry.stripe_count(), 4);
     for start in 0..4 {

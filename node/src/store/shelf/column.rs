@@ -3,6 +3,7 @@
 use super::title_version;
 use crate::store::names::{FileName, Key, TitleHash};
 use crate::store::{Disk, Store, lock};
+use bytes::Bytes;
 use rain_cluster::{Record, Time, Version};
 use rain_codec::column::{
     CHECKSUM_BYTES, ColumnHasher, ColumnHeader, Geometry, HASH_BYTES, HEADER_BYTES, HeaderError, Seal, StripeShape,
@@ -230,33 +231,34 @@ impl<D: Disk> Store<D> {
         column: &ColumnReader<D::File>,
         read: &ColumnRead,
         bytes_max: usize,
-    ) -> Result<Vec<u8>, ColumnError> {
+    ) -> Result<Bytes, ColumnError> {
         if !read.fits(&column.geometry, bytes_max) {
             return Err(ColumnError::OutOfRange);
         }
         let each = read.stripe_bytes(&column.geometry.stripe(read.stripes.start));
-        let mut bytes = Vec::new();
-        bytes.reserve_exact(usize::try_from(read.answer_bytes(&column.geometry)).map_err(io::Error::other)?);
-        bytes.resize(usize::try_from(read.blocks_bytes(&column.geometry)).map_err(io::Error::other)?, 0);
-        for (index, buffer) in read.stripes.clone().zip(bytes.chunks_mut(each)) {
-            self.read_stripe(column, &column.geometry.stripe(index), read, buffer)?;
+        let blocks = usize::try_from(read.blocks_bytes(&column.geometry)).map_err(io::Error::other)?;
+        let length = usize::try_from(read.answer_bytes(&column.geometry)).map_err(io::Error::other)?;
+        let mut buffer = self.spares.take(length);
+        for (index, stripe) in read.stripes.clone().zip(buffer.part(0..blocks).chunks_mut(each)) {
+            self.read_stripe(column, &column.geometry.stripe(index), read, stripe)?;
         }
         if read.proof {
-            self.read_proof(column, &ReadProof::of(read, &column.geometry), &mut bytes)?;
+            self.read_proof(column, &ReadProof::of(read, &column.geometry), buffer.part(blocks..length))?;
         }
-        Ok(bytes)
+        Ok(buffer.into())
     }
 
     /// Reads what proves blocks: the bytes beside them, and hashes one by one, for they lie all over the tree.
-    fn read_proof(&self, column: &ColumnReader<D::File>, proof: &ReadProof, answer: &mut Vec<u8>) -> io::Result<()> {
+    fn read_proof(&self, column: &ColumnReader<D::File>, proof: &ReadProof, mut answer: &mut [u8]) -> io::Result<()> {
         let geometry = &column.geometry;
         let fringe = proof.fringe().iter().flat_map(|bytes| geometry.cell_pieces(bytes.clone()));
         let hashes = proof.places().iter().map(|place| geometry.tree_offset() + place * HASH_BYTES as u64);
         let hashes = hashes.map(|offset| offset..offset + HASH_BYTES as u64);
         for piece in fringe.chain(hashes) {
-            let start = answer.len();
-            answer.resize(start + usize::try_from(piece.end - piece.start).map_err(io::Error::other)?, 0);
-            self.disk.read_at(&column.file, piece.start, &mut answer[start..])?;
+            let length = usize::try_from(piece.end - piece.start).map_err(io::Error::other)?;
+            let (part, rest) = answer.split_at_mut_checked(length).ok_or(io::ErrorKind::UnexpectedEof)?;
+            self.disk.read_at(&column.file, piece.start, part)?;
+            answer = rest;
         }
         Ok(())
     }

@@ -6,12 +6,14 @@
 mod column;
 mod group;
 pub(in crate::store) mod shares;
+mod spares;
 mod upload;
 
 pub(in crate::store) use column::prove;
 pub use column::{ColumnError, ColumnReader};
 pub(in crate::store) use group::GroupSync;
 pub(in crate::store) use shares::Unsynced;
+pub(in crate::store) use spares::Spares;
 pub(in crate::store) use upload::Upload;
 pub use upload::{UploadError, UploadPlan};
 
