@@ -40,6 +40,9 @@ pub(super) struct DemoArguments {
     /// How much somebody on the way changes, drops, repeats, exchanges, cuts off, invents or leads astray
     #[arg(long, value_name = "PERCENT", default_value_t = 0.0)]
     tamper: f64,
+    /// Columns travel in the clear, and prove themselves (`peer_privacy = false`)
+    #[arg(long)]
+    clear: bool,
     /// Wrong verdicts that a path is down, per second and node
     #[arg(long, value_name = "PER SECOND", default_value_t = 0.0)]
     false_downs: f64,
@@ -61,6 +64,7 @@ pub(super) fn run(arguments: Option<DemoArguments>) -> anyhow::Result<()> {
         loss_percent: arguments.loss,
         reorder_percent: arguments.reorder,
         tamper_percent: arguments.tamper,
+        clear: arguments.clear,
         false_downs_per_second: arguments.false_downs,
         seed: arguments.seed,
     });

@@ -53,6 +53,8 @@ pub struct DemoOptions {
     pub reorder_percent: f64,
     /// How much somebody on the way tampers with, in percent.
     pub tamper_percent: f64,
+    /// Columns travel in the clear between nodes, and prove themselves.
+    pub clear: bool,
     /// Wrong verdicts "down" on paths that are up, per second.
     pub false_downs_per_second: f64,
     /// Where all that is random in the network begins.
@@ -73,6 +75,7 @@ impl Default for DemoOptions {
             loss_percent: 0.0,
             reorder_percent: 0.0,
             tamper_percent: 0.0,
+            clear: false,
             false_downs_per_second: 0.0,
             seed: 0,
         }
@@ -479,6 +482,9 @@ fn config_text(node: usize, shared: &Shared<'_>, data: &Path) -> String {
     }
     // All pings of all nodes pass one process, the forwarder.
     let _ = writeln!(text, "heartbeat_ms = {HEARTBEAT_MS}");
+    if options.clear {
+        text.push_str("verify_reads = \"hash\"\npeer_privacy = false\n");
+    }
     let _ = write!(
         text,
         "\n[demo]\nsupervisor = \"http://127.0.0.1:{}\"\nfalse_downs = {:?}\nseed = {}\n",
