@@ -1,8 +1,9 @@
 //! How many may come at once, where the configuration does not say: by the files that the process may open.
 
-use crate::gate::GateBounds;
+use crate::gate::{Gate, GateBounds};
 use rain_config::Limits;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::sync::Arc;
 
 /// More connections than this are not granted by themselves: the head of a request may be 64 KiB for each.
 const CONNECTIONS_MAX: u64 = 2048;
@@ -41,6 +42,40 @@ impl Bounds {
             uploads: gate(uploads, limits.uploads_per_address),
             verifications: GateBounds { all: limits.verifications, per_address: 1 },
         }
+    }
+}
+
+/// The gates of a node, by their bounds.
+#[derive(Debug)]
+pub struct Gates {
+    /// Before the listener for players.
+    pub players: Arc<Gate>,
+    /// Before those for peers.
+    pub peers: Arc<Gate>,
+    /// Before uploads of more than a moment.
+    pub uploads: Arc<Gate>,
+    /// Before what is read to verify it.
+    pub verifications: Arc<Gate>,
+}
+
+impl Gates {
+    /// With nobody inside.
+    pub fn new(bounds: &Bounds) -> Self {
+        Self {
+            players: Gate::new("players", bounds.players),
+            peers: Gate::new("peers", bounds.peers),
+            uploads: Gate::new("uploads", bounds.uploads),
+            verifications: Gate::new("verifications", bounds.verifications),
+        }
+    }
+
+    /// From now on these are the bounds; whoever is inside stays.
+    pub fn set_bounds(&self, bounds: &Bounds) {
+        let Self { players, peers, uploads, verifications } = self;
+        players.set_bounds(bounds.players);
+        peers.set_bounds(bounds.peers);
+        uploads.set_bounds(bounds.uploads);
+        verifications.set_bounds(bounds.verifications);
     }
 }
 

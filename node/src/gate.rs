@@ -54,8 +54,9 @@ struct Seat {
     told: Arc<Notify>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Inside {
+    bounds: GateBounds,
     seats: HashMap<u64, Seat>,
     addresses: HashMap<IpAddr, usize>,
     /// Those that are idle and were not told to go, the longest first.
@@ -65,6 +66,11 @@ struct Inside {
 }
 
 impl Inside {
+    fn new(bounds: GateBounds) -> Self {
+        let (seats, addresses, idle) = (HashMap::new(), HashMap::new(), BTreeMap::new());
+        Self { bounds, seats, addresses, idle, leaving: 0, next: 0 }
+    }
+
     fn number(&mut self) -> u64 {
         self.next += 1;
         self.next
@@ -101,7 +107,6 @@ impl Inside {
 #[derive(Debug)]
 pub struct Gate {
     name: &'static str,
-    bounds: GateBounds,
     inside: Mutex<Inside>,
 }
 
@@ -120,7 +125,12 @@ pub struct Serving(Arc<Pass>);
 impl Gate {
     /// A gate that is called `name` in metrics.
     pub fn new(name: &'static str, bounds: GateBounds) -> Arc<Self> {
-        Arc::new(Self { name, bounds, inside: Mutex::default() })
+        Arc::new(Self { name, inside: Mutex::new(Inside::new(bounds)) })
+    }
+
+    /// From now on these are the bounds; whoever is inside stays.
+    pub fn set_bounds(&self, bounds: GateBounds) {
+        self.lock().bounds = bounds;
     }
 
     /// Lets somebody in.
@@ -169,7 +179,7 @@ impl Gate {
 
     /// Has somebody idle go where there is no room. Those on the way out still take room, so there is a bound on them.
     fn make_room(&self, inside: &mut Inside, address: IpAddr) -> Result<(), Full> {
-        let GateBounds { all, per_address } = self.bounds;
+        let GateBounds { all, per_address } = inside.bounds;
         let leaving_max = (all / LEAVING_SHARE).max(1);
         let of_address = inside.of(address);
         let dismissed = if of_address >= per_address {
@@ -309,6 +319,20 @@ mod tests {
         drop(serving);
         drop(first);
         let _third = enter(&gate, B);
+    }
+
+    #[test]
+    fn bounds_change_for_those_who_come() {
+        let gate = gate(1, 1);
+        let first = enter(&gate, A);
+        let _first = first.serve();
+        gate.set_bounds(GateBounds { all: 3, per_address: 2 });
+        let second = enter(&gate, A);
+        let _second = second.serve();
+        assert_eq!(gate.enter(A).unwrap_err(), Full::Address { found: 2, expected: 2 });
+        gate.set_bounds(GateBounds { all: 1, per_address: 1 });
+        assert_eq!(gate.enter(B).unwrap_err(), Full::All { found: 2, expected: 1 });
+        assert!(!is_told(&first) && !is_told(&second));
     }
 
     #[test]

@@ -8,7 +8,7 @@ mod node;
 pub mod peer;
 pub mod store;
 
-pub use bounds::{Bounds, raise_descriptors};
+pub use bounds::{Bounds, Gates, raise_descriptors};
 pub use gate::{Full, Gate, GateBounds, Pass, Serving};
 pub use node::*;
 

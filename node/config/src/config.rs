@@ -6,7 +6,7 @@ use crate::check::{
 use crate::error::{ConfigError, value};
 use crate::file::{File, variables};
 use crate::keys::NodeKeys;
-use crate::limits::{Limits, check_limits};
+use crate::limits::check_limits;
 use crate::member::{DemoMember, Interface, Member, VerifyReads};
 use crate::reloadable::Reloadable;
 use crate::secret::read_key;
@@ -51,8 +51,6 @@ pub struct Config {
     pub peer_privacy: bool,
     /// Players' listener has the console too.
     pub console: bool,
-    /// What is granted to those who come.
-    pub limits: Limits,
     /// What a node of a demo knows of it.
     pub demo: Option<DemoMember>,
     /// What can change while the node runs, as it was read.
@@ -194,9 +192,12 @@ impl Config {
             verify_reads,
             peer_privacy,
             console: check_console(file.console, listen),
-            limits: check_limits(&file.limits)?,
             demo: file.demo.map(check_demo).transpose()?,
-            reloadable: Reloadable { tokens: AccessTokens::check(file.tokens)?, keys },
+            reloadable: Reloadable {
+                tokens: AccessTokens::check(file.tokens)?,
+                keys,
+                limits: check_limits(&file.limits)?,
+            },
         })
     }
 
@@ -217,7 +218,6 @@ impl Config {
             verify_reads,
             peer_privacy,
             console,
-            limits,
             demo,
             reloadable: _,
         } = self;
@@ -235,7 +235,6 @@ impl Config {
             ("verify_reads", *verify_reads != other.verify_reads),
             ("peer_privacy", *peer_privacy != other.peer_privacy),
             ("console", *console != other.console),
-            ("limits", *limits != other.limits),
             ("demo", *demo != other.demo),
         ]
         .into_iter()

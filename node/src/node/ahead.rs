@@ -155,7 +155,7 @@ struct Stocks {
 /// The budget.
 #[derive(Debug)]
 pub(super) struct ReadAhead {
-    bytes_max: u64,
+    bytes_max: AtomicU64,
     used: AtomicU64,
     /// Streams that have something.
     holding: AtomicU64,
@@ -177,7 +177,21 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl ReadAhead {
     pub(super) fn new(bytes_max: u64) -> Self {
         let stocks = Stocks { by_number: BTreeMap::new(), next: 0, looked: None };
-        Self { bytes_max, used: AtomicU64::new(0), holding: AtomicU64::new(0), stocks: Mutex::new(stocks) }
+        Self {
+            bytes_max: AtomicU64::new(bytes_max),
+            used: AtomicU64::new(0),
+            holding: AtomicU64::new(0),
+            stocks: Mutex::new(stocks),
+        }
+    }
+
+    /// From now on it has so many bytes; what is read ahead is given back as streams go on.
+    pub(super) fn set_bytes_max(&self, bytes_max: u64) {
+        self.bytes_max.store(bytes_max, Ordering::Relaxed);
+    }
+
+    fn bytes_max(&self) -> u64 {
+        self.bytes_max.load(Ordering::Relaxed)
     }
 
     /// The stock of a stream, to begin with none.
@@ -196,12 +210,12 @@ impl ReadAhead {
 
     /// Whether more than half of it is used.
     pub(super) fn is_tight(&self) -> bool {
-        self.used() > self.bytes_max / 2
+        self.used() > self.bytes_max() / 2
     }
 
     /// Whether so many bytes more fit in.
     pub(super) fn has_room(&self, bytes: u64) -> bool {
-        self.used() + bytes <= self.bytes_max
+        self.used() + bytes <= self.bytes_max()
     }
 
     /// How far a stream may be read ahead.
@@ -210,7 +224,7 @@ impl ReadAhead {
             return READ_AHEAD_BYTES;
         }
         let holding = self.holding.load(Ordering::Relaxed).max(1);
-        (self.bytes_max / 2 / holding).clamp(SMALL_PIECE_BYTES, READ_AHEAD_BYTES)
+        (self.bytes_max() / 2 / holding).clamp(SMALL_PIECE_BYTES, READ_AHEAD_BYTES)
     }
 
     /// Takes back what those have that stand still, until half of the budget is free.
@@ -260,7 +274,7 @@ impl ReadAhead {
     #[expect(clippy::cast_precision_loss, reason = "gauges are floats")]
     pub(super) fn publish(&self) {
         metrics::gauge!("rain_read_ahead_bytes").set(self.used() as f64);
-        metrics::gauge!("rain_read_ahead_bytes_max").set(self.bytes_max as f64);
+        metrics::gauge!("rain_read_ahead_bytes_max").set(self.bytes_max() as f64);
     }
 }
 

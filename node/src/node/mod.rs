@@ -29,7 +29,7 @@ pub use run::{StartError, run};
 pub use settings::{Reloaded, Settings};
 pub use titles::Look;
 
-use crate::bounds::{Bounds, raise_descriptors};
+use crate::bounds::{Bounds, Gates, raise_descriptors};
 use crate::peer::Peers;
 use crate::store::{ColumnError, OpenError, Store, StorePlan, SystemDisk, UploadError, UploadPlan};
 use ahead::ReadAhead;
@@ -67,7 +67,9 @@ pub struct Node {
     /// What it knows of who is there.
     pub liveness: Liveness,
     /// How many may come at once.
-    pub bounds: Bounds,
+    pub gates: Gates,
+    /// So many files may its process open.
+    descriptors: u64,
     /// What its viewers' reads cost, and what they were read from.
     pub reads: Arc<ReadLog>,
     /// The codes that were asked for.
@@ -111,18 +113,20 @@ impl Node {
             let store = Arc::clone(&store);
             move || store.me()
         };
+        let (limits, descriptors) = (config.reloadable.limits, raise_descriptors());
         Ok(Arc::new(Self {
             peers: Arc::new(Peers::new(&config, random_u64(), sender)),
             liveness: Liveness::default(),
-            bounds: Bounds::new(&config.limits, raise_descriptors(), config.members.len()),
+            gates: Gates::new(&Bounds::new(&limits, descriptors, config.members.len())),
+            descriptors,
             commons: Mutex::new(Commons::new(config.cluster.nodes().iter().copied(), 1)),
             reads: Arc::new(ReadLog::new(&config)),
             codes,
             desks,
             outbox: Outbox::default(),
             lists: Lists::default(),
-            read_ahead: Arc::new(ReadAhead::new(config.limits.read_ahead_bytes)),
-            upload_budget: UploadBudget::new(config.limits.upload_bytes),
+            read_ahead: Arc::new(ReadAhead::new(limits.read_ahead_bytes)),
+            upload_budget: UploadBudget::new(limits.upload_bytes),
             unfit: UnfitLog::default(),
             rebuild_rate: Rate::default(),
             restoring: Mutex::default(),

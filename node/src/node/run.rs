@@ -3,7 +3,6 @@
 use super::desks::SHARDS;
 use super::tasks::keep;
 use super::{Node, greetings, path_watch};
-use crate::gate::Gate;
 use crate::peer::server::{Door, serve as serve_peers};
 use crate::store::{FolderError, OpenError, SystemDisk};
 use rain_config::Config;
@@ -74,9 +73,8 @@ pub async fn run<S: Future<Output = ()>>(
     }
     let returns = Arc::clone(&node);
     tasks.spawn(keep("returns", move || Arc::clone(&returns).watch_returns()));
-    let gate = Gate::new("peers", node.bounds.peers);
     for (listener, address) in interfaces {
-        let (peers, gate) = (Arc::clone(&node.peers), Arc::clone(&gate));
+        let (peers, gate) = (Arc::clone(&node.peers), Arc::clone(&node.gates.peers));
         let door = Arc::new(Door { listener, address, peers, gate });
         let office = Arc::clone(&node);
         tasks.spawn(keep("peers", move || serve_peers(Arc::clone(&door), Arc::clone(&office))));

@@ -1,7 +1,8 @@
 //! The settings in force: what of the configuration changes while the node runs.
 
 use super::Node;
-use rain_config::{Config, ConfigError, Reloadable};
+use crate::bounds::Bounds;
+use rain_config::{Config, ConfigError, Limits, Reloadable};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 
@@ -56,9 +57,21 @@ impl Node {
             if reloaded.changed.iter().any(|key| ["key_file", "peers.key"].contains(key)) {
                 node.peers.set_keys(&node.settings.watch().borrow().keys);
             }
+            if reloaded.changed.contains(&"limits") {
+                node.set_limits(&node.settings.watch().borrow().limits);
+            }
             Ok(reloaded)
         })
         .await
+    }
+}
+
+impl Node {
+    /// From now on these are the limits; whatever is under way goes on by those before.
+    fn set_limits(&self, limits: &Limits) {
+        self.gates.set_bounds(&Bounds::new(limits, self.descriptors, self.config.members.len()));
+        self.read_ahead.set_bytes_max(limits.read_ahead_bytes);
+        self.upload_budget.set_bytes_max(limits.upload_bytes);
     }
 }
 
@@ -111,6 +124,9 @@ mod tests {
         let expected = Reloaded { changed: vec!["tokens"], restart: vec!["heartbeat_ms", "console"] };
         assert_eq!(settings.reload(&running).unwrap(), expected);
         assert_eq!(names(), 2);
+        written(&path, &format!("limits = {{ connections = 9 }}\n{}{}", token("1"), token("2")));
+        assert_eq!(settings.reload(&running).unwrap(), Reloaded { changed: vec!["limits"], restart: vec![] });
+        assert_eq!(settings.watch().borrow().limits.connections, Some(9));
         drop(file);
         assert!(settings.reload(&running).unwrap_err().to_string().contains("rain-settings"));
         assert_eq!(names(), 2);

@@ -1,7 +1,7 @@
 //! What all uploads together have in memory once it is encoded: one budget in bytes, given in the order of asking.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// What one permit stands for.
@@ -10,9 +10,27 @@ const UNIT_BYTES: u64 = 1 << 10;
 /// The budget.
 #[derive(Debug)]
 pub(super) struct UploadBudget {
+    purse: Mutex<Purse>,
+    waiting: AtomicUsize,
+}
+
+/// What is given.
+#[derive(Debug, Clone)]
+struct Purse {
     units: Arc<Semaphore>,
     units_max: u32,
-    waiting: AtomicUsize,
+}
+
+impl Purse {
+    fn new(bytes: u64) -> Self {
+        let units_max = u32::try_from(bytes / UNIT_BYTES).unwrap_or(u32::MAX);
+        Self { units: Arc::new(Semaphore::new(units_max as usize)), units_max }
+    }
+
+    /// Whoever needs more than there is gets all.
+    fn units(&self, bytes: u64) -> u32 {
+        u32::try_from(bytes.div_ceil(UNIT_BYTES)).unwrap_or(u32::MAX).min(self.units_max)
+    }
 }
 
 /// A part of the budget, until it is dropped.
@@ -29,14 +47,16 @@ impl Drop for Waiting<'_> {
 
 impl UploadBudget {
     pub(super) fn new(bytes: u64) -> Self {
-        let units_max = u32::try_from(bytes / UNIT_BYTES).unwrap_or(u32::MAX);
-        let units = Arc::new(Semaphore::new(units_max as usize));
-        Self { units, units_max, waiting: AtomicUsize::new(0) }
+        Self { purse: Mutex::new(Purse::new(bytes)), waiting: AtomicUsize::new(0) }
     }
 
-    /// Whoever needs more than there is gets all.
-    fn units(&self, bytes: u64) -> u32 {
-        u32::try_from(bytes.div_ceil(UNIT_BYTES)).unwrap_or(u32::MAX).min(self.units_max)
+    /// From now on it has so many bytes. What was given, and is waited for, of those before is not counted.
+    pub(super) fn set_bytes_max(&self, bytes: u64) {
+        *self.purse.lock().unwrap_or_else(PoisonError::into_inner) = Purse::new(bytes);
+    }
+
+    fn purse(&self) -> Purse {
+        self.purse.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// So many bytes of it, if they are there and nobody waits.
@@ -44,7 +64,9 @@ impl UploadBudget {
         if self.is_wanted() {
             return None;
         }
-        Arc::clone(&self.units).try_acquire_many_owned(self.units(bytes)).ok()
+        let purse = self.purse();
+        let units = purse.units(bytes);
+        purse.units.try_acquire_many_owned(units).ok()
     }
 
     /// Waits for a part of it. Whoever waits must have none, or two could wait for each other.
@@ -53,7 +75,9 @@ impl UploadBudget {
     pub(super) async fn take(&self, bytes: u64) -> Grant {
         self.waiting.fetch_add(1, Ordering::Relaxed);
         let _waiting = Waiting(&self.waiting);
-        let taken = Arc::clone(&self.units).acquire_many_owned(self.units(bytes)).await;
+        let purse = self.purse();
+        let units = purse.units(bytes);
+        let taken = purse.units.acquire_many_owned(units).await;
         taken.expect("the semaphore is never closed")
     }
 
@@ -65,9 +89,10 @@ impl UploadBudget {
     /// Sets its metrics.
     #[expect(clippy::cast_precision_loss, reason = "gauges are floats")]
     pub(super) fn publish(&self) {
-        let used = u64::from(self.units_max) - self.units.available_permits() as u64;
+        let Purse { units, units_max } = self.purse();
+        let used = u64::from(units_max) - units.available_permits() as u64;
         metrics::gauge!("rain_upload_bytes").set((used * UNIT_BYTES) as f64);
-        metrics::gauge!("rain_upload_bytes_max").set((u64::from(self.units_max) * UNIT_BYTES) as f64);
+        metrics::gauge!("rain_upload_bytes_max").set((u64::from(units_max) * UNIT_BYTES) as f64);
         metrics::gauge!("rain_uploads_waiting").set(self.waiting.load(Ordering::Relaxed) as f64);
     }
 }

@@ -23,8 +23,8 @@ use hyper::{Method, Request, Response, StatusCode};
 use network::Network;
 use parts::Parts;
 use prepared::{PreparedDemo, video_title};
-use rain_config::Limits;
-use rain_node::{Bounds, raise_descriptors};
+use rain_config::Reloadable;
+use rain_node::{Bounds, Gates, raise_descriptors};
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -103,8 +103,9 @@ async fn supervise(plan: &PreparedDemo, children: &Arc<Children>, videos: &[std:
 
 async fn serve_front(front: Arc<Front>, listener: tokio::net::TcpListener, shutdown: Shutdown) {
     let answering = Arc::clone(&front);
-    let limits = Limits::default();
-    let terms = Terms::new(&limits, &Bounds::new(&limits, raise_descriptors(), 1));
+    let limits = Reloadable::default();
+    let gates = Gates::new(&Bounds::new(&limits.limits, raise_descriptors(), 1));
+    let terms = Terms::new(gates.players, watch::channel(Arc::new(limits)).1);
     let serving = serve(listener, shutdown.clone(), terms, move |request, ends| {
         let front = Arc::clone(&answering);
         async move { front.answer(request, ends).await }

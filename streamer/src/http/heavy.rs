@@ -4,7 +4,7 @@ use super::{ApiError, RequestBody};
 use core::net::IpAddr;
 use hyper::body::Body;
 use hyper::{Method, Request};
-use rain_node::{Bounds, Full, Gate, Serving};
+use rain_node::{Full, Gate, Gates, Serving};
 use std::sync::Arc;
 
 /// A shorter upload is in memory as a whole, and no more of it.
@@ -18,9 +18,8 @@ pub(super) struct Heavy {
 }
 
 impl Heavy {
-    pub(super) fn new(bounds: &Bounds) -> Self {
-        let verifications = Gate::new("verifications", bounds.verifications);
-        Self { uploads: Gate::new("uploads", bounds.uploads), verifications }
+    pub(super) fn new(gates: &Gates) -> Self {
+        Self { uploads: Arc::clone(&gates.uploads), verifications: Arc::clone(&gates.verifications) }
     }
 
     /// Lets a request of an address in. What it gives is held until the answer is there; `None` of what takes little.
@@ -61,6 +60,7 @@ mod tests {
     use bytes::Bytes;
     use http_body_util::{BodyExt, Full as FullBody, StreamBody};
     use rain_config::Limits;
+    use rain_node::Bounds;
 
     const A: IpAddr = IpAddr::V4(core::net::Ipv4Addr::new(192, 0, 2, 1));
     const B: IpAddr = IpAddr::V4(core::net::Ipv4Addr::new(192, 0, 2, 2));
@@ -90,7 +90,7 @@ mod tests {
     #[test]
     fn a_client_verifies_one_title_at_a_time_and_few_do() {
         let limits = Limits { verifications: 2, ..Limits::default() };
-        let heavy = Heavy::new(&Bounds::new(&limits, 1024, 4));
+        let heavy = Heavy::new(&Gates::new(&Bounds::new(&limits, 1024, 4)));
         let verify = request(Method::GET, "/api/v1/titles/a?verify=1", Some(0));
         let first = heavy.admit(A, &verify).unwrap();
         assert!(first.is_some());

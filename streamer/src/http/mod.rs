@@ -92,14 +92,14 @@ pub async fn serve_node(node: Arc<Node>, listener: TcpListener, metrics: Prometh
         access: Access::new(node.config.listen, node.settings.watch(), Arc::clone(&logins)),
         router: rooms(&node, &hub, logins, metrics),
         audit: Arc::clone(&audit),
-        heavy: Heavy::new(&node.bounds),
+        heavy: Heavy::new(&node.gates),
         node: Arc::clone(&node),
     });
     let handler = move |request, ends| {
         let listening = Arc::clone(&listening);
         async move { listening.answer(request, ends).await }
     };
-    let terms = Terms::new(&node.config.limits, &node.bounds);
+    let terms = Terms::new(Arc::clone(&node.gates.players), node.settings.watch());
     tokio::join!(
         serve(listener, shutdown.clone(), terms, handler),
         events::tell(&node, &hub, shutdown.clone()),

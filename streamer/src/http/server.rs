@@ -13,8 +13,8 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use rain_config::Limits;
-use rain_node::{Bounds, Full, Gate, Pass};
+use rain_config::{Limits, Reloadable};
+use rain_node::{Full, Gate, Pass};
 use socket2::SockRef;
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -57,16 +57,13 @@ pub type Shutdown = watch::Receiver<bool>;
 #[derive(Debug, Clone)]
 pub(crate) struct Terms {
     gate: Arc<Gate>,
-    idle: Duration,
-    stalled_read: Duration,
-    stalled_upload: Duration,
+    settings: watch::Receiver<Arc<Reloadable>>,
 }
 
 impl Terms {
-    /// By the configuration, and by what the process can bear.
-    pub(crate) fn new(limits: &Limits, bounds: &Bounds) -> Self {
-        let Limits { idle, stalled_read, stalled_upload, .. } = *limits;
-        Self { gate: Gate::new("players", bounds.players), idle, stalled_read, stalled_upload }
+    /// Those who come through a gate, by the settings in force when they do.
+    pub(crate) fn new(gate: Arc<Gate>, settings: watch::Receiver<Arc<Reloadable>>) -> Self {
+        Self { gate, settings }
     }
 }
 
@@ -141,7 +138,8 @@ async fn connection<H, F>(
     let _ = SockRef::from(&stream).set_tcp_notsent_lowat(NOT_SENT_BYTES);
     let (leave, leftovers) = mpsc::channel(1);
     let mut leftovers = pin!(read_leftovers(leftovers));
-    let (patience, serving) = (terms.stalled_upload, Arc::clone(&pass));
+    let Limits { idle, stalled_read, stalled_upload, .. } = terms.settings.borrow().limits;
+    let (patience, serving) = (stalled_upload, Arc::clone(&pass));
     let service = service_fn(move |request: Request<Incoming>| {
         let (handler, serving) = (Arc::clone(&handler), serving.serve());
         let request = received(request, patience, leave.clone());
@@ -149,10 +147,10 @@ async fn connection<H, F>(
     });
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(terms.idle)
+        .header_read_timeout(idle)
         .max_header_size(HEAD_BYTES_MAX)
         .max_buf_size(BUFFER_BYTES_MAX)
-        .serve_connection(TokioIo::new(Progress::new(stream, terms.stalled_read)), service);
+        .serve_connection(TokioIo::new(Progress::new(stream, stalled_read)), service);
     let (mut draining, mut going) = (false, false);
     loop {
         // A viewer that goes away in the middle is its own affair.

@@ -15,8 +15,8 @@ use futures_util::{FutureExt, stream};
 use http_body_util::BodyExt;
 use hyper::{Method, Request, Response};
 use rain_client::HttpTitles;
-use rain_config::{AccessToken, Limits, Role};
-use rain_node::Bounds;
+use rain_config::{AccessToken, Reloadable, Role};
+use rain_node::{Bounds, Gates};
 use rain_titles::{Listed, MemoryTitles, NewContent, Page, Precondition, Titles, contract};
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -59,8 +59,9 @@ impl Room for Greeting {
 
 /// What a listener grants where nobody says.
 fn terms() -> Terms {
-    let limits = Limits::default();
-    Terms::new(&limits, &Bounds::new(&limits, 1024, 1))
+    let settings = Reloadable::default();
+    let gates = Gates::new(&Bounds::new(&settings.limits, 1024, 1));
+    Terms::new(gates.players, watch::channel(Arc::new(settings)).1)
 }
 
 fn router() -> Router {

@@ -3,6 +3,7 @@
 use crate::harness::{
     Cluster, Connection, PATIENCE, Request, assert_same, delete, get, head, put, random_bytes, wait_until,
 };
+use rustix::process::Signal;
 use std::fs;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -112,7 +113,8 @@ fn idle_connections_deafen_nobody() {
 
 #[test]
 fn who_is_served_stays_and_who_comes_is_told_that_it_is_busy() {
-    let cluster = Cluster::of_four_with("limits = { connections = 8, connections_per_address = 6 }");
+    let limits = "connections = 8, connections_per_address = 6";
+    let cluster = Cluster::of_four_with(&format!("limits = {{ {limits} }}"));
     let content = store(&cluster, "film", 32 << 20);
     // Each is in the middle of its film.
     let open = |host| {
@@ -134,6 +136,20 @@ fn who_is_served_stays_and_who_comes_is_told_that_it_is_busy() {
     refused(2);
     inside.extend([begin(3), begin(3)]);
     refused(4);
+    // An operator grants more, while they are served.
+    let config = fs::read_to_string(cluster.config(0)).expect("a configuration");
+    assert!(config.contains(limits), "{config}");
+    let more = config.replace(limits, "connections = 10, connections_per_address = 7");
+    fs::write(cluster.config(0), more).expect("a configuration");
+    // No request gets in; a signal does.
+    cluster.signal(0, Signal::HUP);
+    wait_until("room for one more", PATIENCE, || {
+        let mut connection = open(2);
+        let is_in = connection.receive_head().is_ok_and(|head| head.status() == 200);
+        inside.extend(is_in.then_some(connection));
+        is_in
+    });
+    refused(2);
     for mut connection in inside {
         let mut found = vec![0; content.len()];
         connection.read_exact(&mut found).expect("it is served on");
