@@ -72,6 +72,8 @@ pub(super) struct Stock {
     charged: u64,
     /// Everything was taken back since the stream looked.
     is_taken_back: bool,
+    /// Its viewer waits for what is under way.
+    is_waited_for: bool,
     looked: Instant,
 }
 
@@ -85,6 +87,7 @@ impl Stock {
             copied: AT_SOCKET_BYTES,
             charged: 0,
             is_taken_back: false,
+            is_waited_for: false,
             looked: Instant::now(),
         }
     }
@@ -123,6 +126,11 @@ impl Stock {
         }
         self.ready_bytes -= part.len() as u64;
         Some(part)
+    }
+
+    /// Notes that the viewer waits for what is under way: however long that takes, the stream does not stand still.
+    pub(super) fn wait(&mut self) {
+        self.is_waited_for = true;
     }
 
     /// Whether everything was taken back since the last call.
@@ -281,7 +289,7 @@ impl ReadAhead {
 /// Since when a stream stands still that has something to give back.
 fn standing_since(stock: &Mutex<Stock>, now: Instant) -> Option<Instant> {
     let stock = stock.try_lock().ok()?;
-    let stands = stock.bytes() > 0 && now.saturating_duration_since(stock.looked) >= STANDSTILL;
+    let stands = stock.bytes() > 0 && !stock.is_waited_for && now.saturating_duration_since(stock.looked) >= STANDSTILL;
     stands.then_some(stock.looked)
 }
 
@@ -289,7 +297,7 @@ impl OwnStock {
     /// Does something with the stock, at the time `now`.
     pub(super) fn with<T>(&self, now: Instant, use_it: impl FnOnce(&mut Stock) -> T) -> T {
         let mut stock = lock(&self.stock);
-        stock.looked = now;
+        (stock.looked, stock.is_waited_for) = (now, false);
         let used = use_it(&mut stock);
         self.budget.settle(&mut stock);
         used
@@ -326,6 +334,25 @@ mod tests {
             stock.under_way += bytes;
             stock.put(bytes, parts);
         });
+    }
+
+    /// What is taken from somebody who waits for it would never wake him.
+    #[test]
+    fn who_waits_does_not_stand_still() {
+        let budget = Arc::new(ReadAhead::new(16 * MIB));
+        let begin = Instant::now();
+        let stocks = [budget.stock(), budget.stock()];
+        for stock in &stocks {
+            put(stock, begin, &[5 * MIB]);
+        }
+        stocks[0].with(begin, Stock::wait);
+        budget.relieve(begin + Duration::from_secs(10));
+        assert_eq!(stocks.each_ref().map(|stock| lock(&stock.stock).was_taken_back()), [false, true]);
+        // Once he has looked again he is as any other.
+        stocks[0].with(begin + Duration::from_secs(20), |_| ());
+        put(&stocks[1], begin + Duration::from_secs(21), &[5 * MIB]);
+        budget.relieve(begin + Duration::from_secs(30));
+        assert_eq!(stocks.each_ref().map(|stock| lock(&stock.stock).was_taken_back()), [true, false]);
     }
 
     #[test]

@@ -117,7 +117,10 @@ impl Reader {
                     }
                     Poll::Ready(Some((_, Err(error)))) => Poll::Ready(Err(error)),
                     Poll::Ready(None) => Poll::Ready(Ok(())),
-                    Poll::Pending => Poll::Pending,
+                    Poll::Pending => {
+                        on_it.wait();
+                        Poll::Pending
+                    }
                 }
             })
         })
@@ -156,6 +159,7 @@ impl Stream for Reader {
                 }
                 let Poll::Ready(fetched) = on_it.fetches.poll_next_unpin(context) else {
                     waiting.get_or_insert(now);
+                    on_it.wait();
                     return Poll::Pending;
                 };
                 match fetched {

@@ -12,6 +12,7 @@ mod commands;
 mod conditions;
 mod config;
 mod crashes;
+mod crowds;
 mod demo;
 mod disks;
 mod doors;
