@@ -4,6 +4,7 @@
 mod bench;
 mod browser;
 mod capi;
+mod deny;
 mod fuzz;
 mod lab;
 mod map;

@@ -8,6 +8,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, ValueEnum};
 
+use crate::deny;
 use crate::fuzz;
 use crate::mutate::{self, Suite};
 use crate::stages::{self, Stage};
@@ -41,12 +42,16 @@ enum Part {
     Sim,
     /// A demo in which somebody between the nodes tampers with what they say.
     Hostile,
+    /// Hundreds of viewers and thousands of ranges at once.
+    Crowd,
     /// Bugs planted in codec and kernels.
     MutateCodec,
     /// Bugs planted in cluster, desk, store and fetching.
     MutateNode,
     /// Every fuzz target, minutes each.
     Fuzz,
+    /// Licences, sources and known faults of all crates.
+    Deny,
 }
 
 impl fmt::Display for Part {
@@ -96,21 +101,23 @@ impl Part {
         match self {
             Self::Test => test(),
             Self::Sim => stages::sim(workspace, Some(SEEDS)),
-            Self::Hostile => hostile(workspace),
+            Self::Hostile => end_to_end(workspace, "hostile::", "RAIN_TAMPERINGS", TAMPERINGS),
+            Self::Crowd => end_to_end(workspace, "crowds::", "RAIN_CROWD", 1),
             Self::MutateCodec => mutate(Suite::Codec).map(|()| Outcome::Passed),
             Self::MutateNode => mutate(Suite::Node).map(|()| Outcome::Passed),
             Self::Fuzz => fuzz::run(workspace, &fuzz::Options::each(options.fuzz_seconds)),
+            Self::Deny => deny::run(workspace),
         }
     }
 }
 
-/// The end-to-end test of it, for long.
-fn hostile(workspace: &Workspace) -> Result<Outcome> {
+/// An end-to-end test, for long: `variable` says how long.
+fn end_to_end(workspace: &Workspace, tests: &str, variable: &str, value: u32) -> Result<Outcome> {
     let mut test = Command::new("cargo");
-    test.args(["test", "--release", "-p", "rain-streamer", "--test", "e2e", "--", "hostile::", "--nocapture"]);
-    test.env("RAIN_TAMPERINGS", TAMPERINGS.to_string()).current_dir(&workspace.root);
+    test.args(["test", "--release", "-p", "rain-streamer", "--test", "e2e", "--", tests, "--nocapture"]);
+    test.env(variable, value.to_string()).current_dir(&workspace.root);
     let status = test.status().context("cargo test")?;
-    ensure!(status.success(), "hostile: {status}");
+    ensure!(status.success(), "{tests} {status}");
     Ok(Outcome::Passed)
 }
 
