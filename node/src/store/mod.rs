@@ -247,11 +247,10 @@ impl<D: Disk> Store<D> {
         Ok(())
     }
 
-    /// Appends a change that may be lost in a crash.
-    fn note_lazily(&self, change: &Change) {
+    /// Appends a change that may be lost in a crash. False where it cannot be noted.
+    fn note_lazily(&self, change: &Change) -> bool {
         let (kind, payload) = change.to_bytes();
-        // What cannot be noted is noted at a later time.
-        let _ = self.ledger.append_lazy(kind, &payload);
+        self.ledger.append_lazy(kind, &payload).is_ok()
     }
 
     /// Begins a new life, blank: what is known becomes hearsay.

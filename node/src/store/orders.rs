@@ -32,9 +32,11 @@ impl<D: Disk> Store<D> {
             StoreOrder::Decide(decision) => self.decide(now, decision),
             StoreOrder::Settle { title, version } => {
                 let key = (TitleHash::of(&title), version);
-                // One that a crash brings back is marked once more, which changes nothing.
-                self.note_lazily(&Change::Settled(key));
-                lock(&self.index).apply(now, Change::Settled(key));
+                // One that a crash brings back is marked once more, which changes nothing as long as the title is not closed.
+                // One that cannot be noted stays, and with it all that it forbids.
+                if self.note_lazily(&Change::Settled(key)) {
+                    lock(&self.index).apply(now, Change::Settled(key));
+                }
                 StoreTold::Done
             }
             StoreOrder::Decisions => StoreTold::Decisions(lock(&self.index).decisions.values().cloned().collect()),

@@ -35,6 +35,9 @@ impl<D: Disk> Store<D> {
             Request::Outcome { title, version } => Ok(Reply::Outcome(self.outcome(title, *version))),
             Request::Retire { title, node, life } => self.retire(now, title, *node, *life),
             Request::Close { title } => {
+                // Also the disk must have forgotten what was decided before: after a loss of power that would be marked
+                // once more, and nothing might be left that is newer.
+                self.ledger.flush()?;
                 lock(&self.index).closed.close(TitleHash::of(title));
                 Ok(Reply::State(self.lookup(title)))
             }

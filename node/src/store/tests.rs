@@ -337,6 +337,31 @@ pub(super) fn mark_anew<D: Disk>(store: &Store<D>, record: &Record) {
     assert_eq!(mark(store, record, Some(ticket)), Reply::Marked);
 }
 
+/// What was decided about a title before all agreed to forget it comes back by no loss of power: it would be marked once
+/// more, and nothing is left that is newer.
+#[test]
+fn what_is_settled_is_forgotten_on_the_disk_before_its_title_is_closed() {
+    let (folder, image) = (Folder::new("settled"), Folder::new("settled-image"));
+    let store = folder.open();
+    let record = own(4);
+    assert_eq!(prepare(&store, &record, Base::Any, None), Reply::Prepared);
+    let decision = rain_desk::Decision { record: record.clone(), prepared: vec![ME] };
+    assert_eq!(store.carry_out(Time::default(), StoreOrder::Decide(decision.clone())), StoreTold::Done);
+    mark_anew(&store, &record);
+    let settle = StoreOrder::Settle { title: "film".to_owned(), version: record.version() };
+    assert_eq!(store.carry_out(Time::default(), settle), StoreTold::Done);
+    // What a loss of power leaves: the bytes that were written, and not what waits in memory.
+    let left = || {
+        for file in ["ledger", "identity"] {
+            std::fs::copy(folder.0.join(file), image.0.join(file)).unwrap();
+        }
+        image.open().carry_out(Time::default(), StoreOrder::Decisions)
+    };
+    assert_eq!(left(), StoreTold::Decisions(vec![decision]), "it waits for something that is written anyway");
+    ask(&store, &Request::Close { title: "film".to_owned() });
+    assert_eq!(left(), StoreTold::Decisions(vec![]));
+}
+
 /// However late a reader's mark comes: once all have agreed to forget a title it brings nothing back.
 #[test]
 fn what_comes_late_brings_nothing_back() {
