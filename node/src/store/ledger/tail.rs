@@ -92,11 +92,13 @@ impl<F> Tail<F> {
         Ok(())
     }
 
-    /// Writes zeros behind the end-to-be, once nothing is left of those before. Without them a sync takes longer.
+    /// Writes zeros behind those that are left, once that is less than half of them. Without them a sync takes longer, and
+    /// they are what a ledger has left on a full disk.
     fn make_room<D: Disk<File = F>>(&mut self, disk: &D, end: u64) {
-        if end > self.room_end && !D::ROOM.is_empty() {
-            let room = disk.write_at(&self.file, end, D::ROOM).map_or(0, |()| D::ROOM.len() as u64);
-            self.room_end = end + room;
+        self.room_end = self.room_end.max(end);
+        let room = D::ROOM.len() as u64;
+        if self.room_end - end < room / 2 {
+            self.room_end += disk.write_at(&self.file, self.room_end, D::ROOM).map_or(0, |()| room);
         }
     }
 

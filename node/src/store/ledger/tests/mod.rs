@@ -4,6 +4,7 @@ mod compaction;
 mod disk;
 mod group;
 mod recovery;
+mod room;
 
 use super::{Found, Ledger, LedgerError, PATH, UNFINISHED_PATH};
 use crate::store::names::UNFINISHED;
