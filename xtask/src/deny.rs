@@ -16,16 +16,15 @@ const VERSION: &str = "0.20.2";
 /// Something is not as `deny.toml` has it, or an advisory is about a crate.
 pub(crate) fn run(workspace: &Workspace) -> Result<Outcome> {
     let own = workspace.root.join("target/tools");
-    let tool = match tools::find(TOOL) {
-        Some(tool) => tool,
-        None => {
-            let mut install = Command::new("cargo");
-            install.args(["install", "--locked", "--version", VERSION, TOOL, "--root"]).arg(&own);
-            if !install.status().context("cargo install")?.success() {
-                return Ok(Outcome::Skipped(format!("{TOOL} {VERSION} is missing, and cannot be installed")));
-            }
-            own.join("bin").join(TOOL)
+    let tool = if let Some(tool) = tools::find(TOOL) {
+        tool
+    } else {
+        let mut install = Command::new("cargo");
+        install.args(["install", "--locked", "--version", VERSION, TOOL, "--root"]).arg(&own);
+        if !install.status().context("cargo install")?.success() {
+            return Ok(Outcome::Skipped(format!("{TOOL} {VERSION} is missing, and cannot be installed")));
         }
+        own.join("bin").join(TOOL)
     };
     let deny = |arguments: &[&str]| {
         let mut command = Command::new(&tool);

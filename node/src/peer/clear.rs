@@ -23,17 +23,13 @@ pub(super) fn tagged(path_and_query: &str, from: Sender) -> String {
 
 /// A tag as its header's value.
 pub(super) fn to_header(tag: RequestTag) -> String {
-    tag.iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("{:032x}", u128::from_be_bytes(tag))
 }
 
 /// The tag of a header's value.
 pub(super) fn from_header(text: &str) -> Option<RequestTag> {
-    let mut tag = [0; REQUEST_TAG_BYTES];
     let is_hex = text.len() == 2 * REQUEST_TAG_BYTES && text.bytes().all(|digit| digit.is_ascii_hexdigit());
-    for (byte, at) in tag.iter_mut().zip((0..text.len()).step_by(2)).filter(|_| is_hex) {
-        *byte = u8::from_str_radix(&text[at..at + 2], 16).ok()?;
-    }
-    is_hex.then_some(tag)
+    u128::from_str_radix(text, 16).ok().filter(|_| is_hex).map(u128::to_be_bytes)
 }
 
 /// Whether a connection begins otherwise than a session does.

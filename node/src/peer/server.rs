@@ -517,8 +517,8 @@ mod tests {
         // Whoever greets does so at the start; the second time there is no reason but the distrust.
         for _ in 0..2 {
             peers.set_keys(&others);
-            let asked = asker.send_by(NodeId(10), 0, Method::POST, "/peer/v1/ask", Bytes::new()).await;
-            assert!(matches!(asked, Err(PeerError::Untrusted { .. })));
+            let answer = asker.send_by(NodeId(10), 0, Method::POST, "/peer/v1/ask", Bytes::new()).await;
+            assert!(matches!(answer, Err(PeerError::Untrusted { .. })));
             assert_eq!(asker.distrusted().len(), 1);
             peers.set_keys(&known);
             if greeted.is_empty() {
@@ -533,8 +533,8 @@ mod tests {
     /// Asks without a session, by a hand-written request, and gives all that is answered, as it travels.
     async fn shout(to: SocketAddr, request: &str, headers: &[(&str, String)]) -> String {
         let mut stream = TcpStream::connect(to).await.unwrap();
-        let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-        let head = format!("{request} HTTP/1.1\r\nhost: a\r\n{headers}connection: close\r\n\r\n");
+        let headers: Vec<_> = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let head = format!("{request} HTTP/1.1\r\nhost: a\r\n{}connection: close\r\n\r\n", headers.concat());
         stream.write_all(head.as_bytes()).await.unwrap();
         let mut answer = Vec::new();
         // Where it ends by a reset, nothing was answered.
@@ -577,8 +577,7 @@ mod tests {
                 assert_eq!(listening.office.heard(), [(ASKER, "a 2 0".to_owned())][..answered]);
             }
             // The node asks that way by itself, and sealed where it cannot.
-            let asked = listening.asker.clear_column(NodeId(10), 0, &proven).await;
-            assert_eq!(asked.is_some(), is_clear);
+            assert_eq!(listening.asker.clear_column(NodeId(10), 0, &proven).await.is_some(), is_clear);
             assert!(listening.asker.column_by(NodeId(10), 0, &proven, true).await.is_ok());
             assert!(listening.asker.column_by(NodeId(10), 0, &column, false).await.is_ok());
             // Whose key is off the list is nobody.

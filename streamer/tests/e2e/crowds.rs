@@ -62,7 +62,7 @@ fn seek(cluster: &Cluster, number: u64, film: &[u8]) -> Result<(), String> {
     let length = 1 + random_below(RANGE_MAX, number << 1);
     let start = random_below(film.len() as u64 - length, number << 1 | 1);
     let (first, last) = (usize::try_from(start).expect("a length"), usize::try_from(start + length).expect("a length"));
-    let request = get("/v/film").header("range", &format!("bytes={start}-{}", start + length - 1));
+    let request = get("/v/film").header("range", format!("bytes={start}-{}", start + length - 1));
     let told = |error: std::io::Error| format!("range {number}: {error}");
     let mut connection = Connection::open_from(host(number), port(cluster, number)).map_err(told)?;
     connection.send_head(&request).map_err(told)?;

@@ -52,7 +52,7 @@ fn one_life(seed: u64) -> u64 {
     let (seed_text, mut options) = (seed.to_string(), vec!["--tamper", PERCENT, "--data", &data]);
     options.extend(["--seed", &seed_text]);
     // What travels in the clear is tampered with where it is.
-    options.extend((seed % 2 == 0).then_some("--clear"));
+    options.extend(seed.is_multiple_of(2).then_some("--clear"));
     let demo = Demo::start(&options);
     let mut titles: BTreeMap<String, Expected> = BTreeMap::new();
     for turn in 0..TURNS {
