@@ -3,12 +3,14 @@
 #![forbid(unsafe_code)]
 
 mod bounds;
+mod clock;
 mod gate;
 mod node;
 pub mod peer;
 pub mod store;
 
 pub use bounds::{Bounds, Gates, raise_descriptors};
+pub use clock::{modified_ms, unix_time};
 pub use gate::{Full, Gate, GateBounds, Pass, Serving};
 pub use node::*;
 

@@ -16,6 +16,8 @@ const BLOCK_BYTES_MIN: u32 = 512;
 const GROUP_BYTES_MIN: u32 = 1024;
 /// Largest cell, and largest block.
 const CELL_BYTES_MAX: u32 = 16 << 20;
+/// The end of the year 9999, in milliseconds since 1970: dates of HTTP go no further.
+pub const MODIFIED_MS_MAX: u64 = 253_402_300_799_999;
 
 /// What an entity tag is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -71,6 +73,9 @@ impl Columns {
         }
         if self.roots.len() != usize::from(self.columns) {
             return Err(bounds("roots", self.roots.len() as u64, self.columns));
+        }
+        if self.modified_ms > MODIFIED_MS_MAX {
+            return Err(bounds("modified ms", self.modified_ms, format!("at most {MODIFIED_MS_MAX}")));
         }
         if self.layout != 0 {
             return Err(bounds("layout", self.layout.into(), "0, striped"));

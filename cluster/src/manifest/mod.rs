@@ -17,7 +17,7 @@ use columns::{put_columns, take_columns};
 use error::{bounds, text};
 
 pub use attributes::{ATTRIBUTES_BYTES_MAX, Attributes, MEDIA_TYPE, ORIGINAL_DATE};
-pub use columns::{CODE_BYTES_MAX, COLUMNS_MAX, CONTENT_BYTES_MAX, Columns, EtagKind};
+pub use columns::{CODE_BYTES_MAX, COLUMNS_MAX, CONTENT_BYTES_MAX, Columns, EtagKind, MODIFIED_MS_MAX};
 pub use error::ManifestError;
 pub use record::Record;
 

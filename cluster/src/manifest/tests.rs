@@ -101,6 +101,7 @@ fn what_is_out_of_bounds_is_refused_by_name() {
         (with(|manifest| columns_of(manifest).layout = 1), "layout: found 1"),
         (with(|manifest| columns_of(manifest).bytes = u64::MAX), "bytes: found 18446744073709551615"),
         (with(|manifest| columns_of(manifest).code = String::new()), "bytes of code: found 0"),
+        (with(|manifest| columns_of(manifest).modified_ms = 253_402_300_800_000), "modified ms: found 253402300800000"),
         (with(|manifest| manifest.version.counter = u64::MAX), "counter: found 18446744073709551615"),
         (with(|manifest| manifest.version.counter = 0), "counter: found 0"),
         (with(|manifest| manifest.title = String::new()), "bytes of title: found 0"),

@@ -35,7 +35,6 @@ use crate::store::{ColumnError, OpenError, Store, StorePlan, SystemDisk, UploadE
 use ahead::ReadAhead;
 use ask::UnfitLog;
 use bytes::Bytes;
-use core::time::Duration;
 use desks::Desks;
 use lists::Lists;
 use outbox::Outbox;
@@ -47,7 +46,7 @@ use rain_fetch::{ColumnRead, Commons};
 use rebuild::{Rate, Restoring};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 use upload_budget::UploadBudget;
 
 /// Longest answer to one read of a column.
@@ -144,6 +143,7 @@ impl Node {
         self.read_ahead.publish();
         self.upload_budget.publish();
         self.store.publish_space();
+        self.peers.clocks.publish();
     }
 
     /// The time that machines of this node see.
@@ -241,11 +241,6 @@ pub struct UploadPart {
     pub version: Version,
     /// From the start of the first record, in bytes.
     pub offset: u64,
-}
-
-/// The time since 1970 by this machine's clock.
-pub fn unix_time() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "the half that is meant")]

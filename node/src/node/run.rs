@@ -87,6 +87,12 @@ pub async fn run<S: Future<Output = ()>>(
         async move { node.peers.close_dead_pools().await }
     };
     tasks.spawn(keep("pools", close));
+    let clocks = Arc::clone(&node);
+    let watch = move || {
+        let node = Arc::clone(&clocks);
+        async move { node.peers.clocks.watch().await }
+    };
+    tasks.spawn(keep("clocks", watch));
     let reads = Arc::clone(&node.reads);
     tasks.spawn(keep("seconds", move || Arc::clone(&reads).keep_seconds()));
     serve(Arc::clone(&node), players).await;

@@ -3,7 +3,8 @@
 use super::desks::Begun;
 use super::titles::etag_text;
 use super::upload_budget::Grant;
-use super::{Node, UploadPart, random_u64, unix_time};
+use super::{Node, UploadPart, random_u64};
+use crate::clock::{modified_ms, unix_time};
 use crate::peer::{PeerError, PeerRequest, uploads};
 use crate::store::{UploadError, UploadPlan, title_version};
 use bytes::{Bytes, BytesMut};
@@ -274,11 +275,6 @@ impl Node {
         }
         Ok(Ingested { content, attributes, shares })
     }
-}
-
-/// When a version is said to be made that replaces another: not before that one, whatever clocks say.
-fn modified_ms(now: Duration, before_ms: Option<u64>) -> u64 {
-    u64::try_from(now.as_millis()).unwrap_or(u64::MAX).max(before_ms.unwrap_or_default())
 }
 
 /// The entity tag of a version, if it has one.
@@ -554,17 +550,5 @@ impl Participant {
             tracing::warn!(%error, "a participant does not take the upload");
             matches!(error, PeerError::Refused { status: StatusCode::INSUFFICIENT_STORAGE, .. })
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// On a clock that was set back, or is behind that of another node.
-    #[test]
-    fn a_title_is_never_modified_before_it_was() {
-        let at = Duration::from_millis;
-        assert_eq!([None, Some(6), Some(9)].map(|before| modified_ms(at(8), before)), [8, 8, 9]);
     }
 }

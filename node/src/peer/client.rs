@@ -1,6 +1,7 @@
 //! The asking side: one pool of sessions per path, bound to its local address.
 
 use super::clear::{TAG_HEADER, tagged, to_header};
+use super::clocks::Clocks;
 use super::paths::Paths;
 use super::session::{self, Connector, called_secret};
 use super::{HELLO, REFUSAL_BYTES_MAX, REPLY_BYTES_MAX};
@@ -21,12 +22,14 @@ use rain_cluster::{NodeId, Sender};
 use rain_config::{Config, Member, NodeKeys, PathAddresses};
 use rain_session::rustls::ClientConfig;
 use rain_session::{Secret, Sessions};
+use rain_wire::clock::{self, CLOCK_HEADER};
 use rain_wire::datagram::{Begun, Keyring, RequestTag};
 use rain_wire::sender::{self, SENDER_HEADER};
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
@@ -145,6 +148,8 @@ impl Peer {
 pub struct Peers {
     /// What is known of the ways.
     pub paths: Paths,
+    /// What is known of their clocks.
+    pub clocks: Clocks,
     nodes: BTreeMap<NodeId, Peer>,
     sessions: Sessions,
     is_private: bool,
@@ -192,8 +197,10 @@ impl Peers {
             }
         };
         let nodes = config.members.iter().map(|member| (member.id, peer(member))).collect();
+        let others = config.members.iter().filter(|member| member.id != config.id);
+        let clocks = Clocks::new(others.map(|member| (member.id, member.name.clone())).collect());
         let (is_private, whoami) = (config.peer_privacy, Whoami(Box::new(whoami)));
-        Self { paths, nodes, sessions, is_private, start, keyring: Arc::default(), whoami }
+        Self { paths, clocks, nodes, sessions, is_private, start, keyring: Arc::default(), whoami }
     }
 
     /// Whether all of its columns travel sealed.
@@ -237,6 +244,14 @@ impl Peers {
     pub fn distrusted(&self) -> Vec<(String, &'static str)> {
         let nodes = self.nodes.values();
         nodes.filter_map(|peer| Some((peer.name.clone(), (*peer.distrust())?))).collect()
+    }
+
+    /// Notes what an answer says of the peer's clock: one that came in a session, so that it is the peer's word.
+    fn note_clock(&self, to: NodeId, response: &Response<Incoming>, sent: Instant) {
+        let told = response.headers().get(CLOCK_HEADER).and_then(|value| value.to_str().ok());
+        if let Some(told_ms) = told.and_then(clock::from_text) {
+            self.clocks.note(to, told_ms, sent.elapsed());
+        }
     }
 
     /// Notes what a session with a peer came to.
@@ -283,7 +298,9 @@ impl Peers {
             .body(Full::new(Bytes::from(format!("{:016x}", self.start))))
             .map_err(|error| self.broke(to, path, &error))?;
         let asked = async {
+            let sent = Instant::now();
             let response = sender.send_request(request).await.map_err(|error| self.not_sent(to, path, &error))?;
+            self.note_clock(to, &response, sent);
             self.body(to, path, response).await
         };
         let mut asked = pin!(asked);
@@ -508,7 +525,9 @@ impl Peers {
             .header(SENDER_HEADER, sender::to_text((self.whoami.0)()))
             .body(Full::new(body))
             .map_err(|error| self.broke(to, path, &error))?;
+        let sent = Instant::now();
         let response = pool.client().request(request).await.map_err(|error| self.not_sent(to, path, &error))?;
+        self.note_clock(to, &response, sent);
         if response.status().is_success() {
             return Ok(response);
         }

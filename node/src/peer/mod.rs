@@ -16,11 +16,13 @@
 //! ends (`clear.rs`).
 //!
 //! Every request says in a header in which life of its ledger its sender speaks ([`rain_wire::sender`]); one whose life is over is refused.
+//! Every answer says what the clock of its node shows ([`rain_wire::clock`]).
 
 mod batch;
 mod carrier;
 mod clear;
 pub mod client;
+mod clocks;
 pub mod link_driver;
 pub mod listing;
 mod office;
@@ -32,6 +34,7 @@ mod turns;
 pub mod uploads;
 
 pub use client::{PeerError, PeerRequest, Peers};
+pub use clocks::{ClockReport, Clocks, PeerClock};
 pub use listing::PeerListing;
 pub use office::{Office, PeerAnswer, PeerAsk, Refusal};
 pub use paths::{PathReport, Paths};

@@ -5,6 +5,7 @@ use super::client::{greeting, parse_start};
 use super::office::{Office, PeerAnswer, PeerAsk, Refusal};
 use super::session::{Accepted, accept, accepted_secret};
 use super::{HELLO, PEER_BODY_BYTES_MAX, Peers, listing, uploads};
+use crate::clock::unix_time;
 use crate::gate::{Gate, Pass};
 use crate::store::{ColumnError, UploadError};
 use bytes::Bytes;
@@ -12,7 +13,7 @@ use core::time::Duration;
 use futures_util::future::BoxFuture;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
-use hyper::header::{CONNECTION, CONTENT_TYPE};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -22,6 +23,7 @@ use rain_cluster::{NodeId, Sender, Version};
 use rain_fetch::ColumnRead;
 use rain_session::{PublicKey, Secret};
 use rain_titles::title;
+use rain_wire::clock::CLOCK_HEADER;
 use rain_wire::datagram::Begun;
 use rain_wire::sender::{self, SENDER_HEADER};
 use serde::Serialize;
@@ -92,14 +94,18 @@ pub async fn serve<O: Office>(door: Arc<Door>, office: Arc<O>) {
                 let service = service_fn(move |request| {
                     let (serving, door, office) = (pass.serve(), Arc::clone(&door), Arc::clone(&office));
                     async move {
-                        let answered = answer(door, caller, office, request).await;
+                        let mut response = answer(door, caller, office, request).await;
+                        let now_ms = u64::try_from(unix_time().as_millis()).unwrap_or(u64::MAX);
+                        response.headers_mut().insert(CLOCK_HEADER, HeaderValue::from(now_ms));
                         drop(serving);
-                        answered
+                        Ok::<_, Infallible>(response)
                     }
                 });
                 let connection = http1::Builder::new()
                     .timer(TokioTimer::new())
                     .max_header_size(HEAD_BYTES_MAX)
+                    // Each answer has its own, more exact, and right as soon as the clock was set back.
+                    .auto_date_header(false)
                     .max_buf_size(1 << 20)
                     .serve_connection(TokioIo::new(stream), service);
                 // A peer that goes away in the middle is its own affair.
@@ -174,39 +180,39 @@ async fn answer<O: Office>(
     caller: Caller,
     office: Arc<O>,
     request: hyper::Request<Incoming>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+) -> Response<Full<Bytes>> {
     let (parts, body) = request.into_parts();
     if let Caller::Session { peer, key, .. } = caller
         && door.peers.sessions().node_of(&key) != Some(peer)
     {
         let mut response =
             text(StatusCode::FORBIDDEN, "the key of this session is not one of the cluster any more".to_owned());
-        response.headers_mut().insert(CONNECTION, hyper::header::HeaderValue::from_static("close"));
-        return Ok(response);
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        return response;
     }
     let from = match proven(&door.peers, caller, &parts) {
         Ok(from) => from,
-        Err((status, why)) => return Ok(text(status, why)),
+        Err((status, why)) => return text(status, why),
     };
     let is_clear = matches!(caller, Caller::Clear);
     let body = match Limited::new(body, if is_clear { 0 } else { PEER_BODY_BYTES_MAX }).collect().await {
         Ok(body) => body.to_bytes(),
-        Err(error) => return Ok(text(StatusCode::BAD_REQUEST, error.to_string())),
+        Err(error) => return text(StatusCode::BAD_REQUEST, error.to_string()),
     };
     if let Caller::Session { peer, secret, .. } = caller
         && (&parts.method, parts.uri.path()) == (&Method::POST, HELLO)
     {
-        return Ok(greet(&door.peers, peer, secret, &body));
+        return greet(&door.peers, peer, secret, &body);
     }
     let ask = asked(&parts, body).unwrap_or_else(PeerAsk::Unfit);
     if is_clear && !matches!(&ask, PeerAsk::Column { read, .. } if read.proof) {
         let why = "only a column with its proof is given without a session".to_owned();
-        return Ok(text(StatusCode::FORBIDDEN, why));
+        return text(StatusCode::FORBIDDEN, why);
     }
-    Ok(match office.answer(from, ask).await {
+    match office.answer(from, ask).await {
         Ok(answer) => told(answer),
         Err(refusal) => text(status_of(&refusal), refusal.to_string()),
-    })
+    }
 }
 
 /// Agrees with a peer on a key for datagrams.
@@ -333,7 +339,7 @@ fn text(status: StatusCode, message: String) -> Response<Full<Bytes>> {
 fn json(value: &impl Serialize) -> Response<Full<Bytes>> {
     let bytes = serde_json::to_vec(value).expect("answers are plain data");
     let mut response = Response::new(Full::new(bytes.into()));
-    response.headers_mut().insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 
@@ -609,7 +615,10 @@ mod tests {
     #[tokio::test]
     async fn who_greets_agrees_on_a_key_for_pings() {
         let listening = Listening::new().await;
+        assert_eq!(listening.asker.clocks.report().peers, []);
         assert_eq!(listening.asker.greet(NodeId(10), 0).await, Ok(()));
+        let clocks = listening.asker.clocks.report();
+        assert!(matches!(&clocks.peers[..], [clock] if clock.node == "A" && !clock.is_far), "{clocks:?}");
         let token = LinkToken { sender: STARTS[1], receiver: 1, count: 0, heard: 0 };
         let ping = Ping {
             link: 1,

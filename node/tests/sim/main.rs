@@ -1,6 +1,6 @@
 //! Seeded simulation of whole clusters: many clients, crashes at any step, power failures of all nodes at once, messages
-//! lost, repeated and later than every time-out, links cut in one direction, clocks that run wrong and processes that stand
-//! still, disks that fail, fill up, rot, are lost and come back old. `RAIN_SIM_SEEDS` sets how many seeds are run.
+//! lost, repeated and later than every time-out, links cut in one direction, clocks that run wrong and are set, processes that
+//! stand still, disks that fail, fill up, rot, are lost and come back old. `RAIN_SIM_SEEDS` sets how many seeds are run.
 #![expect(clippy::unwrap_used, reason = "what cannot be is a failure of the simulation")]
 #![expect(unreachable_pub, reason = "a test has no outside")]
 #![expect(clippy::wildcard_enum_match_arm, reason = "of most operations only two or three kinds are meant")]
@@ -17,6 +17,7 @@
 mod coder;
 mod disk;
 mod history;
+mod jumps;
 mod lies;
 mod node;
 mod options;
@@ -48,6 +49,7 @@ struct Ran {
     messages: u64,
     disk: u64,
     crashes: u64,
+    jumps: u64,
     trace: String,
 }
 
@@ -65,6 +67,7 @@ fn run(options: Options) -> Result<Ran, String> {
                 messages: world.wires.delivered,
                 disk: world.disk_operations(),
                 crashes: world.crashes,
+                jumps: world.jumps,
                 trace: world.trace(),
             })
         }
@@ -121,17 +124,18 @@ fn no_acknowledged_title_is_lost_mixed_stale_or_resurrected() {
         sums.messages += ran.messages;
         sums.disk += ran.disk;
         sums.crashes += ran.crashes;
+        sums.jumps += ran.jumps;
     });
     if let Some((seed, what)) = failed {
         panic!("seed {seed}: {what}\n{:#?}", Options::of(seed, None));
     }
     let seconds = started.elapsed().as_secs_f64();
-    let Ran { operations, messages, disk, crashes, .. } = sums.into_inner().unwrap();
+    let Ran { operations, messages, disk, crashes, jumps, .. } = sums.into_inner().unwrap();
     let each_second = |number: u64| number as f64 / seconds;
     println!(
         "{count} histories, each run twice ({operations} operations of clients, {messages} messages, {disk} operations of \
-         disks, {crashes} losses of power or of a process) in {seconds:.1} s: {:.0} histories run per second, {:.0} messages \
-         and operations of disks per second",
+         disks, {crashes} losses of power or of a process, {jumps} times that clocks were set) in {seconds:.1} s: {:.0} \
+         histories run per second, {:.0} messages and operations of disks per second",
         each_second(2 * count),
         each_second(2 * (messages + disk)),
     );

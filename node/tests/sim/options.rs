@@ -75,6 +75,8 @@ pub struct Options {
     /// One in so many writes has a condition.
     pub condition_one_in: usize,
     pub forge_one_in: usize,
+    /// Clocks are set every so often.
+    pub jump_ms: usize,
     /// The network delivers what is under way when the weather calms down; else it comes minutes later.
     pub hurry: bool,
     pub long: bool,
@@ -103,6 +105,7 @@ impl Options {
             upload_ms: 0,
             condition_one_in: 0,
             forge_one_in: 0,
+            jump_ms: 0,
             hurry: true,
             long: false,
         }
@@ -145,6 +148,8 @@ impl Options {
                 faults.extend(some);
             }
         }
+        // Whether clocks are set makes nothing else of a seed another.
+        let mut clocks = Random::new(seed ^ 0xc10c);
         let spacing_ms = random.pick(&[20, 200, 1000, 5000, 20_000]);
         Self {
             seed,
@@ -173,6 +178,7 @@ impl Options {
             upload_ms,
             condition_one_in,
             forge_one_in,
+            jump_ms: if clocks.one_in(3) { clocks.pick(&[500, 5000, 50_000]) } else { 0 },
             hurry: random.one_in(2),
             long: random.one_in(8),
         }

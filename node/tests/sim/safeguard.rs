@@ -1,7 +1,7 @@
 //! What the simulation takes away, one by one, to see that it is missed.
 
 use crate::disk::Kind;
-use rain_cluster::{Outcome, Reply, Request, Ticket};
+use rain_cluster::{Entry, Outcome, Reply, Request, Ticket};
 
 /// A part of the protocol, or a habit of the store, whose absence some seed must notice. None of them is a switch in
 /// production's code: each is taken away at the disk, or by altering what travels.
@@ -37,6 +37,10 @@ pub enum Safeguard {
     RetiredDecision,
     /// A conditional version refuses what would come before it.
     Superseded,
+    /// A node's word counts whatever its clock shows.
+    AnyClock,
+    /// The number of a version says what is newest, and no clock does.
+    Order,
 }
 
 /// Those of which the gate shows that they are missed.
@@ -61,6 +65,9 @@ pub const SHOWN: [Safeguard; 18] = [
     Safeguard::Superseded,
 ];
 
+/// Those that only clocks which are set show to be missed.
+pub const OF_CLOCKS: [Safeguard; 2] = [Safeguard::AnyClock, Safeguard::Order];
+
 /// Those that no scenario misses and no seed of the gate: others stand in for them in every history that was tried. Looked
 /// for where ten thousand seeds or more are asked for.
 pub const RARE: [Safeguard; 3] = [Safeguard::FolderSync(Kind::Identity), Safeguard::Inheritance, Safeguard::Retirement];
@@ -75,6 +82,11 @@ impl Safeguard {
             (Self::Blank, Reply::Committed { blank, .. }) => *blank = false,
             (Self::Memory, reply @ Reply::Remembered(_)) => *reply = Reply::Remembered(None),
             (Self::Inheritance, Reply::Committed { pending, .. }) => pending.clear(),
+            (Self::Order, Reply::State(state)) => {
+                let modified = |entry: &Entry| entry.record.manifest.columns().map(|columns| columns.modified_ms);
+                let newest = state.entries.iter().filter(|entry| entry.marked).filter_map(modified).max();
+                state.entries.retain(|entry| !entry.marked || modified(entry).is_none_or(|ms| Some(ms) == newest));
+            }
             (Self::RetiredDecision, Reply::Outcome(outcome @ Outcome::Unknown)) => *outcome = Outcome::Undecided,
             _ => {}
         }

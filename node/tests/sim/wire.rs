@@ -117,6 +117,8 @@ pub enum Event {
         node: usize,
     },
     Fault,
+    /// Clocks are set.
+    Jump,
     Heal(BTreeSet<(usize, usize)>),
 }
 

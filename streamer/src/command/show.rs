@@ -4,9 +4,10 @@ use super::ClientArguments;
 use super::client::client;
 use super::output::{print, print_line};
 use crate::http::NodeReport;
-use core::fmt::Write as _;
+use core::fmt::{self, Write as _};
 use core::time::Duration;
 use hyper::Method;
+use rain_node::peer::{ClockReport, PeerClock};
 use rain_node::store::StoreSpace;
 use rain_titles::{ColumnHealth, ColumnReport, Listed, Page, TitleReport, title};
 use serde::Deserialize;
@@ -94,6 +95,7 @@ struct Cluster {
     nodes: Vec<NodeReport>,
     observer: Option<String>,
     disk: Option<StoreSpace>,
+    clocks: Option<ClockReport>,
 }
 
 pub(super) async fn status(watch: bool, arguments: ClientArguments) -> anyhow::Result<()> {
@@ -113,6 +115,9 @@ pub(super) async fn status(watch: bool, arguments: ClientArguments) -> anyhow::R
                 let free = format!("{free_bytes} bytes are free, of which {kept_bytes} are kept back");
                 writeln!(text, "the disk of {observer} is full: {free}; delete titles, or give it more room")?;
             }
+            if let (Some(observer), Some(clocks)) = (&cluster.observer, &cluster.clocks) {
+                write_clocks(&mut text, observer, clocks)?;
+            }
             print(&text)?;
         }
         if !watch {
@@ -123,4 +128,19 @@ pub(super) async fn status(watch: bool, arguments: ClientArguments) -> anyhow::R
             print("\n")?;
         }
     }
+}
+
+/// Which clocks are far off, a line each.
+fn write_clocks(text: &mut String, observer: &str, ClockReport { own_ahead_ms, peers }: &ClockReport) -> fmt::Result {
+    let off = |ahead_ms: i64| {
+        let (ms, where_to) = (ahead_ms.unsigned_abs(), if ahead_ms < 0 { "behind" } else { "ahead of" });
+        format!("{}.{} s {where_to}", ms / 1000, ms % 1000 / 100)
+    };
+    if let Some(ahead_ms) = own_ahead_ms {
+        return writeln!(text, "the clock of {observer} is {} those of most nodes: set it right", off(*ahead_ms));
+    }
+    for PeerClock { node, ahead_ms, .. } in peers.iter().filter(|clock| clock.is_far) {
+        writeln!(text, "the clock of {node} is {} that of {observer}", off(*ahead_ms))?;
+    }
+    Ok(())
 }

@@ -196,6 +196,7 @@ impl Parts {
             paths: Vec::new(),
             held_up_us: Vec::new(),
             disk: None,
+            clocks: None,
             faults: true,
         }
     }

@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use hyper::{Method, Request};
 use rain_node::Node;
-use rain_node::peer::PathReport;
+use rain_node::peer::{ClockReport, PathReport};
 use rain_node::store::StoreSpace;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -72,6 +72,9 @@ pub struct ClusterReport {
     /// The room on that node's disk.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disk: Option<StoreSpace>,
+    /// The clocks of its peers, and whether its own is off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clocks: Option<ClockReport>,
     /// Whether `POST /api/v1/faults` cuts and heals its parts: in a demo.
     #[serde(skip_serializing_if = "core::ops::Not::not")]
     pub faults: bool,
@@ -131,6 +134,6 @@ pub(super) fn cluster(node: &Node) -> ClusterReport {
     let observer = Some(node.config.me().name.clone());
     let held_up_us = node.peers.paths.held_up_us();
     let faults = node.config.demo.is_some();
-    let disk = node.store.space().ok();
-    ClusterReport { nodes: nodes.collect(), switches, links, observer, paths, held_up_us, disk, faults }
+    let (disk, clocks) = (node.store.space().ok(), Some(node.peers.clocks.report()));
+    ClusterReport { nodes: nodes.collect(), switches, links, observer, paths, held_up_us, disk, clocks, faults }
 }

@@ -172,7 +172,7 @@ impl ClusterNews {
         Self { told: None, commented: Instant::now() }
     }
 
-    /// Sends the cluster if it is not as it was told; a comment when it is time. What pings measure is no news by itself.
+    /// Sends the cluster if it is not as it was told; a comment when it is time. What is measured is no news by itself.
     pub(crate) fn look(&mut self, hub: &EventHub, report: &ClusterReport) {
         let mut compared = report.clone();
         for path in &mut compared.paths {
@@ -181,6 +181,13 @@ impl ClusterNews {
         compared.held_up_us.clear();
         if let Some(disk) = &mut compared.disk {
             disk.free_bytes = 0;
+        }
+        if let Some(clocks) = &mut compared.clocks {
+            clocks.own_ahead_ms = clocks.own_ahead_ms.map(|_| 0);
+            clocks.peers.retain(|clock| clock.is_far);
+            for clock in &mut clocks.peers {
+                (clock.ahead_ms, clock.error_ms) = (0, 0);
+            }
         }
         let compared = serde_json::to_string(&compared).expect("a report is plain data");
         if self.told.as_ref() != Some(&compared) {

@@ -8,7 +8,7 @@ use core::pin::{Pin, pin};
 use core::time::Duration;
 use http_body_util::{BodyExt, Collected};
 use hyper::body::Incoming;
-use hyper::header::{CONNECTION, CONTENT_LENGTH, HeaderValue};
+use hyper::header::{CONNECTION, CONTENT_LENGTH, DATE, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
@@ -19,6 +19,7 @@ use socket2::SockRef;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::SystemTime;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -143,7 +144,14 @@ async fn connection<H, F>(
     let service = service_fn(move |request: Request<Incoming>| {
         let (handler, serving) = (Arc::clone(&handler), serving.serve());
         let request = received(request, patience, leave.clone());
-        async move { Ok::<_, Infallible>(served(handler(request, ends).await, serving)) }
+        async move {
+            let mut response = handler(request, ends).await;
+            // hyper's own date stands still, once the clock was set back, until that has caught up with it.
+            if let Ok(date) = HeaderValue::try_from(httpdate::fmt_http_date(SystemTime::now())) {
+                response.headers_mut().insert(DATE, date);
+            }
+            Ok::<_, Infallible>(served(response, serving))
+        }
     });
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -6,6 +6,7 @@
 
 mod api;
 mod bench;
+mod clocks;
 mod codes;
 mod columns;
 mod commands;

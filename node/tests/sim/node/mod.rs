@@ -19,6 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use writing::Ingest;
 
+pub use clock::WallClock;
 pub use reading::read;
 
 /// What all nodes of a seed have in common.
@@ -75,6 +76,8 @@ pub struct Node {
     /// Its answers name versions that cannot be.
     pub lies: bool,
     pub reborn: u64,
+    /// What its machine shows.
+    pub wall: WallClock,
     cluster: Arc<Cluster>,
     clock: Clock,
     wake: Option<Time>,
@@ -93,6 +96,7 @@ impl Node {
             images: Vec::new(),
             lies: false,
             reborn: 0,
+            wall: WallClock::Right,
             cluster: Arc::clone(cluster),
             clock: Clock { origin: Time::default(), rate: 1000 },
             wake: None,

@@ -3,10 +3,11 @@
 use super::{Call, Node};
 use crate::coder::{self, Records};
 use crate::history::{History, Wish};
+use crate::safeguard::Safeguard;
 use crate::wire::{Body, Inner, Upload, Wires};
 use core::time::Duration;
 use rain_cluster::commit::{Begin, Condition, Shares};
-use rain_cluster::{Content, Manifest, NodeId, Record};
+use rain_cluster::{Content, Manifest, NodeId, Record, Time};
 use rain_desk::{TaskId, Told};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -64,7 +65,7 @@ impl Node {
         let mut columns = BTreeMap::new();
         let mut carried = None;
         if let Some((code, bytes)) = operation.content() {
-            let (described, mut records) = coder::encode(&title, begin.version, code, bytes);
+            let (mut described, mut records) = coder::encode(&title, begin.version, code, bytes);
             let forged = begin.uploads.first().filter(|_| operation.forge && described.bytes > 0);
             if let Some((_, column)) = forged {
                 let first = &mut records[usize::from(*column)][0];
@@ -96,6 +97,7 @@ impl Node {
                 let sending = Sending { plan: Arc::new(plan), pieces, next: 0, offset: 0, over: false };
                 columns.insert(self.cluster.place(*node), sending);
             }
+            described.modified_ms = self.modified_ms(wires.now, begin.current.as_ref());
             manifest.content = Content::Columns(described);
         }
         let record = Record { manifest: manifest.into(), placement: begin.placement.into() };
@@ -108,6 +110,14 @@ impl Node {
         }
         let event = self.inner(Inner::Sent(task));
         wires.after(gap, event);
+    }
+
+    /// As production has it.
+    fn modified_ms(&self, now: Time, current: Option<&Record>) -> u64 {
+        let replaced = current.and_then(|current| current.manifest.columns());
+        // Where clocks are to order versions, each says what its coordinator's showed.
+        let kept = replaced.filter(|_| self.cluster.missing != Some(Safeguard::Order));
+        rain_node::modified_ms(self.wall.shows(now), kept.map(|columns| columns.modified_ms))
     }
 
     pub(super) fn send_piece(&mut self, task: TaskId, node: usize, wires: &mut Wires) {

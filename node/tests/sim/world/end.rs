@@ -216,7 +216,7 @@ impl World {
 
     /// Takes as many disks away as the acknowledgements of the newest versions allow; half the seeds replace them by
     /// blank ones, the others leave the nodes dead.
-    pub(super) fn lose_disks(&mut self) -> Result<(), String> {
+    pub fn lose_disks(&mut self) -> Result<(), String> {
         self.get_well();
         if let Some(ill) = self.ill.first() {
             return Err(format!("node {ill} is not well: {}", self.illness(*ill)));

@@ -2,6 +2,7 @@
 
 mod end;
 mod faults;
+mod jumps;
 
 pub use faults::Copy;
 
@@ -30,6 +31,9 @@ pub struct World {
     ill: BTreeSet<usize>,
     /// Old copies that were put back, with the life that they claim, until they are found out.
     old: BTreeMap<usize, Life>,
+    /// What clocks are set to, and when.
+    clocks: Random,
+    pub jumps: u64,
     issued: usize,
     calm: bool,
     /// Operations of disks that were taken away.
@@ -43,7 +47,7 @@ fn codes() -> Arc<Codes> {
 
 impl World {
     pub fn new(options: Options) -> Self {
-        let mut random = Random::new(options.seed);
+        let (mut random, clocks) = (Random::new(options.seed), Random::new(options.seed ^ 0x71c5));
         let mut ids = BTreeSet::new();
         while ids.len() < options.nodes {
             ids.insert(NodeId(random.word()));
@@ -70,6 +74,8 @@ impl World {
             crashes: 0,
             ill: BTreeSet::new(),
             old: BTreeMap::new(),
+            clocks,
+            jumps: 0,
             issued: 0,
             calm: false,
             operations_gone: 0,
@@ -93,6 +99,9 @@ impl World {
         self.wires.after(Duration::ZERO, Event::Client);
         if !self.options.faults.is_empty() {
             self.wires.after(Duration::ZERO, Event::Fault);
+        }
+        if self.options.jump_ms > 0 {
+            self.wires.after(Duration::ZERO, Event::Jump);
         }
         self.run_for(load + SECOND)?;
         self.calm_down()?;
@@ -140,7 +149,7 @@ impl World {
         let concerned = match &event {
             Event::Deliver(message) => Some(message.to),
             Event::Inner { node, .. } | Event::Request { node, .. } => Some(*node),
-            Event::Client | Event::Restart { .. } | Event::Fault | Event::Heal(_) => None,
+            Event::Client | Event::Restart { .. } | Event::Fault | Event::Jump | Event::Heal(_) => None,
         };
         if let Some(node) = concerned
             && let Some(until) = self.nodes[node].stopped
@@ -153,6 +162,7 @@ impl World {
             self.nodes[node].stopped = None;
         }
         match event {
+            Event::Deliver(message) if self.is_too_far(&message) => {}
             Event::Deliver(message) => {
                 self.wires.delivered += 1;
                 let node = message.to;
@@ -173,6 +183,7 @@ impl World {
             Event::Restart { node } if self.nodes[node].running.is_none() => self.start(node)?,
             Event::Restart { .. } => {}
             Event::Fault => self.fault()?,
+            Event::Jump => self.jump_again(),
             Event::Heal(links) => self.wires.cut.retain(|link| !links.contains(link)),
         }
         for node in 0..self.nodes.len() {

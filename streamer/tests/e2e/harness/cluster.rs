@@ -1,5 +1,6 @@
 //! A cluster of nodes, each a process of its own with a configuration of its own.
 
+use super::clocks::Clocks;
 use super::folder::names_in;
 use super::{Folder, PATIENCE, Process, claim_ports, rain, stop, title_hash};
 use rain_harness::{Member, NodeKey, Ports, configuration, wait_until_ready};
@@ -21,6 +22,7 @@ pub(crate) struct Cluster {
     // The processes end before their folder goes.
     nodes: Vec<Node>,
     keys: Vec<NodeKey>,
+    clocks: Option<Clocks>,
     folder: Folder,
     _ports: Ports,
 }
@@ -50,6 +52,22 @@ impl Cluster {
         cluster
     }
 
+    /// Starts four nodes on machines whose clocks can be set.
+    pub(crate) fn of_four_with_clocks() -> Self {
+        let mut cluster = Self::lay_out("b-code:4", 4);
+        cluster.clocks = Some(Clocks::build(&cluster.folder));
+        for node in 0..4 {
+            cluster.set_clock(node, 0);
+        }
+        cluster.start_all();
+        cluster
+    }
+
+    /// Sets a machine's clock as many seconds ahead of the right time.
+    pub(crate) fn set_clock(&self, node: usize, ahead_seconds: i64) {
+        self.clocks.as_ref().expect("clocks that can be set").set(self.name(node), ahead_seconds);
+    }
+
     /// Makes folders and configurations, and starts nothing.
     pub(crate) fn lay_out(code: &str, count: usize) -> Self {
         let (folder, ports) = (Folder::new(), claim_ports());
@@ -62,7 +80,7 @@ impl Cluster {
             .collect();
         let keys = nodes.iter().map(|node| NodeKey::make(folder.join(&format!("{}.key", node.name))).expect("a key"));
         let keys = keys.collect();
-        let cluster = Self { nodes, keys, folder, _ports: ports };
+        let cluster = Self { nodes, keys, clocks: None, folder, _ports: ports };
         for node in 0..count {
             fs::create_dir(cluster.data(node)).expect("a data folder");
             let text = cluster.config_text(node, code);
@@ -144,6 +162,9 @@ impl Cluster {
         if self.nodes[node].process.is_none() {
             let mut command = rain();
             command.arg("node").arg("--config").arg(self.config(node));
+            if let Some(clocks) = &self.clocks {
+                clocks.show_to(&mut command, self.name(node));
+            }
             let log = self.folder.join(&format!("{}.log", self.name(node)));
             self.nodes[node].process = Some(Process::start(command, &log));
         }

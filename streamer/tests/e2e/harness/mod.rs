@@ -1,6 +1,7 @@
 //! What the tests stand on: processes that end with the test, ports, folders, an HTTP client that can misbehave.
 
 mod client;
+mod clocks;
 mod cluster;
 mod content;
 mod demo;
