@@ -149,13 +149,14 @@ impl Clocks {
                 News::Far(peer, ahead_ms) => {
                     tracing::warn!(peer = self.name_of(peer), ahead_ms, "a peer's clock is far off this node's");
                 }
+                // As loud as what it ends: who is told of one is told of the other.
                 News::Near(peer) => {
-                    tracing::info!(peer = self.name_of(peer), "a peer's clock agrees with this node's again");
+                    tracing::warn!(peer = self.name_of(peer), "a peer's clock agrees with this node's again");
                 }
                 News::OwnFar(ahead_ms) => {
                     tracing::warn!(ahead_ms, "this node's clock is far off those of most nodes: set it right");
                 }
-                News::OwnNear => tracing::info!("most nodes say no more that this node's clock is far off"),
+                News::OwnNear => tracing::warn!("most nodes say no more that this node's clock is far off"),
             }
         }
         let peer = |(peer, Offset { ahead_ms, error_ms, is_far })| PeerClock {
