@@ -13,9 +13,9 @@ use tokio::time::sleep;
 /// that are kept right differ by.
 const FAR_MS: i64 = 1000;
 /// What was heard so long ago says nothing any more. Nodes ask each other something every ten seconds.
-const OLD_MS: i64 = 60_000;
+const OLD: Duration = Duration::from_mins(1);
 /// So long what was heard after a short round trip is better than what is heard after a long one.
-const BETTER_MS: i64 = 10_000;
+const BETTER: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_secs(1);
 
 /// The clock of a peer, as `GET /api/v1/cluster` tells it.
@@ -41,17 +41,16 @@ pub struct ClockReport {
     pub peers: Vec<PeerClock>,
 }
 
-/// The machine's clocks at one moment, in milliseconds: the one that nobody sets, and the one that people see.
+/// The machine's clocks at one moment: the one that nobody sets, and the one that people see.
 #[derive(Debug, Clone, Copy)]
 struct Moment {
-    steady_ms: i64,
+    steady: Duration,
     wall_ms: i64,
 }
 
 impl Moment {
     fn now() -> Self {
-        let [steady_ms, wall_ms] = [steady_time(), unix_time()].map(in_ms);
-        Self { steady_ms, wall_ms }
+        Self { steady: steady_time(), wall_ms: in_ms(unix_time()) }
     }
 }
 
@@ -59,24 +58,24 @@ impl Moment {
 /// set, all peers are another way off at once, and none of them has to be heard again for that.
 #[derive(Debug, Clone, Copy)]
 struct Heard {
-    at_ms: i64,
+    at: Duration,
     beyond_steady_ms: i64,
     error_ms: i64,
 }
 
 impl Heard {
     /// What was told somewhen in the round trip that ends now.
-    fn new(steady_ms: i64, told_ms: i64, round_trip: Duration) -> Self {
+    fn new(at: Duration, told_ms: i64, round_trip: Duration) -> Self {
         let half_ms = in_ms(round_trip) / 2;
         // One more for what milliseconds cut off.
-        Self { at_ms: steady_ms, beyond_steady_ms: told_ms - (steady_ms - half_ms), error_ms: half_ms + 1 }
+        Self { at, beyond_steady_ms: told_ms - (in_ms(at) - half_ms), error_ms: half_ms + 1 }
     }
 
     /// Whether it is to be kept in the place of what was heard before: it is more exact, or much newer, or the peer's clock was
     /// set in between.
     fn replaces(&self, before: &Self) -> bool {
         self.error_ms <= before.error_ms
-            || self.at_ms - before.at_ms > BETTER_MS
+            || self.at.saturating_sub(before.at) > BETTER
             || self.beyond_steady_ms.abs_diff(before.beyond_steady_ms)
                 > (self.error_ms + before.error_ms).unsigned_abs()
     }
@@ -137,7 +136,7 @@ impl Clocks {
 
     /// Notes what a peer's clock showed, by the peer's word, in an answer that came a round trip after its question.
     pub(super) fn note(&self, peer: NodeId, told_ms: u64, round_trip: Duration) {
-        self.known().note(Moment::now().steady_ms, peer, told_ms, round_trip);
+        self.known().note(steady_time(), peer, told_ms, round_trip);
     }
 
     /// The clocks as they are now. That one of them or this node's own is far off, or is no more, is logged once.
@@ -194,8 +193,8 @@ impl Clocks {
 }
 
 impl Known {
-    fn note(&mut self, steady_ms: i64, peer: NodeId, told_ms: u64, round_trip: Duration) {
-        let heard = Heard::new(steady_ms, told_ms.cast_signed(), round_trip);
+    fn note(&mut self, at: Duration, peer: NodeId, told_ms: u64, round_trip: Duration) {
+        let heard = Heard::new(at, told_ms.cast_signed(), round_trip);
         if self.heard.get(&peer).is_none_or(|before| heard.replaces(before)) {
             self.heard.insert(peer, heard);
         }
@@ -204,9 +203,9 @@ impl Known {
     /// How far the clocks of the peers are off, how far this node's is if most of the `members` nodes agree on that, and what
     /// of it is news.
     fn look(&mut self, now: Moment, members: usize) -> (BTreeMap<NodeId, Offset>, Option<i64>, Vec<News>) {
-        self.heard.retain(|_, heard| now.steady_ms - heard.at_ms <= OLD_MS);
+        self.heard.retain(|_, heard| now.steady.saturating_sub(heard.at) <= OLD);
         let offset = |(peer, heard): (&NodeId, &Heard)| {
-            let ahead_ms = heard.beyond_steady_ms + now.steady_ms - now.wall_ms;
+            let ahead_ms = heard.beyond_steady_ms + in_ms(now.steady) - now.wall_ms;
             let error_ms = heard.error_ms;
             // Who was far off is so until that is over for sure: what is measured wavers.
             let doubt_ms = if self.far.contains(peer) { error_ms } else { -error_ms };
@@ -255,21 +254,29 @@ mod tests {
     #[derive(Default)]
     struct Watching {
         known: Known,
-        steady_ms: i64,
+        steady_ms: u64,
         own_ahead_ms: i64,
     }
 
     impl Watching {
+        fn steady(&self) -> Duration {
+            Duration::from_millis(self.steady_ms)
+        }
+
+        fn right_ms(&self) -> i64 {
+            NOON_MS + in_ms(self.steady())
+        }
+
         fn hears(&mut self, peer: NodeId, ahead_ms: i64, round_trip_ms: u64) {
             // It was told in the middle of the round trip.
-            let told_ms = NOON_MS + self.steady_ms - i64::try_from(round_trip_ms / 2).unwrap() + ahead_ms;
+            let told_ms = self.right_ms() - i64::try_from(round_trip_ms / 2).unwrap() + ahead_ms;
             let round_trip = Duration::from_millis(round_trip_ms);
-            self.known.note(self.steady_ms, peer, told_ms.try_into().unwrap(), round_trip);
+            self.known.note(self.steady(), peer, told_ms.try_into().unwrap(), round_trip);
         }
 
         fn looks(&mut self) -> (BTreeMap<NodeId, Offset>, Option<i64>, Vec<News>) {
-            let wall_ms = NOON_MS + self.steady_ms + self.own_ahead_ms;
-            self.known.look(Moment { steady_ms: self.steady_ms, wall_ms }, 4)
+            let wall_ms = self.right_ms() + self.own_ahead_ms;
+            self.known.look(Moment { steady: self.steady(), wall_ms }, 4)
         }
 
         fn news(&mut self) -> Vec<News> {
