@@ -24,7 +24,7 @@ impl Clock {
 }
 
 /// What the first machine showed at the beginning.
-const BEGINNING: Duration = Duration::from_millis(1_796_040_000_000);
+const BEGINNING: Duration = Duration::from_secs(1_796_040_000);
 const YEAR: Duration = Duration::from_hours(365 * 24);
 
 /// A machine's clock, which anybody may set: its process does not end for that, and it does not go with the process.
@@ -44,7 +44,7 @@ impl WallClock {
         match self {
             Self::Right => right,
             Self::Ahead => right + YEAR,
-            Self::Behind => right - YEAR,
+            Self::Behind => right.saturating_sub(YEAR),
         }
     }
 }

@@ -1,6 +1,7 @@
 /* Loaded before the C library: the clock that people see is as many seconds ahead as the file says that CLOCK_FILE names.
  * Clocks that nobody sets are left alone. */
 #define _GNU_SOURCE
+#include <endian.h>
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -24,6 +25,6 @@ int clock_gettime(clockid_t clock, struct timespec *time)
 {
     int failed = (int)syscall(SYS_clock_gettime, clock, time);
     if (!failed && clock == CLOCK_REALTIME)
-        time->tv_sec += *ahead_seconds;
+        time->tv_sec += (int64_t)le64toh((uint64_t)*ahead_seconds);
     return failed;
 }

@@ -5,7 +5,7 @@ use super::Folder;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 
 const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/e2e/harness/clock.c");
 
@@ -21,7 +21,7 @@ impl Clocks {
         let library = folder.join("clock.so");
         let flags = ["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-O1", "-shared", "-fPIC", "-o"];
         let built = Command::new("cc").args(flags).args([&library, Path::new(SOURCE)]).status();
-        assert!(built.as_ref().is_ok_and(|status| status.success()), "cc: {built:?}");
+        assert!(built.as_ref().is_ok_and(ExitStatus::success), "cc: {built:?}");
         Self { folder: folder.join(""), library }
     }
 
@@ -38,6 +38,6 @@ impl Clocks {
     pub(crate) fn set(&self, name: &str, ahead_seconds: i64) {
         // Whoever sees it has the file in its memory: it must not become shorter.
         let file = File::options().create(true).truncate(false).write(true).open(self.file(name)).expect("a clock");
-        file.write_all_at(&ahead_seconds.to_ne_bytes(), 0).expect("a clock");
+        file.write_all_at(&ahead_seconds.to_le_bytes(), 0).expect("a clock");
     }
 }
