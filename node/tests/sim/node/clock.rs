@@ -23,8 +23,8 @@ impl Clock {
     }
 }
 
-/// What the first machine showed at the beginning.
-const BEGINNING: Duration = Duration::from_secs(1_796_040_000);
+/// What machines showed at the beginning: late in 2026.
+const BEGINNING: Duration = Duration::from_hours(498_900);
 const YEAR: Duration = Duration::from_hours(365 * 24);
 
 /// A machine's clock, which anybody may set: its process does not end for that, and it does not go with the process.
