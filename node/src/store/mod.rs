@@ -198,7 +198,8 @@ impl<D: Disk> Store<D> {
             match index.remembered.get_mut(&node) {
                 Some(memory) if memory.life == life => {
                     memory.serial = memory.serial.max(serial);
-                    if memory.serial < memory.noted + MEMORY_STEP {
+                    // A serial may be any number that a peer claims.
+                    if memory.serial.saturating_sub(memory.noted) < MEMORY_STEP {
                         return Ok(true);
                     }
                     memory.noted = memory.serial;

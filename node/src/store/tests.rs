@@ -520,6 +520,18 @@ fn what_is_read_is_proven_against_the_root() {
     }
 }
 
+/// A peer may say that it has made any number of changes.
+#[test]
+fn any_serial_may_be_claimed() {
+    let folder = Folder::new("serial");
+    let store = folder.open();
+    for serial in [u64::MAX, 0, u64::MAX] {
+        assert!(store.admit(from(OTHER, 20, serial)).unwrap());
+    }
+    let Reply::Remembered(Some(memory)) = ask(&store, &Request::Remembered) else { panic!("it was heard of") };
+    assert_eq!(memory.serial, u64::MAX);
+}
+
 #[test]
 fn a_life_that_is_over_counts_for_nothing() {
     let folder = Folder::new("lives");

@@ -31,7 +31,7 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// Longest head of a request.
 const HEAD_BYTES_MAX: usize = 64 << 10;
 /// So much of a body waits for its socket at once, besides what its stream has ready.
-const BUFFER_BYTES_MAX: usize = 512 << 10;
+const BUFFER_BYTES_MAX: usize = 128 << 10;
 /// So much may wait in the system's buffer of a connection besides what is on its way.
 const NOT_SENT_BYTES: u32 = 512 << 10;
 /// Who is told to go, and is not served, has so long for what it was sent last.
