@@ -4,9 +4,11 @@
 //! Whoever is being served stays.
 
 use core::net::{IpAddr, Ipv6Addr};
+use core::time::Duration;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
+use tokio::time::timeout;
 
 /// Of so many passes one more is given to a newcomer while somebody idle is on the way out.
 const LEAVING_SHARE: usize = 8;
@@ -108,6 +110,8 @@ impl Inside {
 pub struct Gate {
     name: &'static str,
     inside: Mutex<Inside>,
+    /// Somebody left.
+    left: Notify,
 }
 
 /// A place inside, until it is dropped. It is idle at first.
@@ -125,7 +129,7 @@ pub struct Serving(Arc<Pass>);
 impl Gate {
     /// A gate that is called `name` in metrics.
     pub fn new(name: &'static str, bounds: GateBounds) -> Arc<Self> {
-        Arc::new(Self { name, inside: Mutex::new(Inside::new(bounds)) })
+        Arc::new(Self { name, inside: Mutex::new(Inside::new(bounds)), left: Notify::new() })
     }
 
     /// From now on these are the bounds; whoever is inside stays.
@@ -143,12 +147,35 @@ impl Gate {
         self.let_in(address).inspect_err(|_| self.count_refusal())
     }
 
-    /// The same for somebody who may yet wait at the gate, and ask again: a refusal is not counted.
+    /// The same for somebody who may yet wait at the gate: a refusal is not counted.
     ///
     /// # Errors
     /// [`Full`].
     pub fn try_enter(self: &Arc<Self>, address: IpAddr) -> Result<Pass, Full> {
         self.let_in(address)
+    }
+
+    /// Lets somebody in as soon as there is room, within `patience`.
+    ///
+    /// Cancel safety: nobody is let in.
+    ///
+    /// # Errors
+    /// [`Full`]; it is counted.
+    pub async fn wait(self: &Arc<Self>, address: IpAddr, patience: Duration) -> Result<Pass, Full> {
+        let waiting = async {
+            loop {
+                // Whoever leaves while this one is asking is noticed.
+                let left = self.left.notified();
+                if let Ok(pass) = self.try_enter(address) {
+                    return pass;
+                }
+                left.await;
+            }
+        };
+        match timeout(patience, waiting).await {
+            Ok(pass) => Ok(pass),
+            Err(_) => self.enter(address),
+        }
     }
 
     /// Counts that somebody was not let in.
@@ -274,6 +301,8 @@ impl Drop for Pass {
             }
         }
         self.gate.tell(&inside);
+        drop(inside);
+        self.gate.left.notify_waiters();
     }
 }
 
@@ -381,6 +410,19 @@ mod tests {
         let inside = gate.lock();
         assert!(inside.seats.is_empty() && inside.addresses.is_empty() && inside.idle.is_empty());
         assert_eq!(inside.leaving, 0);
+    }
+
+    #[tokio::test]
+    async fn who_waits_is_let_in_when_somebody_leaves() {
+        let gate = gate(1, 1);
+        let first = enter(&gate, A);
+        let serving = first.serve();
+        let mut waiting = Box::pin(gate.wait(B, Duration::from_hours(1)));
+        assert!(waiting.as_mut().now_or_never().is_none());
+        drop((first, serving));
+        let second = Arc::new(waiting.now_or_never().expect("there is room").unwrap());
+        let _serving = second.serve();
+        assert_eq!(gate.wait(C, Duration::ZERO).await.unwrap_err(), Full::All { found: 1, expected: 1 });
     }
 
     #[test]

@@ -109,8 +109,7 @@ where
             continue;
         };
         connections.spawn(async move {
-            sleep(GOING).await;
-            match serving.0.gate.enter(peer.ip()) {
+            match serving.0.gate.wait(peer.ip(), GOING).await {
                 Ok(pass) => {
                     drop(waiting);
                     connection(stream, ends, Arc::new(pass), serving, shutdown).await;
