@@ -74,7 +74,7 @@ pub struct TitleState {
     pub store: u32,
     /// The versions it holds, oldest first.
     pub entries: Vec<Entry>,
-    /// Versions that are being uploaded to it.
+    /// Versions that are being uploaded to it, or that it coordinates and has not decided.
     pub uploads: Vec<Version>,
     /// No lower than the counter of any tombstone that it purged.
     pub floor: u64,
@@ -146,8 +146,9 @@ pub enum Request {
     Mark {
         /// The version.
         record: Record,
-        /// Mark it even where nothing of it is held (a reader's spread), unless the title was closed since this ticket; the coordinator's own marks are for pending versions only, because a late one must not bring back what
-        /// has been purged.
+        /// A reader's spread: of what is held here; of its coordinator also where nothing is held, unless the title was
+        /// closed since this ticket. The marks of a commit are the coordinator's, and for pending versions only, because a
+        /// late one must not bring back what has been purged.
         spread: Option<Ticket>,
     },
     /// The coordinator aborted this version: drop it, pending or half uploaded. Answered by [`Reply::Dropped`].

@@ -16,8 +16,8 @@ pub struct Seat {
 /// In place of a store's id: whichever the node takes.
 pub const ANY_STORE: u32 = 0;
 
-/// Where the columns of a version lie: a record beside the manifest, outside its hash. Moves replace it by one of a
-/// higher generation.
+/// Where the columns of a version lie: a record beside the manifest, outside its hash. Moves are to replace it by one of a
+/// higher generation; there are none yet, and one that is told changes nothing.
 ///
 /// The format allows one node twice in it; [`Placement::choose`] does not do that.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -62,6 +62,10 @@ impl fmt::Display for Life {
 /// Highest counter of a version: one that a node claims above it is no honest one, and is refused wherever it is read.
 pub const COUNTER_MAX: u64 = 1 << 62;
 
+/// Versions of a title are counted one by one: whoever tells a counter that is farther than this above all that others know
+/// is not believed. Else one lie could use the counters up, and the title could never be written again.
+pub const COUNTER_LEAP: u64 = 1 << 32;
+
 /// One version of a title. Versions of a title are ordered by `counter`, then by the rest.
 ///
 /// A PUT takes 1 + the highest counter that R catalog nodes know, so that it is above every version acknowledged

@@ -3,10 +3,10 @@
 use crate::machine::Machine;
 use crate::manifest::Record;
 use crate::members::{Members, Quorum};
-use crate::message::{ColumnStatus, Reply, Request, Sender, Ticket, TitleState};
+use crate::message::{ColumnStatus, Entry, Reply, Request, Sender, Ticket, TitleState};
 use crate::round::Round;
 use crate::time::Time;
-use crate::version::{NodeId, Version};
+use crate::version::{COUNTER_LEAP, Life, NodeId, Version};
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -71,19 +71,37 @@ pub(crate) struct Answers {
     catalog: Vec<NodeId>,
     quorum: Quorum,
     states: BTreeMap<NodeId, TitleState>,
+    lives: BTreeMap<NodeId, Life>,
+}
+
+/// What is said of a version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Word<'a> {
+    /// It is committed, and is this.
+    Committed(&'a Record),
+    /// Its coordinator has not decided it yet, whatever others say.
+    Undecided,
+    /// Some say that it is this, as many that it is something else.
+    Contested,
 }
 
 impl Answers {
     pub(crate) fn new(title: &str, members: &Members) -> Self {
-        Self { catalog: members.catalog_of(title), quorum: members.quorum(), states: BTreeMap::new() }
+        Self {
+            catalog: members.catalog_of(title),
+            quorum: members.quorum(),
+            states: BTreeMap::new(),
+            lives: BTreeMap::new(),
+        }
     }
 
     pub(crate) fn catalog(&self) -> &[NodeId] {
         &self.catalog
     }
 
-    pub(crate) fn insert(&mut self, node: NodeId, state: TitleState) {
-        self.states.insert(node, state);
+    pub(crate) fn insert(&mut self, from: Sender, state: TitleState) {
+        self.states.insert(from.node, state);
+        self.lives.insert(from.node, from.life);
     }
 
     fn of_catalog(&self) -> impl Iterator<Item = (NodeId, &TitleState)> {
@@ -100,23 +118,81 @@ impl Answers {
         self.of_catalog().filter(|(_, state)| !state.blank).count()
     }
 
-    pub(crate) fn is_confirmed(&self) -> bool {
+    /// R nodes have answered that are not blank.
+    pub(crate) fn is_quorum(&self) -> bool {
         self.counted() >= self.quorum.read()
+    }
+
+    /// R nodes have answered, and agree in what the newest version is.
+    fn is_confirmed(&self) -> bool {
+        self.is_quorum() && !matches!(self.newest(), Some(Word::Contested))
     }
 
     /// The newest version known to be committed. Once R nodes that are not blank have answered, nobody else is heard: a
     /// blank node may remember what was purged since.
     pub(crate) fn newest_marked(&self) -> Option<&Record> {
-        let confirmed = self.is_confirmed();
-        self.of_catalog()
-            .filter(|(_, state)| !(confirmed && state.blank))
-            .filter_map(|(_, state)| state.newest_marked())
-            .map(|entry| &entry.record)
-            .max_by_key(|record| (record.version(), record.placement.generation))
+        self.words().find_map(|word| if let Word::Committed(record) = word { Some(record) } else { None })
+    }
+
+    /// What is said of the newest version that may be committed.
+    fn newest(&self) -> Option<Word<'_>> {
+        self.words().find(|word| *word != Word::Undecided)
+    }
+
+    /// What is said of each version that anybody tells to be committed, the newest first.
+    fn words(&self) -> impl Iterator<Item = Word<'_>> {
+        let versions: BTreeSet<Version> = self.told().map(|(_, record)| record.version()).collect();
+        versions.into_iter().rev().map(|version| self.word(version))
+    }
+
+    /// What is told to be committed, and by whom.
+    fn told(&self) -> impl Iterator<Item = (NodeId, &Record)> {
+        let quorum = self.is_quorum();
+        let heard = self.of_catalog().filter(move |(_, state)| !(quorum && state.blank));
+        heard.flat_map(|(node, state)| {
+            state.entries.iter().filter(|entry| entry.marked).map(move |entry| (node, &entry.record))
+        })
+    }
+
+    /// A version is its coordinator's: where that speaks of it, in the life that made it, its word counts alone. Else that
+    /// of most nodes: there is one word unless somebody lies.
+    fn word(&self, version: Version) -> Word<'_> {
+        let coordinator =
+            self.states.get(&version.node).filter(|_| self.lives.get(&version.node) == Some(&version.life));
+        if let Some(state) = coordinator {
+            let entry = state.entries.iter().find(|entry| entry.record.version() == version);
+            match entry {
+                Some(Entry { record, marked: true, .. }) => return Word::Committed(record),
+                Some(_) => return Word::Undecided,
+                None if state.uploads.contains(&version) => return Word::Undecided,
+                None => {}
+            }
+        }
+        let told: Vec<&Record> =
+            self.told().map(|(_, record)| record).filter(|record| record.version() == version).collect();
+        let voices = |record: &Record| told.iter().filter(|other| **other == record).count();
+        let most = told.iter().map(|record| voices(record)).max().unwrap_or(0);
+        let mut heard = told.iter().filter(|record| voices(record) == most);
+        match heard.next() {
+            Some(record) if heard.all(|other| other == record) => Word::Committed(record),
+            _ => Word::Contested,
+        }
+    }
+
+    /// Whether the newest version is told by its coordinator, or by more than one node.
+    fn is_vouched(&self) -> bool {
+        self.newest_marked().is_none_or(|record| {
+            let tellers: BTreeSet<NodeId> = self.marked(record);
+            tellers.len() > 1 || tellers.contains(&record.version().node)
+        })
     }
 
     pub(crate) fn highest_counter(&self) -> u64 {
-        self.states.values().map(TitleState::highest_counter).max().unwrap_or(0)
+        let mut counters: Vec<u64> = self.states.values().map(TitleState::highest_counter).collect();
+        counters.sort_unstable();
+        let highest = counters.pop().unwrap_or(0);
+        let second = counters.pop().unwrap_or(0);
+        if highest > second.saturating_add(COUNTER_LEAP) { second } else { highest }
     }
 
     pub(crate) fn nodes(&self) -> impl Iterator<Item = NodeId> {
@@ -136,9 +212,8 @@ impl Answers {
     }
 
     /// Catalog nodes that have marked a version. The mark of a blank node is durable like any other.
-    fn marked(&self, version: Version) -> BTreeSet<NodeId> {
-        let has =
-            |state: &TitleState| state.entries.iter().any(|entry| entry.marked && entry.record.version() == version);
+    fn marked(&self, record: &Record) -> BTreeSet<NodeId> {
+        let has = |state: &TitleState| state.entries.iter().any(|entry| entry.marked && entry.record == *record);
         self.of_catalog().filter(|(_, state)| has(state)).map(|(node, _)| node).collect()
     }
 
@@ -201,12 +276,13 @@ impl Resolve {
     }
 
     fn patience(&self) -> Time {
-        self.started + if self.answers.is_confirmed() { STRAGGLERS } else { ANSWERS }
+        let enough = self.answers.is_confirmed() && self.answers.is_vouched();
+        self.started + if enough { STRAGGLERS } else { ANSWERS }
     }
 
     fn advance_asking(&mut self, now: Time) {
         let newest = self.answers.newest_marked().cloned();
-        self.marked = newest.as_ref().map(|record| self.answers.marked(record.version())).unwrap_or_default();
+        self.marked = newest.as_ref().map(|record| self.answers.marked(record)).unwrap_or_default();
         if self.answers.is_confirmed() && self.marked.len() >= self.quorum.write() {
             return self.finish();
         }
@@ -255,7 +331,7 @@ impl Machine for Resolve {
                 self.round.answered(from.node);
             }
             (Phase::Asking, Reply::State(state)) if self.round.answered(from.node) => {
-                self.answers.insert(from.node, state);
+                self.answers.insert(from, state);
             }
             (Phase::Spreading { .. }, Reply::Marked) if self.round.answered(from.node) => {
                 self.marked.insert(from.node);

@@ -74,6 +74,79 @@ fn what_comes_after_a_second_is_not_used() {
     assert_eq!(resolve.poll_event(), Some(Resolution::TooFew { found: 1, expected: 2 }));
 }
 
+fn tells(entries: Vec<Entry>, uploads: Vec<Version>) -> Reply {
+    Reply::State(TitleState { entries, uploads, ..TitleState::default() })
+}
+
+fn entry(record: Record, marked: bool) -> Entry {
+    Entry { record, marked, column: ColumnStatus::Missing }
+}
+
+/// The same version, and something else.
+fn forged(record: &Record) -> Record {
+    let mut forged = record.clone();
+    Arc::make_mut(&mut forged.manifest).epoch = 9;
+    forged
+}
+
+/// A version of node 0, in its present life.
+fn of_node_0() -> Record {
+    let mut record = record(3);
+    Arc::make_mut(&mut record.manifest).version.life = LIFE;
+    record
+}
+
+/// What four nodes say, by node; and the tombstone that a reader takes for the newest.
+fn read(replies: [Option<Reply>; 4]) -> Result<Option<Version>, Option<Resolution>> {
+    let mut resolve = Resolve::new(NOW, TITLE, &members(4));
+    for (node, reply) in (0..).map(NodeId).zip(replies) {
+        match reply {
+            Some(reply) => resolve.handle_message(NOW, from(node), reply),
+            None => resolve.handle_failure(NOW, node),
+        }
+    }
+    resolve.handle_timeout(NOW + Duration::from_secs(1));
+    resolve.handle_timeout(NOW + Duration::from_secs(2));
+    match resolve.poll_event() {
+        Some(Resolution::Absent { tombstone, .. }) => Ok(tombstone),
+        other => Err(other),
+    }
+}
+
+/// Three others say that it is committed, and it says that it has not decided yet: it is its version.
+#[test]
+fn a_coordinators_word_about_its_version_counts_alone() {
+    let ours = of_node_0();
+    let version = ours.version();
+    let lie = || Some(tells(vec![entry(forged(&ours), true)], vec![]));
+    for its in [tells(vec![entry(ours.clone(), false)], vec![]), tells(vec![], vec![version])] {
+        assert_eq!(read([Some(its), lie(), lie(), lie()]), Ok(None));
+    }
+    let its = || Some(tells(vec![entry(ours.clone(), true)], vec![]));
+    assert_eq!(read([its(), lie(), lie(), lie()]), Ok(Some(version)));
+    // And it is that record which is spread, not the other.
+    let mut resolve = Resolve::new(NOW, TITLE, &members(4));
+    resolve.handle_message(NOW, from(NodeId(1)), lie().unwrap());
+    resolve.handle_message(NOW, from(NodeId(0)), its().unwrap());
+    resolve.handle_failure(NOW, NodeId(2));
+    resolve.handle_failure(NOW, NodeId(3));
+    let spread: Vec<_> = core::iter::from_fn(|| resolve.poll_transmit())
+        .filter_map(|(to, request)| if let Request::Mark { record, .. } = request { Some((to, record)) } else { None })
+        .collect();
+    assert_eq!(spread, [(NodeId(1), ours.clone())]);
+}
+
+/// Its coordinator is gone: what most say counts, and of as many on both sides nothing is told.
+#[test]
+fn what_is_contested_is_not_told() {
+    let ours = of_node_0();
+    let true_one = || Some(tells(vec![entry(ours.clone(), true)], vec![]));
+    let lie = || Some(tells(vec![entry(forged(&ours), true)], vec![]));
+    assert_eq!(read([None, lie(), true_one(), true_one()]), Ok(Some(ours.version())));
+    let few = Resolution::TooFew { found: 3, expected: 2 };
+    assert_eq!(read([None, lie(), true_one(), Some(nothing(false))]), Err(Some(few)));
+}
+
 fn learnt(learn: &mut Learn) -> Vec<Learnt> {
     core::iter::from_fn(|| learn.poll_event()).collect()
 }

@@ -284,7 +284,7 @@ impl Put {
             Some((reached, write))
         } else if columns < self.needed_columns() {
             Some((columns, self.needed_columns()))
-        } else if !self.answers.is_confirmed() {
+        } else if !self.answers.is_quorum() {
             // Enough nodes are there, and too many of them blank.
             Some((self.answers.counted(), self.request.members.quorum().read()))
         } else {
@@ -429,7 +429,7 @@ impl Machine for Put {
                 self.round.answered(from.node);
             }
             (Phase::Asking, Reply::State(state)) if self.round.answered(from.node) => {
-                self.answers.insert(from.node, state);
+                self.answers.insert(from, state);
             }
             (Phase::Preparing { .. }, Reply::Prepared) if self.round.answered(from.node) => {
                 let promise = Promise { life: from.life, has_column: self.columns.contains_key(&from.node) };
@@ -502,19 +502,26 @@ mod tests {
     use super::*;
     use crate::message::TitleState;
 
-    /// One that lies about its floor gets a version that is out of bounds, which its record's check refuses: it stops
-    /// its own PUTs and nobody else's.
+    /// One that lies about its floor would use the counters up, and the title could never be written again.
     #[test]
-    fn the_highest_counter_there_is_does_not_overflow() {
-        let members = Arc::new(Members::new(0, vec![NodeId(0)], None).unwrap());
-        let shape = Some(Shape { columns: 1, data_columns: 1 });
+    fn a_counter_that_leaps_is_not_followed() {
+        let ids = [0, 1, 2].map(NodeId);
+        let members = Arc::new(Members::new(0, ids.to_vec(), None).unwrap());
+        let shape = Some(Shape { columns: 2, data_columns: 1 });
         let title = "film".to_owned();
-        let request = PutRequest { title, members, coordinator: NodeId(0), life: Life(1), random: 2, shape };
-        let mut put = Put::new(Time::default(), request);
-        let state = TitleState { floor: u64::MAX, ..TitleState::default() };
-        let from = Sender { node: NodeId(0), life: Life(1), serial: 0, epoch: 0 };
-        put.handle_message(Time::default(), from, Reply::State(state));
-        let Some(PutEvent::Begin(begin)) = put.poll_event() else { panic!("one node is enough here") };
-        assert_eq!(begin.version.counter, u64::MAX);
+        let begun = |floors: [u64; 3]| {
+            let (members, title) = (Arc::clone(&members), title.clone());
+            let request = PutRequest { title, members, coordinator: NodeId(0), life: Life(1), random: 2, shape };
+            let mut put = Put::new(Time::default(), request);
+            for (node, floor) in ids.into_iter().zip(floors) {
+                let state = TitleState { floor, ..TitleState::default() };
+                let from = Sender { node, life: Life(1), serial: 0, epoch: 0 };
+                put.handle_message(Time::default(), from, Reply::State(state));
+            }
+            let Some(PutEvent::Begin(begin)) = put.poll_event() else { panic!("all are there") };
+            begin.version.counter
+        };
+        assert_eq!(begun([4, u64::MAX, 3]), 5);
+        assert_eq!(begun([4, 1 << 31, 3]), (1 << 31) + 1);
     }
 }

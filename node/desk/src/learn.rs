@@ -5,8 +5,8 @@ use crate::running::{Context, Running, drive};
 use crate::task::Task;
 use core::time::Duration;
 use rain_cluster::catalog::{Learn, Learnt};
-use rain_cluster::{Digests, Machine, NodeId, Record, Reply, Request, Ticket, Time};
-use std::collections::{BTreeSet, VecDeque};
+use rain_cluster::{Digests, Life, Machine, NodeId, Record, Reply, Request, Ticket, Time, Version};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// What could not be written down is asked for again after so long.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -164,8 +164,11 @@ pub(crate) struct CatchingUp {
     /// What was known then.
     known: Option<Digests>,
     waiting: BTreeSet<NodeId>,
-    /// Pages that are to be asked for.
+    /// In which lives those are that gave a digest.
+    lives: BTreeMap<NodeId, Life>,
+    /// Pages that are to be asked for, once it is known who is there.
     due: VecDeque<(NodeId, u16)>,
+    all_asked: bool,
     orders: Orders,
     /// There is no ticket: the next one may have more luck.
     failed: bool,
@@ -177,7 +180,9 @@ impl CatchingUp {
             begun: None,
             known: None,
             waiting: BTreeSet::new(),
+            lives: BTreeMap::new(),
             due: VecDeque::new(),
+            all_asked: false,
             orders: Orders::default(),
             failed: false,
         }
@@ -186,6 +191,15 @@ impl CatchingUp {
     fn ask(&mut self, with: &mut Context<'_>, node: NodeId, request: Request) {
         self.waiting.insert(node);
         with.order(Order::Ask(node, request));
+    }
+
+    /// Whether a version is learnt from this node: not where its coordinator can tell of it itself, in the life that made
+    /// it, for whoever tells of another's version may lie.
+    fn may_tell(&self, with: &Context<'_>, teller: NodeId, record: &Record) -> bool {
+        let Version { node, life, .. } = record.version();
+        teller == node
+            || self.lives.get(&node) != Some(&life)
+            || !with.members.catalog_of(record.title()).contains(&node)
     }
 }
 
@@ -207,15 +221,17 @@ impl Running for CatchingUp {
             (Told::Stored(_), None) => self.failed = true,
             (Told::Stored(_), Some(_)) => self.orders.under_way = false,
             (Told::Answer(from, _, reply), Some((ticket, digest))) if self.waiting.remove(&from.node) => match reply {
-                Reply::Digest(Some(theirs)) if theirs != digest => {
-                    self.due.push_back((from.node, 0));
+                Reply::Digest(Some(theirs)) => {
+                    self.lives.insert(from.node, from.life);
+                    self.due.extend((theirs != digest).then_some((from.node, 0)));
                 }
-                Reply::Committed { blank: false, from: first, next, marked, .. } => {
+                Reply::Committed { blank: false, from: first, next, mut marked, .. } => {
+                    marked.retain(|record| self.may_tell(with, from.node, record));
                     self.due.extend(next.filter(|next| *next > first).map(|next| (from.node, next)));
                     // Also what does not concern this node: it may replace something that it holds.
                     self.orders.push_marks(marked, ticket);
                 }
-                Reply::Digest(_)
+                Reply::Digest(None)
                 | Reply::Committed { .. }
                 | Reply::State(_)
                 | Reply::Prepared
@@ -230,7 +246,9 @@ impl Running for CatchingUp {
             (Told::Failed(node, _), _) => drop(self.waiting.remove(&node)),
             (Told::Answer(..) | Told::Restored(_) | Told::Granted | Told::Uploaded { .. } | Told::GiveUp, _) => {}
         }
-        while !self.orders.is_full()
+        self.all_asked |= self.begun.is_some() && self.waiting.is_empty();
+        while self.all_asked
+            && !self.orders.is_full()
             && let Some((node, from)) = self.due.pop_front()
         {
             let known = self.known.clone();

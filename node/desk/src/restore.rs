@@ -33,6 +33,8 @@ enum Step {
     Restoring,
     /// The store proves the column, and takes it into use.
     Finishing,
+    /// The store forgets what it has of the column. Its word is waited for: else it would be taken for that about another.
+    Dropping,
     /// The store is asked what else is lacking.
     Looking,
     Over,
@@ -61,6 +63,8 @@ pub(crate) struct Restoring {
     stripe: u64,
     /// Since when too few columns can be had.
     starved: Option<Time>,
+    /// Why the column is given up.
+    given_up: String,
 }
 
 impl Restoring {
@@ -76,6 +80,7 @@ impl Restoring {
             held: BTreeMap::new(),
             stripe: 0,
             starved: None,
+            given_up: String::new(),
         }
     }
 
@@ -159,7 +164,8 @@ impl Restoring {
     fn give_up(&mut self, with: &mut Context<'_>, why: String) {
         let (title, version) = (self.record.title().to_owned(), self.record.version());
         with.store(StoreOrder::DropUpload { title, version });
-        self.end(with, Some(why));
+        self.given_up = why;
+        self.step = Step::Dropping;
     }
 
     fn end(&mut self, with: &mut Context<'_>, failed: Option<String>) {
@@ -205,6 +211,10 @@ impl Running for Restoring {
             (Step::Beginning, Told::Stored(StoreTold::Already)) | (Step::Finishing, Told::Stored(_)) => {
                 self.end(with, None);
             }
+            (Step::Dropping, Told::Stored(_)) => {
+                let why = core::mem::take(&mut self.given_up);
+                self.end(with, Some(why));
+            }
             (Step::Looking, Told::Stored(told)) => {
                 if let StoreTold::Records(lacking) = told {
                     self.rest = seated(lacking, with.me.node).into();
@@ -230,6 +240,7 @@ impl Running for Restoring {
             | Step::Waiting
             | Step::Restoring
             | Step::Finishing
+            | Step::Dropping
             | Step::Looking
             | Step::Over => {}
         }
@@ -238,7 +249,13 @@ impl Running for Restoring {
     fn timeout(&self) -> Option<Time> {
         match self.step {
             Step::Asking { until } | Step::Pausing { until } => Some(until),
-            Step::Beginning | Step::Waiting | Step::Restoring | Step::Finishing | Step::Looking | Step::Over => None,
+            Step::Beginning
+            | Step::Waiting
+            | Step::Restoring
+            | Step::Finishing
+            | Step::Dropping
+            | Step::Looking
+            | Step::Over => None,
         }
     }
 

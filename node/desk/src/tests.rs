@@ -200,9 +200,43 @@ fn a_node_that_was_away_asks_all_that_know_something_else() {
     digests.add(0, 5);
     told(&mut desk, id, StoreTold::Digests(Ticket(3), digests.clone()));
     let committed = Request::Committed { known: Some(digests), from: 0 };
-    for (node, digest) in [(NODES[1], 4), (NODES[2], 6)] {
-        answer(&mut desk, id, node, RequestKind::Digest, Reply::Digest(Some(digest)));
-        assert_eq!(orders(&mut desk), [Order::Ask(node, committed.clone())]);
+    answer(&mut desk, id, NODES[1], RequestKind::Digest, Reply::Digest(Some(4)));
+    assert_eq!(orders(&mut desk), [], "who is there is known once all have answered");
+    answer(&mut desk, id, NODES[2], RequestKind::Digest, Reply::Digest(Some(6)));
+    assert_eq!(orders(&mut desk), [1, 2].map(|node| Order::Ask(NODES[node], committed.clone())));
+}
+
+/// Of a version whose coordinator can tell of it itself, another may lie.
+#[test]
+fn a_version_is_learnt_from_its_coordinator_where_it_is_there() {
+    for (life, learnt) in [(LIFE, false), (OTHER_LIFE, true)] {
+        let mut desk = desk();
+        let id = desk.begin(START, Task::CatchUp);
+        let mut digests = Digests::none();
+        digests.add(0, 5);
+        told(&mut desk, id, StoreTold::Digests(Ticket(3), digests));
+        let mut record = tombstone();
+        let version = &mut Arc::make_mut(&mut record.manifest).version;
+        (version.node, version.life) = (NODES[2], life);
+        for node in [NODES[1], NODES[2]] {
+            answer(&mut desk, id, node, RequestKind::Digest, Reply::Digest(Some(6)));
+        }
+        orders(&mut desk);
+        let page = Reply::Committed {
+            blank: false,
+            from: 0,
+            next: None,
+            marked: vec![record.clone()],
+            pending: vec![],
+            floor: 0,
+        };
+        answer(&mut desk, id, NODES[1], RequestKind::Committed, page.clone());
+        let marks = Order::Store(StoreOrder::MarkAll { records: vec![record], ticket: Ticket(3) });
+        assert_eq!(orders(&mut desk).contains(&marks), learnt, "{life}");
+        if !learnt {
+            answer(&mut desk, id, NODES[2], RequestKind::Committed, page);
+            assert!(orders(&mut desk).contains(&marks), "it tells so itself");
+        }
     }
 }
 
@@ -216,7 +250,12 @@ fn restoring(columns: [ColumnStatus; 3]) -> (Vec<Order>, Vec<Event>) {
         answer(&mut desk, id, NodeId(node), RequestKind::Lookup, state(film(2), column));
     }
     desk.handle(START, id, Told::Granted);
-    (orders(&mut desk), events(&mut desk))
+    let ordered = orders(&mut desk);
+    if matches!(ordered[..], [Order::Store(StoreOrder::DropUpload { .. })]) {
+        assert_eq!(events(&mut desk), [], "nothing else is begun before the store has forgotten it");
+        told(&mut desk, id, StoreTold::Done);
+    }
+    (ordered, events(&mut desk))
 }
 
 /// Any k whole columns are enough, and none is tried of which its node does not say that it is.

@@ -16,6 +16,9 @@ impl Office for Node {
             // Its machines understand that.
             PeerAsk::Questions(body) => self.retired(body),
             _ if !is_heard => Err(Refusal::Over { node: from.node, life: from.life }),
+            PeerAsk::Upload { version, .. } if version.node != from.node => {
+                Err(Refusal::NotIts { node: from.node, version })
+            }
             PeerAsk::Upload { title, version, offset, begin, bytes } => {
                 self.take_upload(UploadPart { title, version, offset }, begin, bytes).await?;
                 Ok(PeerAnswer::Taken)
@@ -105,7 +108,7 @@ impl Node {
 mod tests {
     use super::*;
     use crate::store::SystemDisk;
-    use rain_cluster::{Life, NodeId};
+    use rain_cluster::{Life, NodeId, Version};
     use rain_config::Config;
     use std::path::Path;
 
@@ -152,6 +155,14 @@ mod tests {
         assert!(matches!(answers[..], [Answer { reply: Some(Reply::State(_)), .. }]), "{answers:?}");
         let refused = node.answer(NEW, lookup(OLD)).await.unwrap_err();
         assert!(matches!(refused, Refusal::Malformed(_)), "{refused}");
+        // A column is taken of the version's coordinator alone.
+        for (of, expected) in [(10, true), (12, true), (11, false)] {
+            let version = Version { counter: 1, node: NodeId(of), life: Life(2), random: 3 };
+            let (title, bytes) = ("a".to_owned(), Bytes::from_static(b"of none that was begun"));
+            let refused = node.answer(NEW, PeerAsk::Upload { title, version, offset: 0, begin: None, bytes }).await;
+            let refused = refused.unwrap_err();
+            assert_eq!(matches!(refused, Refusal::NotIts { .. }), expected, "{refused}");
+        }
         drop(node);
         std::fs::remove_dir_all(&folder).unwrap();
     }

@@ -98,6 +98,14 @@ pub enum Refusal {
         /// In which life.
         life: Life,
     },
+    /// It sends a column of a version that another node coordinates.
+    #[error("node {node} does not coordinate version {version}")]
+    NotIts {
+        /// Who asks.
+        node: NodeId,
+        /// The version.
+        version: Version,
+    },
     /// Nothing answers to such a method and path.
     #[error("there is no {0}")]
     Unknown(String),

@@ -303,7 +303,7 @@ fn told(answer: PeerAnswer) -> Response<Full<Bytes>> {
 
 fn status_of(refusal: &Refusal) -> StatusCode {
     match refusal {
-        Refusal::Stranger(_) => StatusCode::FORBIDDEN,
+        Refusal::Stranger(_) | Refusal::NotIts { .. } => StatusCode::FORBIDDEN,
         Refusal::Doubted { .. } => StatusCode::SERVICE_UNAVAILABLE,
         Refusal::Over { .. } => StatusCode::GONE,
         Refusal::Unknown(_) | Refusal::Column(ColumnError::Missing) => StatusCode::NOT_FOUND,

@@ -9,8 +9,9 @@ use super::shelf::{Unsynced, Upload};
 use super::{Disk, PENDING_PATIENCE, SUPERSEDED_LINGER, TOMBSTONE_AGE, UPLOAD_LINGER};
 use core::ops::{Bound, RangeInclusive};
 use rain_cluster::digests::BUCKETS;
+use rain_cluster::version::COUNTER_LEAP;
 use rain_cluster::{
-    Base, ColumnStatus, Digests, Entry, Life, NodeId, Placement, Record, Refusal, Ticket, Time, TitleState, Version,
+    Base, ColumnStatus, Digests, Entry, Life, NodeId, Record, Refusal, Ticket, Time, TitleState, Version,
 };
 use rain_desk::{Decision, Overdue};
 use std::collections::{BTreeMap, BTreeSet};
@@ -458,11 +459,6 @@ impl<D: Disk> Index<D> {
         self.held(key).map(|held| self.packer.unpack(key.1, &held.record))
     }
 
-    /// Where the columns of a version that is held lie.
-    pub(super) fn placement(&self, key: Key) -> Option<Placement> {
-        self.held(key).map(|held| self.packer.placement(&held.record))
-    }
-
     /// Remembers that a column is not to be trusted; the first reason counts.
     pub(super) fn damage(&mut self, key: Key, reason: &str) {
         if let Some(column) = self.versions.get_mut(&key).and_then(|held| held.column.as_mut()) {
@@ -522,6 +518,12 @@ impl<D: Disk> Index<D> {
         self.versions(title).rev().find(|(_, held)| held.is_marked()).map(|(version, _)| *version)
     }
 
+    /// Whether a version's counter is farther above what is known of its title than writes can have brought it.
+    pub(super) fn is_leap(&self, key: Key) -> bool {
+        let newest = self.versions(key.0).next_back().map_or(0, |(version, _)| version.counter);
+        key.1.counter > newest.max(self.floor).saturating_add(COUNTER_LEAP)
+    }
+
     /// Whether a version may be prepared.
     ///
     /// One with a condition: its base is the newest marked version, and nothing else above it is pending. One without:
@@ -577,11 +579,15 @@ impl<D: Disk> Index<D> {
                 entries.push(Entry { record: decision.record.clone(), marked: true, column: ColumnStatus::Missing });
             }
         }
-        let uploads = self.uploads.range(keys_of(title));
+        let uploads = self.uploads.range(keys_of(title)).filter(|(_, upload)| !upload.restores);
+        // What this node coordinates is on its way, too: nobody else may say that it is committed.
+        let active = self.active.range(keys_of(title)).filter(|key| self.held(**key).is_none());
+        let uploads: BTreeSet<Version> =
+            uploads.map(|((_, version), _)| *version).chain(active.map(|key| key.1)).collect();
         TitleState {
             blank: self.is_unsure_of(title),
             entries,
-            uploads: uploads.filter(|(_, upload)| !upload.restores).map(|((_, version), _)| *version).collect(),
+            uploads: uploads.into_iter().collect(),
             floor: self.floor,
             ticket: self.closed.ticket(),
             ..TitleState::default()
@@ -756,6 +762,7 @@ impl<D: Disk> Index<D> {
 mod tests {
     use super::super::SystemDisk;
     use super::*;
+    use rain_cluster::Placement;
     use rain_cluster::{Attributes, Columns, Content, EtagKind, Manifest, Seat};
     use std::sync::Arc;
 

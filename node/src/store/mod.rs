@@ -11,6 +11,8 @@ mod disk;
 mod index;
 mod known;
 pub mod ledger;
+#[cfg(test)]
+mod lies;
 mod listing;
 mod names;
 mod noted;

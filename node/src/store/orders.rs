@@ -5,6 +5,7 @@ use super::index::Held;
 use super::names::{FileName, TITLES, TitleHash, key_of};
 use super::shelf::prove;
 use super::{Disk, Store, lock, remove_if_there};
+use rain_cluster::version::COUNTER_LEAP;
 use rain_cluster::{Record, Sender, Time};
 use rain_desk::{Decision, StoreOrder, StoreTold};
 use std::io;
@@ -48,8 +49,13 @@ impl<D: Disk> Store<D> {
             StoreOrder::MarkAll { records, ticket } => told(self.mark_all(now, &records, ticket)),
             StoreOrder::Inherit(records) => told(self.inherit(now, &records)),
             StoreOrder::RaiseFloor(floor) => {
-                let higher = lock(&self.index).floor < floor;
-                if higher { told(self.change(now, [Change::Floor(floor)])) } else { StoreTold::Already }
+                let known = lock(&self.index).floor;
+                // What leaps is no counter of a purged tombstone.
+                if (known + 1..=known.saturating_add(COUNTER_LEAP)).contains(&floor) {
+                    told(self.change(now, [Change::Floor(floor)]))
+                } else {
+                    StoreTold::Already
+                }
             }
             StoreOrder::SetLearnt { life } if life != self.me().life => {
                 StoreTold::Failed("the store has begun a new life since".to_owned())

@@ -28,10 +28,15 @@ impl<D: Disk> Store<D> {
             Request::Lookup { title } => Ok(Reply::State(self.lookup(title))),
             Request::Prepare { record, base, share, ticket } => {
                 let preparation = Preparation { record, base: *base, share: share.as_ref(), ticket: *ticket };
-                Ok(self.prepare(now, &preparation))
+                // A version is its coordinator's to make.
+                let its = from.node == record.version().node;
+                Ok(if its { self.prepare(now, &preparation) } else { Reply::Refused(Refusal::Column) })
             }
             Request::Mark { record, spread } => self.mark(now, from, record, *spread),
-            Request::Drop { title, version } => self.drop_version(now, title, *version),
+            Request::Drop { title, version } if self.is_coordinators(from, *version) => {
+                self.drop_version(now, title, *version)
+            }
+            Request::Drop { version, .. } => Err(not_its(from, *version)),
             Request::Outcome { title, version } => Ok(Reply::Outcome(self.outcome(title, *version))),
             Request::Retire { title, node, life } => self.retire(now, title, *node, *life),
             Request::Close { title } => {
@@ -67,6 +72,9 @@ impl<D: Disk> Store<D> {
     fn prepare(&self, now: Time, preparation: &Preparation<'_>) -> Reply {
         let Preparation { record, base, share, ticket } = *preparation;
         let key = key_of(record);
+        if self.is_false(key, record) {
+            return Reply::Refused(Refusal::Column);
+        }
         if self.is_silent() {
             // In an earlier life it may have prepared something that this one must not come before.
             self.forget_upload(key);
@@ -86,6 +94,9 @@ impl<D: Disk> Store<D> {
             return refused(&error);
         }
         let _title = self.lock_title(key.0);
+        if self.is_false(key, record) {
+            return Reply::Refused(Refusal::Column);
+        }
         let may = {
             let index = lock(&self.index);
             if index.held(key).is_some_and(holds_enough) {
@@ -147,6 +158,15 @@ impl<D: Disk> Store<D> {
             // A promise that is told without its serial could be forgotten unseen. It is asked for again.
             return Err(io::Error::other("the store is not sure yet that it is no old copy"));
         }
+        if !self.is_coordinators(from, key.1) {
+            if spread.is_none() {
+                return Err(not_its(from, key.1));
+            }
+            if lock(&self.index).held(key).is_none() {
+                // One voice is not enough for what was never heard of. It is learnt from those who hold it.
+                return Ok(Reply::Absent);
+            }
+        }
         let _title = self.lock_title(key.0);
         if spread.is_none() && from.node == key.1.node && from.node != self.me().node {
             // The word of a coordinator whose life is over is taken no more: the others have decided without it.
@@ -164,19 +184,39 @@ impl<D: Disk> Store<D> {
         }
     }
 
+    /// Whether a version cannot be what it is told to be: another one is held or decided under its number, of which one is
+    /// a lie, and what is here stays; or its counter leaps.
+    fn is_false(&self, key: Key, record: &Record) -> bool {
+        let index = lock(&self.index);
+        if index.held(key).is_none() && index.is_leap(key) {
+            return true;
+        }
+        if index.decisions.get(&key).is_some_and(|decision| decision.record != *record) {
+            return true;
+        }
+        let promised = index.held(key).is_some_and(|held| held.standing != Standing::Hearsay);
+        promised && index.record(key).is_some_and(|held| held != *record)
+    }
+
+    /// Whether a node may say by itself what becomes of a version: its coordinator may, and this node, which has asked.
+    fn is_coordinators(&self, from: Sender, version: Version) -> bool {
+        from.node == version.node || from.node == self.me().node
+    }
+
     /// What it takes to mark a version. The title must be locked.
     fn marking_of(&self, key: Key, record: &Record, spread: Option<Ticket>) -> Marking {
+        if self.is_false(key, record) {
+            return Marking::Refused;
+        }
         let index = lock(&self.index);
+        // While its coordinator is at it, nobody else can know what it will be.
+        let comes = index.uploads.get(&key).is_some_and(|upload| !upload.restores) || index.active.contains(&key);
+        if comes && index.held(key).is_none() {
+            return Marking::Refused;
+        }
         let late = spread.is_none_or(|ticket| index.closed.is_late(key.0, ticket));
         match index.held(key) {
-            Some(held) if held.is_marked() => {
-                if index.placement(key).is_some_and(|held| held.generation >= record.placement.generation) {
-                    return Marking::Known;
-                }
-                // It was moved meanwhile.
-                let column = held.column.map(|column| column.column);
-                Marking::Change(Change::Version { standing: Standing::Marked, column, record: record.clone() })
-            }
+            Some(held) if held.is_marked() => Marking::Known,
             Some(held) if held.standing != Standing::Hearsay => Marking::Change(Change::Marked(key)),
             None if index.newest_marked(key.0).is_some_and(|newest| newest > key.1) => Marking::Known,
             Some(_) | None if late => Marking::Refused,
@@ -222,7 +262,7 @@ impl<D: Disk> Store<D> {
             let known = {
                 let index = lock(&self.index);
                 let held = index.held(key).is_some_and(|held| held.standing != Standing::Hearsay);
-                held || index.newest_marked(key.0).is_some_and(|newest| newest > key.1)
+                held || index.is_leap(key) || index.newest_marked(key.0).is_some_and(|newest| newest > key.1)
             };
             if !known {
                 let record = record.clone();
@@ -264,9 +304,19 @@ impl<D: Disk> Store<D> {
     /// Takes no more marks on the word of a life that is over.
     fn retire(&self, now: Time, title: &str, node: NodeId, life: Life) -> io::Result<Reply> {
         let me = self.me();
-        let is_mine = node == me.node && life == me.life;
-        let known = lock(&self.index).retired.contains(&(node, life));
-        if !is_mine && !known {
+        let (known, lives) = {
+            let index = lock(&self.index);
+            // Whoever says so may be mistaken, or lie: this node must have heard of another life itself.
+            let lives = node != me.node && index.remembered.get(&node).is_none_or(|memory| memory.life == life);
+            (index.retired.contains(&(node, life)), lives)
+        };
+        if node == me.node && life == me.life {
+            return Ok(Reply::State(self.lookup(title)));
+        }
+        if !known {
+            if lives {
+                return Err(io::Error::other(format!("life {life} of node {node} is not known here to be over")));
+            }
             self.change(now, [Change::Retired(node, life)])?;
         }
         Ok(Reply::State(self.lookup(title)))
@@ -314,6 +364,10 @@ enum Marking {
     Known,
     /// Nothing of it is held, and it came too late.
     Refused,
+}
+
+fn not_its(from: Sender, version: Version) -> io::Error {
+    io::Error::other(format!("node {} is not the coordinator of version {version}", from.node))
 }
 
 fn refusal_of(error: &io::Error) -> Refusal {

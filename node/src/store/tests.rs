@@ -14,8 +14,8 @@ use rain_desk::{StoreOrder, StoreTold};
 use rain_fetch::{Arrival, ColumnRead, ReadDamage};
 use std::path::PathBuf;
 
-const ME: NodeId = NodeId(1);
-const OTHER: NodeId = NodeId(2);
+pub(super) const ME: NodeId = NodeId(1);
+pub(super) const OTHER: NodeId = NodeId(2);
 const LIFE: Life = Life(10);
 const CELL_BYTES: u32 = 4096;
 
@@ -157,7 +157,7 @@ fn upload<D: Disk>(store: &Store<D>, record: &Record, records: &[u8]) {
     store.append(Time::default(), "film", record.version(), 0, again).unwrap();
 }
 
-fn marked(state: &TitleState) -> Vec<u64> {
+pub(super) fn marked(state: &TitleState) -> Vec<u64> {
     state.entries.iter().filter(|entry| entry.marked).map(|entry| entry.record.version().counter).collect()
 }
 
@@ -344,7 +344,9 @@ fn what_is_settled_is_forgotten_on_the_disk_before_its_title_is_closed() {
     let (folder, image) = (Folder::new("settled"), Folder::new("settled-image"));
     let store = folder.open();
     let record = own(4);
-    assert_eq!(prepare(&store, &record, Base::Any, None), Reply::Prepared);
+    let ticket = store.lookup("film").ticket;
+    let preparing = Request::Prepare { record: record.clone(), base: Base::Any, share: None, ticket };
+    assert_eq!(store.answer(Time::default(), store.me(), &preparing).unwrap(), Reply::Prepared);
     let decision = rain_desk::Decision { record: record.clone(), prepared: vec![ME] };
     assert_eq!(store.carry_out(Time::default(), StoreOrder::Decide(decision.clone())), StoreTold::Done);
     mark_anew(&store, &record);
@@ -612,7 +614,9 @@ fn a_decision_is_a_mark() {
     let folder = Folder::new("decision");
     let store = folder.open();
     let record = own(4);
-    assert_eq!(prepare(&store, &record, Base::Any, None), Reply::Prepared);
+    let ticket = store.lookup("film").ticket;
+    let preparing = Request::Prepare { record: record.clone(), base: Base::Any, share: None, ticket };
+    assert_eq!(store.answer(Time::default(), store.me(), &preparing).unwrap(), Reply::Prepared);
     assert_eq!(marked(&store.lookup("film")), Vec::<u64>::new());
     let decision = rain_desk::Decision { record: record.clone(), prepared: vec![ME] };
     assert_eq!(store.carry_out(Time::default(), StoreOrder::Decide(decision.clone())), StoreTold::Done);
@@ -630,6 +634,7 @@ fn a_decision_is_a_mark() {
 fn what_was_retired_stays_retired() {
     let folder = Folder::new("retired");
     let store = folder.open();
+    assert!(store.admit(from(OTHER, 21, 1)).unwrap(), "it is in another life");
     ask(&store, &Request::Retire { title: "film".to_owned(), node: OTHER, life: Life(20) });
     let late = tombstone("film", 4, false);
     assert_eq!(prepare(&store, &late, Base::Any, None), Reply::Refused(Refusal::Superseded));
@@ -664,20 +669,6 @@ fn a_conditional_version_replaces_its_base_only() {
         assert_eq!(prepare(&store, &conditional, base, None), Reply::Refused(Refusal::Condition));
     }
     assert_eq!(prepare(&store, &conditional, Base::Version(version(3)), None), Reply::Prepared);
-}
-
-/// The one that lay elsewhere last counts, in whatever order they are heard of.
-#[test]
-fn a_column_lies_where_it_was_moved_last() {
-    let folder = Folder::new("moved");
-    let store = folder.open();
-    let (film, _) = film(3, &[7; 9000]);
-    for (generation, expected) in [(0, 0), (2, 2), (1, 2)] {
-        let mut moved = film.clone();
-        moved.placement = Arc::new(Placement { generation, seats: film.placement.seats.clone() });
-        mark_anew(&store, &moved);
-        assert_eq!(store.lookup("film").entries[0].record.placement.generation, expected);
-    }
 }
 
 /// It stays for a minute after its last read.

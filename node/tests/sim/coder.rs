@@ -1,14 +1,16 @@
 //! From contents to columns and back, by the real codec.
 
+use core::ops::Range;
 use rain_cluster::manifest::EtagKind;
 use rain_cluster::{Columns, Version};
 use rain_codec::column::{
-    CHECKSUM_BYTES, ColumnBuilder, DEFAULT_BLOCK_BYTES, Geometry, HEADER_BYTES, Seal, StripeEncoder, StripeShape,
-    default_group_bytes,
+    CHECKSUM_BYTES, ColumnBuilder, ColumnTree, DEFAULT_BLOCK_BYTES, Geometry, HASH_BYTES, HEADER_BYTES, Seal,
+    StripeEncoder, StripeShape, default_group_bytes,
 };
 use rain_codec::schedule::ErasurePattern;
 use rain_codec::stripe::StripeCodec;
 use rain_codec::{Cell, Code};
+use rain_fetch::{Arrival, ColumnRead, ReadProof, Rope};
 use rain_node::store::title_version;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -32,8 +34,18 @@ pub fn geometry(columns: &Columns) -> Geometry {
         .with_group_bytes(columns.group_bytes)
 }
 
-/// A content's columns, each cut into its stripes' records, and what the manifest says of them.
-pub fn encode(title: &str, version: Version, code: &str, bytes: &[u8]) -> (Columns, Vec<Vec<Records>>) {
+/// A content's columns.
+#[derive(Debug)]
+pub struct Made {
+    /// What the manifest says of them.
+    pub columns: Columns,
+    /// Each cut into its stripes' records.
+    pub records: Vec<Vec<Records>>,
+    trees: Vec<ColumnTree>,
+}
+
+/// Makes the columns of a content.
+pub fn make(title: &str, version: Version, code: &str, bytes: &[u8]) -> Made {
     let codec = codec(code);
     let mut etag = [0; 16];
     etag.copy_from_slice(&blake3::hash(bytes).as_bytes()[..16]);
@@ -64,8 +76,70 @@ pub fn encode(title: &str, version: Version, code: &str, bytes: &[u8]) -> (Colum
             column.push(Arc::new(record.clone()));
         }
     }
-    columns.roots = encoder.finish().iter().map(rain_codec::column::ColumnTree::root).collect();
-    (columns, records)
+    let trees = encoder.finish();
+    columns.roots = trees.iter().map(ColumnTree::root).collect();
+    Made { columns, records, trees }
+}
+
+/// A whole stripe of a column.
+pub fn whole(stripe: &StripeShape, proof: bool) -> ColumnRead {
+    ColumnRead {
+        stripes: stripe.index..stripe.index + 1,
+        rows: 0..stripe.rows,
+        blocks: 0..stripe.blocks_per_cell(),
+        proof,
+    }
+}
+
+/// What whoever holds a column answers to a read of stripes, each with what proves it.
+pub fn answer(made: &Made, column: u16, stripes: &Range<u64>) -> Option<Vec<u8>> {
+    let geometry = geometry(&made.columns);
+    let records = &made.records[usize::from(column)];
+    let to_usize = |number: u64| usize::try_from(number).unwrap();
+    let length = |index: u64| {
+        let stripe = geometry.stripe(index);
+        to_usize(stripe.cell_offset(stripe.rows))
+    };
+    let cells: Vec<u8> =
+        (0..).zip(records).flat_map(|(index, record)| record[..length(index)].iter().copied()).collect();
+    let section = made.trees[usize::from(column)].to_bytes();
+    let mut answer = Vec::new();
+    for index in stripes.clone() {
+        answer.extend_from_slice(records.get(to_usize(index))?);
+        let proof = ReadProof::of(&whole(&geometry.stripe(index), true), &geometry);
+        for fringe in proof.fringe() {
+            answer.extend_from_slice(&cells[to_usize(fringe.start)..to_usize(fringe.end)]);
+        }
+        for place in proof.places() {
+            answer.extend_from_slice(&section[to_usize(*place) * HASH_BYTES..][..HASH_BYTES]);
+        }
+    }
+    Some(answer)
+}
+
+/// The records in an answer, if they are those of the column: by their checksums, and by its root.
+pub fn proven(
+    columns: &Columns,
+    (title, version, column): (&str, Version, u16),
+    stripes: &Range<u64>,
+    mut answer: &[u8],
+    by_root: bool,
+) -> Option<Records> {
+    let geometry = geometry(columns);
+    let root = columns.roots.get(usize::from(column))?;
+    let mut records = Vec::new();
+    for index in stripes.clone() {
+        let read = whole(&geometry.stripe(index), true);
+        let (part, rest) = answer.split_at_checked(usize::try_from(read.answer_bytes(&geometry)).unwrap())?;
+        let blocks = &part[..usize::try_from(read.blocks_bytes(&geometry)).unwrap()];
+        let (read, part) = if by_root { (read, part) } else { (whole(&geometry.stripe(index), false), blocks) };
+        let mut rope = Rope::default();
+        rope.push(part.to_vec().into());
+        Arrival::verified(read, rope, Seal::new(title, title_version(version), column), root, &geometry).ok()?;
+        records.extend_from_slice(blocks);
+        answer = rest;
+    }
+    answer.is_empty().then(|| Arc::new(records))
 }
 
 /// Whether every block of a record is what its checksum says.

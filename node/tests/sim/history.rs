@@ -116,6 +116,8 @@ pub fn title_name(title: usize) -> String {
 #[derive(Debug, Default)]
 pub struct History {
     pub operations: Vec<Operation>,
+    /// What each version is, as its coordinator made it.
+    pub proposed: BTreeMap<Version, Record>,
 }
 
 impl History {

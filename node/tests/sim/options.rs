@@ -1,6 +1,7 @@
 //! What one seed runs with: every seed switches on a few of the faults, each with a strength of its own.
 
 use crate::history::shape_of;
+use crate::liar::{LIES, Lie, Lies};
 use crate::random::Random;
 use crate::safeguard::Safeguard;
 use crate::wire::Weather;
@@ -80,6 +81,8 @@ pub struct Options {
     /// The network delivers what is under way when the weather calms down; else it comes minutes later.
     pub hurry: bool,
     pub long: bool,
+    /// One of the nodes lies, and readers hold columns to their roots.
+    pub lies: Option<Lies>,
 }
 
 impl Options {
@@ -108,6 +111,53 @@ impl Options {
             jump_ms: 0,
             hurry: true,
             long: false,
+            lies: None,
+        }
+    }
+
+    /// One node lies, and nothing else goes wrong: messages are slow, repeated and late among themselves, and arrive.
+    pub fn with_a_liar(seed: u64, missing: Option<Safeguard>) -> Self {
+        let mut random = Random::new(seed ^ 0x11e5);
+        let nodes = random.pick(&[3, 4, 4, 4, 5, 5, 6, 7]);
+        let fits = CODES.iter().copied().filter(|code| shape_of(code).columns <= nodes);
+        let fits: Vec<&'static str> = fits.collect();
+        let codes: Vec<&'static str> = (0..=random.below(2)).map(|_| random.pick(&fits)).collect();
+        let mut kinds: Vec<Lie> = LIES.to_vec();
+        // Some tell all lies, most a few, some one only: else one kind hides what another could do.
+        let share = random.pick(&[1, 2, 4, 10]);
+        kinds.retain(|_| random.one_in(share));
+        if kinds.is_empty() {
+            kinds.push(random.pick(&LIES));
+        }
+        // Whoever has told of other lives of its own has ended that in which it is.
+        let goes = random.one_in(2) || kinds.contains(&Lie::Sender);
+        let (titles, spacing_ms) = (1 + random.below(3), random.pick(&[50, 300, 2000]));
+        let lies = Lies {
+            place: random.below(nodes),
+            kinds,
+            one_in: random.pick(&[1, 1, 2, 6]),
+            unasked_ms: random.pick(&[20, 200, 1000]),
+            codes: codes.clone(),
+            titles,
+            goes,
+        };
+        Self {
+            seed,
+            missing,
+            codes,
+            nodes,
+            titles,
+            operations: 10 + random.below(40),
+            spacing_ms,
+            weather: Weather {
+                delay_ms: random.pick(&[1, 10, 100]),
+                repeat_one_in: random.pick(&[0, 20]),
+                ..Weather::default()
+            },
+            upload_ms: random.pick(&[0, 0, 500]),
+            condition_one_in: random.pick(&[0, 2, 5]),
+            lies: Some(lies),
+            ..Self::quiet(nodes, &[])
         }
     }
 
@@ -181,6 +231,7 @@ impl Options {
             jump_ms: if clocks.one_in(3) { clocks.pick(&[500, 5000, 50_000]) } else { 0 },
             hurry: random.one_in(2),
             long: random.one_in(8),
+            lies: None,
         }
     }
 }

@@ -41,6 +41,8 @@ pub enum Safeguard {
     AnyClock,
     /// The number of a version says what is newest, and no clock does.
     Order,
+    /// Readers hold what they get to the roots of the columns.
+    Root,
 }
 
 /// Those of which the gate shows that they are missed.

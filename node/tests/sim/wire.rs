@@ -1,6 +1,7 @@
 //! The network of a cluster, and the queue of all that is to happen.
 
 use crate::coder::Records;
+use crate::liar::Liar;
 use crate::random::Random;
 use core::ops::Range;
 use core::time::Duration;
@@ -28,6 +29,8 @@ pub enum Body {
         title: Arc<str>,
         version: Version,
         stripes: Range<u64>,
+        /// With what proves them.
+        proof: bool,
     },
     Column {
         column: u16,
@@ -42,7 +45,7 @@ pub enum Body {
 }
 
 /// What is being uploaded.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Upload {
     pub title: String,
     pub version: Version,
@@ -120,6 +123,8 @@ pub enum Event {
     /// Clocks are set.
     Jump,
     Heal(BTreeSet<(usize, usize)>),
+    /// The liar may speak.
+    Lie,
 }
 
 impl Event {
@@ -191,6 +196,8 @@ pub struct Wires {
     pub cut: BTreeSet<(usize, usize)>,
     pub held: Option<Held>,
     pub holding: Vec<Message>,
+    /// What leaves its node passes it.
+    pub liar: Option<Liar>,
     pub delivered: u64,
     queue: BinaryHeap<Scheduled>,
     sequence: u64,
@@ -214,6 +221,7 @@ impl Wires {
             cut: BTreeSet::new(),
             held: None,
             holding: Vec::new(),
+            liar: None,
             delivered: 0,
             queue: BinaryHeap::new(),
             sequence: 0,
@@ -301,6 +309,30 @@ impl Wires {
     }
 
     pub fn send(&mut self, message: &Message) {
+        match &mut self.liar {
+            Some(liar) if liar.place == message.from => {
+                if let Some(message) = liar.twist(message) {
+                    self.carry(&message);
+                }
+            }
+            _ => self.carry(message),
+        }
+    }
+
+    /// The liar says something unasked, if it has something to say.
+    pub fn lie(&mut self) {
+        let Some(liar) = &mut self.liar else { return };
+        let (from, spoken) = (liar.place, liar.speak());
+        let pause = Duration::from_micros(self.random.below(2000 * liar.plan.unasked_ms + 1) as u64);
+        if let Some((to, sender, body)) = spoken {
+            let call = self.call();
+            self.carry(&Message { from, to, call, sender, answer: false, body });
+        }
+        self.after(pause, Event::Lie);
+    }
+
+    /// Brings a message on its way.
+    pub fn carry(&mut self, message: &Message) {
         if self.held.as_ref().is_some_and(|held| held(message)) {
             self.holding.push(message.clone());
             return;

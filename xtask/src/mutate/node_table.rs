@@ -16,6 +16,7 @@ const CLUSTER: (&str, &str) = ("rain_cluster", "");
 const DESK: (&str, &str) = ("rain_desk", "");
 const FETCH: (&str, &str) = ("rain_fetch", "");
 const STORE: (&str, &str) = ("rain_node", "store::tests");
+const LIES: (&str, &str) = ("rain_node", "store::lies");
 const SHARES: (&str, &str) = ("rain_node", "store::shelf::shares");
 const LEDGER: (&str, &str) = ("rain_node", "store::ledger");
 
@@ -224,6 +225,15 @@ pub(super) const ALL: &[Bug] = &[
         },
     ),
     bug(
+        "a reader takes what a member that lies says of another's version, which is not decided yet",
+        Mutant {
+            file: "cluster/src/catalog/resolve.rs",
+            text: "Some(_) => «return Word::Undecided»,",
+            instead: "{}",
+            first: CLUSTER,
+        },
+    ),
+    bug(
         "a store believes itself before R nodes agree: nobody has to remember what it forgot",
         Mutant {
             file: "cluster/src/catalog/recall.rs",
@@ -422,12 +432,30 @@ pub(super) const ALL: &[Bug] = &[
         },
     ),
     bug(
-        "where a column was moved to is not taken over: readers ask the node that gave it away",
+        "a member that lies gives an acknowledged version other roots, or other places",
         Mutant {
             file: "node/src/store/requests.rs",
-            text: "is_some_and(|held| «held.generation >= record.placement.generation») {",
-            instead: "held.generation <= record.placement.generation",
-            first: STORE,
+            text: "index.record(key).is_some_and(|held| «held != *record»)",
+            instead: "false",
+            first: LIES,
+        },
+    ),
+    bug(
+        "a member that lies drops the columns of a PUT that another node acknowledges",
+        Mutant {
+            file: "node/src/store/requests.rs",
+            text: "«from.node == version.node || from.node == self.me().node»",
+            instead: "true",
+            first: LIES,
+        },
+    ),
+    bug(
+        "a member that lies ends the lives of all other stores: they forget every title",
+        Mutant {
+            file: "node/src/store/requests.rs",
+            text: "«index.remembered.get(&node).is_none_or(|memory| memory.life == life)»;",
+            instead: "false",
+            first: LIES,
         },
     ),
     bug(
@@ -874,7 +902,7 @@ pub(super) const ALL: &[Bug] = &[
         "of what was missed while a node was away, half is never learnt",
         Mutant {
             file: "node/desk/src/learn.rs",
-            text: "Reply::Digest(Some(theirs)) if «theirs != digest» =>",
+            text: "self.due.extend((«theirs != digest»).then_some((from.node, 0)));",
             instead: "theirs > digest",
             first: DESK,
         },

@@ -30,13 +30,16 @@ pub struct Cluster {
     /// By place.
     pub ids: Vec<NodeId>,
     pub missing: Option<Safeguard>,
+    /// Readers hold columns to their roots; else to checksums only.
+    pub by_root: bool,
     /// A question without an answer is given up after so long.
     pub patience: Duration,
 }
 
 impl Cluster {
-    pub fn place(&self, id: NodeId) -> usize {
-        self.ids.iter().position(|other| *other == id).unwrap()
+    /// The place of a member.
+    pub fn place(&self, id: NodeId) -> Option<usize> {
+        self.ids.iter().position(|other| *other == id)
     }
 }
 
@@ -226,14 +229,15 @@ impl Node {
                 None => Body::Failed,
             },
             Body::Upload { plan, offset, records } => {
-                if self.take_piece(now, &plan, offset, &records) {
+                // As production's door has it: a version's columns are its coordinator's to send.
+                if sender.node == plan.version.node && self.take_piece(now, &plan, offset, &records) {
                     Body::Uploaded
                 } else {
                     Body::Failed
                 }
             }
-            Body::Read { title, version, stripes } => {
-                read(self.store(), now, &title, version, stripes).unwrap_or(Body::Failed)
+            Body::Read { title, version, stripes, proof } => {
+                read(self.store(), now, &title, version, stripes, proof).unwrap_or(Body::Failed)
             }
             Body::Damaged { title, version } => {
                 let _ = self.store().verify_column(now, &title, version);
@@ -372,7 +376,9 @@ impl Node {
         match order {
             Order::Ask(to, request) => {
                 let kind = request.kind();
-                let place = self.cluster.place(to);
+                let Some(place) = self.cluster.place(to) else {
+                    return self.running.as_mut().unwrap().desk.handle(now, task, Told::Failed(to, kind));
+                };
                 self.call(Call::Ask(task, to, kind), place, Body::Ask(request), self.cluster.patience, wires);
             }
             Order::Store(order) => {

@@ -4,6 +4,7 @@ use super::{Call, Node};
 use crate::coder::{self, Records};
 use crate::disk::SimDisk;
 use crate::history::{Answer, History};
+use crate::safeguard::Safeguard;
 use crate::wire::{Body, Message, Wires};
 use core::ops::Range;
 use core::time::Duration;
@@ -12,7 +13,6 @@ use rain_cluster::{NodeId, Record, Time, Version};
 use rain_codec::column::Geometry;
 use rain_desk::order::RestoreFailure;
 use rain_desk::{RestoreOrder, TaskId, Told};
-use rain_fetch::ColumnRead;
 use rain_node::store::{ColumnError, Store};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -49,7 +49,10 @@ impl Node {
             Resolution::Found(found) => {
                 let fresh = found.is_fresh();
                 let FoundVersion { record, .. } = found;
-                let columns = record.manifest.columns().unwrap();
+                let Some(columns) = record.manifest.columns() else {
+                    // Of a kind that this release does not know.
+                    return history.end(wires.now, asked, Answer::Unavailable);
+                };
                 let stripes = 0..coder::geometry(columns).stripe_count();
                 let nodes: Vec<_> = record.placement.nodes().collect();
                 self.fetch(task, record, stripes, &nodes, Purpose::Reader { asked, fresh }, wires, history);
@@ -83,8 +86,10 @@ impl Node {
         let mut fetching =
             Fetching { record, stripes: stripes.clone(), waiting: BTreeSet::new(), got: BTreeMap::new(), purpose };
         for node in nodes {
-            let body = Body::Read { title: Arc::clone(&title), version, stripes: stripes.clone() };
-            let place = self.cluster.place(*node);
+            // One that is no member has nothing.
+            let Some(place) = self.cluster.place(*node) else { continue };
+            let proof = self.cluster.by_root;
+            let body = Body::Read { title: Arc::clone(&title), version, stripes: stripes.clone(), proof };
             fetching.waiting.insert(self.call(Call::Column(task), place, body, COLUMN, wires));
         }
         self.running.as_mut().unwrap().fetches.insert(task, fetching);
@@ -104,7 +109,13 @@ impl Node {
         if let Some((from, Body::Column { column, records })) = answer {
             let (title, version) = (fetching.record.title().to_owned(), fetching.record.version());
             let described = fetching.record.manifest.columns().unwrap();
-            if is_sound(described, &fetching.stripes, &title, version, column, &records) {
+            let records = if self.cluster.by_root {
+                let by_root = self.cluster.missing != Some(Safeguard::Root);
+                coder::proven(described, (&title, version, column), &fetching.stripes, &records, by_root)
+            } else {
+                is_sound(described, &fetching.stripes, &title, version, column, &records).then_some(records)
+            };
+            if let Some(records) = records {
                 fetching.got.insert(column, records);
             } else {
                 // As production does, which tells the node that its column was found damaged.
@@ -186,17 +197,15 @@ pub fn read(
     title: &str,
     version: Version,
     stripes: Range<u64>,
+    proof: bool,
 ) -> Result<Body, ColumnError> {
     let column = store.open_column(now, title, version)?;
+    if stripes.end > column.geometry().stripe_count() {
+        return Err(ColumnError::OutOfRange);
+    }
     let mut records = Vec::new();
     for index in stripes {
-        let stripe = column.geometry().stripe(index);
-        let all = ColumnRead {
-            stripes: index..index + 1,
-            rows: 0..stripe.rows,
-            blocks: 0..stripe.blocks_per_cell(),
-            proof: false,
-        };
+        let all = coder::whole(&column.geometry().stripe(index), proof);
         let read = store.read_blocks(&column, &all, usize::MAX);
         records.extend(read.inspect_err(|error| store.note_if_damage(title, version, error))?);
     }

@@ -65,7 +65,8 @@ impl Node {
         let mut columns = BTreeMap::new();
         let mut carried = None;
         if let Some((code, bytes)) = operation.content() {
-            let (mut described, mut records) = coder::encode(&title, begin.version, code, bytes);
+            let coder::Made { columns: mut described, mut records, .. } =
+                coder::make(&title, begin.version, code, bytes);
             let forged = begin.uploads.first().filter(|_| operation.forge && described.bytes > 0);
             if let Some((_, column)) = forged {
                 let first = &mut records[usize::from(*column)][0];
@@ -95,13 +96,15 @@ impl Node {
                     pieces.push(Records::default());
                 }
                 let sending = Sending { plan: Arc::new(plan), pieces, next: 0, offset: 0, over: false };
-                columns.insert(self.cluster.place(*node), sending);
+                let place = self.cluster.place(*node).expect("columns go to members");
+                columns.insert(place, sending);
             }
             described.modified_ms = self.modified_ms(wires.now, begin.current.as_ref());
             manifest.content = Content::Columns(described);
         }
         let record = Record { manifest: manifest.into(), placement: begin.placement.into() };
-        let (gap, nodes) = (operation.gap, columns.keys().copied().collect::<Vec<_>>());
+        history.proposed.insert(record.version(), record.clone());
+        let (gap, nodes) = (history.operations[asked].gap, columns.keys().copied().collect::<Vec<_>>());
         let ingest = Ingest { record, condition, columns, taken: Vec::new(), carried, gap, sent: false };
         self.running.as_mut().unwrap().ingests.insert(task, ingest);
         for node in nodes {

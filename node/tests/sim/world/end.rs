@@ -132,9 +132,10 @@ impl World {
             let Some(columns) = record.manifest.columns() else { continue };
             let stripes = 0..coder::geometry(columns).stripe_count();
             for (column, id) in record.placement.nodes().enumerate() {
-                let node = &self.nodes[self.cluster.place(id)];
+                let node = &self.nodes[self.cluster.place(id).expect("columns lie on members")];
                 let now = node.local(self.wires.now);
-                let read = crate::node::read(node.store(), now, record.title(), record.version(), stripes.clone());
+                let read =
+                    crate::node::read(node.store(), now, record.title(), record.version(), stripes.clone(), false);
                 let whole = match &read {
                     Ok(Body::Column { column: index, records }) => {
                         usize::from(*index) == column && coder::root(columns, records) == columns.roots[column]

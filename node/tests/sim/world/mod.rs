@@ -3,11 +3,13 @@
 mod end;
 mod faults;
 mod jumps;
+mod lied;
 
 pub use faults::Copy;
 
 use crate::disk::SimDisk;
 use crate::history::{Action, Answer, History, Wish};
+use crate::liar::Liar;
 use crate::node::{Cluster, Node};
 use crate::options::Options;
 use crate::random::Random;
@@ -59,12 +61,14 @@ impl World {
             codes: codes(),
             ids,
             missing: options.missing,
+            by_root: options.lies.is_some(),
             patience: Duration::from_millis(options.patience_ms as u64),
         });
         let disk = |random: &mut Random| SimDisk::new(random.next(), options.missing);
         let nodes = (0..options.nodes).map(|place| Node::new(place, &cluster, disk(&mut random))).collect();
         let mut wires = Wires::new(random, options.weather.clone());
         wires.log = std::env::var("RAIN_SIM_LOG").is_ok();
+        wires.liar = options.lies.clone().map(|lies| Liar::new(lies, &cluster, Random::new(options.seed ^ 0x11a2)));
         let mut world = Self {
             options,
             wires,
@@ -88,6 +92,9 @@ impl World {
 
     /// The whole life of one seed: load under faults, calm, then the loss of as many disks as was promised.
     pub fn run(&mut self) -> Result<(), String> {
+        if self.options.lies.is_some() {
+            return self.run_lied_to();
+        }
         // The nodes of a new cluster find each other before the first client comes.
         let weather = core::mem::take(&mut self.wires.weather);
         self.wires.weather.delay_ms = 1;
@@ -149,7 +156,7 @@ impl World {
         let concerned = match &event {
             Event::Deliver(message) => Some(message.to),
             Event::Inner { node, .. } | Event::Request { node, .. } => Some(*node),
-            Event::Client | Event::Restart { .. } | Event::Fault | Event::Jump | Event::Heal(_) => None,
+            Event::Client | Event::Restart { .. } | Event::Fault | Event::Jump | Event::Heal(_) | Event::Lie => None,
         };
         if let Some(node) = concerned
             && let Some(until) = self.nodes[node].stopped
@@ -166,6 +173,15 @@ impl World {
             Event::Deliver(message) => {
                 self.wires.delivered += 1;
                 let node = message.to;
+                if let Some(liar) = &mut self.wires.liar
+                    && liar.place == node
+                    && message.from != node
+                    && self.nodes[node].running.is_some()
+                    && let Some(answer) = liar.hear(&message)
+                {
+                    self.wires.carry(&answer);
+                    return Ok(());
+                }
                 self.nodes[node].deliver(message, &mut self.wires, &mut self.history);
             }
             Event::Inner { node, start, inner } => {
@@ -184,6 +200,7 @@ impl World {
             Event::Restart { .. } => {}
             Event::Fault => self.fault()?,
             Event::Jump => self.jump_again(),
+            Event::Lie => self.wires.lie(),
             Event::Heal(links) => self.wires.cut.retain(|link| !links.contains(link)),
         }
         for node in 0..self.nodes.len() {

@@ -1,0 +1,141 @@
+//! What the store does not take on the word of a member that lies.
+
+use super::tests::{Folder, ME, OTHER, ask, carried, film, mark, mark_anew, marked, prepare_share, tombstone, version};
+use super::{Store, SystemDisk};
+use rain_cluster::version::{COUNTER_LEAP, COUNTER_MAX};
+use rain_cluster::{Base, Content, Life, NodeId, Placement, Record, Refusal, Reply, Request, Sender, Time, Version};
+use rain_desk::{StoreOrder, StoreTold};
+use std::sync::Arc;
+
+/// A member, and not the coordinator of anything here.
+const LIAR: Sender = Sender { node: NodeId(0x11a2), life: Life(1), serial: 1, epoch: 0 };
+
+fn told(store: &Store<SystemDisk>, request: &Request) -> std::io::Result<Reply> {
+    store.answer(Time::default(), LIAR, request)
+}
+
+/// The same version with other roots; and moved elsewhere.
+fn others(film: &Record) -> [Record; 2] {
+    let mut roots = film.clone();
+    let Content::Columns(columns) = &mut Arc::make_mut(&mut roots.manifest).content else { panic!("columns") };
+    columns.roots[0][0] ^= 1;
+    let mut moved = film.clone();
+    moved.placement =
+        Arc::new(Placement { generation: 7, seats: film.placement.seats.iter().rev().copied().collect() });
+    [roots, moved]
+}
+
+/// Whoever else says that a version is prepared, dropped or committed is not asked for it.
+#[test]
+fn a_version_is_its_coordinators() {
+    let folder = Folder::new("coordinators");
+    let store = folder.open();
+    let (film, records) = film(3, &[7; 9000]);
+    let ticket = store.lookup("film").ticket;
+    let prepare = Request::Prepare { record: film.clone(), base: Base::Any, share: None, ticket };
+    assert_eq!(told(&store, &prepare).unwrap(), Reply::Refused(Refusal::Column));
+    assert_eq!(store.lookup("film").entries, []);
+    // What was never heard of is not committed because one says so.
+    let spread = Request::Mark { record: film.clone(), spread: Some(ticket) };
+    assert_eq!(told(&store, &spread).unwrap(), Reply::Absent);
+    assert_eq!(prepare_share(&store, &film, Base::Any, Some(carried(&records))), Reply::Prepared);
+    told(&store, &Request::Drop { title: "film".to_owned(), version: version(3) }).unwrap_err();
+    told(&store, &Request::Mark { record: film.clone(), spread: None }).unwrap_err();
+    assert!(marked(&store.lookup("film")).is_empty());
+    assert_eq!(mark(&store, &film, None), Reply::Marked);
+    store.verify_column(Time::default(), "film", version(3)).unwrap();
+}
+
+/// Neither roots nor places of what is held change, whatever is told, and by whom.
+#[test]
+fn what_is_held_is_not_replaced_by_what_is_told() {
+    let folder = Folder::new("replaced");
+    let store = folder.open();
+    let (film, records) = film(3, &[7; 9000]);
+    let [roots, moved] = others(&film);
+    for is_marked in [false, true] {
+        if is_marked {
+            assert_eq!(mark(&store, &film, None), Reply::Marked);
+        } else {
+            assert_eq!(prepare_share(&store, &film, Base::Any, Some(carried(&records))), Reply::Prepared);
+        }
+        for other in [&roots, &moved] {
+            let ticket = store.lookup("film").ticket;
+            assert_eq!(mark(&store, other, Some(ticket)), Reply::Absent);
+            assert_eq!(mark(&store, other, None), Reply::Absent);
+            assert_eq!(prepare_share(&store, other, Base::Any, None), Reply::Refused(Refusal::Column));
+            let marks = StoreOrder::MarkAll { records: vec![other.clone()], ticket };
+            assert_eq!(store.carry_out(Time::default(), marks), StoreTold::Done);
+            let [entry] = &store.lookup("film").entries[..] else { panic!("one version") };
+            assert_eq!((&entry.record, entry.marked, entry.column.is_ok()), (&film, is_marked, true));
+        }
+    }
+}
+
+/// Else one could end the lives of all others, and what they know with them.
+#[test]
+fn a_life_is_over_only_where_another_one_was_heard_of() {
+    let folder = Folder::new("over");
+    let store = folder.open();
+    let now = Sender { node: OTHER, life: Life(20), serial: 1, epoch: 0 };
+    assert!(store.admit(now).unwrap());
+    let retire = |node, life| Request::Retire { title: "film".to_owned(), node, life: Life(life) };
+    told(&store, &retire(OTHER, 20)).unwrap_err();
+    told(&store, &retire(NodeId(77), 1)).unwrap_err();
+    assert!(store.admit(now).unwrap());
+    // Of this node itself it is known.
+    let mine = store.me().life;
+    assert!(matches!(told(&store, &retire(ME, mine.0)).unwrap(), Reply::State(_)));
+    assert!(store.admit(store.me()).unwrap());
+    assert!(matches!(told(&store, &retire(OTHER, 19)).unwrap(), Reply::State(_)));
+    assert!(!store.admit(Sender { life: Life(19), ..now }).unwrap());
+}
+
+/// One that uses the counters up would leave a title that nobody can write.
+#[test]
+fn counters_do_not_leap() {
+    let folder = Folder::new("leap");
+    let store = folder.open();
+    mark_anew(&store, &tombstone("film", 5, false));
+    let ticket = store.lookup("film").ticket;
+    for counter in [COUNTER_MAX, 6 + COUNTER_LEAP] {
+        let far = tombstone("film", counter, false);
+        assert_eq!(prepare_share(&store, &far, Base::Any, None), Reply::Refused(Refusal::Column));
+        assert_eq!(mark(&store, &far, Some(ticket)), Reply::Absent);
+        assert_eq!(store.carry_out(Time::default(), StoreOrder::Inherit(vec![far])), StoreTold::Done);
+        assert_eq!(store.carry_out(Time::default(), StoreOrder::RaiseFloor(counter)), StoreTold::Already);
+        assert_eq!(store.lookup("film").highest_counter(), 5);
+    }
+    assert_eq!(mark(&store, &tombstone("film", 5 + COUNTER_LEAP, false), Some(ticket)), Reply::Marked);
+    assert_eq!(store.carry_out(Time::default(), StoreOrder::RaiseFloor(COUNTER_LEAP)), StoreTold::Done);
+}
+
+/// A peer may say that it has made any number of changes.
+#[test]
+fn any_serial_may_be_claimed() {
+    let folder = Folder::new("serial");
+    let store = folder.open();
+    for serial in [u64::MAX, 0, u64::MAX] {
+        assert!(store.admit(Sender { node: OTHER, life: Life(20), serial, epoch: 0 }).unwrap());
+    }
+    let Reply::Remembered(Some(memory)) = ask(&store, &Request::Remembered) else { panic!("it was heard of") };
+    assert_eq!(memory.serial, u64::MAX);
+}
+
+/// While a coordinator is at it, nobody else knows what becomes of its version.
+#[test]
+fn what_is_coordinated_here_is_not_marked_by_others() {
+    let folder = Folder::new("active");
+    let store = folder.open();
+    let me = store.me();
+    let mut own = tombstone("film", 3, false);
+    Arc::make_mut(&mut own.manifest).version = Version { node: me.node, life: me.life, ..version(3) };
+    let version = own.version();
+    let title = "film".to_owned();
+    assert_eq!(store.carry_out(Time::default(), StoreOrder::Begin { title, version }), StoreTold::Done);
+    assert_eq!(store.lookup("film").uploads, [version], "others hear that it is on its way");
+    let ticket = store.lookup("film").ticket;
+    let marks = StoreOrder::MarkAll { records: vec![own], ticket };
+    assert_eq!(store.carry_out(Time::default(), marks), StoreTold::Done);
+    assert_eq!(store.lookup("film").entries, []);
+}
