@@ -1,6 +1,6 @@
 //! What the store does not take on the word of a member that lies.
 
-use super::tests::{Folder, ME, OTHER, ask, carried, film, mark, mark_anew, marked, prepare_share, tombstone, version};
+use super::tests::{Folder, ME, OTHER, carried, film, mark, mark_anew, marked, prepare_share, tombstone, version};
 use super::{Store, SystemDisk};
 use rain_cluster::version::{COUNTER_LEAP, COUNTER_MAX};
 use rain_cluster::{Base, Content, Life, NodeId, Placement, Record, Refusal, Reply, Request, Sender, Time, Version};
@@ -108,18 +108,6 @@ fn counters_do_not_leap() {
     }
     assert_eq!(mark(&store, &tombstone("film", 5 + COUNTER_LEAP, false), Some(ticket)), Reply::Marked);
     assert_eq!(store.carry_out(Time::default(), StoreOrder::RaiseFloor(COUNTER_LEAP)), StoreTold::Done);
-}
-
-/// A peer may say that it has made any number of changes.
-#[test]
-fn any_serial_may_be_claimed() {
-    let folder = Folder::new("serial");
-    let store = folder.open();
-    for serial in [u64::MAX, 0, u64::MAX] {
-        assert!(store.admit(Sender { node: OTHER, life: Life(20), serial, epoch: 0 }).unwrap());
-    }
-    let Reply::Remembered(Some(memory)) = ask(&store, &Request::Remembered) else { panic!("it was heard of") };
-    assert_eq!(memory.serial, u64::MAX);
 }
 
 /// While a coordinator is at it, nobody else knows what becomes of its version.

@@ -12,80 +12,14 @@ impl Liar {
     pub(super) fn lie_in_answer(&mut self, lie: Lie, message: &mut Message, asked: Option<&Request>) -> bool {
         let Body::Answer(reply) = &mut message.body else { return false };
         match (lie, reply) {
-            (Lie::Roots | Lie::Lengths | Lie::Codes | Lie::Seats, Reply::State(TitleState { entries, .. }))
-                if !entries.is_empty() =>
-            {
-                let at = self.random.below(entries.len());
-                let Some(record) = self.altered(lie, &entries[at].record) else { return false };
-                entries[at].record = record;
-                entries[at].marked |= self.random.one_in(2);
-            }
-            (Lie::Roots | Lie::Lengths | Lie::Codes | Lie::Seats, Reply::Committed { marked, pending, .. }) => {
-                let records = if marked.is_empty() { pending } else { marked };
-                if records.is_empty() {
-                    return false;
-                }
-                let at = self.random.below(records.len());
-                let Some(record) = self.altered(lie, &records[at]) else { return false };
-                records[at] = record;
-            }
-            (Lie::Create | Lie::CreateAs | Lie::Delete, Reply::State(state)) => {
-                let Some(title) = asked.and_then(title_of) else { return false };
-                let record = self.invented(lie, title, state.highest_counter().min(COUNTER_MAX));
-                let entry = self.entry(record);
-                state.entries.push(entry);
-            }
-            (Lie::Create | Lie::CreateAs | Lie::Delete, Reply::Committed { marked, pending, .. }) => {
-                let title = crate::history::title_name(self.random.below(self.plan.titles));
-                let known = marked.iter().filter(|record| record.title() == title);
-                let highest = known.map(|record| record.version().counter).max().unwrap_or(1);
-                let record = self.invented(lie, &title, highest);
-                if self.random.one_in(3) { pending.push(record) } else { marked.push(record) }
-            }
-            (Lie::Forget, Reply::State(state)) if !state.entries.is_empty() => {
-                state.entries.pop();
-            }
-            (Lie::Forget, Reply::Committed { marked, .. }) if !marked.is_empty() => {
-                marked.pop();
-            }
+            // Whoever is told so about what it has forgotten begins a new life: docs/security.md says what that can do.
+            (Lie::Retired, reply) if !matches!(asked, Some(Request::Remembered) | None) => *reply = Reply::Retired,
+            (Lie::Stale, reply) => return self.say_again(reply, asked),
+            (_, Reply::State(state)) => return self.lie_in_state(lie, state, asked),
+            (_, page @ Reply::Committed { .. }) => return self.lie_in_page(lie, page),
             (Lie::Forget, reply @ Reply::Remembered(Some(_))) => *reply = Reply::Remembered(None),
-            (Lie::Commit, Reply::State(state)) => {
-                let mut open = state.entries.iter_mut().filter(|entry| !entry.marked);
-                let Some(entry) = open.next() else { return false };
-                entry.marked = true;
-            }
-            (Lie::Commit, Reply::Committed { marked, pending, .. }) if !pending.is_empty() => {
-                marked.append(pending);
-            }
-            (Lie::Uncommit, Reply::State(state)) => {
-                let mut marked = state.entries.iter_mut().filter(|entry| entry.marked);
-                let Some(entry) = marked.next_back() else { return false };
-                entry.marked = false;
-            }
-            (Lie::Uncommit, Reply::Committed { marked, pending, .. }) if !marked.is_empty() => {
-                pending.append(marked);
-            }
-            (Lie::Status, Reply::State(state)) if !state.entries.is_empty() => {
-                let at = self.random.below(state.entries.len());
-                let column = u16::try_from(self.random.below(6)).unwrap();
-                state.entries[at].column = match self.random.below(3) {
-                    0 => ColumnStatus::Ok { column },
-                    1 => ColumnStatus::Missing,
-                    _ => ColumnStatus::Damaged { column, reason: "so it says".to_owned() },
-                };
-            }
-            (Lie::Blank, Reply::State(TitleState { blank, .. }) | Reply::Committed { blank, .. }) => *blank = !*blank,
-            (Lie::Floor, Reply::State(TitleState { floor, .. }) | Reply::Committed { floor, .. }) => {
-                *floor =
-                    self.random.pick(&[0, floor.saturating_add(3), 1 << 40, COUNTER_MAX - 1, COUNTER_MAX, u64::MAX]);
-            }
-            (Lie::Ticket, Reply::State(state)) => {
-                state.ticket = Ticket(self.random.next());
-                state.store = self.random.word();
-            }
-            (Lie::Promise, reply @ (Reply::Refused(_) | Reply::Absent)) => {
-                *reply = if matches!(reply, Reply::Absent) { Reply::Marked } else { Reply::Prepared };
-            }
+            (Lie::Promise, reply @ Reply::Refused(_)) => *reply = Reply::Prepared,
+            (Lie::Promise, reply @ Reply::Absent) => *reply = Reply::Marked,
             (Lie::Refuse, reply @ Reply::Prepared) => {
                 *reply = Reply::Refused(self.random.pick(&[
                     Refusal::NoSpace,
@@ -100,26 +34,106 @@ impl Liar {
                 let outcomes = [Outcome::Committed, Outcome::Aborted, Outcome::Undecided, Outcome::Unknown];
                 *outcome = self.random.pick(&outcomes);
             }
-            // Whoever is told so about what it has forgotten begins a new life: docs/security.md says what that can do.
-            (Lie::Retired, reply) if !matches!(asked, Some(Request::Remembered) | None) => *reply = Reply::Retired,
             (Lie::Digest, Reply::Digest(digest)) => {
                 *digest = if self.random.one_in(4) { None } else { Some(self.random.next()) };
             }
-            (Lie::Page, Reply::Committed { from, next, .. }) => {
-                let page = u16::try_from(self.random.below(1 << 16)).unwrap();
-                if self.random.one_in(2) { *from = page } else { *next = Some(page) }
+            _ => return false,
+        }
+        true
+    }
+
+    /// Lies in what it knows of a title.
+    fn lie_in_state(&mut self, lie: Lie, state: &mut TitleState, asked: Option<&Request>) -> bool {
+        let TitleState { entries, blank, floor, ticket, store, .. } = &mut *state;
+        match lie {
+            Lie::Roots | Lie::Lengths | Lie::Codes | Lie::Seats if !entries.is_empty() => {
+                let at = self.random.below(entries.len());
+                let Some(record) = self.altered(lie, &entries[at].record) else { return false };
+                entries[at].record = record;
+                entries[at].marked |= self.random.one_in(2);
             }
-            (Lie::Stale, reply) => {
-                let Some(asked) = asked.filter(|asked| **asked != Request::Remembered) else { return false };
-                let old = self.said.iter().filter(|(request, _)| request == asked).map(|(_, reply)| reply);
-                let old: Vec<&Reply> = old.filter(|old| *old != reply).collect();
-                if old.is_empty() {
-                    return false;
-                }
-                *reply = old[self.random.below(old.len())].clone();
+            Lie::Create | Lie::CreateAs | Lie::Delete => {
+                let Some(title) = asked.and_then(title_of) else { return false };
+                let record = self.invented(lie, title, state.highest_counter().min(COUNTER_MAX));
+                let entry = self.entry(record);
+                state.entries.push(entry);
+            }
+            Lie::Forget if !entries.is_empty() => drop(entries.pop()),
+            Lie::Commit => {
+                let Some(entry) = entries.iter_mut().find(|entry| !entry.marked) else { return false };
+                entry.marked = true;
+            }
+            Lie::Uncommit => {
+                let Some(entry) = entries.iter_mut().rfind(|entry| entry.marked) else { return false };
+                entry.marked = false;
+            }
+            Lie::Status if !entries.is_empty() => {
+                let at = self.random.below(entries.len());
+                let column = u16::try_from(self.random.below(6)).unwrap();
+                entries[at].column = match self.random.below(3) {
+                    0 => ColumnStatus::Ok { column },
+                    1 => ColumnStatus::Missing,
+                    _ => ColumnStatus::Damaged { column, reason: "so it says".to_owned() },
+                };
+            }
+            Lie::Blank => *blank = !*blank,
+            Lie::Floor => *floor = self.other_floor(*floor),
+            Lie::Ticket => {
+                *ticket = Ticket(self.random.next());
+                *store = self.random.word();
             }
             _ => return false,
         }
+        true
+    }
+
+    /// Lies in a page of what it knows to be committed.
+    fn lie_in_page(&mut self, lie: Lie, page: &mut Reply) -> bool {
+        let Reply::Committed { blank, from, next, marked, pending, floor } = page else { return false };
+        match lie {
+            Lie::Roots | Lie::Lengths | Lie::Codes | Lie::Seats => {
+                let records = if marked.is_empty() { pending } else { marked };
+                if records.is_empty() {
+                    return false;
+                }
+                let at = self.random.below(records.len());
+                let Some(record) = self.altered(lie, &records[at]) else { return false };
+                records[at] = record;
+            }
+            Lie::Create | Lie::CreateAs | Lie::Delete => {
+                let title = crate::history::title_name(self.random.below(self.plan.titles));
+                let known = marked.iter().filter(|record| record.title() == title);
+                let highest = known.map(|record| record.version().counter).max().unwrap_or(1);
+                let record = self.invented(lie, &title, highest);
+                if self.random.one_in(3) { pending.push(record) } else { marked.push(record) }
+            }
+            Lie::Forget if !marked.is_empty() => drop(marked.pop()),
+            Lie::Commit if !pending.is_empty() => marked.append(pending),
+            Lie::Uncommit if !marked.is_empty() => pending.append(marked),
+            Lie::Blank => *blank = !*blank,
+            Lie::Floor => *floor = self.other_floor(*floor),
+            Lie::Page => {
+                let place = u16::try_from(self.random.below(1 << 16)).unwrap();
+                if self.random.one_in(2) { *from = place } else { *next = Some(place) }
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    fn other_floor(&mut self, floor: u64) -> u64 {
+        self.random.pick(&[0, floor.saturating_add(3), 1 << 40, COUNTER_MAX - 1, COUNTER_MAX, u64::MAX])
+    }
+
+    /// Says what it said before, when it was asked the same.
+    fn say_again(&mut self, reply: &mut Reply, asked: Option<&Request>) -> bool {
+        let Some(asked) = asked.filter(|asked| **asked != Request::Remembered) else { return false };
+        let old = self.said.iter().filter(|(request, _)| request == asked).map(|(_, reply)| reply);
+        let old: Vec<&Reply> = old.filter(|old| *old != reply).collect();
+        if old.is_empty() {
+            return false;
+        }
+        *reply = old[self.random.below(old.len())].clone();
         true
     }
 

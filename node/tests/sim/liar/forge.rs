@@ -82,7 +82,7 @@ impl Liar {
                 let mut columns = record.manifest.columns()?.clone();
                 let code = random.pick(&["b-code:4", "x-code:5", "replica:3", "rs:2+4", "rs:3+1", "parity:3+1"]);
                 let codec = coder::codec(code);
-                columns.code = code.to_owned();
+                code.clone_into(&mut columns.code);
                 let count = |number: usize| u16::try_from(number).unwrap();
                 columns.columns = count(codec.code().columns());
                 columns.data_columns = count(codec.code().data_columns());
