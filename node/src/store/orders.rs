@@ -51,7 +51,7 @@ impl<D: Disk> Store<D> {
             StoreOrder::RaiseFloor(floor) => {
                 let known = lock(&self.index).floor;
                 // What leaps is no counter of a purged tombstone.
-                if (known + 1..=known.saturating_add(COUNTER_LEAP)).contains(&floor) {
+                if floor > known && floor - known <= COUNTER_LEAP {
                     told(self.change(now, [Change::Floor(floor)]))
                 } else {
                     StoreTold::Already
