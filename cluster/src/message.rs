@@ -74,8 +74,10 @@ pub struct TitleState {
     pub store: u32,
     /// The versions it holds, oldest first.
     pub entries: Vec<Entry>,
-    /// Versions that are being uploaded to it, or that it coordinates and has not decided.
+    /// Versions that are being uploaded to it.
     pub uploads: Vec<Version>,
+    /// Versions that it coordinates, and has not decided.
+    pub undecided: Vec<Version>,
     /// No lower than the counter of any tombstone that it purged.
     pub floor: u64,
     /// When this was said.

@@ -155,24 +155,27 @@ impl Answers {
     }
 
     /// A version is its coordinator's: where that speaks of it, in the life that made it, its word counts alone. Else that
-    /// of most nodes: there is one word unless somebody lies.
+    /// of most nodes: there is one word unless somebody lies. Of what it decided without a column of its own it knows
+    /// nothing more, and of what an old copy of its disk has forgotten nothing yet.
     fn word(&self, version: Version) -> Word<'_> {
-        let coordinator =
-            self.states.get(&version.node).filter(|_| self.lives.get(&version.node) == Some(&version.life));
+        let is_its = self.lives.get(&version.node) == Some(&version.life);
+        let coordinator = self.states.get(&version.node).filter(|state| is_its && !state.blank);
         if let Some(state) = coordinator {
-            let entry = state.entries.iter().find(|entry| entry.record.version() == version);
-            match entry {
-                Some(Entry { record, marked: true, .. }) => return Word::Committed(record),
-                Some(_) => return Word::Undecided,
-                None if state.uploads.contains(&version) => return Word::Undecided,
-                None => {}
+            if state.undecided.contains(&version) {
+                return Word::Undecided;
+            }
+            let is_it = |entry: &&Entry| entry.marked && entry.record.version() == version;
+            if let Some(entry) = state.entries.iter().find(is_it) {
+                return Word::Committed(&entry.record);
             }
         }
-        let told: Vec<&Record> =
-            self.told().map(|(_, record)| record).filter(|record| record.version() == version).collect();
-        let voices = |record: &Record| told.iter().filter(|other| **other == record).count();
-        let most = told.iter().map(|record| voices(record)).max().unwrap_or(0);
-        let mut heard = told.iter().filter(|record| voices(record) == most);
+        let told: Vec<(NodeId, &Record)> = self.told().filter(|(_, record)| record.version() == version).collect();
+        // A node has one voice, however often it says the same.
+        let voices = |record: &Record| {
+            told.iter().filter(|(_, other)| *other == record).map(|(node, _)| node).collect::<BTreeSet<_>>().len()
+        };
+        let most = told.iter().map(|(_, record)| voices(record)).max().unwrap_or(0);
+        let mut heard = told.iter().map(|(_, record)| *record).filter(|record| voices(record) == most);
         match heard.next() {
             Some(record) if heard.all(|other| other == record) => Word::Committed(record),
             _ => Word::Contested,
@@ -304,7 +307,12 @@ impl Resolve {
     fn finish(&mut self) {
         let confirmed = self.answers.is_confirmed();
         let settled = self.marked.len() >= self.quorum.write();
-        let resolution = match self.answers.newest_marked() {
+        // An older version is not the answer where nobody knows what the newest one is.
+        let newest = match self.answers.newest() {
+            Some(Word::Committed(record)) => Some(record),
+            Some(Word::Undecided | Word::Contested) | None => None,
+        };
+        let resolution = match newest {
             Some(record) if !record.manifest.is_tombstone() => Resolution::Found(FoundVersion {
                 record: record.clone(),
                 confirmed,

@@ -74,8 +74,13 @@ fn what_comes_after_a_second_is_not_used() {
     assert_eq!(resolve.poll_event(), Some(Resolution::TooFew { found: 1, expected: 2 }));
 }
 
-fn tells(entries: Vec<Entry>, uploads: Vec<Version>) -> Reply {
-    Reply::State(TitleState { entries, uploads, ..TitleState::default() })
+fn tells(entries: Vec<Entry>) -> Reply {
+    Reply::State(TitleState { entries, ..TitleState::default() })
+}
+
+/// What a coordinator says of a version that it has not decided.
+fn is_at(entries: Vec<Entry>, version: Version) -> Reply {
+    Reply::State(TitleState { entries, undecided: vec![version], ..TitleState::default() })
 }
 
 fn entry(record: Record, marked: bool) -> Entry {
@@ -118,11 +123,11 @@ fn read(replies: [Option<Reply>; 4]) -> Result<Option<Version>, Option<Resolutio
 fn a_coordinators_word_about_its_version_counts_alone() {
     let ours = of_node_0();
     let version = ours.version();
-    let lie = || Some(tells(vec![entry(forged(&ours), true)], vec![]));
-    for its in [tells(vec![entry(ours.clone(), false)], vec![]), tells(vec![], vec![version])] {
+    let lie = || Some(tells(vec![entry(forged(&ours), true)]));
+    for its in [is_at(vec![entry(ours.clone(), false)], version), is_at(vec![], version)] {
         assert_eq!(read([Some(its), lie(), lie(), lie()]), Ok(None));
     }
-    let its = || Some(tells(vec![entry(ours.clone(), true)], vec![]));
+    let its = || Some(tells(vec![entry(ours.clone(), true)]));
     assert_eq!(read([its(), lie(), lie(), lie()]), Ok(Some(version)));
     // And it is that record which is spread, not the other.
     let mut resolve = Resolve::new(NOW, TITLE, &members(4));
@@ -140,11 +145,29 @@ fn a_coordinators_word_about_its_version_counts_alone() {
 #[test]
 fn what_is_contested_is_not_told() {
     let ours = of_node_0();
-    let true_one = || Some(tells(vec![entry(ours.clone(), true)], vec![]));
-    let lie = || Some(tells(vec![entry(forged(&ours), true)], vec![]));
+    let true_one = || Some(tells(vec![entry(ours.clone(), true)]));
+    let lie = || Some(tells(vec![entry(forged(&ours), true)]));
     assert_eq!(read([None, lie(), true_one(), true_one()]), Ok(Some(ours.version())));
     let few = Resolution::TooFew { found: 3, expected: 2 };
-    assert_eq!(read([None, lie(), true_one(), Some(nothing(false))]), Err(Some(few)));
+    assert_eq!(read([None, lie(), true_one(), Some(nothing(false))]), Err(Some(few.clone())));
+    // Nor is the version before.
+    let old = || Some(tells(vec![entry(record(2), true)]));
+    assert_eq!(read([None, lie(), true_one(), old()]), Err(Some(few.clone())));
+    // However often it is said.
+    let often = Some(tells(vec![entry(forged(&ours), true); 3]));
+    assert_eq!(read([None, often, true_one(), Some(nothing(false))]), Err(Some(few)));
+}
+
+/// It decided without a column of its own, which is on its way still; or an old copy of its disk does not know of it yet.
+#[test]
+fn a_coordinator_that_does_not_know_hides_nothing() {
+    let ours = of_node_0();
+    let marked = || Some(tells(vec![entry(ours.clone(), true)]));
+    let pending = || vec![entry(ours.clone(), false)];
+    let unsure = Reply::State(TitleState { blank: true, entries: pending(), ..TitleState::default() });
+    for its in [tells(pending()), unsure] {
+        assert_eq!(read([Some(its), marked(), marked(), marked()]), Ok(Some(ours.version())));
+    }
 }
 
 fn learnt(learn: &mut Learn) -> Vec<Learnt> {

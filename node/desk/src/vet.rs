@@ -6,7 +6,7 @@
 
 use rain_cluster::commit::Shape;
 use rain_cluster::version::COUNTER_MAX;
-use rain_cluster::{Columns, Content, Manifest, Record, Reply, Request};
+use rain_cluster::{Columns, Content, Manifest, Record, Reply, Request, TitleState, Version};
 use rain_codec::Code;
 use rain_codec::column::Geometry;
 use std::collections::BTreeMap;
@@ -47,6 +47,16 @@ pub enum Unfit {
     /// It breaks a bound of the format.
     #[error(transparent)]
     Manifest(#[from] rain_cluster::ManifestError),
+    /// A node says two things of one version.
+    #[error("version {version} of `{title}` is there {found} times, expected once")]
+    Twice {
+        /// The title.
+        title: String,
+        /// The version.
+        version: String,
+        /// How often it is there.
+        found: usize,
+    },
     /// A counter that no honest node gives.
     #[error("a counter of {0}, expected at most {COUNTER_MAX}")]
     Counter(u64),
@@ -141,7 +151,9 @@ impl Codes {
         match reply {
             Reply::State(state) => {
                 counter(state.floor)?;
-                state.uploads.iter().try_for_each(|version| counter(version.counter))?;
+                let underway = state.uploads.iter().chain(&state.undecided);
+                underway.map(|version| version.counter).try_for_each(counter)?;
+                once(state)?;
                 state.entries.iter().try_for_each(|entry| self.vet(&entry.record))
             }
             Reply::Committed { marked, pending, floor, .. } => {
@@ -167,5 +179,22 @@ impl Codes {
     pub fn shape(&self, name: &str) -> Result<Shape, rain_codec::CodeError> {
         let code = self.named(name)?;
         Ok(Shape { columns: code.columns(), data_columns: code.data_columns() })
+    }
+}
+/// A node has one word about a version.
+fn once(state: &TitleState) -> Result<(), Unfit> {
+    let mut times: BTreeMap<Version, usize> = BTreeMap::new();
+    for entry in &state.entries {
+        *times.entry(entry.record.version()).or_default() += 1;
+    }
+    let twice = state.entries.iter().find_map(|entry| {
+        let found = times[&entry.record.version()];
+        (found > 1).then(|| (entry.record.title(), entry.record.version(), found))
+    });
+    match twice {
+        Some((title, version, found)) => {
+            Err(Unfit::Twice { title: title.to_owned(), version: version.to_string(), found })
+        }
+        None => Ok(()),
     }
 }

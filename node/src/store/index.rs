@@ -580,14 +580,11 @@ impl<D: Disk> Index<D> {
             }
         }
         let uploads = self.uploads.range(keys_of(title)).filter(|(_, upload)| !upload.restores);
-        // What this node coordinates is on its way, too: nobody else may say that it is committed.
-        let active = self.active.range(keys_of(title)).filter(|key| self.held(**key).is_none());
-        let uploads: BTreeSet<Version> =
-            uploads.map(|((_, version), _)| *version).chain(active.map(|key| key.1)).collect();
         TitleState {
             blank: self.is_unsure_of(title),
             entries,
-            uploads: uploads.into_iter().collect(),
+            uploads: uploads.map(|((_, version), _)| *version).collect(),
+            undecided: self.active.range(keys_of(title)).map(|(_, version)| *version).collect(),
             floor: self.floor,
             ticket: self.closed.ticket(),
             ..TitleState::default()

@@ -91,6 +91,22 @@ fn a_life_is_over_only_where_another_one_was_heard_of() {
     assert!(!store.admit(Sender { life: Life(19), ..now }).unwrap());
 }
 
+/// One that is prepared here when nobody is at it any more would stay pending, and hide what it is to readers.
+#[test]
+fn what_was_given_up_here_is_not_prepared_any_more() {
+    let folder = Folder::new("given-up");
+    let store = folder.open();
+    let me = store.me();
+    let mut own = tombstone("film", 3, false);
+    Arc::make_mut(&mut own.manifest).version = Version { node: me.node, life: me.life, ..version(3) };
+    let (title, version, ticket) = ("film".to_owned(), own.version(), store.lookup("film").ticket);
+    let prepare = Request::Prepare { record: own, base: Base::Any, share: None, ticket };
+    let prepared = || store.answer(Time::default(), me, &prepare).unwrap();
+    assert_eq!(prepared(), Reply::Refused(Refusal::Superseded));
+    store.carry_out(Time::default(), StoreOrder::Begin { title, version });
+    assert_eq!(prepared(), Reply::Prepared);
+}
+
 /// One that uses the counters up would leave a title that nobody can write.
 #[test]
 fn counters_do_not_leap() {
@@ -103,11 +119,30 @@ fn counters_do_not_leap() {
         assert_eq!(prepare_share(&store, &far, Base::Any, None), Reply::Refused(Refusal::Column));
         assert_eq!(mark(&store, &far, Some(ticket)), Reply::Absent);
         assert_eq!(store.carry_out(Time::default(), StoreOrder::Inherit(vec![far])), StoreTold::Done);
-        assert_eq!(store.carry_out(Time::default(), StoreOrder::RaiseFloor(counter)), StoreTold::Already);
         assert_eq!(store.lookup("film").highest_counter(), 5);
     }
     assert_eq!(mark(&store, &tombstone("film", 5 + COUNTER_LEAP, false), Some(ticket)), Reply::Marked);
-    assert_eq!(store.carry_out(Time::default(), StoreOrder::RaiseFloor(COUNTER_LEAP)), StoreTold::Done);
+    // What others purged is followed, by steps.
+    for step in 1..4 {
+        assert_eq!(store.carry_out(Time::default(), StoreOrder::RaiseFloor(COUNTER_MAX)), StoreTold::Done);
+        assert_eq!(store.lookup("other").highest_counter(), step * COUNTER_LEAP);
+    }
+}
+
+/// It has nothing to compare with: two lies that were believed before would keep it from all that was written since.
+#[test]
+fn a_blank_store_believes_whom_it_learns_from() {
+    let folder = Folder::new("believes");
+    let store = folder.try_open_on(|disk| disk, &[ME, OTHER], None).unwrap();
+    store.begin_incarnation(7).unwrap();
+    store.carry_out(Time::default(), StoreOrder::SetSure);
+    assert!(store.is_blank());
+    let far = tombstone("film", 1 << 40, false);
+    let ticket = store.lookup("film").ticket;
+    store.carry_out(Time::default(), StoreOrder::MarkAll { records: vec![far], ticket });
+    assert_eq!(marked(&store.lookup("film")).len(), 1);
+    store.carry_out(Time::default(), StoreOrder::RaiseFloor(1 << 50));
+    assert_eq!(store.lookup("other").highest_counter(), 1 << 50);
 }
 
 /// While a coordinator is at it, nobody else knows what becomes of its version.
@@ -121,7 +156,7 @@ fn what_is_coordinated_here_is_not_marked_by_others() {
     let version = own.version();
     let title = "film".to_owned();
     assert_eq!(store.carry_out(Time::default(), StoreOrder::Begin { title, version }), StoreTold::Done);
-    assert_eq!(store.lookup("film").uploads, [version], "others hear that it is on its way");
+    assert_eq!(store.lookup("film").undecided, [version], "others hear that it is on its way");
     let ticket = store.lookup("film").ticket;
     let marks = StoreOrder::MarkAll { records: vec![own], ticket };
     assert_eq!(store.carry_out(Time::default(), marks), StoreTold::Done);

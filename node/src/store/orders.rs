@@ -50,12 +50,9 @@ impl<D: Disk> Store<D> {
             StoreOrder::Inherit(records) => told(self.inherit(now, &records)),
             StoreOrder::RaiseFloor(floor) => {
                 let known = lock(&self.index).floor;
-                // What leaps is no counter of a purged tombstone.
-                if floor > known && floor - known <= COUNTER_LEAP {
-                    told(self.change(now, [Change::Floor(floor)]))
-                } else {
-                    StoreTold::Already
-                }
+                // One that leaps may be a lie, and is followed by steps: counters last for centuries of them.
+                let step = if self.is_blank() { floor } else { floor.min(known.saturating_add(COUNTER_LEAP)) };
+                if step > known { told(self.change(now, [Change::Floor(step)])) } else { StoreTold::Already }
             }
             StoreOrder::SetLearnt { life } if life != self.me().life => {
                 StoreTold::Failed("the store has begun a new life since".to_owned())

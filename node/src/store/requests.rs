@@ -1,7 +1,7 @@
 //! What the store answers to nodes.
 
 use super::change::{Change, Standing};
-use super::index::{CommittedPage, Held, HeldColumn};
+use super::index::{CommittedPage, Held, HeldColumn, Index};
 use super::names::{FileName, Key, TitleHash, key_of};
 use super::{Disk, Store, TITLE_LOCKS, lock, remove_if_there};
 use rain_cluster::{
@@ -104,6 +104,9 @@ impl<D: Disk> Store<D> {
             }
             if index.retired.contains(&(key.1.node, key.1.life)) {
                 Err(Refusal::Superseded)
+            } else if self.is_given_up(&index, key) {
+                // It was decided without this node, or not at all: nobody would ever say what becomes of it.
+                Err(Refusal::Superseded)
             } else if index.held(key).is_some_and(Held::is_marked) {
                 // It was decided without this column, or with one that is damaged since. A mark is never taken back.
                 Err(Refusal::Column)
@@ -119,6 +122,13 @@ impl<D: Disk> Store<D> {
                 Reply::Refused(refusal)
             }
         }
+    }
+
+    /// Whether this node made a version in this life, and is at it no more.
+    fn is_given_up(&self, index: &Index<D>, (title, version): Key) -> bool {
+        let me = self.me();
+        let is_mine = version.node == me.node && version.life == me.life;
+        is_mine && !index.active.contains(&(title, version)) && !index.decisions.contains_key(&(title, version))
     }
 
     fn keep_pending(&self, now: Time, record: &Record, share: Option<&Share>) -> io::Result<()> {
@@ -187,8 +197,10 @@ impl<D: Disk> Store<D> {
     /// Whether a version cannot be what it is told to be: another one is held or decided under its number, of which one is
     /// a lie, and what is here stays; or its counter leaps.
     fn is_false(&self, key: Key, record: &Record) -> bool {
+        // One that knows nothing yet believes those from whom it learns.
+        let believes = self.is_blank();
         let index = lock(&self.index);
-        if index.held(key).is_none() && index.is_leap(key) {
+        if !believes && index.held(key).is_none() && index.is_leap(key) {
             return true;
         }
         if index.decisions.get(&key).is_some_and(|decision| decision.record != *record) {
@@ -259,10 +271,12 @@ impl<D: Disk> Store<D> {
         for record in records {
             let key = key_of(record);
             let _title = self.lock_title(key.0);
+            let believes = self.is_blank();
             let known = {
                 let index = lock(&self.index);
                 let held = index.held(key).is_some_and(|held| held.standing != Standing::Hearsay);
-                held || index.is_leap(key) || index.newest_marked(key.0).is_some_and(|newest| newest > key.1)
+                held || (!believes && index.is_leap(key))
+                    || index.newest_marked(key.0).is_some_and(|newest| newest > key.1)
             };
             if !known {
                 let record = record.clone();

@@ -34,7 +34,7 @@ impl Folder {
         self.try_open_on(|disk| disk, ids, catalog)
     }
 
-    fn try_open_on<D: Disk>(
+    pub(super) fn try_open_on<D: Disk>(
         &self,
         disk: impl FnOnce(SystemDisk) -> D,
         ids: &[NodeId],
@@ -337,6 +337,15 @@ pub(super) fn mark_anew<D: Disk>(store: &Store<D>, record: &Record) {
     assert_eq!(mark(store, record, Some(ticket)), Reply::Marked);
 }
 
+/// What a coordinator does first, for a version of its own.
+fn prepare_own<D: Disk>(store: &Store<D>, record: &Record) {
+    let (title, version) = (record.title().to_owned(), record.version());
+    assert_eq!(store.carry_out(Time::default(), StoreOrder::Begin { title, version }), StoreTold::Done);
+    let ticket = store.lookup(record.title()).ticket;
+    let preparing = Request::Prepare { record: record.clone(), base: Base::Any, share: None, ticket };
+    assert_eq!(store.answer(Time::default(), store.me(), &preparing).unwrap(), Reply::Prepared);
+}
+
 /// What was decided about a title before all agreed to forget it comes back by no loss of power: it would be marked once
 /// more, and nothing is left that is newer.
 #[test]
@@ -344,9 +353,7 @@ fn what_is_settled_is_forgotten_on_the_disk_before_its_title_is_closed() {
     let (folder, image) = (Folder::new("settled"), Folder::new("settled-image"));
     let store = folder.open();
     let record = own(4);
-    let ticket = store.lookup("film").ticket;
-    let preparing = Request::Prepare { record: record.clone(), base: Base::Any, share: None, ticket };
-    assert_eq!(store.answer(Time::default(), store.me(), &preparing).unwrap(), Reply::Prepared);
+    prepare_own(&store, &record);
     let decision = rain_desk::Decision { record: record.clone(), prepared: vec![ME] };
     assert_eq!(store.carry_out(Time::default(), StoreOrder::Decide(decision.clone())), StoreTold::Done);
     mark_anew(&store, &record);
@@ -614,9 +621,7 @@ fn a_decision_is_a_mark() {
     let folder = Folder::new("decision");
     let store = folder.open();
     let record = own(4);
-    let ticket = store.lookup("film").ticket;
-    let preparing = Request::Prepare { record: record.clone(), base: Base::Any, share: None, ticket };
-    assert_eq!(store.answer(Time::default(), store.me(), &preparing).unwrap(), Reply::Prepared);
+    prepare_own(&store, &record);
     assert_eq!(marked(&store.lookup("film")), Vec::<u64>::new());
     let decision = rain_desk::Decision { record: record.clone(), prepared: vec![ME] };
     assert_eq!(store.carry_out(Time::default(), StoreOrder::Decide(decision.clone())), StoreTold::Done);

@@ -2,7 +2,7 @@
 
 use super::{Liar, kinds::Lie};
 use crate::wire::{Body, Message};
-use rain_cluster::version::COUNTER_MAX;
+use rain_cluster::version::{COUNTER_LEAP, COUNTER_MAX};
 use rain_cluster::{ColumnStatus, Life, Outcome, Record, Refusal, Reply, Request, Ticket, TitleState};
 use rain_wire::{Answer, Question};
 use std::sync::Arc;
@@ -51,6 +51,12 @@ impl Liar {
                 let Some(record) = self.altered(lie, &entries[at].record) else { return false };
                 entries[at].record = record;
                 entries[at].marked |= self.random.one_in(2);
+            }
+            Lie::Repeat if !entries.is_empty() => {
+                let at = self.random.below(entries.len());
+                let Some(record) = self.altered(Lie::Roots, &entries[at].record) else { return false };
+                let forged = self.entry(record);
+                entries.extend(vec![forged; 5]);
             }
             Lie::Create | Lie::CreateAs | Lie::Delete => {
                 let Some(title) = asked.and_then(title_of) else { return false };
@@ -122,7 +128,15 @@ impl Liar {
     }
 
     fn other_floor(&mut self, floor: u64) -> u64 {
-        self.random.pick(&[0, floor.saturating_add(3), 1 << 40, COUNTER_MAX - 1, COUNTER_MAX, u64::MAX])
+        self.random.pick(&[
+            0,
+            floor.saturating_add(3),
+            floor.saturating_add(COUNTER_LEAP),
+            1 << 40,
+            COUNTER_MAX - 1,
+            COUNTER_MAX,
+            u64::MAX,
+        ])
     }
 
     /// Says what it said before, when it was asked the same.

@@ -3,7 +3,7 @@
 use super::{Liar, kinds::Lie};
 use crate::coder::{self, Made};
 use core::ops::Range;
-use rain_cluster::version::COUNTER_MAX;
+use rain_cluster::version::{COUNTER_LEAP, COUNTER_MAX};
 use rain_cluster::{ColumnStatus, Content, Entry, Manifest, NodeId, Placement, Record, Seat, Version};
 use std::sync::Arc;
 
@@ -112,7 +112,7 @@ impl Liar {
         let other = self.random.below(self.cluster.ids.len());
         let named = if lie == Lie::CreateAs { other } else { self.place };
         let sender = self.lives.get(&named).copied().unwrap_or(self.me);
-        let leap = self.random.pick(&[1, 1, 1, 2, 1 << 40, COUNTER_MAX]);
+        let leap = self.random.pick(&[1, 1, 1, 2, COUNTER_LEAP - 1, 1 << 40, COUNTER_MAX]);
         let counter = highest.saturating_add(leap).clamp(1, COUNTER_MAX);
         let mut version = Version { counter, node: sender.node, life: sender.life, random: self.random.word() };
         let underway = self.uploads.iter().rev().find(|upload| upload.title == title);

@@ -9,6 +9,8 @@ pub enum Lie {
     Lengths,
     /// A version is of another code.
     Codes,
+    /// A version is several things, each of them often.
+    Repeat,
     /// Its columns lie elsewhere, or were moved.
     Seats,
     /// There is a newer version, in its own name.
@@ -74,10 +76,11 @@ pub enum Lie {
 }
 
 /// All of them.
-pub const LIES: [Lie; 34] = [
+pub const LIES: [Lie; 35] = [
     Lie::Roots,
     Lie::Lengths,
     Lie::Codes,
+    Lie::Repeat,
     Lie::Seats,
     Lie::Create,
     Lie::CreateAs,

@@ -8,6 +8,7 @@
 use super::{SECOND, World};
 use crate::coder;
 use crate::history::{Action, Answer, Operation, Wish, shape_of, title_name};
+use crate::liar::Lie;
 use crate::wire::{Body, Event, Weather};
 use core::time::Duration;
 use rain_cluster::Version;
@@ -124,11 +125,13 @@ impl World {
             let promised = self.newest_promised(get.title);
             let newest = promised.and_then(|write| write.version);
             let is_deleted = promised.is_none_or(|write| write.action == Action::Delete);
-            // The liar may have brought to be seen what was not acknowledged, or is its own.
+            // The liar may have written something of its own above it, which may be nothing that can be read.
             let known = self.newest(&title_name(get.title)).map(|record| record.version());
-            let lied = known.is_some_and(|known| Some(known) != newest);
+            let lied = known.is_some_and(|known| Some(known) > newest && !self.is_honest(known));
+            // And have had a tombstone forgotten, before all had heard of it.
+            let forgotten = is_deleted && self.options.lies.as_ref().unwrap().kinds.contains(&Lie::Purging);
             let fine = match &get.answer {
-                Some(Answer::Found { version, .. }) => Some(*version) >= newest || lied || is_deleted,
+                Some(Answer::Found { version, .. }) => Some(*version) >= newest || lied || forgotten,
                 Some(Answer::Absent { .. }) => is_deleted || lied,
                 _ => lied,
             };
