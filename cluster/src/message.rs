@@ -76,8 +76,6 @@ pub struct TitleState {
     pub entries: Vec<Entry>,
     /// Versions that are being uploaded to it.
     pub uploads: Vec<Version>,
-    /// Versions that it coordinates, and has not decided.
-    pub undecided: Vec<Version>,
     /// No lower than the counter of any tombstone that it purged.
     pub floor: u64,
     /// When this was said.

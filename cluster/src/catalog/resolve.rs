@@ -79,7 +79,7 @@ pub(crate) struct Answers {
 enum Word<'a> {
     /// It is committed, and is this.
     Committed(&'a Record),
-    /// Its coordinator has not decided it yet, whatever others say.
+    /// Its coordinator has not committed it, or had not when it was asked, whatever others say.
     Undecided,
     /// Some say that it is this, as many that it is something else.
     Contested,
@@ -154,20 +154,17 @@ impl Answers {
         })
     }
 
-    /// A version is its coordinator's: where that speaks of it, in the life that made it, its word counts alone. Else that
-    /// of most nodes: there is one word unless somebody lies. Of what it decided without a column of its own it knows
-    /// nothing more, and of what an old copy of its disk has forgotten nothing yet.
+    /// A version is its coordinator's: where that is a catalog node, and speaks in the life that made it, its word counts
+    /// alone, and its silence. It knows of all that it committed, or of something newer. Else that of most nodes counts:
+    /// there is one word unless somebody lies.
     fn word(&self, version: Version) -> Word<'_> {
         let is_its = self.lives.get(&version.node) == Some(&version.life);
-        let coordinator = self.states.get(&version.node).filter(|state| is_its && !state.blank);
-        if let Some(state) = coordinator {
-            if state.undecided.contains(&version) {
-                return Word::Undecided;
-            }
+        let mut of_catalog = self.of_catalog();
+        // An old copy of its disk has forgotten.
+        if let Some((_, state)) = of_catalog.find(|(node, state)| *node == version.node && is_its && !state.blank) {
             let is_it = |entry: &&Entry| entry.marked && entry.record.version() == version;
-            if let Some(entry) = state.entries.iter().find(is_it) {
-                return Word::Committed(&entry.record);
-            }
+            let entry = state.entries.iter().find(is_it);
+            return entry.map_or(Word::Undecided, |entry| Word::Committed(&entry.record));
         }
         let told: Vec<(NodeId, &Record)> = self.told().filter(|(_, record)| record.version() == version).collect();
         // A node has one voice, however often it says the same.

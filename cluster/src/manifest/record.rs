@@ -79,10 +79,15 @@ impl Record {
             Content::Columns(columns) => usize::from(columns.columns),
             Content::Unknown { .. } => return Ok(()),
         };
-        if self.placement.seats.len() == expected {
-            return Ok(());
+        let Placement { generation, seats } = &*self.placement;
+        if seats.len() != expected {
+            return Err(bounds("seats", seats.len() as u64, expected));
         }
-        Err(bounds("seats", self.placement.seats.len() as u64, expected))
+        // What has no columns was never moved.
+        if expected == 0 && *generation > 0 {
+            return Err(bounds("generation of no seats", (*generation).into(), 0));
+        }
+        Ok(())
     }
 }
 

@@ -151,8 +151,7 @@ impl Codes {
         match reply {
             Reply::State(state) => {
                 counter(state.floor)?;
-                let underway = state.uploads.iter().chain(&state.undecided);
-                underway.map(|version| version.counter).try_for_each(counter)?;
+                state.uploads.iter().try_for_each(|version| counter(version.counter))?;
                 once(state)?;
                 state.entries.iter().try_for_each(|entry| self.vet(&entry.record))
             }

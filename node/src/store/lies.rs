@@ -1,7 +1,8 @@
 //! What the store does not take on the word of a member that lies.
 
 use super::tests::{Folder, ME, OTHER, carried, film, mark, mark_anew, marked, prepare_share, tombstone, version};
-use super::{Store, SystemDisk};
+use super::{LEAP_AGE, Store, SystemDisk};
+use core::time::Duration;
 use rain_cluster::version::{COUNTER_LEAP, COUNTER_MAX};
 use rain_cluster::{Base, Content, Life, NodeId, Placement, Record, Refusal, Reply, Request, Sender, Time, Version};
 use rain_desk::{StoreOrder, StoreTold};
@@ -114,18 +115,25 @@ fn counters_do_not_leap() {
     let store = folder.open();
     mark_anew(&store, &tombstone("film", 5, false));
     let ticket = store.lookup("film").ticket;
-    for counter in [COUNTER_MAX, 6 + COUNTER_LEAP] {
+    for counter in [COUNTER_MAX, 6 + 2 * COUNTER_LEAP] {
         let far = tombstone("film", counter, false);
         assert_eq!(prepare_share(&store, &far, Base::Any, None), Reply::Refused(Refusal::Column));
         assert_eq!(mark(&store, &far, Some(ticket)), Reply::Absent);
         assert_eq!(store.carry_out(Time::default(), StoreOrder::Inherit(vec![far])), StoreTold::Done);
         assert_eq!(store.lookup("film").highest_counter(), 5);
     }
-    assert_eq!(mark(&store, &tombstone("film", 5 + COUNTER_LEAP, false), Some(ticket)), Reply::Marked);
+    // Others may have heard of one leap, and of another one later.
+    assert_eq!(mark(&store, &tombstone("film", 5 + 2 * COUNTER_LEAP, false), Some(ticket)), Reply::Marked);
+    let next = tombstone("other", 3 * COUNTER_LEAP, false);
+    let Version { node, life, .. } = next.version();
+    let next = Request::Mark { record: next, spread: Some(ticket) };
+    let marks = |now| store.answer(now, Sender { node, life, ..LIAR }, &next).unwrap();
+    assert_eq!(marks(Time::default() + LEAP_AGE - Duration::from_micros(1)), Reply::Absent);
+    assert_eq!(marks(Time::default() + LEAP_AGE), Reply::Marked);
     // What others purged is followed, by steps.
     for step in 1..4 {
         assert_eq!(store.carry_out(Time::default(), StoreOrder::RaiseFloor(COUNTER_MAX)), StoreTold::Done);
-        assert_eq!(store.lookup("other").highest_counter(), step * COUNTER_LEAP);
+        assert_eq!(store.lookup("third").highest_counter(), step * COUNTER_LEAP);
     }
 }
 
@@ -156,9 +164,33 @@ fn what_is_coordinated_here_is_not_marked_by_others() {
     let version = own.version();
     let title = "film".to_owned();
     assert_eq!(store.carry_out(Time::default(), StoreOrder::Begin { title, version }), StoreTold::Done);
-    assert_eq!(store.lookup("film").undecided, [version], "others hear that it is on its way");
     let ticket = store.lookup("film").ticket;
-    let marks = StoreOrder::MarkAll { records: vec![own], ticket };
-    assert_eq!(store.carry_out(Time::default(), marks), StoreTold::Done);
+    let marks = || store.carry_out(Time::default(), StoreOrder::MarkAll { records: vec![own.clone()], ticket });
+    assert_eq!(marks(), StoreTold::Done);
     assert_eq!(store.lookup("film").entries, []);
+    // Nor what it gave up.
+    let title = "film".to_owned();
+    assert_eq!(store.carry_out(Time::default(), StoreOrder::Abort { title, version }), StoreTold::Done);
+    assert_eq!(marks(), StoreTold::Done);
+    assert_eq!(store.lookup("film").entries, []);
+}
+
+/// It was decided without it: its own column came too late.
+#[test]
+fn a_coordinator_knows_what_it_committed() {
+    let folder = Folder::new("committed");
+    let store = folder.open();
+    let me = store.me();
+    let mut own = film(3, &[7; 9000]).0;
+    Arc::make_mut(&mut own.manifest).version = Version { node: me.node, life: me.life, ..version(3) };
+    let (title, version) = ("film".to_owned(), own.version());
+    store.carry_out(Time::default(), StoreOrder::Begin { title: title.clone(), version });
+    let decision = rain_desk::Decision { record: own.clone(), prepared: vec![OTHER] };
+    assert_eq!(store.carry_out(Time::default(), StoreOrder::Decide(decision)), StoreTold::Done);
+    assert_eq!(store.carry_out(Time::default(), StoreOrder::Settle { title, version }), StoreTold::Done);
+    assert_eq!(store.carry_out(Time::default(), StoreOrder::Decisions), StoreTold::Decisions(vec![]));
+    let [entry] = &store.lookup("film").entries[..] else { panic!("it is known") };
+    assert_eq!((&entry.record, entry.marked, entry.column.is_ok()), (&own, true, false));
+    let lacking = store.carry_out(Time::default(), StoreOrder::Lacking);
+    assert_eq!(lacking, StoreTold::Records(vec![own]), "its column is restored");
 }

@@ -2,7 +2,7 @@
 
 use super::change::{Change, Standing};
 use super::index::Held;
-use super::names::{FileName, TITLES, TitleHash, key_of};
+use super::names::{FileName, Key, TITLES, TitleHash, key_of};
 use super::shelf::prove;
 use super::{Disk, Store, lock, remove_if_there};
 use rain_cluster::version::COUNTER_LEAP;
@@ -32,12 +32,7 @@ impl<D: Disk> Store<D> {
             }
             StoreOrder::Decide(decision) => self.decide(now, decision),
             StoreOrder::Settle { title, version } => {
-                let key = (TitleHash::of(&title), version);
-                // One that a crash brings back is marked once more, which changes nothing as long as the title is not closed.
-                // One that cannot be noted stays, and with it all that it forbids.
-                if self.note_lazily(&Change::Settled(key)) {
-                    lock(&self.index).apply(now, Change::Settled(key));
-                }
+                self.settle(now, (TitleHash::of(&title), version));
                 StoreTold::Done
             }
             StoreOrder::Decisions => StoreTold::Decisions(lock(&self.index).decisions.values().cloned().collect()),
@@ -108,6 +103,28 @@ impl<D: Disk> Store<D> {
         match self.ledger.flush() {
             Ok(_) => StoreTold::Failed(error.to_string()),
             Err(_) => StoreTold::Uncertain(error.to_string()),
+        }
+    }
+
+    /// Forgets that a version was decided here: all who prepared it have marked it.
+    fn settle(&self, now: Time, key: Key) {
+        let _title = self.lock_title(key.0);
+        // Its coordinator knows of what it committed, also where it did not prepare it in time itself.
+        let unknown = {
+            let index = lock(&self.index);
+            let decision = index.decisions.get(&key).filter(|_| index.held(key).is_none());
+            let is_newest = index.newest_marked(key.0).is_none_or(|newest| newest < key.1);
+            decision.filter(|_| is_newest).map(|decision| decision.record.clone())
+        };
+        let marked = unknown.filter(|record| self.is_wanted(key, record));
+        let marked = marked.map(|record| Change::Version { standing: Standing::Marked, column: None, record });
+        // One that a crash brings back is marked once more, which changes nothing as long as the title is not closed.
+        // One that cannot be noted stays, and with it all that it forbids.
+        for change in marked.into_iter().chain([Change::Settled(key)]) {
+            if !self.note_lazily(&change) {
+                return;
+            }
+            lock(&self.index).apply(now, change);
         }
     }
 

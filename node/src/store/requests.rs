@@ -72,7 +72,7 @@ impl<D: Disk> Store<D> {
     fn prepare(&self, now: Time, preparation: &Preparation<'_>) -> Reply {
         let Preparation { record, base, share, ticket } = *preparation;
         let key = key_of(record);
-        if self.is_false(key, record) {
+        if self.is_false(now, key, record) {
             return Reply::Refused(Refusal::Column);
         }
         if self.is_silent() {
@@ -94,7 +94,7 @@ impl<D: Disk> Store<D> {
             return refused(&error);
         }
         let _title = self.lock_title(key.0);
-        if self.is_false(key, record) {
+        if self.is_false(now, key, record) {
             return Reply::Refused(Refusal::Column);
         }
         let may = {
@@ -184,7 +184,7 @@ impl<D: Disk> Store<D> {
                 return Ok(Reply::Absent);
             }
         }
-        match self.marking_of(key, record, spread) {
+        match self.marking_of(now, key, record, spread) {
             Marking::Change(change) => {
                 self.change(now, [change])?;
                 Ok(Reply::Marked)
@@ -196,11 +196,11 @@ impl<D: Disk> Store<D> {
 
     /// Whether a version cannot be what it is told to be: another one is held or decided under its number, of which one is
     /// a lie, and what is here stays; or its counter leaps.
-    fn is_false(&self, key: Key, record: &Record) -> bool {
+    fn is_false(&self, now: Time, key: Key, record: &Record) -> bool {
         // One that knows nothing yet believes those from whom it learns.
         let believes = self.is_blank();
-        let index = lock(&self.index);
-        if !believes && index.held(key).is_none() && index.is_leap(key) {
+        let mut index = lock(&self.index);
+        if !believes && index.held(key).is_none() && index.is_leap(now, key) {
             return true;
         }
         if index.decisions.get(&key).is_some_and(|decision| decision.record != *record) {
@@ -216,8 +216,8 @@ impl<D: Disk> Store<D> {
     }
 
     /// What it takes to mark a version. The title must be locked.
-    fn marking_of(&self, key: Key, record: &Record, spread: Option<Ticket>) -> Marking {
-        if self.is_false(key, record) {
+    fn marking_of(&self, now: Time, key: Key, record: &Record, spread: Option<Ticket>) -> Marking {
+        if self.is_false(now, key, record) {
             return Marking::Refused;
         }
         let index = lock(&self.index);
@@ -231,6 +231,8 @@ impl<D: Disk> Store<D> {
             Some(held) if held.is_marked() => Marking::Known,
             Some(held) if held.standing != Standing::Hearsay => Marking::Change(Change::Marked(key)),
             None if index.newest_marked(key.0).is_some_and(|newest| newest > key.1) => Marking::Known,
+            // It would know.
+            None if self.is_given_up(&index, key) => Marking::Refused,
             Some(_) | None if late => Marking::Refused,
             Some(_) => Marking::Change(Change::Marked(key)),
             None => {
@@ -246,7 +248,7 @@ impl<D: Disk> Store<D> {
         let buckets: BTreeSet<usize> = keys.iter().map(|(title, _)| title.bucket(TITLE_LOCKS)).collect();
         let _titles: Vec<_> = buckets.into_iter().map(|bucket| lock(&self.title_locks[bucket])).collect();
         let mine = keys.into_iter().zip(records).filter(|(key, record)| self.is_wanted(*key, record));
-        let changes = mine.filter_map(|(key, record)| match self.marking_of(key, record, Some(ticket)) {
+        let changes = mine.filter_map(|(key, record)| match self.marking_of(now, key, record, Some(ticket)) {
             Marking::Change(change) => Some(change),
             Marking::Known | Marking::Refused => None,
         });
@@ -259,7 +261,7 @@ impl<D: Disk> Store<D> {
 
     /// Whether this node keeps a version's mark or a column of it, or holds something that it replaces: else that would stay
     /// for ever, and the title could not be purged.
-    fn is_wanted(&self, key: Key, record: &Record) -> bool {
+    pub(super) fn is_wanted(&self, key: Key, record: &Record) -> bool {
         let me = self.me().node;
         record.placement.column_of(me).is_some()
             || lock(&self.index).holds(key.0)
@@ -273,9 +275,9 @@ impl<D: Disk> Store<D> {
             let _title = self.lock_title(key.0);
             let believes = self.is_blank();
             let known = {
-                let index = lock(&self.index);
+                let mut index = lock(&self.index);
                 let held = index.held(key).is_some_and(|held| held.standing != Standing::Hearsay);
-                held || (!believes && index.is_leap(key))
+                held || (!believes && index.is_leap(now, key))
                     || index.newest_marked(key.0).is_some_and(|newest| newest > key.1)
             };
             if !known {
