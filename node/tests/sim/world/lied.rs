@@ -132,7 +132,7 @@ impl World {
             let forgotten = is_deleted && self.options.lies.as_ref().unwrap().kinds.contains(&Lie::Purging);
             let fine = match &get.answer {
                 Some(Answer::Found { version, .. }) => Some(*version) >= newest || lied,
-                Some(Answer::Absent { .. }) => is_deleted || lied,
+                Some(Answer::Absent { tombstone, .. }) => *tombstone >= newest || is_deleted || lied,
                 _ => lied,
             };
             if !fine && !forgotten {
