@@ -110,14 +110,20 @@ impl<D: Disk> Store<D> {
     fn settle(&self, now: Time, key: Key) {
         let _title = self.lock_title(key.0);
         // Its coordinator knows of what it committed, also where it did not prepare it in time itself.
-        let unknown = {
+        let (record, is_held, is_known) = {
             let index = lock(&self.index);
-            let decision = index.decisions.get(&key).filter(|_| index.held(key).is_none());
-            let is_newest = index.newest_marked(key.0).is_none_or(|newest| newest < key.1);
-            decision.filter(|_| is_newest).map(|decision| decision.record.clone())
+            let Some(decision) = index.decisions.get(&key) else { return };
+            let held = index.held(key);
+            let is_old = held.is_none() && index.newest_marked(key.0).is_some_and(|newest| newest > key.1);
+            (decision.record.clone(), held.is_some(), is_old || held.is_some_and(Held::is_marked))
         };
-        let marked = unknown.filter(|record| self.is_wanted(key, record));
-        let marked = marked.map(|record| Change::Version { standing: Standing::Marked, column: None, record });
+        let is_wanted = self.is_wanted(key, &record);
+        let mark = if is_held {
+            Change::Marked(key)
+        } else {
+            Change::Version { standing: Standing::Marked, column: None, record }
+        };
+        let marked = (!is_known && is_wanted).then_some(mark);
         // One that a crash brings back is marked once more, which changes nothing as long as the title is not closed.
         // One that cannot be noted stays, and with it all that it forbids.
         for change in marked.into_iter().chain([Change::Settled(key)]) {
