@@ -228,9 +228,36 @@ pub(super) const ALL: &[Bug] = &[
         "a reader takes what a member that lies says of another's version, which is not decided yet",
         Mutant {
             file: "cluster/src/catalog/resolve.rs",
-            text: "Some(_) => «return Word::Undecided»,",
-            instead: "{}",
+            text: "find(|(node, state)| *node == version.node && «is_its» && !state.blank)",
+            instead: "false",
             first: CLUSTER,
+        },
+    ),
+    bug(
+        "a member that says the same often outvotes all others",
+        Mutant {
+            file: "cluster/src/catalog/resolve.rs",
+            text: "map(|(node, _)| node)«.collect::<BTreeSet<_>>().len()»",
+            instead: ".count()",
+            first: CLUSTER,
+        },
+    ),
+    bug(
+        "a coordinator that committed without a column of its own does not know of it: readers take it for given up",
+        Mutant {
+            file: "node/src/store/orders.rs",
+            text: "(!is_known && «is_wanted»).then_some(mark)",
+            instead: "false",
+            first: STORE,
+        },
+    ),
+    bug(
+        "a coordinator takes from others what it gave up",
+        Mutant {
+            file: "node/src/store/requests.rs",
+            text: "None if «self.is_given_up(&index, key)» => Marking::Refused,",
+            instead: "false",
+            first: STORE,
         },
     ),
     bug(
