@@ -237,8 +237,8 @@ pub(super) const ALL: &[Bug] = &[
         "a member that says the same often outvotes all others",
         Mutant {
             file: "cluster/src/catalog/resolve.rs",
-            text: "map(|(node, _)| node)«.collect::<BTreeSet<_>>().len()»",
-            instead: ".count()",
+            text: "«told.iter().filter(|(_, other)| *other == record).map(|(node, _)| node).collect::<BTreeSet<_>>().len()»",
+            instead: "told.iter().filter(|(_, other)| *other == record).count()",
             first: CLUSTER,
         },
     ),
