@@ -19,6 +19,7 @@
 //! | [`manifest`] | what a version of a title is |
 //! | [`message`] | what nodes ask each other about titles |
 //! | [`commit`] | the two phases of PUT and DELETE, their aftermath, and the purge of tombstones |
+//! | [`register`] | the configuration: one value that a majority of the voters changes |
 //! | [`link`] | the link protocol: both ends of a path tell the same Ups and Downs |
 //! | [`path`] | the table of paths, and the choice between them |
 //! | [`rudp`] | reliable datagrams over all paths between two nodes |
@@ -39,6 +40,7 @@ pub mod message;
 pub mod path;
 pub mod placement;
 pub mod random;
+pub mod register;
 pub mod rendezvous;
 mod round;
 pub mod rudp;

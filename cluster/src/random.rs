@@ -5,7 +5,7 @@ use core::ops::Range;
 /// Numbers that follow from a seed. Not for secrets.
 ///
 /// Source: Steele, Lea, Flood, "Fast splittable pseudorandom number generators" (OOPSLA 2014), `SplitMix64`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SplitMix64(u64);
 
 impl SplitMix64 {
