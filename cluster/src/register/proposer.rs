@@ -90,6 +90,10 @@ impl Proposer {
     /// Takes an answer of the node `from`. One that is not awaited (late, repeated, of another life) changes nothing.
     pub fn handle_answer(&mut self, now: Time, from: NodeId, answer: RegisterAnswer) {
         let RegisterAnswer { voter, ballot, verdict } = answer;
+        // Also of one more that refuses the same ballot: the next one is to be above all of them.
+        if let Verdict::Refused { promised, .. } = &verdict {
+            self.number = self.number.max(promised.number);
+        }
         let Some(mut attempt) = self.attempt.take_if(|attempt| attempt.awaits(from, ballot)) else { return };
         if verdict == Verdict::NotI && voter.node == from {
             attempt.elsewhere.insert(from, voter.life);
@@ -97,9 +101,6 @@ impl Proposer {
         if voter.node != from || !attempt.electorate().voters().contains(&voter) {
             self.attempt = Some(attempt);
             return;
-        }
-        if let Verdict::Refused { promised, .. } = &verdict {
-            self.number = self.number.max(promised.number);
         }
         let shown = match &verdict {
             Verdict::Promised(accepted) | Verdict::Refused { accepted, .. } => accepted.as_ref(),

@@ -4,6 +4,8 @@
 //! any time, any number of times, in any order, or never; evidence comes and runs out whenever it likes; nodes start again.
 //! docs/link.md has the state counts.
 
+mod register;
+
 use rain_cluster::link::{HistoryRules, LinkEnd, LinkToken, TakenToken, TokenOutcome};
 use stateright::{Checker, HasDiscoveries, Model, Property};
 use std::collections::BTreeSet;
