@@ -1,5 +1,10 @@
 //! The machines of the register by themselves, with expected values by hand.
 
+mod change;
+mod configuration;
+mod machines;
+mod wire;
+
 use super::*;
 use crate::version::{Life, NodeId};
 
