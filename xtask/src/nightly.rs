@@ -40,6 +40,8 @@ enum Part {
     Test,
     /// The seeded simulators, ten thousand seeds each.
     Sim,
+    /// Every state of links and the register, within wider bounds.
+    Model,
     /// A demo in which somebody between the nodes tampers with what they say.
     Hostile,
     /// Hundreds of viewers and thousands of ranges at once.
@@ -101,6 +103,7 @@ impl Part {
         match self {
             Self::Test => test(),
             Self::Sim => stages::sim(workspace, Some(SEEDS)),
+            Self::Model => stages::model(workspace, true),
             Self::Hostile => end_to_end(workspace, "hostile::", "RAIN_TAMPERINGS", TAMPERINGS),
             Self::Crowd => end_to_end(workspace, "crowds::", "RAIN_CROWD", 1),
             Self::MutateCodec => mutate(Suite::Codec).map(|()| Outcome::Passed),
@@ -123,7 +126,7 @@ fn end_to_end(workspace: &Workspace, tests: &str, variable: &str, value: u32) ->
 
 /// Each stage by itself: one that fails holds up no other.
 fn test() -> Result<Outcome> {
-    let stages = stages::ALL.into_iter().filter(|stage| ![Stage::Sim, Stage::Fuzz].contains(stage));
+    let stages = stages::ALL.into_iter().filter(|stage| ![Stage::Sim, Stage::Model, Stage::Fuzz].contains(stage));
     let failed: Vec<String> =
         stages.filter(|stage| stages::run(&[*stage]).failed > 0).map(|stage| stage.to_string()).collect();
     if failed.is_empty() { Ok(Outcome::Passed) } else { bail!("{}", failed.join(", ")) }

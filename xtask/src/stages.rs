@@ -110,7 +110,7 @@ impl Stage {
             Stage::Build => workspace.build().map(|_| Outcome::Passed),
             Stage::Lint => lint(workspace),
             Stage::Unit => unit(workspace),
-            Stage::Model => model(workspace),
+            Stage::Model => model(workspace, false),
             Stage::Sim => sim(workspace, None),
             Stage::Fuzz => fuzz::run(workspace, &fuzz::Options::default()),
             Stage::Proof => prove(workspace),
@@ -172,8 +172,10 @@ fn unit(workspace: &Workspace) -> Result<Outcome> {
 /// The cluster's test that is a stage of its own.
 const MODEL: &str = "model";
 
-fn model(workspace: &Workspace) -> Result<Outcome> {
-    tools::run(&mut workspace.cargo_test(["--test", MODEL, "--", "--nocapture"]))?;
+/// Runs the model checks; `deep` with bounds for a night.
+pub(crate) fn model(workspace: &Workspace, deep: bool) -> Result<Outcome> {
+    let mut test = workspace.cargo_test(["--test", MODEL, "--", "--nocapture"]);
+    tools::run(test.envs(deep.then_some(("RAIN_MODEL_DEEP", "1"))))?;
     Ok(Outcome::Passed)
 }
 

@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Nodes of a world; three of them vote at its beginning.
-const NODES: u32 = 6;
-const FAULTY: Duration = Duration::from_secs(60);
+const NODES: usize = 6;
+const FAULTY: Duration = Duration::from_mins(1);
 /// How long a read and a change may take each when nothing fails any more.
 const CALM: Duration = Duration::from_secs(5);
 
@@ -91,7 +91,7 @@ struct World {
 impl World {
     fn new(seed: u64) -> Self {
         let founded = Arc::new(founded(&[1, 1, 1]));
-        let nodes = (0..NODES).map(|node| (NodeId(node), Node::founded(node, node + 100, Arc::clone(&founded))));
+        let nodes = (0..).take(NODES).map(|node| (NodeId(node), Node::founded(node, node + 100, Arc::clone(&founded))));
         let mut world = Self {
             random: SplitMix64::new(seed),
             now: Time::default(),
@@ -103,7 +103,7 @@ impl World {
             is_calm: false,
             counts: Counts::default(),
         };
-        for node in (0..NODES).map(NodeId) {
+        for node in (0..).take(NODES).map(NodeId) {
             world.after(1000, Event::Act(node));
         }
         world.after(1000, Event::Fault);
@@ -115,6 +115,11 @@ impl World {
         self.sequence += 1;
         let delay = Duration::from_micros(self.random.below(millis * 1000) + 1);
         self.events.insert((self.now + delay, self.sequence), event);
+    }
+
+    fn any(&mut self) -> NodeId {
+        let nodes: Vec<_> = self.nodes.keys().copied().collect();
+        self.random.pick(&nodes)
     }
 
     fn newest(&self) -> u64 {
@@ -205,7 +210,7 @@ impl World {
     /// A person at a node reads, or changes something.
     fn act(&mut self, id: NodeId) {
         let choice = self.random.below(12);
-        let other = NodeId(self.random.below(NODES.into()) as u32);
+        let other = self.any();
         let life = self.nodes[&other].me.life;
         let newest = self.newest();
         let node = self.nodes.get_mut(&id).unwrap();
@@ -222,7 +227,7 @@ impl World {
             4 | 5 => known.add(Member { voter: Voter { node: other, life }, ..member(other.0, 0) }),
             6 | 7 => known.promote(other, 1),
             8 => known.forget(other),
-            9 => known.weight(other, self.random.below(3) as u8),
+            9 => known.weight(other, self.random.pick(&[0, 1, 2])),
             10 => known.replace(other, life),
             _ => known.label(other, format!("rack {newest}"), String::new()),
         };
@@ -243,7 +248,11 @@ impl World {
 
     /// A process ends, at times with its disk.
     fn fail(&mut self) {
-        let id = NodeId(self.random.below(NODES.into()) as u32);
+        let any = self.any();
+        // Best while its disk is at work.
+        let saving: Vec<_> =
+            self.nodes.values().filter(|node| node.saving.is_some()).map(|node| node.me.node).collect();
+        let id = if saving.is_empty() { any } else { self.random.pick(&saving) };
         let (is_saved, loses, seed) = (self.random.one_in(2), self.random.one_in(3), self.random.next_u64());
         let loses = loses && self.can_lose(id);
         let node = self.nodes.get_mut(&id).unwrap();
@@ -306,7 +315,7 @@ impl World {
             Event::Fault => {
                 if !self.is_calm {
                     self.fail();
-                    self.after(3000, Event::Fault);
+                    self.after(1000, Event::Fault);
                 }
             }
         }

@@ -6,6 +6,7 @@
 //! come at once: to take it later is to have what follows from it delivered later. A voter may end while it answers, before
 //! its record is durable; its disk may be lost; a proposer may begin again, knowing nothing but the founding.
 //! `RAIN_MODEL_DEEP` lifts the bounds, for a night.
+#![expect(clippy::unwrap_used, reason = "a model that breaks off is a test that fails")]
 
 use rain_cluster::register::{
     Accepted, Acceptor, Configuration, Electorate, Learner, Member, MemberSet, Outcome, Proposer, Record,
@@ -51,7 +52,7 @@ struct Register {
     /// How often the first proposer begins again.
     starts: u64,
     /// From which states changes are known to end, by what they depend on.
-    lives: Arc<Mutex<BTreeSet<(Vec<Part<Record>>, Part<BTreeMap<u64, Arc<Configuration>>>)>>>,
+    lives: Arc<Mutex<Lives>>,
 }
 
 /// A part of a state, shared by the states that have it and told apart by its digest: most steps change one part.
@@ -111,13 +112,19 @@ struct Change {
     floor: Option<u64>,
 }
 
+/// Disks, and what came into force.
+type Lives = BTreeSet<(Vec<Part<Record>>, InForce)>;
+
+/// All that came into force, by epoch.
+type InForce = Part<BTreeMap<u64, Arc<Configuration>>>;
+
 #[derive(Clone, Debug, Hash, PartialEq, Eq)]
 struct State {
     /// What the disks of the voters hold. That is all that an acceptor is, between two questions.
     records: Vec<Part<Record>>,
     changes: [Part<Change>; 2],
     asked: BTreeSet<Part<(usize, RegisterQuestion)>>,
-    in_force: Part<BTreeMap<u64, Arc<Configuration>>>,
+    in_force: InForce,
     disks: u32,
     superseded: bool,
     /// Something was seen that must never be.
@@ -170,9 +177,9 @@ fn founded(votes: &[u8]) -> Configuration {
 /// Whether more than half of the votes of a set are of voters like this; counted here once more, by hand.
 fn majority(set: &MemberSet, has: impl Fn(Voter) -> bool) -> bool {
     let votes = |member: &Member| u32::from(member.weight) + u32::from(set.tie == Some(member.voter.node));
-    let voters = || set.members.iter().filter(|member| member.weight > 0);
-    let those: u32 = voters().filter(|member| has(member.voter)).map(votes).sum();
-    2 * those > voters().map(votes).sum()
+    let all = || set.members.iter().filter(|member| member.weight > 0);
+    let those: u32 = all().filter(|member| has(member.voter)).map(votes).sum();
+    2 * those > all().map(votes).sum()
 }
 
 /// Asks a voter; gives what its disk holds then, and what it answers.
@@ -220,13 +227,12 @@ impl State {
 
     /// Takes note of what somebody says is in force.
     fn learn(&mut self, learner: &mut Learner, configuration: Arc<Configuration>) {
-        match self.in_force.get(&configuration.epoch) {
-            Some(first) => self.wrong |= *first != configuration,
-            None => {
-                let mut in_force = BTreeMap::clone(&self.in_force);
-                in_force.insert(configuration.epoch, Arc::clone(&configuration));
-                self.in_force = Part::new(in_force);
-            }
+        if let Some(first) = self.in_force.get(&configuration.epoch) {
+            self.wrong |= *first != configuration;
+        } else {
+            let mut in_force = BTreeMap::clone(&self.in_force);
+            in_force.insert(configuration.epoch, Arc::clone(&configuration));
+            self.in_force = Part::new(in_force);
         }
         let before = learner.known().epoch;
         self.wrong |= configuration.epoch < before;
@@ -301,9 +307,9 @@ impl State {
                 if let Some(record) = record {
                     records[node] = Part::new(record);
                 }
-                answer
-                    .into_iter()
-                    .for_each(|answer| proposer.handle_answer(Time::default(), answer.voter.node, answer));
+                if let Some(answer) = answer {
+                    proposer.handle_answer(Time::default(), answer.voter.node, answer);
+                }
             }
             count += 1;
             if count > 10 {
@@ -383,7 +389,9 @@ impl Model for Register {
                 let (index, question) = &*question;
                 let (record, answer) = ask(&state.records[asked(question)], question, fault);
                 let mut change = Change::clone(&state.changes[*index]);
-                answer.into_iter().for_each(|answer| change.proposer.handle_answer(now, answer.voter.node, answer));
+                if let Some(answer) = answer {
+                    change.proposer.handle_answer(now, answer.voter.node, answer);
+                }
                 if record.is_none() && change.proposer == state.changes[*index].proposer {
                     return None;
                 }

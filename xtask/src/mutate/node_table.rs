@@ -13,6 +13,7 @@ const fn harmless(proof: &'static str, mutant: Mutant) -> Bug {
 }
 
 const CLUSTER: (&str, &str) = ("rain_cluster", "");
+const REGISTER: (&str, &str) = ("rain_cluster", "register::tests");
 const DESK: (&str, &str) = ("rain_desk", "");
 const FETCH: (&str, &str) = ("rain_fetch", "");
 const STORE: (&str, &str) = ("rain_node", "store::tests");
@@ -1115,6 +1116,132 @@ pub(super) const ALL: &[Bug] = &[
             text: "«self.0[bucket] == other.0[bucket]»",
             instead: "true",
             first: CLUSTER,
+        },
+    ),
+    bug(
+        "two configurations of one epoch: a voter forgets in a power cut what it has answered",
+        Mutant {
+            file: "cluster/src/register/acceptor.rs",
+            text: "(true, _) => «&mut self.waiting»,",
+            instead: "&mut self.ready",
+            first: REGISTER,
+        },
+    ),
+    bug(
+        "a change comes into force without the nodes that still decide: two halves of a cluster go on by themselves",
+        Mutant {
+            file: "cluster/src/register/electorate.rs",
+            text: "«self.sets().all(|set| set.has_majority(|voter| has(voter) && !self.value.is_retired(voter)))»",
+            instead: "self.value.new.has_majority(|voter| has(voter))",
+            first: REGISTER,
+        },
+    ),
+    bug(
+        "a node with a new disk votes for the old one, whose promises it does not know",
+        Mutant {
+            file: "cluster/src/register/acceptor.rs",
+            text: "Some(record) if «to == self.me» =>",
+            instead: "to.node == self.me.node",
+            first: REGISTER,
+        },
+    ),
+    bug(
+        "a node that was restarted proposes another change under the number of its last one",
+        Mutant {
+            file: "cluster/src/register/proposer.rs",
+            text: "proposer: self.me, incarnation: «self.incarnation» }",
+            instead: "0",
+            first: REGISTER,
+        },
+    ),
+    bug(
+        "a change that is in force is overwritten by one that was given up",
+        Mutant {
+            file: "cluster/src/register/proposer.rs",
+            text: "match «told.max_by_key(|told| (told.value.epoch, told.ballot))».map",
+            instead: "told.min_by_key(|told| (told.value.epoch, told.ballot))",
+            first: REGISTER,
+        },
+    ),
+    bug(
+        "of two people who change the members at once, the second undoes the first one's change",
+        Mutant {
+            file: "cluster/src/register/attempt.rs",
+            text: "let has_other_voters = «shown.base.epoch > self.base.epoch || shown.value.is_forced(&shown.base)»;",
+            instead: "false",
+            first: REGISTER,
+        },
+    ),
+    bug(
+        "a voter accepts what it has promised not to: two configurations of one epoch",
+        Mutant {
+            file: "cluster/src/register/acceptor.rs",
+            text: "if «promised > proposal.ballot» ||",
+            instead: "false",
+            first: REGISTER,
+        },
+    ),
+    bug(
+        "a voter goes back behind what was forced",
+        Mutant {
+            file: "cluster/src/register/acceptor.rs",
+            text: "|| «epoch > proposal.value.epoch» {",
+            instead: "false",
+            first: REGISTER,
+        },
+    ),
+    bug(
+        "a damaged record is believed",
+        Mutant {
+            file: "cluster/src/register/record.rs",
+            text: "if «blake3::hash(body).as_bytes() != hash» {",
+            instead: "false",
+            first: REGISTER,
+        },
+    ),
+    bug(
+        "a replaced disk that is put back has a vote again",
+        Mutant {
+            file: "cluster/src/register/change.rs",
+            text: "«retire(retired, member.voter)»;",
+            instead: "()",
+            first: REGISTER,
+        },
+    ),
+    bug(
+        "other voters are in force at once, and have no majority in common with those before",
+        Mutant {
+            file: "cluster/src/register/configuration.rs",
+            text: "(None, None) if «!self.new.has_quorums_of(&base.new)» =>",
+            instead: "false",
+            first: REGISTER,
+        },
+    ),
+    bug(
+        "a node goes back to an earlier configuration that it is told late",
+        Mutant {
+            file: "cluster/src/register/learner.rs",
+            text: "let is_news = «configuration.epoch > self.0.epoch»;",
+            instead: "true",
+            first: REGISTER,
+        },
+    ),
+    bug(
+        "a change is refused for ever by a voter that has promised more",
+        Mutant {
+            file: "cluster/src/register/proposer.rs",
+            text: "self.number = «self.number.max(promised.number)»;",
+            instead: "self.number",
+            first: REGISTER,
+        },
+    ),
+    bug(
+        "a life that has ended votes",
+        Mutant {
+            file: "cluster/src/register/electorate.rs",
+            text: "filter(|voter| «!self.value.is_retired(*voter)»)",
+            instead: "true",
+            first: REGISTER,
         },
     ),
 ];
