@@ -13,7 +13,7 @@ pub enum Outcome {
     Done(Arc<Configuration>),
     /// Another configuration is in force: what was proposed was computed from one that is not any more.
     Superseded {
-        /// The one in force.
+        /// The one in force; where the change was to be forced, one that may be: compute it from that one.
         by: Arc<Configuration>,
         /// The change may have been in force in between.
         undecided: bool,
