@@ -12,12 +12,15 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::header::EXPECT;
 use std::io;
 use tokio::sync::mpsc;
-use tokio::time::{Sleep, sleep, timeout};
+use tokio::time::{Instant, Sleep, sleep, timeout};
 
 /// So many bytes of a body that nobody wants are read.
 const LEFTOVER_BYTES_MAX: u64 = 64 << 20;
 /// For so long.
 const LEFTOVER: Duration = Duration::from_secs(10);
+
+/// Whoever brings less while it is waited for stands still.
+const STEP_BYTES: usize = 16 << 10;
 
 /// Bodies that nobody wants any more.
 pub(super) type Leftovers = mpsc::Receiver<Incoming>;
@@ -27,21 +30,41 @@ struct Intake {
     /// Gone once it is at its end, or given up.
     body: Option<Incoming>,
     patience: Duration,
-    /// Since nothing comes.
-    waiting: Option<Pin<Box<Sleep>>>,
+    /// Since when nothing comes, and until when it is waited for.
+    waiting: Option<(Instant, Pin<Box<Sleep>>)>,
+    /// Since the last step of [`STEP_BYTES`]: how long it was waited for, and what came.
+    waited: Duration,
+    brought: usize,
     /// The client sends it only when it is asked for, which it is not yet.
     is_held_back: bool,
     leftovers: mpsc::Sender<Incoming>,
 }
 
-/// A request whose body is given up when nothing of it comes for `patience`.
+/// A request whose body is given up when it is waited for `patience` and less than [`STEP_BYTES`] come, and it is not at its
+/// end.
 pub(super) fn received(
     request: Request<Incoming>,
     patience: Duration,
     leftovers: mpsc::Sender<Incoming>,
 ) -> Request<RequestBody> {
     let is_held_back = request.headers().contains_key(EXPECT);
-    request.map(|body| Intake { body: Some(body), patience, waiting: None, is_held_back, leftovers }.boxed_unsync())
+    request.map(|body| {
+        let (waiting, waited, brought) = (None, Duration::ZERO, 0);
+        Intake { body: Some(body), patience, waiting, waited, brought, is_held_back, leftovers }.boxed_unsync()
+    })
+}
+
+impl Intake {
+    /// Notes what came. Time in which nobody asked for it is not the client's.
+    fn came(&mut self, bytes: usize) {
+        if let Some((since, _)) = self.waiting.take() {
+            self.waited += since.elapsed();
+        }
+        self.brought += bytes;
+        if self.brought >= STEP_BYTES {
+            (self.waited, self.brought) = (Duration::ZERO, 0);
+        }
+    }
 }
 
 impl Body for Intake {
@@ -54,18 +77,22 @@ impl Body for Intake {
         intake.is_held_back = false;
         match Pin::new(body).poll_frame(context) {
             Poll::Ready(frame) => {
-                intake.waiting = None;
-                if !matches!(frame, Some(Ok(_))) {
-                    intake.body = None;
+                match &frame {
+                    Some(Ok(frame)) => intake.came(frame.data_ref().map_or(0, Bytes::len)),
+                    Some(Err(_)) | None => intake.body = None,
                 }
                 Poll::Ready(frame.map(|frame| frame.map_err(io::Error::other)))
             }
             Poll::Pending => {
-                let waiting = intake.waiting.get_or_insert_with(|| Box::pin(sleep(intake.patience)));
-                core::task::ready!(waiting.as_mut().poll(context));
+                let left = intake.patience.saturating_sub(intake.waited);
+                let (_, alarm) = intake.waiting.get_or_insert_with(|| (Instant::now(), Box::pin(sleep(left))));
+                core::task::ready!(alarm.as_mut().poll(context));
                 intake.body = None;
                 metrics::counter!("rain_stalled_total", "what" => "upload").increment(1);
-                let why = format!("nothing of the body came for {} s", intake.patience.as_secs());
+                let (brought, seconds) = (intake.brought, intake.patience.as_secs());
+                let why = format!(
+                    "{brought} bytes of the body came in {seconds} s of waiting, expected {STEP_BYTES} or its end"
+                );
                 Poll::Ready(Some(Err(io::Error::new(io::ErrorKind::TimedOut, why))))
             }
         }

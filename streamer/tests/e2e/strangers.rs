@@ -290,6 +290,37 @@ fn uploads_that_stand_still_cost_little_and_leave_nothing_behind() {
 }
 
 #[test]
+fn an_upload_that_drips_is_dropped_and_a_slow_one_is_not() {
+    const STEP: usize = 16 << 10;
+    let cluster = Cluster::of_four_with("limits = { stalled_upload_seconds = 3 }");
+    let content = random_bytes(6 * STEP, 1);
+    let begin = |title: &str| {
+        let mut connection = Connection::open(cluster.port(0));
+        let length = content.len().to_string();
+        let request = put(format!("/v/{title}"), []).header("content-length", &length);
+        connection.send_head(&request).expect("it takes a request");
+        connection
+    };
+    let (mut dripping, mut slow) = (begin("dripping"), begin("slow"));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for part in content.chunks(STEP) {
+                slow.send(part).expect("it is waited for");
+                thread::sleep(Duration::from_secs(1));
+            }
+            slow.receive("PUT").expect("an answer").expect(201);
+        });
+        wait_until("the end of one that drips", PATIENCE, || {
+            let _ = dripping.send(&[7]);
+            metric(&cluster, 0, "rain_stalled_total") > 0.0
+        });
+        dripping.receive("PUT").expect("an answer").expect_error(400, "broken-body");
+    });
+    assert_same(&get("/v/slow").to(cluster.port(1)).expect(200).body, &content, "slow");
+    get("/v/dripping").to(cluster.port(1)).expect(404);
+}
+
+#[test]
 fn uploads_at_once_share_what_memory_there_is() {
     let cluster = Cluster::of_four_with("limits = { upload_mib = 16 }");
     let before = memory(&cluster, 0);
