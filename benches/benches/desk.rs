@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use rain_cluster::commit::{Begin, Condition, Shape, Shares};
 use rain_cluster::{
-    Attributes, Columns, Content, EtagKind, Life, Manifest, Members, NodeId, Record, Reply, Request, Sender, Time,
-    TitleState,
+    Attributes, Columns, Content, EtagKind, Life, Manifest, Members, NodeId, Record, Reply, Request, Sender, Signet,
+    Time, TitleState,
 };
 use rain_desk::{Codes, Desk, DeskPlan, Event, Order, StoreTold, Task, TaskId, Told};
 
@@ -20,7 +20,7 @@ const UNDER_WAY: usize = 1000;
 const WRITES: usize = 100_000;
 
 fn sender(node: NodeId) -> Sender {
-    Sender { node, life: Life(7), serial: 1, epoch: 0 }
+    Sender { node, life: Life(7), serial: 1, epoch: 0, signet: Signet(0) }
 }
 
 /// What a node answers to which all titles are new.

@@ -9,14 +9,14 @@
 use rain_benches::{rain_program, write_record};
 use rain_cluster::{
     Attributes, Base, Columns, Content, EtagKind, Life, Manifest, Members, NodeId, Placement, Record, Reply, Request,
-    Seat, Sender, Share, Time, Version,
+    Seat, Sender, Share, Signet, Time, Version,
 };
 use rain_codec::column::{ColumnTree, StripeEncoder, default_group_bytes};
 use rain_codec::{Code, StripeCodec};
 use rain_desk::{Codes, StoreOrder, StoreTold};
 use rain_gauge::Machine;
 use rain_harness::{Member, Process, clean_up_on_signals, configuration, get};
-use rain_node::store::{Disk, Store, StorePlan, SystemDisk, title_version};
+use rain_node::store::{Disk, SignetKey, Store, StorePlan, SystemDisk, title_version};
 use serde_json::json;
 use std::fs::{self, File};
 use std::io;
@@ -105,7 +105,8 @@ impl Disk for Unsynced {
 
 fn plan() -> io::Result<StorePlan> {
     let members = Members::new(0, NODES.map(NodeId).to_vec(), None).map(Arc::new).map_err(io::Error::other)?;
-    Ok(StorePlan { node: ME, members, codes: Arc::new(Codes::default()), fresh_store: 1, fresh_life: Life(1) })
+    let (codes, signet_key) = (Arc::new(Codes::default()), SignetKey::new([0; 32]));
+    Ok(StorePlan { node: ME, members, signet_key, codes, fresh_store: 1, fresh_life: Life(1) })
 }
 
 /// A title of which this node has column 0, and the records of that column.
@@ -152,7 +153,7 @@ fn generate(data: &Path, titles: u64) -> io::Result<()> {
         expect(store.carry_out(Time::default(), order))?;
     }
     let codec = Arc::new(StripeCodec::new(Arc::new(Code::named(CODE).map_err(io::Error::other)?)));
-    let from = Sender { node: NodeId(2), life: Life(7), serial: 1, epoch: 0 };
+    let from = Sender { node: NodeId(2), life: Life(7), serial: 1, epoch: 0, signet: Signet(0) };
     let ask = |request: &Request, expected: &Reply| {
         let reply = store.answer(Time::default(), from, request)?;
         if reply == *expected {

@@ -54,7 +54,7 @@ pub use manifest::{Attributes, Columns, Content, EtagKind, Manifest, ManifestErr
 pub use members::{Members, MembersError, Quorum};
 pub use message::{
     Base, ColumnStatus, Entry, Memory, Outcome, Refusal, Reply, Request, RequestKind, SHARE_BYTES_MAX, Sender, Share,
-    Ticket, TitleState,
+    Signet, Testimony, Ticket, TitleState,
 };
 pub use placement::{ANY_STORE, Placement, Seat};
 pub use time::Time;

@@ -7,6 +7,19 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
+/// By which a node knows its own word when others bring it back: made under a secret that it alone has, and that outlives
+/// its disk. To anybody else it says nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Signet(pub u128);
+
+impl fmt::Display for Signet {
+    /// 32 hexadecimal digits.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{:032x}", self.0)
+    }
+}
+
 /// Who says something: in every question and every answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Sender {
@@ -18,6 +31,26 @@ pub struct Sender {
     pub serial: u64,
     /// The epoch of the members that it knows.
     pub epoch: u64,
+    /// Its own, of life and serial.
+    pub signet: Signet,
+}
+
+impl Sender {
+    /// What it says of its life.
+    pub fn testimony(self) -> Testimony {
+        Testimony { life: self.life, serial: self.serial, signet: self.signet }
+    }
+}
+
+/// What a node said of a life of its own, as others keep it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Testimony {
+    /// The life.
+    pub life: Life,
+    /// The most changes that it said to have made durable in that life.
+    pub serial: u64,
+    /// The signet that came with it.
+    pub signet: Signet,
 }
 
 /// How a node holds its column of a version.
@@ -200,7 +233,7 @@ pub enum Request {
     /// Asked by a node that may have been away: of all that you know to be committed, what is the digest? Answered by
     /// [`Reply::Digest`].
     Digest,
-    /// Asked at a start: what do you remember of me? Answered by [`Reply::Remembered`].
+    /// Asked at a start, and by a node whose life is said to be over: what do you remember of me? Answered by [`Reply::Remembered`].
     Remembered,
 }
 
@@ -292,14 +325,12 @@ pub enum Refusal {
     Blank,
 }
 
-/// What a node remembers of another one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// What a node remembers of another one: little but what that one said itself, for it alone can tell whether it did.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Memory {
-    /// The last life that was heard of.
-    pub life: Life,
-    /// The most changes that it said to have made durable in that life.
-    pub serial: u64,
-    /// Whether the life in which the question was asked is known to be over.
+    /// The lives that were heard of.
+    pub lives: Vec<Testimony>,
+    /// Whether the life in which the question was asked is held to be over.
     pub retired: bool,
 }
 
@@ -340,9 +371,9 @@ pub enum Reply {
     /// To [`Request::Digest`]: equal ones are of the same newest committed versions of the same titles. `None` of a blank
     /// store, which does not know what it does not know.
     Digest(Option<u64>),
-    /// To [`Request::Remembered`]; `None` of a node that it never heard of.
-    Remembered(Option<Memory>),
-    /// The sender's life is over: another one of the same node was heard of since.
+    /// To [`Request::Remembered`], also where the asker's life is over.
+    Remembered(Memory),
+    /// To all else, where the sender's life is over: another one of the same node was heard of since.
     Retired,
 }
 

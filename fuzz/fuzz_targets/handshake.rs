@@ -88,7 +88,10 @@ fuzz_target!(|case: Case<'_>| {
     }
     let _ = KeyPair::from_pem(case.key.as_bytes());
     if let Some(sender) = sender::from_text(case.sender) {
-        let spelt = format!("{:08x}.{:08x}.{}.{}", sender.node.0, sender.life.0, sender.serial, sender.epoch);
+        let spelt = format!(
+            "{:08x}.{:08x}.{}.{}.{:032x}",
+            sender.node.0, sender.life.0, sender.serial, sender.epoch, sender.signet.0
+        );
         assert_eq!(case.sender, spelt);
     }
 });

@@ -13,7 +13,7 @@ use libfuzzer_sys::fuzz_target;
 use rain_cluster::message::{Base, Outcome};
 use rain_cluster::{
     Attributes, ColumnStatus, Columns, Content, Digests, Entry, EtagKind, Life, Manifest, Memory, NodeId, Placement,
-    Record, Refusal, Reply, Request, Seat, Sender, Share, Ticket, TitleState, Version,
+    Record, Refusal, Reply, Request, Seat, Sender, Share, Signet, Testimony, Ticket, TitleState, Version,
 };
 use rain_wire::{Answer, Question};
 
@@ -64,8 +64,8 @@ fn check<T: Debug + PartialEq, E: Debug>(
 }
 
 fn sender(source: &mut Unstructured<'_>) -> Result<Sender> {
-    let (node, life, serial, epoch) = source.arbitrary()?;
-    Ok(Sender { node: NodeId(node), life: Life(life), serial, epoch })
+    let (node, life, serial, epoch, signet) = source.arbitrary()?;
+    Ok(Sender { node: NodeId(node), life: Life(life), serial, epoch, signet: Signet(signet) })
 }
 
 fn version(source: &mut Unstructured<'_>) -> Result<Version> {
@@ -214,8 +214,11 @@ fn answer(source: &mut Unstructured<'_>, fit: &mut bool) -> Result<Answer> {
             Reply::Committed { blank, from, next, marked, pending, floor }
         }
         8 => {
-            let memory = source.arbitrary::<Option<(u32, u64, bool)>>()?;
-            Reply::Remembered(memory.map(|(life, serial, retired)| Memory { life: Life(life), serial, retired }))
+            let lives = many(source, |source| {
+                let (life, serial, signet) = source.arbitrary()?;
+                Ok(Testimony { life: Life(life), serial, signet: Signet(signet) })
+            })?;
+            Reply::Remembered(Memory { lives, retired: source.arbitrary()? })
         }
         9 => Reply::Digest(source.arbitrary()?),
         _ => Reply::Retired,

@@ -2,26 +2,26 @@
 
 use crate::machine::Machine;
 use crate::members::Members;
-use crate::message::{Memory, Reply, Request, Sender};
+use crate::message::{Memory, Reply, Request, Sender, Testimony};
 use crate::round::Round;
 use crate::time::Time;
 use crate::version::{Life, NodeId};
 use core::time::Duration;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 const RETRY: Duration = Duration::from_secs(1);
 /// Once R nodes, this one among them, agree, wait so long for others: one of them may know better.
 const STRAGGLERS: Duration = Duration::from_millis(200);
 
 /// What the others remember.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Recalled {
     /// R nodes, this one among them, know of nothing that this store has forgotten: its word may count.
     Sure,
-    /// A peer remembers more changes than the store had made when it started, or another life after this one. Unless it
-    /// has made as many since, the disk is an old copy and must begin a new life, blank; else see
+    /// A peer remembers more changes than the store had made when it started, or other lives of it. Where that is this
+    /// node's own word, and the store has forgotten it, the disk is an old copy and must begin a new life, blank; else see
     /// [`dismiss`](Recall::dismiss).
-    Old {
+    Told {
         /// Who says so.
         by: NodeId,
         /// What it remembers.
@@ -38,8 +38,10 @@ pub struct Recall {
     started: Time,
     enough: Option<Time>,
     agreed: BTreeSet<NodeId>,
-    /// Who says that the disk is an old copy.
-    accuser: Option<NodeId>,
+    /// What is to be looked at.
+    told: VecDeque<(NodeId, Memory)>,
+    /// Whose memory is being looked at.
+    looked_at: Option<NodeId>,
     round: Round,
     retry: Time,
     sure: bool,
@@ -58,7 +60,8 @@ impl Recall {
             started: now,
             enough: None,
             agreed: BTreeSet::new(),
-            accuser: None,
+            told: VecDeque::new(),
+            looked_at: None,
             round,
             retry: now + RETRY,
             sure: false,
@@ -68,25 +71,35 @@ impl Recall {
         recall
     }
 
-    /// What was found out: [`Recalled::Sure`] once; or [`Recalled::Old`], also after being sure, which ends it unless it is
-    /// dismissed.
+    /// What was found out: [`Recalled::Sure`] once; or [`Recalled::Told`], also after being sure, of one peer after the
+    /// other, which ends it unless it is dismissed.
     pub fn poll_event(&mut self) -> Option<Recalled> {
+        if self.looked_at.is_none()
+            && let Some((by, memory)) = self.told.pop_front()
+        {
+            self.looked_at = Some(by);
+            return Some(Recalled::Told { by, memory });
+        }
         self.event.take()
     }
 
-    /// The store has made as many changes as the accuser remembers: this start told it of them.
+    /// The store has forgotten nothing of what was told last: it has made as many changes, or what was told is not its word.
     pub fn dismiss(&mut self, now: Time) {
-        self.agreed.extend(self.accuser.take());
+        self.agreed.extend(self.looked_at.take());
         self.advance(now);
+    }
+
+    fn is_told(&self) -> bool {
+        self.looked_at.is_some() || !self.told.is_empty()
     }
 
     /// Whether nothing more can come.
     pub fn is_over(&self) -> bool {
-        self.round.is_over() && self.sure && self.event.is_none() && self.accuser.is_none()
+        self.round.is_over() && self.sure && self.event.is_none() && !self.is_told()
     }
 
     fn advance(&mut self, now: Time) {
-        if self.sure || self.accuser.is_some() || self.agreed.len() < self.needed {
+        if self.sure || self.is_told() || self.agreed.len() < self.needed {
             return;
         }
         let enough = *self.enough.get_or_insert(now);
@@ -99,33 +112,15 @@ impl Recall {
 
 impl Machine for Recall {
     fn handle_message(&mut self, now: Time, from: Sender, reply: Reply) {
-        let old = match reply {
-            Reply::Remembered(None) => None,
-            Reply::Remembered(Some(memory)) => {
-                let fewer = memory.life == self.life && memory.serial > self.serial;
-                (memory.retired || fewer).then_some(memory)
-            }
-            Reply::Retired => Some(Memory { life: self.life, serial: self.serial, retired: true }),
-            Reply::State(_)
-            | Reply::Prepared
-            | Reply::Refused(_)
-            | Reply::Marked
-            | Reply::Absent
-            | Reply::Dropped
-            | Reply::Outcome(_)
-            | Reply::Digest(_)
-            | Reply::Committed { .. } => return,
-        };
-        // One accuser at a time: whoever else says so is asked again.
-        if old.is_some() && self.accuser.is_some() || !self.round.answered(from.node) {
+        let Reply::Remembered(memory) = reply else { return };
+        if !self.round.answered(from.node) {
             return;
         }
-        match old {
-            None => drop(self.agreed.insert(from.node)),
-            Some(memory) => {
-                self.accuser = Some(from.node);
-                self.event = Some(Recalled::Old { by: from.node, memory });
-            }
+        let more = |said: &Testimony| said.life != self.life || said.serial > self.serial;
+        if memory.retired || memory.lives.iter().any(more) {
+            self.told.push_back((from.node, memory));
+        } else {
+            self.agreed.insert(from.node);
         }
         self.advance(now);
     }
@@ -148,7 +143,7 @@ impl Machine for Recall {
 
     fn poll_timeout(&self) -> Option<Time> {
         match self.enough {
-            Some(enough) if !self.sure && self.accuser.is_none() => {
+            Some(enough) if !self.sure && !self.is_told() => {
                 Some(self.retry.min(enough.max(self.started) + STRAGGLERS))
             }
             _ => (!self.round.is_over()).then_some(self.retry),

@@ -5,7 +5,7 @@ use crate::digests::Digests;
 use crate::machine::Machine;
 use crate::manifest::{Attributes, Content, Manifest, Record};
 use crate::members::Members;
-use crate::message::{ColumnStatus, Entry, Memory, Reply, Request, Sender, TitleState};
+use crate::message::{ColumnStatus, Entry, Memory, Reply, Request, Sender, Signet, Testimony, TitleState};
 use crate::placement::Placement;
 use crate::time::Time;
 use crate::version::{Life, NodeId, Version};
@@ -26,7 +26,7 @@ fn members(count: u32) -> Members {
 }
 
 fn from(node: NodeId) -> Sender {
-    Sender { node, life: LIFE, serial: 5, epoch: 0 }
+    Sender { node, life: LIFE, serial: 5, epoch: 0, signet: Signet(0) }
 }
 
 fn record(counter: u64) -> Record {
@@ -273,7 +273,8 @@ fn a_silent_teacher_is_not_waited_for() {
 }
 
 fn remembers(serial: u64) -> Reply {
-    Reply::Remembered(Some(Memory { life: LIFE, serial, retired: false }))
+    let said = Testimony { life: LIFE, serial, signet: Signet(9) };
+    Reply::Remembered(Memory { lives: vec![said], retired: false })
 }
 
 /// By one change: that may be the promise.
@@ -283,8 +284,8 @@ fn a_disk_that_was_rolled_back_by_one_change_is_found_out() {
     recall.handle_message(NOW, from(NodeId(1)), remembers(5));
     assert_eq!(recall.poll_event(), None);
     recall.handle_message(NOW, from(NodeId(2)), remembers(6));
-    let memory = Memory { life: LIFE, serial: 6, retired: false };
-    assert_eq!(recall.poll_event(), Some(Recalled::Old { by: NodeId(2), memory }));
+    let Some(Recalled::Told { by: NodeId(2), memory }) = recall.poll_event() else { panic!("it was told") };
+    assert_eq!(remembers(6), Reply::Remembered(memory));
 }
 
 /// Of five nodes R is 3: two others must agree with it, and time alone is no agreement.
@@ -296,7 +297,29 @@ fn a_store_believes_itself_once_r_nodes_agree() {
     recall.handle_timeout(later);
     recall.handle_timeout(later + Duration::from_secs(1));
     assert_eq!(recall.poll_event(), None);
-    recall.handle_message(later, from(NodeId(2)), Reply::Remembered(None));
+    recall.handle_message(later, from(NodeId(2)), Reply::Remembered(Memory::default()));
+    recall.handle_timeout(later + Duration::from_secs(1));
+    assert_eq!(recall.poll_event(), Some(Recalled::Sure));
+}
+
+/// What two peers tell is looked at one by one; what turns out to be nothing is an answer that remembers nothing. That a
+/// life is over is asked about, not believed.
+#[test]
+fn what_is_dismissed_agrees() {
+    let mut recall = Recall::new(NOW, &members(5), from(NodeId(0)));
+    recall.handle_message(NOW, from(NodeId(3)), Reply::Retired);
+    let retired = Memory { retired: true, ..Memory::default() };
+    recall.handle_message(NOW, from(NodeId(1)), Reply::Remembered(retired.clone()));
+    recall.handle_message(NOW, from(NodeId(2)), remembers(6));
+    assert_eq!(recall.poll_event(), Some(Recalled::Told { by: NodeId(1), memory: retired }));
+    let later = NOW + Duration::from_secs(1);
+    recall.handle_timeout(later);
+    assert_eq!(recall.poll_event(), None);
+    let asked: Vec<NodeId> = core::iter::from_fn(|| recall.poll_transmit()).map(|(node, _)| node).collect();
+    assert_eq!(asked[4..], [3, 4].map(NodeId), "who told something is not asked again");
+    recall.dismiss(later);
+    assert!(matches!(recall.poll_event(), Some(Recalled::Told { by: NodeId(2), .. })));
+    recall.dismiss(later);
     recall.handle_timeout(later + Duration::from_secs(1));
     assert_eq!(recall.poll_event(), Some(Recalled::Sure));
 }

@@ -500,7 +500,7 @@ impl Machine for Put {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::TitleState;
+    use crate::message::{Signet, TitleState};
 
     /// One that lies about its floor would use the counters up, and the title could never be written again.
     #[test]
@@ -515,7 +515,7 @@ mod tests {
             let mut put = Put::new(Time::default(), request);
             for (node, floor) in ids.into_iter().zip(floors) {
                 let state = TitleState { floor, ..TitleState::default() };
-                let from = Sender { node, life: Life(1), serial: 0, epoch: 0 };
+                let from = Sender { node, life: Life(1), serial: 0, epoch: 0, signet: Signet(0) };
                 put.handle_message(Time::default(), from, Reply::State(state));
             }
             let Some(PutEvent::Begin(begin)) = put.poll_event() else { panic!("all are there") };

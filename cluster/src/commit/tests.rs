@@ -4,7 +4,7 @@ use super::*;
 use crate::machine::Machine;
 use crate::manifest::{Attributes, Content, Manifest, Record};
 use crate::members::Members;
-use crate::message::{Base, ColumnStatus, Entry, Outcome, Refusal, Reply, Request, Sender, TitleState};
+use crate::message::{Base, ColumnStatus, Entry, Outcome, Refusal, Reply, Request, Sender, Signet, TitleState};
 use crate::placement::Placement;
 use crate::time::Time;
 use crate::version::{Life, NodeId, Version};
@@ -24,7 +24,7 @@ fn members() -> Arc<Members> {
 }
 
 fn in_life(node: NodeId, life: Life) -> Sender {
-    Sender { node, life, serial: 0, epoch: 0 }
+    Sender { node, life, serial: 0, epoch: 0, signet: Signet(0) }
 }
 
 fn from(node: NodeId) -> Sender {

@@ -19,7 +19,7 @@ use rain_cluster::commit::{
 use rain_cluster::message::Outcome;
 use rain_cluster::{
     ColumnStatus, Columns, Content, Entry, EtagKind, Life, Machine, Manifest, Members, NodeId, Placement, Record,
-    Refusal, Reply, Request, Sender, Time, TitleState, Version,
+    Refusal, Reply, Request, Sender, Signet, Time, TitleState, Version,
 };
 
 use node::Node;
@@ -587,7 +587,7 @@ fn pick<T: Clone>(list: &mut Vec<T>, choice: u8, again: bool) -> Option<T> {
 }
 
 fn sender(node: NodeId) -> Sender {
-    Sender { node, life: LIFE, serial: 0, epoch: 0 }
+    Sender { node, life: LIFE, serial: 0, epoch: 0, signet: Signet(0) }
 }
 
 fn content(shape: Shape) -> Content {

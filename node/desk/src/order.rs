@@ -76,13 +76,13 @@ pub enum StoreOrder {
     },
     /// The others remember nothing that is forgotten here: be silent no longer. Done.
     SetSure,
-    /// If the disk is an old copy, of which a peer remembers more changes than it has made by now, or whose life is over:
-    /// begin a new life, blank. Reborn; already, where it has made as many; or failed.
-    NewLife {
+    /// If what a peer remembers shows that the disk is an old copy, by this node's own word: begin a new life, blank.
+    /// Reborn; already, where it is none; unproven, where the peer says that it is and has no such word; or failed.
+    Judge {
         /// In which life the peer was asked.
         life: Life,
         /// What it remembers.
-        remembered: Memory,
+        memory: Memory,
     },
     /// Remove what was superseded and is not read any more, and what was abandoned. Done or failed.
     Sweep,
@@ -133,6 +133,8 @@ pub enum StoreTold {
     Uncertain(String),
     /// It was so before.
     Already,
+    /// A peer says something that nothing shows to be so.
+    Unproven,
     /// The decisions.
     Decisions(Vec<Decision>),
     /// The ticket.

@@ -289,17 +289,17 @@ impl Running for Purging {
 pub(crate) struct Recalling {
     recall: Recall,
     life: Life,
-    /// Why a new life is to begin.
+    /// What the store is asked about.
     accused: Option<Accusation>,
     retry: Option<Time>,
     over: bool,
 }
 
-/// A peer remembers what this store does not.
+/// A peer remembers what this store may have forgotten.
 #[derive(Debug)]
 struct Accusation {
-    remembered: Memory,
-    why: String,
+    by: NodeId,
+    memory: Memory,
 }
 
 /// A new life that could not be written down is tried again after so long.
@@ -314,13 +314,8 @@ impl Recalling {
         with.transmit(&mut self.recall);
         match self.recall.poll_event() {
             Some(Recalled::Sure) => with.store(StoreOrder::SetSure),
-            Some(Recalled::Old { by, memory }) => {
-                let why = if memory.retired {
-                    format!("node {by} knows of a later life of this store")
-                } else {
-                    format!("node {by} remembers {} changes of this store, which has made fewer", memory.serial)
-                };
-                self.accused = Some(Accusation { remembered: memory, why });
+            Some(Recalled::Told { by, memory }) => {
+                self.accused = Some(Accusation { by, memory });
                 self.order(with);
             }
             None => {}
@@ -331,8 +326,8 @@ impl Recalling {
     }
 
     fn order(&self, with: &mut Context<'_>) {
-        if let Some(Accusation { remembered, .. }) = &self.accused {
-            with.store(StoreOrder::NewLife { life: self.life, remembered: *remembered });
+        if let Some(Accusation { memory, .. }) = &self.accused {
+            with.store(StoreOrder::Judge { life: self.life, memory: memory.clone() });
         }
     }
 }
@@ -345,14 +340,19 @@ impl Running for Recalling {
     fn handle(&mut self, with: &mut Context<'_>, told: Told) {
         match told {
             Told::Stored(StoreTold::Reborn(life)) => {
-                let why = self.accused.take().map(|accusation| accusation.why).unwrap_or_default();
+                let by = self.accused.take().map(|accusation| accusation.by.to_string()).unwrap_or_default();
+                let why = format!("node {by} has this node's own word of what this store does not know of");
                 with.tell(Event::Reborn { life, why });
                 with.out.reborn = Some(life);
                 self.over = true;
             }
-            Told::Stored(StoreTold::Already) if self.accused.is_some() => {
-                // The peer was told of these changes by this very start.
-                self.accused = None;
+            Told::Stored(told @ (StoreTold::Already | StoreTold::Unproven)) if self.accused.is_some() => {
+                if let Some(Accusation { by, .. }) = self.accused.take()
+                    && told == StoreTold::Unproven
+                {
+                    let why = "an old copy, it says, and has no word of this node that shows it".to_owned();
+                    with.tell(Event::Unfit { node: by, why });
+                }
                 self.recall.dismiss(with.now);
                 self.advance(with);
             }

@@ -2,8 +2,8 @@
 
 use super::*;
 use rain_cluster::{
-    Attributes, ColumnStatus, Columns, Content, Digests, Entry, EtagKind, Life, Manifest, Members, NodeId, Outcome,
-    Placement, Record, Reply, Request, RequestKind, Seat, Sender, Ticket, Time, TitleState, Version,
+    Attributes, ColumnStatus, Columns, Content, Digests, Entry, EtagKind, Life, Manifest, Members, Memory, NodeId,
+    Outcome, Placement, Record, Reply, Request, RequestKind, Seat, Sender, Signet, Ticket, Time, TitleState, Version,
 };
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ const START: Time = Time::from_micros(0);
 const SECOND: core::time::Duration = core::time::Duration::from_secs(1);
 
 fn desk_of(nodes: &[NodeId]) -> Desk {
-    let me = Sender { node: ME, life: LIFE, serial: 0, epoch: 0 };
+    let me = Sender { node: ME, life: LIFE, serial: 0, epoch: 0, signet: Signet(0) };
     let members = Arc::new(Members::new(0, nodes.to_vec(), None).unwrap());
     Desk::new(DeskPlan { me, members, codes: Arc::default() })
 }
@@ -75,7 +75,7 @@ fn events(desk: &mut Desk) -> Vec<Event> {
 
 /// A node answers, in the life in which it began.
 fn answer(desk: &mut Desk, id: TaskId, node: NodeId, kind: RequestKind, reply: Reply) {
-    let from = Sender { node, life: LIFE, serial: 0, epoch: 0 };
+    let from = Sender { node, life: LIFE, serial: 0, epoch: 0, signet: Signet(0) };
     desk.handle(START, id, Told::Answer(from, kind, reply));
 }
 
@@ -142,6 +142,21 @@ fn a_retired_node_asks_what_is_remembered_of_it() {
     for node in &NODES[1..] {
         assert!(asked.contains(&Order::Ask(*node, Request::Remembered)), "{asked:?}");
     }
+}
+
+/// What a peer remembers of this node is the store's to judge; a false accusation is told by the name of who made it, and
+/// holds up nothing.
+#[test]
+fn who_accuses_falsely_is_named() {
+    let mut desk = desk();
+    let id = desk.begin(START, Task::Recall);
+    orders(&mut desk);
+    let memory = Memory { lives: vec![], retired: true };
+    answer(&mut desk, id, NODES[1], RequestKind::Remembered, Reply::Remembered(memory.clone()));
+    assert_eq!(orders(&mut desk), [Order::Store(StoreOrder::Judge { life: LIFE, memory })]);
+    answer(&mut desk, id, NODES[2], RequestKind::Remembered, Reply::Remembered(Memory::default()));
+    assert_eq!(told(&mut desk, id, StoreTold::Unproven), [Order::Store(StoreOrder::SetSure)]);
+    assert!(matches!(&events(&mut desk)[..], [Event::Unfit { node, .. }] if *node == NODES[1]));
 }
 
 /// It is taken for silence, and told by name.

@@ -149,6 +149,11 @@ impl KeyPair {
         self.public
     }
 
+    /// A secret of its own, for a use that no other has: what follows from it says nothing of the key.
+    pub fn derive(&self, context: &str) -> [u8; 32] {
+        blake3::derive_key(context, &self.seed)
+    }
+
     pub(crate) fn signing_key(&self) -> Arc<dyn SigningKey> {
         signing_key(&self.seed)
     }

@@ -366,7 +366,7 @@ impl Node {
 
     fn carry_out_stored(&self, order: StoreOrder) -> StoreTold {
         // Several desks may find out that a new life is to begin: the store compares lives, and is asked by one at a time.
-        let _one = matches!(order, StoreOrder::NewLife { .. }).then(|| lock(&self.desks.rebirth));
+        let _one = matches!(order, StoreOrder::Judge { .. }).then(|| lock(&self.desks.rebirth));
         self.store.carry_out(self.now(), order)
     }
 

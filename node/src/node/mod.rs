@@ -31,7 +31,7 @@ pub use titles::Look;
 
 use crate::bounds::{Bounds, Gates, raise_descriptors};
 use crate::peer::Peers;
-use crate::store::{ColumnError, OpenError, Store, StorePlan, SystemDisk, UploadError, UploadPlan};
+use crate::store::{ColumnError, OpenError, SignetKey, Store, StorePlan, SystemDisk, UploadError, UploadPlan};
 use ahead::ReadAhead;
 use ask::UnfitLog;
 use bytes::Bytes;
@@ -100,6 +100,7 @@ impl Node {
             node: config.id,
             members: Arc::clone(&config.cluster),
             codes: Arc::clone(&codes),
+            signet_key: SignetKey::new(config.reloadable.keys.own.derive("RAIN 2026 signets of a node's lives")),
             // 0 stands for any store.
             fresh_store: low_half(fresh).max(1),
             fresh_life: Life(low_half(fresh >> 32)),

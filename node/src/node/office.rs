@@ -14,7 +14,7 @@ impl Office for Node {
         match ask {
             PeerAsk::Questions(body) if is_heard => self.answer_all(from, body).await,
             // Its machines understand that.
-            PeerAsk::Questions(body) => self.retired(body),
+            PeerAsk::Questions(body) => self.retired(from, body),
             _ if !is_heard => Err(Refusal::Over { node: from.node, life: from.life }),
             PeerAsk::Upload { version, .. } if version.node != from.node => {
                 Err(Refusal::NotIts { node: from.node, version })
@@ -95,11 +95,15 @@ impl Node {
         Refusal::Malformed(why)
     }
 
-    /// To each question: its asker's life is over.
-    fn retired(&self, body: Bytes) -> Result<PeerAnswer, Refusal> {
+    /// To each question: its asker's life is over; and what is remembered of it, where that is asked.
+    fn retired(&self, from: Sender, body: Bytes) -> Result<PeerAnswer, Refusal> {
         let questions = Question::parse_all(body).map_err(|error| Refusal::Malformed(error.to_string()))?;
         let me = self.store.me();
-        let answers = questions.iter().map(|_| Answer { from: me, reply: Some(Reply::Retired) });
+        let reply = |question: Question| {
+            let is_asked = question.request == Request::Remembered;
+            if is_asked { Reply::Remembered(self.store.remembered(from)) } else { Reply::Retired }
+        };
+        let answers = questions.into_iter().map(|question| Answer { from: me, reply: Some(reply(question)) });
         Ok(PeerAnswer::Answers(answers.collect()))
     }
 }
@@ -108,11 +112,11 @@ impl Node {
 mod tests {
     use super::*;
     use crate::store::SystemDisk;
-    use rain_cluster::{Life, NodeId, Version};
+    use rain_cluster::{Life, Memory, NodeId, Signet, Version};
     use rain_config::Config;
     use std::path::Path;
 
-    const OLD: Sender = Sender { node: NodeId(11), life: Life(1), serial: 0, epoch: 0 };
+    const OLD: Sender = Sender { node: NodeId(11), life: Life(1), serial: 0, epoch: 0, signet: Signet(0) };
     const NEW: Sender = Sender { life: Life(2), ..OLD };
 
     fn unfit() -> PeerAsk {
@@ -151,6 +155,14 @@ mod tests {
         assert!(matches!(refused, Refusal::Over { life: Life(1), .. }), "{refused}");
         let Ok(PeerAnswer::Answers(answers)) = node.answer(OLD, lookup(OLD)).await else { panic!("answers") };
         assert_eq!(answers.iter().map(|answer| answer.reply.clone()).collect::<Vec<_>>(), [Some(Reply::Retired)]);
+        // Of what is remembered it hears all the same.
+        let mut body = Vec::new();
+        Question { from: OLD, request: Request::Remembered }.push(&mut body);
+        let Ok(PeerAnswer::Answers(answers)) = node.answer(OLD, PeerAsk::Questions(body.into())).await else {
+            panic!("answers")
+        };
+        let [Answer { reply: Some(Reply::Remembered(memory)), .. }] = &answers[..] else { panic!("{answers:?}") };
+        assert_eq!(*memory, Memory { lives: [NEW, OLD].map(Sender::testimony).to_vec(), retired: true });
         let Ok(PeerAnswer::Answers(answers)) = node.answer(NEW, lookup(NEW)).await else { panic!("answers") };
         assert!(matches!(answers[..], [Answer { reply: Some(Reply::State(_)), .. }]), "{answers:?}");
         let refused = node.answer(NEW, lookup(OLD)).await.unwrap_err();

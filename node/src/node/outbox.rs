@@ -148,13 +148,13 @@ impl Node {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rain_cluster::{Life, Request, Sender};
+    use rain_cluster::{Life, Request, Sender, Signet};
     use tokio::sync::oneshot::error::TryRecvError;
 
     const TO: NodeId = NodeId(2);
 
     fn question(title: String) -> Question {
-        let from = Sender { node: NodeId(1), life: Life(7), serial: 0, epoch: 0 };
+        let from = Sender { node: NodeId(1), life: Life(7), serial: 0, epoch: 0, signet: Signet(0) };
         Question { from, request: Request::Lookup { title } }
     }
 

@@ -355,7 +355,7 @@ mod tests {
     use hyper_util::rt::TokioExecutor;
     use rain_cluster::link::{LinkToken, Ping};
     use rain_cluster::path::PathState;
-    use rain_cluster::{ColumnStatus, Life};
+    use rain_cluster::{ColumnStatus, Life, Signet};
     use rain_config::Config;
     use rain_session::KeyPair;
     use rain_titles::Page;
@@ -364,7 +364,7 @@ mod tests {
     use std::sync::Mutex;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-    const ASKER: Sender = Sender { node: NodeId(11), life: Life(7), serial: 3, epoch: 0 };
+    const ASKER: Sender = Sender { node: NodeId(11), life: Life(7), serial: 3, epoch: 0, signet: Signet(0) };
     const STARTS: [u64; 2] = [0xa1, 0xb1];
     const VERSION: &str = "7-00000003-deadbeef-00000005";
 

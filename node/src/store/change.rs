@@ -11,16 +11,18 @@
 //! | 7 | learnt | life u32 |
 //! | 8 | floor | counter u64 |
 //! | 9 | retired | node u32, life u32 |
-//! | 10 | remembered | node u32, life u32, serial u64 |
+//! | 10 | (remembered, without a signet: not written any more) | |
 //! | 11 | incarnation | u64 |
 //! | 12 | share | key, column u16, the records of the column as they lie in its file |
 //! | 13 | synced | keys: the files of their columns are durable |
+//! | 14 | remembered | node u32, life u32, serial u64, signet of 16 bytes: what a peer said of itself |
+//! | 15 | outlived | life u32: an earlier one of this store's node |
 //!
 //! A key is the title's hash, 16 bytes, then counter u64, node u32, life u32, random u32. A record is that of
 //! [`rain_cluster::Record::to_bytes`]. Kinds 16 (retention) and 17 (quota) are reserved. A kind that is not known is kept.
 
 use super::names::{Key, TitleHash};
-use rain_cluster::{Life, NodeId, Record, Version};
+use rain_cluster::{Life, NodeId, Record, Signet, Testimony, Version};
 use rain_desk::Decision;
 use std::sync::Arc;
 
@@ -53,7 +55,8 @@ pub(super) enum Change {
     Learnt(Life),
     Floor(u64),
     Retired(NodeId, Life),
-    Remembered(NodeId, Life, u64),
+    Remembered(NodeId, Testimony),
+    Outlived(Life),
     Incarnation(u64),
     /// A column came with its version: its file is written, and not known to be durable.
     Share(Key, u16, Arc<[u8]>),
@@ -103,11 +106,6 @@ impl Change {
                 bytes.extend([node.0, life.0].into_iter().flat_map(u32::to_le_bytes));
                 9
             }
-            Self::Remembered(node, life, serial) => {
-                bytes.extend([node.0, life.0].into_iter().flat_map(u32::to_le_bytes));
-                bytes.extend_from_slice(&serial.to_le_bytes());
-                10
-            }
             Self::Incarnation(incarnation) => {
                 bytes.extend_from_slice(&incarnation.to_le_bytes());
                 11
@@ -123,6 +121,16 @@ impl Change {
                     put_key(&mut bytes, *key, 13);
                 }
                 13
+            }
+            Self::Remembered(node, Testimony { life, serial, signet }) => {
+                bytes.extend([node.0, life.0].into_iter().flat_map(u32::to_le_bytes));
+                bytes.extend_from_slice(&serial.to_le_bytes());
+                bytes.extend_from_slice(&signet.0.to_le_bytes());
+                14
+            }
+            Self::Outlived(life) => {
+                bytes.extend_from_slice(&life.0.to_le_bytes());
+                15
             }
             Self::Unknown(kind, payload) => {
                 bytes.extend_from_slice(payload);
@@ -159,7 +167,6 @@ impl Change {
             7 => Self::Learnt(Life(rest.u32()?)),
             8 => Self::Floor(rest.u64()?),
             9 => Self::Retired(NodeId(rest.u32()?), Life(rest.u32()?)),
-            10 => Self::Remembered(NodeId(rest.u32()?), Life(rest.u32()?), rest.u64()?),
             11 => Self::Incarnation(rest.u64()?),
             12 => {
                 let (key, column) = (rest.key()?, rest.u16()?);
@@ -170,6 +177,12 @@ impl Change {
                 rest.0 = &[];
                 Self::Synced(keys)
             }
+            14 => {
+                let (node, life, serial) = (NodeId(rest.u32()?), Life(rest.u32()?), rest.u64()?);
+                let signet = Signet(rest.array().map(u128::from_le_bytes)?);
+                Self::Remembered(node, Testimony { life, serial, signet })
+            }
+            15 => Self::Outlived(Life(rest.u32()?)),
             kind => return Some(Self::Unknown(kind, payload.to_vec())),
         };
         rest.0.is_empty().then_some(change)
@@ -251,7 +264,8 @@ mod tests {
             Change::Learnt(Life(5)),
             Change::Floor(1 << 40),
             Change::Retired(NodeId(4), Life(5)),
-            Change::Remembered(NodeId(4), Life(5), 6),
+            Change::Remembered(NodeId(4), Testimony { life: Life(5), serial: 6, signet: Signet(7 << 100) }),
+            Change::Outlived(Life(8)),
             Change::Incarnation(77),
             Change::Synced(vec![key, key]),
             Change::Unknown(16, vec![1, 2, 3]),

@@ -11,7 +11,7 @@ use core::ops::{Bound, RangeInclusive};
 use rain_cluster::digests::BUCKETS;
 use rain_cluster::version::COUNTER_LEAP;
 use rain_cluster::{
-    Base, ColumnStatus, Digests, Entry, Life, NodeId, Record, Refusal, Ticket, Time, TitleState, Version,
+    Base, ColumnStatus, Digests, Entry, Life, NodeId, Record, Refusal, Testimony, Ticket, Time, TitleState, Version,
 };
 use rain_desk::{Decision, Overdue};
 use std::collections::{BTreeMap, BTreeSet};
@@ -103,9 +103,9 @@ impl Held {
 /// What is remembered of another node.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Remembered {
-    pub(super) life: Life,
-    pub(super) serial: u64,
-    /// What of it is durable here, or soon will be.
+    /// What it said last.
+    pub(super) said: Testimony,
+    /// What of its serial is durable here, or soon will be.
     pub(super) noted: u64,
 }
 
@@ -196,7 +196,10 @@ pub(super) struct Index<D: Disk> {
     /// Columns that the ledger has, and whose files are not known to be durable.
     unsynced: BTreeMap<Key, Unsynced>,
     unsynced_bytes: usize,
-    pub(super) retired: BTreeSet<(NodeId, Life)>,
+    /// Lives that are over, and what was said in them, where that was heard.
+    pub(super) retired: BTreeMap<(NodeId, Life), Option<Testimony>>,
+    /// Lives of this node that came before its present one, as far as is known.
+    pub(super) outlived: BTreeSet<Life>,
     pub(super) remembered: BTreeMap<NodeId, Remembered>,
     pub(super) learnt: Option<Life>,
     /// No lower than the counter of any tombstone that was purged: what is written later must be above it, because
@@ -232,7 +235,8 @@ impl<D: Disk> Index<D> {
             unclaimed: BTreeMap::new(),
             unsynced: BTreeMap::new(),
             unsynced_bytes: 0,
-            retired: BTreeSet::new(),
+            retired: BTreeMap::new(),
+            outlived: BTreeSet::new(),
             remembered: BTreeMap::new(),
             learnt: None,
             floor: 0,
@@ -301,10 +305,15 @@ impl<D: Disk> Index<D> {
                 self.closed.close_all();
             }
             Change::Floor(floor) => self.floor = self.floor.max(floor),
-            Change::Retired(node, life) => drop(self.retired.insert((node, life))),
-            Change::Remembered(node, life, serial) => {
-                self.remembered.insert(node, Remembered { life, serial, noted: serial });
+            Change::Retired(node, life) => {
+                let said = self.remembered.get(&node).map(|memory| memory.said).filter(|said| said.life == life);
+                let known = self.retired.entry((node, life)).or_default();
+                *known = known.or(said);
             }
+            Change::Remembered(node, said) => {
+                self.remembered.insert(node, Remembered { said, noted: said.serial });
+            }
+            Change::Outlived(life) => drop(self.outlived.insert(life)),
             Change::Share(key, column, records) => {
                 self.unsynced_bytes += records.len();
                 if let Some(before) = self.unsynced.insert(key, Unsynced { column, records }) {
@@ -349,9 +358,13 @@ impl<D: Disk> Index<D> {
         let shares = unsynced.map(|(key, share)| Change::Share(*key, share.column, Arc::clone(&share.records)));
         let mut changes: Vec<_> = shares.collect();
         changes.extend(self.decisions.values().cloned().map(Change::Decision));
-        changes.extend(self.retired.iter().map(|(node, life)| Change::Retired(*node, *life)));
-        let remembered = self.remembered.iter();
-        changes.extend(remembered.map(|(node, memory)| Change::Remembered(*node, memory.life, memory.serial)));
+        for ((node, life), said) in &self.retired {
+            // What was said in a life is that of the last one when it is over.
+            changes.extend(said.map(|said| Change::Remembered(*node, said)));
+            changes.push(Change::Retired(*node, *life));
+        }
+        changes.extend(self.remembered.iter().map(|(node, memory)| Change::Remembered(*node, memory.said)));
+        changes.extend(self.outlived.iter().copied().map(Change::Outlived));
         changes.extend(self.unknown.iter().map(|(kind, payload)| Change::Unknown(*kind, payload.clone())));
         changes
     }

@@ -1,15 +1,19 @@
 //! What the store does not take on the word of a member that lies.
 
-use super::tests::{Folder, ME, OTHER, carried, film, mark, mark_anew, marked, prepare_share, tombstone, version};
-use super::{LEAP_AGE, Store, SystemDisk};
+use super::tests::{
+    Folder, LIFE, ME, OTHER, carried, film, judge, mark, mark_anew, marked, own_word, prepare_share, tombstone, version,
+};
+use super::{LEAP_AGE, SignetKey, Store, SystemDisk};
 use core::time::Duration;
 use rain_cluster::version::{COUNTER_LEAP, COUNTER_MAX};
-use rain_cluster::{Base, Content, Life, NodeId, Placement, Record, Refusal, Reply, Request, Sender, Time, Version};
+use rain_cluster::{
+    Base, Content, Life, NodeId, Placement, Record, Refusal, Reply, Request, Sender, Signet, Testimony, Time, Version,
+};
 use rain_desk::{StoreOrder, StoreTold};
 use std::sync::Arc;
 
 /// A member, and not the coordinator of anything here.
-const LIAR: Sender = Sender { node: NodeId(0x11a2), life: Life(1), serial: 1, epoch: 0 };
+const LIAR: Sender = Sender { node: NodeId(0x11a2), life: Life(1), serial: 1, epoch: 0, signet: Signet(0) };
 
 fn told(store: &Store<SystemDisk>, request: &Request) -> std::io::Result<Reply> {
     store.answer(Time::default(), LIAR, request)
@@ -78,7 +82,7 @@ fn what_is_held_is_not_replaced_by_what_is_told() {
 fn a_life_is_over_only_where_another_one_was_heard_of() {
     let folder = Folder::new("over");
     let store = folder.open();
-    let now = Sender { node: OTHER, life: Life(20), serial: 1, epoch: 0 };
+    let now = Sender { node: OTHER, life: Life(20), serial: 1, epoch: 0, signet: Signet(0) };
     assert!(store.admit(now).unwrap());
     let retire = |node, life| Request::Retire { title: "film".to_owned(), node, life: Life(life) };
     told(&store, &retire(OTHER, 20)).unwrap_err();
@@ -106,6 +110,33 @@ fn what_was_given_up_here_is_not_prepared_any_more() {
     assert_eq!(prepared(), Reply::Refused(Refusal::Superseded));
     store.carry_out(Time::default(), StoreOrder::Begin { title, version });
     assert_eq!(prepared(), Reply::Prepared);
+}
+
+/// It remembers what the node never said, or what it said of other things: nobody begins a new life for it.
+#[test]
+fn a_liar_ends_no_life() {
+    let folder = Folder::new("accused");
+    drop(folder.open());
+    let store = folder.open();
+    let said = store.me().testimony();
+    let others = SignetKey::new([4; 32]).signet(ME, LIFE, said.serial + 1);
+    let forged = [
+        Testimony { serial: said.serial + 1, ..said },
+        Testimony { serial: u64::MAX, ..said },
+        Testimony { serial: said.serial + 1, signet: others, ..said },
+        Testimony { serial: said.serial + 1, signet: Signet(0), ..said },
+    ];
+    for forged in forged {
+        assert_eq!(judge(&store, LIFE, &[forged, said], false), StoreTold::Unproven, "{forged:?}");
+    }
+    let later = Testimony { life: Life(99), ..said };
+    let of_another = Testimony { signet: SignetKey::new([3; 32]).signet(OTHER, Life(99), said.serial), ..later };
+    for lives in [&[][..], &[said], &[later, said], &[of_another]] {
+        assert_eq!(judge(&store, LIFE, lives, true), StoreTold::Unproven, "{lives:?}");
+    }
+    assert_eq!(store.me().life, LIFE);
+    assert!(!store.is_blank());
+    assert!(matches!(judge(&store, LIFE, &[later, own_word(Life(99), 0)], true), StoreTold::Reborn(_)));
 }
 
 /// One that uses the counters up would leave a title that nobody can write.

@@ -14,6 +14,7 @@ pub mod ledger;
 #[cfg(test)]
 mod lies;
 mod listing;
+mod lives;
 mod names;
 mod noted;
 mod orders;
@@ -22,6 +23,7 @@ mod record;
 mod requests;
 mod scan;
 mod shelf;
+mod signet;
 mod space;
 #[cfg(test)]
 mod tests;
@@ -34,6 +36,7 @@ pub use listing::{FirstTitle, KnownFolder, Listing, ListingItem};
 pub use record::RecordError;
 pub use scan::{OpenError, StorePlan, check_folder};
 pub use shelf::{ColumnError, ColumnReader, UploadError, UploadPlan, title_version};
+pub use signet::SignetKey;
 pub use space::StoreSpace;
 
 use change::Change;
@@ -83,6 +86,13 @@ struct Identity {
     catalog: usize,
 }
 
+/// Which life of which node.
+#[derive(Debug, Clone, Copy)]
+struct Whose {
+    node: NodeId,
+    life: Life,
+}
+
 /// The store of one node.
 #[derive(Debug)]
 pub struct Store<D: Disk> {
@@ -90,6 +100,9 @@ pub struct Store<D: Disk> {
     members: Arc<Members>,
     codes: Arc<Codes>,
     identity: Mutex<Identity>,
+    signet_key: SignetKey,
+    /// Its life began in this start: no copy of its disk is newer.
+    began_now: AtomicBool,
     index: Mutex<Index<D>>,
     ledger: Ledger<D>,
     /// Makes names of columns durable.
@@ -125,9 +138,15 @@ impl<D: Disk> Store<D> {
     /// now: else the others, asked whether they remember more, would remember what this very start has told them; or a
     /// disk that is an old copy would make changes until it has made as many as they remember.
     pub fn me(&self) -> Sender {
-        let Identity { node, life, .. } = *lock(&self.identity);
+        let Whose { node, life } = self.whose();
         let serial = if self.is_sure() { self.ledger.serial() } else { self.serial_at_start };
-        Sender { node, life, serial, epoch: self.members.epoch() }
+        let signet = self.signet_key.signet(node, life, serial);
+        Sender { node, life, serial, epoch: self.members.epoch(), signet }
+    }
+
+    fn whose(&self) -> Whose {
+        let Identity { node, life, .. } = *lock(&self.identity);
+        Whose { node, life }
     }
 
     /// Which of its node's stores it is.
@@ -174,8 +193,8 @@ impl<D: Disk> Store<D> {
     /// answered, for else two nodes that doubt each other would do so for ever.
     pub fn is_in_doubt(&self, from: Sender) -> bool {
         let index = lock(&self.index);
-        let other = index.remembered.get(&from.node).is_some_and(|memory| memory.life != from.life);
-        other && !index.retired.contains(&(from.node, from.life))
+        let other = index.remembered.get(&from.node).is_some_and(|memory| memory.said.life != from.life);
+        other && !index.retired.contains_key(&(from.node, from.life))
     }
 
     /// Notes who said something, before what was said is used. False when that life of the node is over: it must hear
@@ -187,7 +206,7 @@ impl<D: Disk> Store<D> {
     /// # Errors
     /// Those of the disk: then what was said must not be used either.
     pub fn admit(&self, from: Sender) -> io::Result<bool> {
-        let Sender { node, life, serial, .. } = from;
+        let (Sender { node, life, .. }, said) = (from, from.testimony());
         if node == lock(&self.identity).node {
             return Ok(life == lock(&self.identity).life);
         }
@@ -196,35 +215,41 @@ impl<D: Disk> Store<D> {
         }
         let known = {
             let mut index = lock(&self.index);
-            if index.retired.contains(&(node, life)) {
+            if index.retired.contains_key(&(node, life)) {
                 return Ok(false);
             }
             match index.remembered.get_mut(&node) {
-                Some(memory) if memory.life == life => {
-                    memory.serial = memory.serial.max(serial);
+                Some(memory) if memory.said.life == life => {
+                    // Its signets are others once it has another key.
+                    if said.serial >= memory.said.serial {
+                        memory.said = said;
+                    }
                     // A serial may be any number that a peer claims.
-                    if memory.serial.saturating_sub(memory.noted) < MEMORY_STEP {
+                    if memory.said.serial.saturating_sub(memory.noted) < MEMORY_STEP {
                         return Ok(true);
                     }
-                    memory.noted = memory.serial;
-                    Some((life, memory.serial))
+                    memory.noted = memory.said.serial;
+                    memory.said
                 }
-                Some(Remembered { life: before, .. }) => {
+                Some(Remembered { said: before, .. }) => {
                     let before = *before;
                     drop(index);
-                    let changes = [Change::Retired(node, before), Change::Remembered(node, life, serial)];
+                    // What was said in the life that is over is kept: it proves to the node that it had it.
+                    let changes = [
+                        Change::Remembered(node, before),
+                        Change::Retired(node, before.life),
+                        Change::Remembered(node, said),
+                    ];
                     self.change(Time::default(), changes)?;
                     return Ok(true);
                 }
                 None => {
-                    index.remembered.insert(node, Remembered { life, serial, noted: serial });
-                    Some((life, serial))
+                    index.remembered.insert(node, Remembered { said, noted: said.serial });
+                    said
                 }
             }
         };
-        if let Some((life, serial)) = known {
-            self.note_lazily(&Change::Remembered(node, life, serial));
-        }
+        self.note_lazily(&Change::Remembered(node, known));
         Ok(true)
     }
 
@@ -258,8 +283,8 @@ impl<D: Disk> Store<D> {
         self.ledger.append_lazy(kind, &payload).is_ok()
     }
 
-    /// Begins a new life, blank: what is known becomes hearsay.
-    fn be_reborn(&self, now: Time) -> io::Result<Life> {
+    /// Begins a new life, blank, after the present one and these others: what is known becomes hearsay.
+    fn be_reborn(&self, now: Time, others: &[Life]) -> io::Result<Life> {
         let mut identity = lock(&self.identity);
         let life = {
             let mut fresh = lock(&self.fresh);
@@ -269,13 +294,18 @@ impl<D: Disk> Store<D> {
         };
         self.sure.store(false, Ordering::Release);
         let mut compacted = lock(&self.compacted);
-        lock(&self.index).be_reborn(now);
+        {
+            let mut index = lock(&self.index);
+            index.be_reborn(now);
+            index.outlived.extend(others.iter().chain([&identity.life]));
+        }
         // First the ledger: with the new life's name on a ledger of the old one, hearsay would be taken for knowledge.
         self.compact(&mut compacted)?;
         drop(compacted);
         let reborn = Identity { life, ..identity.clone() };
         self.publish_identity(&reborn)?;
         *identity = reborn;
+        self.began_now.store(true, Ordering::Release);
         metrics::counter!("rain_store_rebirths_total").increment(1);
         // Whoever remembers something of the old life remembers nothing of this one.
         self.sure.store(true, Ordering::Release);

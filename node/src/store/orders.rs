@@ -6,7 +6,7 @@ use super::names::{FileName, Key, TITLES, TitleHash, key_of};
 use super::shelf::prove;
 use super::{Disk, Store, lock, remove_if_there};
 use rain_cluster::version::COUNTER_LEAP;
-use rain_cluster::{Record, Sender, Time};
+use rain_cluster::{Record, Time};
 use rain_desk::{Decision, StoreOrder, StoreTold};
 use std::io;
 use std::sync::atomic::Ordering;
@@ -49,7 +49,7 @@ impl<D: Disk> Store<D> {
                 let step = if self.is_blank() { floor } else { floor.min(known.saturating_add(COUNTER_LEAP)) };
                 if step > known { told(self.change(now, [Change::Floor(step)])) } else { StoreTold::Already }
             }
-            StoreOrder::SetLearnt { life } if life != self.me().life => {
+            StoreOrder::SetLearnt { life } if life != self.whose().life => {
                 StoreTold::Failed("the store has begun a new life since".to_owned())
             }
             StoreOrder::SetLearnt { life } => {
@@ -63,17 +63,7 @@ impl<D: Disk> Store<D> {
                 self.sure.store(true, Ordering::Release);
                 StoreTold::Done
             }
-            StoreOrder::NewLife { life, remembered } => {
-                // Once it is sure, it is not compared with what was durable at the start: it has told of changes since.
-                let Sender { life: mine, serial, .. } = self.me();
-                if life != mine || !(remembered.retired || remembered.serial > serial) {
-                    return StoreTold::Already;
-                }
-                match self.be_reborn(now) {
-                    Ok(life) => StoreTold::Reborn(life),
-                    Err(error) => StoreTold::Failed(error.to_string()),
-                }
-            }
+            StoreOrder::Judge { life, memory } => self.judge(now, life, &memory),
             StoreOrder::Sweep => told(self.sweep(now)),
             StoreOrder::Overdue => StoreTold::Overdue(lock(&self.index).overdue(now)),
             StoreOrder::OldTombstones => StoreTold::Records(lock(&self.index).old_tombstones(now)),
@@ -95,7 +85,7 @@ impl<D: Disk> Store<D> {
 
     /// Makes a decision to commit durable: from then on the version is committed, whatever happens.
     fn decide(&self, now: Time, decision: Decision) -> StoreTold {
-        if decision.record.version().life != self.me().life {
+        if decision.record.version().life != self.whose().life {
             return StoreTold::Failed("the store has begun a new life since".to_owned());
         }
         let Err(error) = self.change(now, [Change::Decision(decision)]) else { return StoreTold::Done };
@@ -183,10 +173,11 @@ impl<D: Disk> Store<D> {
     /// Notes how far the serials of the peers have grown.
     fn note_memories(&self) {
         let mut grown = Vec::new();
-        for (node, memory) in lock(&self.index).remembered.iter_mut().filter(|(_, memory)| memory.serial > memory.noted)
-        {
-            memory.noted = memory.serial;
-            grown.push(Change::Remembered(*node, memory.life, memory.serial));
+        for (node, memory) in &mut lock(&self.index).remembered {
+            if memory.said.serial > memory.noted {
+                memory.noted = memory.said.serial;
+                grown.push(Change::Remembered(*node, memory.said));
+            }
         }
         for change in &grown {
             self.note_lazily(change);

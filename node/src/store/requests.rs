@@ -5,7 +5,7 @@ use super::index::{CommittedPage, Held, HeldColumn, Index};
 use super::names::{FileName, Key, TitleHash, key_of};
 use super::{Disk, Store, TITLE_LOCKS, lock, remove_if_there};
 use rain_cluster::{
-    Base, Life, Memory, NodeId, Outcome, Record, Refusal, Reply, Request, Sender, Share, Ticket, Time, Version,
+    Base, Life, NodeId, Outcome, Record, Refusal, Reply, Request, Sender, Share, Ticket, Time, Version,
 };
 use std::collections::BTreeSet;
 use std::io;
@@ -61,13 +61,6 @@ impl<D: Disk> Store<D> {
         }
     }
 
-    fn remembered(&self, from: Sender) -> Option<Memory> {
-        let index = lock(&self.index);
-        let retired = index.retired.contains(&(from.node, from.life));
-        let memory = index.remembered.get(&from.node)?;
-        Some(Memory { life: memory.life, serial: memory.serial, retired })
-    }
-
     /// Makes a version durable as pending: its column, if this node is to keep one, and what it is.
     fn prepare(&self, now: Time, preparation: &Preparation<'_>) -> Reply {
         let Preparation { record, base, share, ticket } = *preparation;
@@ -102,7 +95,7 @@ impl<D: Disk> Store<D> {
             if index.held(key).is_some_and(holds_enough) {
                 return Reply::Prepared;
             }
-            if index.retired.contains(&(key.1.node, key.1.life)) {
+            if index.retired.contains_key(&(key.1.node, key.1.life)) {
                 Err(Refusal::Superseded)
             } else if self.is_given_up(&index, key) {
                 // It was decided without this node, or not at all: nobody would ever say what becomes of it.
@@ -126,7 +119,7 @@ impl<D: Disk> Store<D> {
 
     /// Whether this node made a version in this life, and is at it no more.
     fn is_given_up(&self, index: &Index<D>, (title, version): Key) -> bool {
-        let me = self.me();
+        let me = self.whose();
         let is_mine = version.node == me.node && version.life == me.life;
         is_mine && !index.active.contains(&(title, version)) && !index.decisions.contains_key(&(title, version))
     }
@@ -178,9 +171,9 @@ impl<D: Disk> Store<D> {
             }
         }
         let _title = self.lock_title(key.0);
-        if spread.is_none() && from.node == key.1.node && from.node != self.me().node {
+        if spread.is_none() && from.node == key.1.node && from.node != self.whose().node {
             // The word of a coordinator whose life is over is taken no more: the others have decided without it.
-            if lock(&self.index).retired.contains(&(key.1.node, key.1.life)) {
+            if lock(&self.index).retired.contains_key(&(key.1.node, key.1.life)) {
                 return Ok(Reply::Absent);
             }
         }
@@ -212,7 +205,7 @@ impl<D: Disk> Store<D> {
 
     /// Whether a node may say by itself what becomes of a version: its coordinator may, and this node, which has asked.
     fn is_coordinators(&self, from: Sender, version: Version) -> bool {
-        from.node == version.node || from.node == self.me().node
+        from.node == version.node || from.node == self.whose().node
     }
 
     /// What it takes to mark a version. The title must be locked.
@@ -262,7 +255,7 @@ impl<D: Disk> Store<D> {
     /// Whether this node keeps a version's mark or a column of it, or holds something that it replaces: else that would stay
     /// for ever, and the title could not be purged.
     pub(super) fn is_wanted(&self, key: Key, record: &Record) -> bool {
-        let me = self.me().node;
+        let me = self.whose().node;
         record.placement.column_of(me).is_some()
             || lock(&self.index).holds(key.0)
             || self.members.catalog_of(record.title()).contains(&me)
@@ -303,7 +296,7 @@ impl<D: Disk> Store<D> {
     /// What became of a version that this node coordinated.
     fn outcome(&self, title: &str, version: Version) -> Outcome {
         let key = (TitleHash::of(title), version);
-        let me = self.me();
+        let me = self.whose();
         let index = lock(&self.index);
         if index.decisions.contains_key(&key) || index.held(key).is_some_and(Held::is_marked) {
             Outcome::Committed
@@ -319,12 +312,12 @@ impl<D: Disk> Store<D> {
 
     /// Takes no more marks on the word of a life that is over.
     fn retire(&self, now: Time, title: &str, node: NodeId, life: Life) -> io::Result<Reply> {
-        let me = self.me();
+        let me = self.whose();
         let (known, lives) = {
             let index = lock(&self.index);
             // Whoever says so may be mistaken, or lie: this node must have heard of another life itself.
-            let lives = node != me.node && index.remembered.get(&node).is_none_or(|memory| memory.life == life);
-            (index.retired.contains(&(node, life)), lives)
+            let lives = node != me.node && index.remembered.get(&node).is_none_or(|memory| memory.said.life == life);
+            (index.retired.contains_key(&(node, life)), lives)
         };
         if node == me.node && life == me.life {
             return Ok(Reply::State(self.lookup(title)));

@@ -6,7 +6,7 @@ use super::ledger::{Ledger, LedgerError};
 use super::names::{FileName, IDENTITY, TITLES, UNFINISHED};
 use super::record::{self, RecordError};
 use super::shelf::{GroupSync, Spares};
-use super::{Disk, Identity, Store, SystemDisk, VERSION_BYTES, lock, publish};
+use super::{Disk, Identity, SignetKey, Store, SystemDisk, VERSION_BYTES, lock, publish};
 use core::array;
 use rain_cluster::{Life, Members, NodeId, Time};
 use rain_desk::Codes;
@@ -22,6 +22,8 @@ pub struct StorePlan {
     pub node: NodeId,
     /// The members of its cluster.
     pub members: Arc<Members>,
+    /// By which the node knows its own word again.
+    pub signet_key: SignetKey,
     /// The codes, shared with the desks.
     pub codes: Arc<Codes>,
     /// The id of a store that is made now: random.
@@ -174,6 +176,8 @@ impl<D: Disk> Store<D> {
             members: plan.members,
             codes: plan.codes,
             identity: Mutex::new(identity),
+            signet_key: plan.signet_key,
+            began_now: AtomicBool::new(made),
             compacted: Mutex::new(index.len() as u64 * VERSION_BYTES),
             spares: Spares::default(),
             index: Mutex::new(index),
@@ -191,11 +195,14 @@ impl<D: Disk> Store<D> {
         store.rewrite_shares(unsynced);
         store.claim_columns(now)?;
         let lost = found.created && !made;
-        if found.damaged.is_some() || unfit.is_some() || lost {
+        if lock(&store.index).outlived.contains(&store.whose().life) {
+            // The ledger is that of a new life already, and nothing was promised in it.
+            store.be_reborn(now, &[]).map_err(disk_error("beginning a new life"))?;
+        } else if found.damaged.is_some() || unfit.is_some() || lost {
             let damage = found.damaged.map(|damage| format!("{damage:?}"));
             let why = damage.or(unfit).unwrap_or_else(|| "it is not there".to_owned());
             tracing::error!(%why, "the ledger is damaged: the store begins a new life, and learns from the others");
-            store.be_reborn(now).map_err(disk_error("beginning a new life"))?;
+            store.be_reborn(now, &[]).map_err(disk_error("beginning a new life"))?;
         }
         Ok(store)
     }
@@ -233,6 +240,7 @@ fn vetted(codes: &Codes, change: Change) -> Result<Change, String> {
         | Change::Floor(_)
         | Change::Retired(..)
         | Change::Remembered(..)
+        | Change::Outlived(_)
         | Change::Incarnation(_)
         | Change::Share(..)
         | Change::Synced(_)

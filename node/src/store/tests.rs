@@ -6,7 +6,7 @@ use super::shelf::shares::tests::forgetful;
 use super::*;
 use rain_cluster::{
     Base, Columns, Content, EtagKind, Manifest, Memory, Placement, Record, Refusal, Reply, Request, Seat, Share,
-    Ticket, TitleState, Version,
+    Signet, Testimony, Ticket, TitleState, Version,
 };
 use rain_codec::column::{ColumnTree, HEADER_BYTES, StripeEncoder, default_group_bytes};
 use rain_codec::{Code, StripeCodec};
@@ -16,7 +16,8 @@ use std::path::PathBuf;
 
 pub(super) const ME: NodeId = NodeId(1);
 pub(super) const OTHER: NodeId = NodeId(2);
-const LIFE: Life = Life(10);
+pub(super) const LIFE: Life = Life(10);
+const SECRET: [u8; 32] = [3; 32];
 const CELL_BYTES: u32 = 4096;
 
 /// A folder that goes with the test.
@@ -42,7 +43,8 @@ impl Folder {
     ) -> Result<Store<D>, OpenError> {
         let members = Arc::new(Members::new(0, ids.to_vec(), catalog).unwrap());
         let codes = Arc::new(Codes::default());
-        let plan = StorePlan { node: ME, members, codes, fresh_store: 5, fresh_life: LIFE };
+        let signet_key = SignetKey::new(SECRET);
+        let plan = StorePlan { node: ME, members, signet_key, codes, fresh_store: 5, fresh_life: LIFE };
         Store::open(disk(SystemDisk::take(&self.0).unwrap()), plan, Time::default())
     }
 
@@ -86,7 +88,7 @@ pub(super) fn version(counter: u64) -> Version {
 }
 
 fn from(node: NodeId, life: u32, serial: u64) -> Sender {
-    Sender { node, life: Life(life), serial, epoch: 0 }
+    Sender { node, life: Life(life), serial, epoch: 0, signet: Signet(0) }
 }
 
 pub(super) fn tombstone(title: &str, counter: u64, conditional: bool) -> Record {
@@ -440,8 +442,23 @@ fn a_damaged_ledger_begins_a_new_life() {
     assert_eq!(marked(&store.lookup("film")), [3]);
 }
 
-/// A peer knows of a later life of the store.
-const OLD: StoreOrder = StoreOrder::NewLife { life: LIFE, remembered: Memory { life: LIFE, serial: 0, retired: true } };
+/// What the node of these tests said once.
+pub(super) fn own_word(life: Life, serial: u64) -> Testimony {
+    let said = [&ME.0.to_le_bytes()[..], &life.0.to_le_bytes(), &serial.to_le_bytes()].concat();
+    let signet = blake3::keyed_hash(&SECRET, &said).as_bytes()[..16].try_into().unwrap();
+    Testimony { life, serial, signet: Signet(u128::from_le_bytes(signet)) }
+}
+
+/// What a peer remembers, asked in the life in which stores are made here.
+pub(super) fn judge<D: Disk>(store: &Store<D>, life: Life, lives: &[Testimony], retired: bool) -> StoreTold {
+    let memory = Memory { lives: lives.to_vec(), retired };
+    store.carry_out(Time::default(), StoreOrder::Judge { life, memory })
+}
+
+/// A peer remembers more than the store has done.
+fn end_life<D: Disk>(store: &Store<D>) -> StoreTold {
+    judge(store, LIFE, &[own_word(LIFE, u64::MAX)], false)
+}
 
 /// A peer remembers what this start has told it: the store is no older than that.
 #[test]
@@ -449,15 +466,82 @@ fn a_store_that_has_gone_on_since_its_start_is_no_old_copy() {
     let folder = Folder::new("gone-on");
     let store = folder.open();
     let serial = store.me().serial;
-    let accused =
-        |serial| StoreOrder::NewLife { life: LIFE, remembered: Memory { life: LIFE, serial, retired: false } };
-    assert_eq!(store.carry_out(Time::default(), accused(serial)), StoreTold::Already);
-    assert!(matches!(store.carry_out(Time::default(), accused(serial + 1)), StoreTold::Reborn(_)));
-    assert_eq!(
-        store.carry_out(Time::default(), accused(serial + 2)),
-        StoreTold::Already,
-        "that was said of another life"
-    );
+    assert_eq!(store.me().testimony(), own_word(LIFE, serial));
+    let accused = |serial| judge(&store, LIFE, &[own_word(LIFE, serial)], false);
+    assert_eq!(accused(serial), StoreTold::Already);
+    assert!(matches!(accused(serial + 1), StoreTold::Reborn(_)));
+    assert_eq!(accused(serial + 2), StoreTold::Already, "that was said of another life");
+}
+
+/// Asked in a life that was put back from a copy, whoever heard of a later one gives that back.
+#[test]
+fn a_later_life_is_known_by_its_own_word() {
+    let folder = Folder::new("later");
+    drop(folder.open());
+    let store = folder.open();
+    let later = own_word(Life(99), 3);
+    assert_eq!(judge(&store, LIFE, &[later], false), StoreTold::Already, "it may have been an earlier one");
+    let StoreTold::Reborn(life) = judge(&store, LIFE, &[later], true) else { panic!("it is over") };
+    drop(store);
+    let store = folder.open();
+    // Both are known to have come before, and end this life no more.
+    for over in [later, own_word(LIFE, u64::MAX)] {
+        assert_eq!(judge(&store, life, &[over], true), StoreTold::Unproven);
+        assert_eq!(judge(&store, life, &[over], false), StoreTold::Already);
+    }
+    assert_eq!(store.me().life, life);
+}
+
+/// On a new disk the node has had other lives, and whoever remembers these is no witness of a later one.
+#[test]
+fn a_new_disk_learns_which_lives_came_before() {
+    let folder = Folder::new("before");
+    let store = folder.open();
+    let [told, withheld] = [98, 99].map(|life| own_word(Life(life), 3));
+    assert_eq!(judge(&store, LIFE, &[told], false), StoreTold::Already);
+    let unknown = judge(&store, LIFE, &[withheld], true);
+    assert_eq!(unknown, StoreTold::Unproven, "no copy is newer than what began in this start");
+    drop(store);
+    let store = folder.open();
+    for before in [told, withheld] {
+        assert_eq!(judge(&store, LIFE, &[before], true), StoreTold::Unproven);
+    }
+    assert_eq!(store.me().life, LIFE);
+    assert!(matches!(judge(&store, LIFE, &[own_word(Life(97), 3)], true), StoreTold::Reborn(_)));
+}
+
+/// The ledger was of the new life, the identity still of the old one when the power went.
+#[test]
+fn a_new_life_that_was_half_begun_is_begun() {
+    let folder = Folder::new("half");
+    let store = folder.open();
+    let identity = folder.file(IDENTITY);
+    assert!(matches!(end_life(&store), StoreTold::Reborn(_)));
+    drop(store);
+    folder.write(IDENTITY, &identity);
+    let store = folder.try_open(&[ME, OTHER], None).unwrap();
+    assert!(store.is_blank() && store.me().life != LIFE);
+}
+
+/// What was said in lives that are over is kept, with all else that is said; of one life what was said last.
+#[test]
+fn the_word_of_others_is_kept() {
+    let folder = Folder::new("words");
+    let store = folder.open();
+    let word = |life, serial, signet| Sender { signet: Signet(signet), ..from(OTHER, life, serial) };
+    for said in [word(20, 5, 1), word(20, 3, 2), word(20, 6, 3), word(20, 6, 4), word(21, 0, 5), word(22, 1, 6)] {
+        assert!(store.admit(said).unwrap());
+    }
+    let kept = [word(22, 1, 6), word(20, 6, 4), word(21, 0, 5)].map(Sender::testimony).to_vec();
+    let remembered = |store: &Store<SystemDisk>, life| store.remembered(from(OTHER, life, 9));
+    assert_eq!(remembered(&store, 22), Memory { lives: kept.clone(), retired: false });
+    assert_eq!(store.remembered(from(ME, 22, 0)), Memory::default(), "that is another node");
+    drop(store);
+    let store = folder.open();
+    assert_eq!(remembered(&store, 20), Memory { lives: kept.clone(), retired: true });
+    store.compact(&mut 0).unwrap();
+    drop(store);
+    assert_eq!(remembered(&folder.open(), 21), Memory { lives: kept, retired: true });
 }
 
 #[test]
@@ -468,7 +552,7 @@ fn a_column_of_an_earlier_life_counts_once_it_is_proven() {
         let (film, records) = film(3, &[5; 9000]);
         upload(&store, &film, &records);
         assert_eq!(prepare(&store, &film, Base::Any, Some(0)), Reply::Prepared);
-        assert!(matches!(store.carry_out(Time::default(), OLD), StoreTold::Reborn(life) if life != LIFE));
+        assert!(matches!(end_life(&store), StoreTold::Reborn(life) if life != LIFE));
         assert!(store.lookup("film").entries.is_empty(), "what was pending is nobody's promise now");
         if flipped {
             let path = &folder.columns()[0];
@@ -537,8 +621,8 @@ fn any_serial_may_be_claimed() {
     for serial in [u64::MAX, 0, u64::MAX] {
         assert!(store.admit(from(OTHER, 20, serial)).unwrap());
     }
-    let Reply::Remembered(Some(memory)) = ask(&store, &Request::Remembered) else { panic!("it was heard of") };
-    assert_eq!(memory.serial, u64::MAX);
+    let Reply::Remembered(memory) = ask(&store, &Request::Remembered) else { panic!("asked what is remembered") };
+    assert_eq!(memory.lives[0].serial, u64::MAX);
 }
 
 #[test]
@@ -548,19 +632,16 @@ fn a_life_that_is_over_counts_for_nothing() {
     assert!(store.admit(from(OTHER, 20, 5)).unwrap());
     assert!(store.admit(from(OTHER, 20, 3)).unwrap());
     let remembered = |life, serial| {
-        let sender = from(OTHER, life, serial);
-        let Reply::Remembered(memory) = store.answer(Time::default(), sender, &Request::Remembered).unwrap() else {
-            panic!("asked what is remembered")
-        };
-        memory.map(|memory| (memory.life.0, memory.serial, memory.retired))
+        let memory = store.remembered(from(OTHER, life, serial));
+        (memory.lives[0].life.0, memory.lives[0].serial, memory.retired)
     };
-    assert_eq!(remembered(20, 3), Some((20, 5, false)), "the most that it told");
+    assert_eq!(remembered(20, 3), (20, 5, false), "the most that it told");
     // Pending on the word of life 20.
     let record = tombstone("film", 1, false);
     assert_eq!(prepare(&store, &record, Base::Any, None), Reply::Prepared);
     assert!(store.admit(from(OTHER, 21, 0)).unwrap(), "a new disk");
     assert!(!store.admit(from(OTHER, 20, 9)).unwrap(), "the old disk put back");
-    assert_eq!(remembered(20, 9), Some((21, 0, true)));
+    assert_eq!(remembered(20, 9), (21, 0, true));
     assert_eq!(mark(&store, &record, None), Reply::Absent, "its word is taken no more");
     mark_anew(&store, &record);
     assert!(!store.admit(from(NodeId(77), 1, 1)).unwrap(), "no member");
@@ -710,7 +791,7 @@ fn hearsay_stays_hearsay_over_a_restart() {
     let folder = Folder::new("hearsay");
     let store = folder.open();
     mark_anew(&store, &tombstone("film", 3, false));
-    assert!(matches!(store.carry_out(Time::default(), OLD), StoreTold::Reborn(_)));
+    assert!(matches!(end_life(&store), StoreTold::Reborn(_)));
     drop(store);
     assert!(folder.open().lookup("film").entries.is_empty());
 }

@@ -1,7 +1,7 @@
 //! What the simulation takes away, one by one, to see that it is missed.
 
 use crate::disk::Kind;
-use rain_cluster::{Entry, Outcome, Reply, Request, Ticket};
+use rain_cluster::{Entry, Memory, Outcome, Reply, Request, Ticket};
 
 /// A part of the protocol, or a habit of the store, whose absence some seed must notice. None of them is a switch in
 /// production's code: each is taken away at the disk, or by altering what travels.
@@ -82,7 +82,7 @@ impl Safeguard {
             (Self::Floor, Reply::Committed { floor, .. }) => *floor = 0,
             (Self::Blank, Reply::State(state)) => state.blank = false,
             (Self::Blank, Reply::Committed { blank, .. }) => *blank = false,
-            (Self::Memory, reply @ Reply::Remembered(_)) => *reply = Reply::Remembered(None),
+            (Self::Memory, reply @ Reply::Remembered(_)) => *reply = Reply::Remembered(Memory::default()),
             (Self::Inheritance, Reply::Committed { pending, .. }) => pending.clear(),
             (Self::Order, Reply::State(state)) => {
                 let modified = |entry: &Entry| entry.record.manifest.columns().map(|columns| columns.modified_ms);

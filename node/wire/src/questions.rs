@@ -132,10 +132,10 @@ fn parse_all<T: DeserializeOwned>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rain_cluster::{Base, Content, Life, Manifest, NodeId, Placement, Record, Share, Ticket, Version};
+    use rain_cluster::{Base, Content, Life, Manifest, NodeId, Placement, Record, Share, Signet, Ticket, Version};
     use std::sync::Arc;
 
-    const FROM: Sender = Sender { node: NodeId(1), life: Life(2), serial: 3, epoch: 0 };
+    const FROM: Sender = Sender { node: NodeId(1), life: Life(2), serial: 3, epoch: 0, signet: Signet(0) };
 
     fn prepare(records: Option<&[u8]>) -> Request {
         let manifest = Manifest {

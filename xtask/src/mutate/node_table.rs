@@ -220,8 +220,8 @@ pub(super) const ALL: &[Bug] = &[
         "a disk that was rolled back by one change is not found out: a promise is forgotten",
         Mutant {
             file: "cluster/src/catalog/recall.rs",
-            text: "memory.life == self.life && «memory.serial > self.serial»;",
-            instead: "memory.serial > self.serial + 1",
+            text: "said.life != self.life || «said.serial > self.serial»;",
+            instead: "said.serial > self.serial + 1",
             first: CLUSTER,
         },
     ),
@@ -427,7 +427,7 @@ pub(super) const ALL: &[Bug] = &[
         "a version of a life that is over is promised after all agreed that there is none: it stays pending",
         Mutant {
             file: "node/src/store/requests.rs",
-            text: "if «index.retired.contains(&(key.1.node, key.1.life))» {\n                Err(Refusal::Superseded)",
+            text: "if «index.retired.contains_key(&(key.1.node, key.1.life))» {\n                Err(Refusal::Superseded)",
             instead: "false",
             first: STORE,
         },
@@ -445,7 +445,7 @@ pub(super) const ALL: &[Bug] = &[
         "a late mark of a coordinator whose life is over is taken: one node has a version that all dropped",
         Mutant {
             file: "node/src/store/requests.rs",
-            text: "if «lock(&self.index).retired.contains(&(key.1.node, key.1.life))» {",
+            text: "if «lock(&self.index).retired.contains_key(&(key.1.node, key.1.life))» {",
             instead: "false",
             first: STORE,
         },
@@ -481,7 +481,7 @@ pub(super) const ALL: &[Bug] = &[
         "a member that lies ends the lives of all other stores: they forget every title",
         Mutant {
             file: "node/src/store/requests.rs",
-            text: "«index.remembered.get(&node).is_none_or(|memory| memory.life == life)»;",
+            text: "«index.remembered.get(&node).is_none_or(|memory| memory.said.life == life)»;",
             instead: "false",
             first: LIES,
         },
@@ -684,7 +684,7 @@ pub(super) const ALL: &[Bug] = &[
         "an old copy of a node goes on being heard after its successor was",
         Mutant {
             file: "node/src/store/mod.rs",
-            text: "if «index.retired.contains(&(node, life))» {\n                return Ok(false);",
+            text: "if «index.retired.contains_key(&(node, life))» {\n                return Ok(false);",
             instead: "false",
             first: STORE,
         },

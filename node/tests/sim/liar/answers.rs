@@ -3,21 +3,24 @@
 use super::{Liar, kinds::Lie};
 use crate::wire::{Body, Message};
 use rain_cluster::version::{COUNTER_LEAP, COUNTER_MAX};
-use rain_cluster::{ColumnStatus, Life, Outcome, Record, Refusal, Reply, Request, Ticket, TitleState};
+use rain_cluster::{
+    ColumnStatus, Life, Memory, Outcome, Record, Refusal, Reply, Request, Sender, Signet, Ticket, TitleState,
+};
 use rain_wire::{Answer, Question};
 use std::sync::Arc;
 
 impl Liar {
     /// Tells this lie, if the answer is one in which it can be told.
     pub(super) fn lie_in_answer(&mut self, lie: Lie, message: &mut Message, asked: Option<&Request>) -> bool {
+        let to = message.to;
         let Body::Answer(reply) = &mut message.body else { return false };
         match (lie, reply) {
-            // Whoever is told so about what it has forgotten begins a new life: docs/security.md says what that can do.
-            (Lie::Retired, reply) if !matches!(asked, Some(Request::Remembered) | None) => *reply = Reply::Retired,
+            (Lie::Retired, reply) => *reply = Reply::Retired,
+            (Lie::Accuse, Reply::Remembered(memory)) => self.accuse(memory, to),
             (Lie::Stale, reply) => return self.say_again(reply, asked),
             (_, Reply::State(state)) => return self.lie_in_state(lie, state, asked),
             (_, page @ Reply::Committed { .. }) => return self.lie_in_page(lie, page),
-            (Lie::Forget, reply @ Reply::Remembered(Some(_))) => *reply = Reply::Remembered(None),
+            (Lie::Forget, Reply::Remembered(memory)) => *memory = Memory::default(),
             (Lie::Promise, reply @ Reply::Refused(_)) => *reply = Reply::Prepared,
             (Lie::Promise, reply @ Reply::Absent) => *reply = Reply::Marked,
             (Lie::Refuse, reply @ Reply::Prepared) => {
@@ -139,9 +142,31 @@ impl Liar {
         ])
     }
 
+    /// Says of a node that it has forgotten something: in words that are forged, and in its own, whatever they said.
+    fn accuse(&mut self, memory: &mut Memory, of: usize) {
+        memory.retired = !self.random.one_in(4);
+        let id = self.cluster.ids[of];
+        for _ in 0..=self.random.below(4) {
+            let of_any = self.random.one_in(4);
+            let heard: Vec<Sender> = self.heard.iter().copied().filter(|sender| of_any || sender.node == id).collect();
+            if heard.is_empty() {
+                continue;
+            }
+            let mut said = self.random.pick(&heard).testimony();
+            let any = self.random.next();
+            match self.random.below(5) {
+                0 => said.serial = self.random.pick(&[said.serial.saturating_add(1), u64::MAX, any]),
+                1 => said.life = Life(self.random.word()),
+                2 => said.signet = Signet(u128::from(any)),
+                _ => {}
+            }
+            memory.lives.push(said);
+        }
+    }
+
     /// Says what it said before, when it was asked the same.
     fn say_again(&mut self, reply: &mut Reply, asked: Option<&Request>) -> bool {
-        let Some(asked) = asked.filter(|asked| **asked != Request::Remembered) else { return false };
+        let Some(asked) = asked else { return false };
         let old = self.said.iter().filter(|(request, _)| request == asked).map(|(_, reply)| reply);
         let old: Vec<&Reply> = old.filter(|old| *old != reply).collect();
         if old.is_empty() {
@@ -190,7 +215,7 @@ impl Liar {
                 }
                 *records = Arc::new(bytes);
             }
-            (Lie::Noise, Body::Answer(reply)) if !matches!(reply, Reply::Remembered(_)) => {
+            (Lie::Noise, Body::Answer(reply)) => {
                 let mut bytes = Vec::new();
                 Answer { from: message.sender, reply: Some(reply.clone()) }.push(&mut bytes);
                 self.spoil(&mut bytes);

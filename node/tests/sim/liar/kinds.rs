@@ -41,6 +41,8 @@ pub enum Lie {
     Outcome,
     /// The asker's life is over.
     Retired,
+    /// The asker's disk is an old copy: it had other lives, and made more changes.
+    Accuse,
     /// What it knows in all.
     Digest,
     /// Where pages begin and end.
@@ -76,7 +78,7 @@ pub enum Lie {
 }
 
 /// All of them.
-pub const LIES: [Lie; 35] = [
+pub const LIES: [Lie; 36] = [
     Lie::Roots,
     Lie::Lengths,
     Lie::Codes,
@@ -96,6 +98,7 @@ pub const LIES: [Lie; 35] = [
     Lie::Refuse,
     Lie::Outcome,
     Lie::Retired,
+    Lie::Accuse,
     Lie::Digest,
     Lie::Page,
     Lie::Sender,

@@ -15,7 +15,7 @@ use answers::records_of;
 use core::ops::Range;
 use forge::{REMEMBERED, Twin};
 pub use kinds::{LIES, Lie};
-use rain_cluster::{Life, NodeId, Record, Reply, Request, Sender, Ticket, Version};
+use rain_cluster::{Life, NodeId, Record, Reply, Request, Sender, Signet, Ticket, Version};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -56,6 +56,8 @@ pub struct Liar {
     records: BTreeMap<Version, Record>,
     uploads: Vec<Arc<Upload>>,
     lives: BTreeMap<usize, Sender>,
+    /// What others said of their lives, each of it once.
+    heard: BTreeSet<Sender>,
     tickets: BTreeMap<usize, Ticket>,
     twins: BTreeMap<Version, Twin>,
     said: Vec<(Request, Reply)>,
@@ -73,12 +75,13 @@ impl Liar {
             id,
             cluster: Arc::clone(cluster),
             random,
-            me: Sender { node: id, life: Life(0), serial: 0, epoch: 0 },
+            me: Sender { node: id, life: Life(0), serial: 0, epoch: 0, signet: Signet(0) },
             asked: BTreeMap::new(),
             reads: BTreeMap::new(),
             records: BTreeMap::new(),
             uploads: Vec::new(),
             lives: BTreeMap::new(),
+            heard: BTreeSet::new(),
             tickets: BTreeMap::new(),
             twins: BTreeMap::new(),
             said: Vec::new(),
@@ -90,6 +93,14 @@ impl Liar {
         if message.sender.node != self.id {
             let from = self.cluster.ids.iter().position(|id| *id == message.sender.node);
             self.lives.extend(from.map(|from| (from, message.sender)));
+            if self.heard.len() < REMEMBERED || self.random.one_in(8) {
+                if self.heard.len() == REMEMBERED {
+                    let any = self.random.below(REMEMBERED);
+                    let forgotten = *self.heard.iter().nth(any).unwrap();
+                    self.heard.remove(&forgotten);
+                }
+                self.heard.insert(message.sender);
+            }
         }
         if let Body::Answer(Reply::State(state)) = &message.body {
             self.tickets.insert(message.from, state.ticket);

@@ -13,7 +13,7 @@ use clock::Clock;
 use core::time::Duration;
 use rain_cluster::{Life, Members, NodeId, Reply, Request, Sender, Time};
 use rain_desk::{Codes, Desk, DeskPlan, Order, StoreOrder, Task, TaskId, Told};
-use rain_node::store::{OpenError, Store, StorePlan, UploadPlan};
+use rain_node::store::{OpenError, SignetKey, Store, StorePlan, UploadPlan};
 use reading::Fetching;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -125,6 +125,7 @@ impl Node {
             node: self.id,
             members: Arc::clone(&self.cluster.members),
             codes: Arc::clone(&self.cluster.codes),
+            signet_key: SignetKey::new([self.place as u8; 32]),
             fresh_store,
             fresh_life,
         };
@@ -264,7 +265,14 @@ impl Node {
                 return None;
             }
         } else if !self.admit(from) {
-            return Some(Reply::Retired);
+            let mut reply = match request {
+                Request::Remembered => Reply::Remembered(self.store().remembered(from)),
+                _ => Reply::Retired,
+            };
+            if let Some(missing) = self.cluster.missing {
+                missing.weaken_reply(&mut reply);
+            }
+            return Some(reply);
         }
         let missing = self.cluster.missing;
         let weak = missing.and_then(|missing| missing.weaken_request(&mut request));

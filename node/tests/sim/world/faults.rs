@@ -7,8 +7,8 @@
 //! which is what the catalog can lose at all.
 //!
 //! An old copy is more than a loss: it claims to know. It is found out by those who remember more of it than it
-//! knows itself, when it starts; R nodes with itself among them must agree before its word counts. So an old copy is put
-//! back only where any R - 1 of the others include one who remembers; and while it is not found out, nobody loses power,
+//! knows itself, when it starts, in its own words; R nodes with itself among them must agree before its word counts. So an
+//! old copy is put back only where any R - 1 of the others include one who remembers; and while it is not found out, nobody loses power,
 //! because what one node remembers of another is not durable at once. Where nothing was changed since the copy was made it
 //! is no old copy, and may always be put back.
 
@@ -18,7 +18,7 @@ use crate::node::Node;
 use crate::options::Fault;
 use crate::wire::Event;
 use core::time::Duration;
-use rain_cluster::{Life, Reply, Request, Sender};
+use rain_cluster::{Life, Memory, Sender, Testimony};
 use rain_desk::{StoreOrder, StoreTold};
 use std::collections::BTreeSet;
 
@@ -142,16 +142,14 @@ impl World {
 
     /// Whether any R - 1 of the others include one who remembers more of a node than a copy of its disk knows.
     fn found_out(&self, node: usize, copy: Sender) -> bool {
+        // One that came later, for sure.
+        let present = self.nodes[node].running.as_ref().map(|running| running.store.me().life);
         let remembers = |other: &Node| {
             let Some(running) = &other.running else { return false };
-            let now = other.local(self.wires.now);
-            match running.store.answer(now, copy, &Request::Remembered) {
-                Ok(Reply::Remembered(Some(memory))) => {
-                    memory.retired || memory.life != copy.life || memory.serial > copy.serial
-                }
-                Ok(Reply::Retired) => true,
-                _ => false,
-            }
+            let Memory { lives, retired } = running.store.remembered(copy);
+            let later = |said: &Testimony| retired && said.life != copy.life && Some(said.life) == present;
+            let more = |said: &Testimony| said.life == copy.life && said.serial > copy.serial;
+            lives.iter().any(|said| later(said) || more(said))
         };
         let others = self.nodes.iter().filter(|other| other.place != node);
         let forgetful = others.filter(|other| !remembers(other)).count();
@@ -231,13 +229,8 @@ impl World {
         let me = running.store.me();
         let forgets = |other: &Node| {
             let Some(running) = &other.running else { return true };
-            match running.store.answer(other.local(self.wires.now), me, &Request::Remembered) {
-                Ok(Reply::Remembered(Some(memory))) => {
-                    memory.retired || memory.life == me.life && memory.serial > me.serial
-                }
-                Ok(Reply::Remembered(None)) => false,
-                _ => true,
-            }
+            let Memory { lives, retired } = running.store.remembered(me);
+            retired || lives.iter().any(|said| said.life == me.life && said.serial > me.serial)
         };
         me.life != life
             || running.store.is_sure() && !self.nodes.iter().any(|other| other.place != node && forgets(other))

@@ -42,6 +42,7 @@ impl World {
         self.what_was_promised_is_read()?;
         self.titles_are_written()?;
         self.nothing_is_forged()?;
+        self.no_life_was_ended()?;
         self.readers_got_what_was_written()
     }
 
@@ -101,6 +102,14 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// No disk was lost: whatever the liar remembers, every honest store goes on in the life that it began.
+    fn no_life_was_ended(&self) -> Result<(), String> {
+        match self.honest().find(|place| self.nodes[*place].reborn > 0) {
+            Some(place) => Err(format!("node {place} was talked into a new life")),
+            None => Ok(()),
+        }
     }
 
     /// The newest write of a title that an honest node acknowledged.
