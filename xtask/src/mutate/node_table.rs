@@ -1244,4 +1244,22 @@ pub(super) const ALL: &[Bug] = &[
             first: REGISTER,
         },
     ),
+    bug(
+        "a member that lies has every store begin a new life, one after another: all titles are forgotten",
+        Mutant {
+            file: "node/src/store/lives.rs",
+            text: "let is_own = |said: &Testimony| «said.signet == self.signet_key.signet(node, said.life, said.serial)»;",
+            instead: "true",
+            first: STORE,
+        },
+    ),
+    bug(
+        "a member that lies ends the life of a store whose disk was replaced, with what its node said before",
+        Mutant {
+            file: "node/src/store/lives.rs",
+            text: "let is_over = memory.retired && !unknown.is_empty() && «!began_now»;",
+            instead: "true",
+            first: STORE,
+        },
+    ),
 ];
