@@ -472,7 +472,7 @@ pub(super) const ALL: &[Bug] = &[
         "a member that lies drops the columns of a PUT that another node acknowledges",
         Mutant {
             file: "node/src/store/requests.rs",
-            text: "«from.node == version.node || from.node == self.me().node»",
+            text: "«from.node == version.node || from.node == self.whose().node»",
             instead: "true",
             first: LIES,
         },
@@ -666,7 +666,7 @@ pub(super) const ALL: &[Bug] = &[
         "a version of an earlier life is decided after all had agreed that there is none",
         Mutant {
             file: "node/src/store/orders.rs",
-            text: "if «decision.record.version().life != self.me().life» {",
+            text: "if «decision.record.version().life != self.whose().life» {",
             instead: "false",
             first: STORE,
         },
