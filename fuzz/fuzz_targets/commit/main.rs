@@ -354,7 +354,7 @@ impl World {
         self.committed.insert(record.version(), (is_delete, prepared));
         let node = self.node(coordinator);
         node.active.remove(&record.version());
-        node.decided.insert(record.version());
+        node.decided.insert(record.version(), record);
         self.settle(operation);
     }
 
@@ -497,7 +497,9 @@ impl World {
                 assert_eq!(stage, Stage::Told, "settled, and the client was told nothing");
                 write.stage = Stage::Over;
                 if let Some((record, _)) = &write.decision {
-                    coordinator.decided.remove(&record.version());
+                    let id = write.coordinator;
+                    let is_wanted = catalog.contains(&id) || record.placement.column_of(id).is_some();
+                    coordinator.settle(record.version(), is_wanted);
                 }
             }
             PutEvent::Aborted(abort) => {
@@ -541,7 +543,7 @@ impl World {
         match fate {
             PendingFate::Mark => assert!(self.has_lied || committed.is_some(), "{version} was never committed"),
             PendingFate::Drop => {
-                let needed = self.nodes[version.node.0 as usize].decided.contains(&version);
+                let needed = self.nodes[version.node.0 as usize].decided.contains_key(&version);
                 assert!(self.has_lied || !needed, "{version} is committed, and a column of it is dropped");
             }
             PendingFate::Later => {}

@@ -12,7 +12,7 @@ pub(crate) struct Node {
     pub(crate) marked: Option<Record>,
     pub(crate) floor: u64,
     pub(crate) active: BTreeSet<Version>,
-    pub(crate) decided: BTreeSet<Version>,
+    pub(crate) decided: BTreeMap<Version, Record>,
     /// How often the title was closed.
     closed: u64,
 }
@@ -32,11 +32,23 @@ impl Node {
             let column = ColumnStatus::Ok { column: 0 };
             Entry { record: record.clone(), marked, column }
         };
-        let pending = self.pending.values().map(|record| entry(record, false));
-        let mut entries: Vec<Entry> = pending.chain(self.marked.iter().map(|held| entry(held, true))).collect();
+        let pending = self.pending.iter().filter(|(version, _)| !self.decided.contains_key(version));
+        // What was decided here is committed, whatever else is known of it.
+        let decided = self.decided.values().filter(|record| self.newest() != Some(record.version()));
+        let marked = decided.chain(&self.marked).map(|record| entry(record, true));
+        let mut entries: Vec<Entry> = pending.map(|(_, record)| entry(record, false)).chain(marked).collect();
         entries.sort_by_key(|entry| entry.record.version());
         let ticket = Ticket(self.closed);
         Reply::State(TitleState { entries, floor: self.floor, ticket, ..TitleState::default() })
+    }
+
+    /// What was decided here is marked by all who prepared it: it is kept in mind like any that is marked.
+    pub(crate) fn settle(&mut self, version: Version, is_wanted: bool) {
+        let Some(record) = self.decided.remove(&version) else { return };
+        if is_wanted && self.newest() < Some(version) {
+            self.pending.remove(&version);
+            self.marked = Some(record);
+        }
     }
 
     fn may_prepare(&self, record: &Record, base: Base, ticket: Ticket) -> Result<(), Refusal> {
@@ -85,7 +97,7 @@ impl Node {
             }
             Request::Outcome { version, .. } => {
                 assert_eq!(version.node, me, "only its coordinator is asked");
-                Reply::Outcome(if self.decided.contains(&version) || self.newest() == Some(version) {
+                Reply::Outcome(if self.decided.contains_key(&version) || self.newest() == Some(version) {
                     Outcome::Committed
                 } else if self.active.contains(&version) {
                     Outcome::Undecided
