@@ -2,14 +2,14 @@
 
 use super::change::{Change, Standing};
 use super::known::{KnownContent, KnownTitle, Stamp};
+use super::leaps::Leaps;
 use super::names::{Key, TitleHash, key_of};
 use super::noted::{Note, Noted};
 use super::packed::{Packed, Packer};
 use super::shelf::{Unsynced, Upload};
-use super::{Disk, LEAP_AGE, PENDING_PATIENCE, SUPERSEDED_LINGER, TOMBSTONE_AGE, UPLOAD_LINGER};
+use super::{Disk, PENDING_PATIENCE, SUPERSEDED_LINGER, TOMBSTONE_AGE, UPLOAD_LINGER};
 use core::ops::{Bound, RangeInclusive};
 use rain_cluster::digests::BUCKETS;
-use rain_cluster::version::COUNTER_LEAP;
 use rain_cluster::{
     Base, ColumnStatus, Digests, Entry, Life, NodeId, Record, Refusal, Testimony, Ticket, Time, TitleState, Version,
 };
@@ -205,9 +205,7 @@ pub(super) struct Index<D: Disk> {
     /// No lower than the counter of any tombstone that was purged: what is written later must be above it, because
     /// another node may still have the tombstone.
     pub(super) floor: u64,
-    /// Counters up to a leap above this are taken, whatever is known of their titles; and when it was raised.
-    reach: u64,
-    reached: Option<Time>,
+    leaps: Leaps,
     pub(super) incarnation: u64,
     pub(super) closed: Closed,
     /// The newest conditional version of a title that was here, was superseded, and is gone: nothing may come before it
@@ -240,8 +238,7 @@ impl<D: Disk> Index<D> {
             remembered: BTreeMap::new(),
             learnt: None,
             floor: 0,
-            reach: 0,
-            reached: None,
+            leaps: Leaps::default(),
             incarnation: 0,
             closed: Closed::default(),
             barriers: BTreeMap::new(),
@@ -536,18 +533,10 @@ impl<D: Disk> Index<D> {
         self.versions(title).rev().find(|(_, held)| held.is_marked()).map(|(version, _)| *version)
     }
 
-    /// Whether a version's counter is farther above what is known of its title than writes can have brought it, here or where
-    /// more was heard: every [`LEAP_AGE`] one leap is followed, and counters last for centuries of that.
+    /// Whether a version's counter is farther above what is known of its title than writes can have brought it.
     pub(super) fn is_leap(&mut self, now: Time, key: Key) -> bool {
         let newest = self.versions(key.0).next_back().map_or(0, |(version, _)| version.counter);
-        let known = newest.max(self.floor);
-        if key.1.counter <= known.max(self.reach).saturating_add(COUNTER_LEAP) {
-            return false;
-        }
-        if self.reached.is_none_or(|reached| now >= reached + LEAP_AGE) {
-            (self.reach, self.reached) = (known.max(self.reach).saturating_add(COUNTER_LEAP), Some(now));
-        }
-        key.1.counter > self.reach.saturating_add(COUNTER_LEAP)
+        !self.leaps.follow(now, newest.max(self.floor), key.1.counter)
     }
 
     /// Whether a version may be prepared.

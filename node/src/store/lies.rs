@@ -1,9 +1,10 @@
 //! What the store does not take on the word of a member that lies.
 
+use super::leaps::LEAP_AGE;
 use super::tests::{
     Folder, LIFE, ME, OTHER, carried, film, judge, mark, mark_anew, marked, own_word, prepare_share, tombstone, version,
 };
-use super::{LEAP_AGE, SignetKey, Store, SystemDisk};
+use super::{SignetKey, Store, SystemDisk};
 use core::time::Duration;
 use rain_cluster::version::{COUNTER_LEAP, COUNTER_MAX};
 use rain_cluster::{

@@ -10,6 +10,7 @@ mod committed;
 mod disk;
 mod index;
 mod known;
+mod leaps;
 pub mod ledger;
 #[cfg(test)]
 mod lies;
@@ -60,8 +61,6 @@ pub const PENDING_PATIENCE: Duration = Duration::from_millis(1500);
 /// An upload that has stopped, and whose coordinator cannot be asked, is dropped after so long, and a column that no
 /// version uses. Nothing was promised.
 pub const UPLOAD_LINGER: Duration = Duration::from_mins(10);
-/// Counters that leap are followed by one leap in so long.
-const LEAP_AGE: Duration = Duration::from_secs(10);
 /// A tombstone stays at least so long: purging is work for all, and a title that is written anew soon needs none.
 pub const TOMBSTONE_AGE: Duration = Duration::from_mins(2);
 
