@@ -99,29 +99,30 @@ impl<D: Disk> Store<D> {
     /// Forgets that a version was decided here: all who prepared it have marked it.
     fn settle(&self, now: Time, key: Key) {
         let _title = self.lock_title(key.0);
-        // Its coordinator knows of what it committed, also where it did not prepare it in time itself.
-        let (record, is_held, is_known) = {
-            let index = lock(&self.index);
-            let Some(decision) = index.decisions.get(&key) else { return };
-            let held = index.held(key);
-            let is_old = held.is_none() && index.newest_marked(key.0).is_some_and(|newest| newest > key.1);
-            (decision.record.clone(), held.is_some(), is_old || held.is_some_and(Held::is_marked))
-        };
-        let is_wanted = self.is_wanted(key, &record);
-        let mark = if is_held {
-            Change::Marked(key)
-        } else {
-            Change::Version { standing: Standing::Marked, column: None, record }
-        };
-        let marked = (!is_known && is_wanted).then_some(mark);
         // One that a crash brings back is marked once more, which changes nothing as long as the title is not closed.
         // One that cannot be noted stays, and with it all that it forbids.
-        for change in marked.into_iter().chain([Change::Settled(key)]) {
+        for change in self.late_mark(key).into_iter().chain([Change::Settled(key)]) {
             if !self.note_lazily(&change) {
                 return;
             }
             lock(&self.index).apply(now, change);
         }
+    }
+
+    /// The mark of a version that was decided here, and is not marked here: a coordinator knows of what it committed, also
+    /// where it did not prepare it in time itself. The title must be locked.
+    fn late_mark(&self, key: Key) -> Option<Change> {
+        let record = {
+            let index = lock(&self.index);
+            let record = index.decisions.get(&key)?.record.clone();
+            match index.held(key) {
+                Some(held) => return (!held.is_marked()).then_some(Change::Marked(key)),
+                None if index.newest_marked(key.0).is_some_and(|newest| newest > key.1) => return None,
+                None => record,
+            }
+        };
+        let is_wanted = self.is_wanted(key, &record);
+        is_wanted.then_some(Change::Version { standing: Standing::Marked, column: None, record })
     }
 
     /// Removes versions that were superseded and are no longer read, uploads that were abandoned, and columns that no

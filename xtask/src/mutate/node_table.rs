@@ -247,7 +247,7 @@ pub(super) const ALL: &[Bug] = &[
         "a coordinator that committed without a column of its own does not know of it: readers take it for given up",
         Mutant {
             file: "node/src/store/orders.rs",
-            text: "(!is_known && «is_wanted»).then_some(mark)",
+            text: "let is_wanted = «self.is_wanted(key, &record)»;",
             instead: "false",
             first: STORE,
         },
