@@ -159,6 +159,19 @@ fn who_accuses_falsely_is_named() {
     assert!(matches!(&events(&mut desk)[..], [Event::Unfit { node, .. }] if *node == NODES[1]));
 }
 
+/// Else it would have as many voices as it likes.
+#[test]
+fn who_says_two_things_of_a_version_is_named() {
+    let mut desk = desk();
+    let id = desk.begin(START, Task::Read { title: TITLE.to_owned() });
+    let Reply::State(mut twice) = state(film(2), ColumnStatus::Missing) else { panic!("a state") };
+    twice.entries.extend_from_within(..);
+    answer(&mut desk, id, NODES[1], RequestKind::Lookup, Reply::State(twice));
+    assert!(
+        matches!(&events(&mut desk)[..], [Event::Unfit { node, why }] if *node == NODES[1] && why.contains("more than once"))
+    );
+}
+
 /// It is taken for silence, and told by name.
 #[test]
 fn what_cannot_be_reaches_no_machine() {

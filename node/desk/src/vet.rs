@@ -6,10 +6,10 @@
 
 use rain_cluster::commit::Shape;
 use rain_cluster::version::COUNTER_MAX;
-use rain_cluster::{Columns, Content, Manifest, Record, Reply, Request, TitleState, Version};
+use rain_cluster::{Columns, Content, Entry, Manifest, Record, Reply, Request, TitleState};
 use rain_codec::Code;
 use rain_codec::column::Geometry;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// So many codes are remembered; there are not many in use at once.
@@ -48,14 +48,12 @@ pub enum Unfit {
     #[error(transparent)]
     Manifest(#[from] rain_cluster::ManifestError),
     /// A node says two things of one version.
-    #[error("version {version} of `{title}` is there {found} times, expected once")]
+    #[error("version {version} of `{title}` is there more than once, expected once")]
     Twice {
         /// The title.
         title: String,
         /// The version.
         version: String,
-        /// How often it is there.
-        found: usize,
     },
     /// A counter that no honest node gives.
     #[error("a counter of {0}, expected at most {COUNTER_MAX}")]
@@ -180,19 +178,13 @@ impl Codes {
         Ok(Shape { columns: code.columns(), data_columns: code.data_columns() })
     }
 }
+
 /// A node has one word about a version.
 fn once(state: &TitleState) -> Result<(), Unfit> {
-    let mut times: BTreeMap<Version, usize> = BTreeMap::new();
-    for entry in &state.entries {
-        *times.entry(entry.record.version()).or_default() += 1;
-    }
-    let twice = state.entries.iter().find_map(|entry| {
-        let found = times[&entry.record.version()];
-        (found > 1).then(|| (entry.record.title(), entry.record.version(), found))
-    });
-    match twice {
-        Some((title, version, found)) => {
-            Err(Unfit::Twice { title: title.to_owned(), version: version.to_string(), found })
+    let mut versions = BTreeSet::new();
+    match state.entries.iter().find(|entry| !versions.insert(entry.record.version())) {
+        Some(Entry { record, .. }) => {
+            Err(Unfit::Twice { title: record.title().to_owned(), version: record.version().to_string() })
         }
         None => Ok(()),
     }
