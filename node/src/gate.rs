@@ -144,7 +144,7 @@ impl Gate {
     /// # Errors
     /// [`Full`]; it is counted.
     pub fn enter(self: &Arc<Self>, address: IpAddr) -> Result<Pass, Full> {
-        self.let_in(address).inspect_err(|_| self.count_refusal())
+        self.try_enter(address).inspect_err(|_| self.count_refusal())
     }
 
     /// The same for somebody who may yet wait at the gate: a refusal is not counted.
@@ -152,7 +152,24 @@ impl Gate {
     /// # Errors
     /// [`Full`].
     pub fn try_enter(self: &Arc<Self>, address: IpAddr) -> Result<Pass, Full> {
-        self.let_in(address)
+        let address = network_of(address);
+        let mut inside = self.lock();
+        self.make_room(&mut inside, address)?;
+        let (id, place) = (inside.number(), inside.number());
+        let told = Arc::new(Notify::new());
+        let seat = Seat {
+            address,
+            idle: Some(place),
+            is_served: false,
+            was_served: false,
+            is_leaving: false,
+            told: Arc::clone(&told),
+        };
+        inside.seats.insert(id, seat);
+        inside.idle.insert(place, id);
+        *inside.addresses.entry(address).or_default() += 1;
+        self.tell(&inside);
+        Ok(Pass { gate: Arc::clone(self), id, told })
     }
 
     /// Lets somebody in as soon as there is room, within `patience`.
@@ -181,27 +198,6 @@ impl Gate {
     /// Counts that somebody was not let in.
     pub fn count_refusal(&self) {
         metrics::counter!("rain_refused_total", "gate" => self.name).increment(1);
-    }
-
-    fn let_in(self: &Arc<Self>, address: IpAddr) -> Result<Pass, Full> {
-        let address = network_of(address);
-        let mut inside = self.lock();
-        self.make_room(&mut inside, address)?;
-        let (id, place) = (inside.number(), inside.number());
-        let told = Arc::new(Notify::new());
-        let seat = Seat {
-            address,
-            idle: Some(place),
-            is_served: false,
-            was_served: false,
-            is_leaving: false,
-            told: Arc::clone(&told),
-        };
-        inside.seats.insert(id, seat);
-        inside.idle.insert(place, id);
-        *inside.addresses.entry(address).or_default() += 1;
-        self.tell(&inside);
-        Ok(Pass { gate: Arc::clone(self), id, told })
     }
 
     /// Has somebody idle go where there is no room. Those on the way out still take room, so there is a bound on them.
