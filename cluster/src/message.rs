@@ -233,7 +233,8 @@ pub enum Request {
     /// Asked by a node that may have been away: of all that you know to be committed, what is the digest? Answered by
     /// [`Reply::Digest`].
     Digest,
-    /// Asked at a start, and by a node whose life is said to be over: what do you remember of me? Answered by [`Reply::Remembered`].
+    /// Asked at a start, and by a node whose life is said to be over: what do you remember of me? Answered by
+    /// [`Reply::Remembered`].
     Remembered,
 }
 

@@ -209,23 +209,29 @@ impl Model for Pair {
     }
 }
 
+/// The names of the properties that do not hold.
+fn broken<M>(checker: &impl Checker<M>) -> Vec<&'static str>
+where
+    M: Model<State: Clone + PartialEq, Action: Clone + PartialEq>,
+{
+    let discoveries = checker.discoveries();
+    let is_broken = |property: &Property<M>| {
+        let found = discoveries.contains_key(property.name);
+        found != matches!(property.expectation, stateright::Expectation::Sometimes)
+    };
+    let mut broken: Vec<_> =
+        checker.model().properties().into_iter().filter(is_broken).map(|property| property.name).collect();
+    broken.sort_unstable();
+    broken
+}
+
 /// Checks all states, or as many as it takes to find one that must not be; gives how many those are, and the names of
 /// the properties that do not hold.
 fn check(pair: Pair) -> (usize, Vec<&'static str>) {
     let (name, checker) =
         (format!("{:?}, {} transitions, {} starts", pair.rules, pair.count_max, pair.starts_max), pair);
     let checker = checker.checker().finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
-    let mut broken: Vec<_> = checker
-        .model()
-        .properties()
-        .into_iter()
-        .filter(|property| {
-            let found = checker.discovery(property.name).is_some();
-            found != matches!(property.expectation, stateright::Expectation::Sometimes)
-        })
-        .map(|property| property.name)
-        .collect();
-    broken.sort_unstable();
+    let broken = broken(&checker);
     println!("{name}: {} states, {} steps: {broken:?}", checker.unique_state_count(), checker.state_count());
     for name in broken.iter().filter(|name| !name.starts_with("witness")) {
         if let Some(path) = checker.discovery(name) {

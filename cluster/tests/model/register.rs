@@ -479,18 +479,8 @@ fn check(register: Register) -> (usize, Vec<&'static str>) {
     let checker = register.checker().finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
     // Two that read, or one that changes, supersede nobody.
     let compete = steps.iter().all(|steps| steps.iter().any(|step| *step != Step::Read));
-    let mut broken: Vec<_> = checker
-        .model()
-        .properties()
-        .into_iter()
-        .filter(|property| compete || property.name != BEATEN)
-        .filter(|property| {
-            let found = checker.discovery(property.name).is_some();
-            found != matches!(property.expectation, stateright::Expectation::Sometimes)
-        })
-        .map(|property| property.name)
-        .collect();
-    broken.sort_unstable();
+    let mut broken = super::broken(&checker);
+    broken.retain(|name| compete || *name != BEATEN);
     println!("{name}: {} states, {} steps: {broken:?}", checker.unique_state_count(), checker.state_count());
     for name in broken.iter().filter(|name| !name.starts_with("witness")) {
         if let Some(path) = checker.discovery(name) {
