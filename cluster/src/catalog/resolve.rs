@@ -70,8 +70,8 @@ enum Phase {
 pub(crate) struct Answers {
     catalog: Vec<NodeId>,
     quorum: Quorum,
-    states: BTreeMap<NodeId, TitleState>,
-    lives: BTreeMap<NodeId, Life>,
+    /// What each said, and in which life.
+    states: BTreeMap<NodeId, (Life, TitleState)>,
 }
 
 /// What is said of a version.
@@ -87,12 +87,7 @@ enum Word<'a> {
 
 impl Answers {
     pub(crate) fn new(title: &str, members: &Members) -> Self {
-        Self {
-            catalog: members.catalog_of(title),
-            quorum: members.quorum(),
-            states: BTreeMap::new(),
-            lives: BTreeMap::new(),
-        }
+        Self { catalog: members.catalog_of(title), quorum: members.quorum(), states: BTreeMap::new() }
     }
 
     pub(crate) fn catalog(&self) -> &[NodeId] {
@@ -100,12 +95,11 @@ impl Answers {
     }
 
     pub(crate) fn insert(&mut self, from: Sender, state: TitleState) {
-        self.states.insert(from.node, state);
-        self.lives.insert(from.node, from.life);
+        self.states.insert(from.node, (from.life, state));
     }
 
     fn of_catalog(&self) -> impl Iterator<Item = (NodeId, &TitleState)> {
-        self.catalog.iter().filter_map(|node| Some((*node, self.states.get(node)?)))
+        self.catalog.iter().filter_map(|node| Some((*node, &self.states.get(node)?.1)))
     }
 
     /// Catalog nodes that answered.
@@ -158,10 +152,9 @@ impl Answers {
     /// alone, and its silence. It knows of all that it committed, or of something newer. Else that of most nodes counts:
     /// there is one word unless somebody lies.
     fn word(&self, version: Version) -> Word<'_> {
-        let is_its = self.lives.get(&version.node) == Some(&version.life);
-        let mut of_catalog = self.of_catalog();
+        let coordinator = self.states.get(&version.node).filter(|_| self.catalog.contains(&version.node));
         // An old copy of its disk has forgotten.
-        if let Some((_, state)) = of_catalog.find(|(node, state)| *node == version.node && is_its && !state.blank) {
+        if let Some((_, state)) = coordinator.filter(|(life, state)| *life == version.life && !state.blank) {
             let is_it = |entry: &&Entry| entry.marked && entry.record.version() == version;
             let entry = state.entries.iter().find(is_it);
             return entry.map_or(Word::Undecided, |entry| Word::Committed(&entry.record));
@@ -188,7 +181,7 @@ impl Answers {
     }
 
     pub(crate) fn highest_counter(&self) -> u64 {
-        let mut counters: Vec<u64> = self.states.values().map(TitleState::highest_counter).collect();
+        let mut counters: Vec<u64> = self.states.values().map(|(_, state)| state.highest_counter()).collect();
         counters.sort_unstable();
         let highest = counters.pop().unwrap_or(0);
         let second = counters.pop().unwrap_or(0);
@@ -204,11 +197,11 @@ impl Answers {
     }
 
     pub(crate) fn ticket(&self, node: NodeId) -> Ticket {
-        self.states.get(&node).map(|state| state.ticket).unwrap_or_default()
+        self.states.get(&node).map(|(_, state)| state.ticket).unwrap_or_default()
     }
 
     pub(crate) fn store(&self, node: NodeId) -> Option<u32> {
-        self.states.get(&node).map(|state| state.store)
+        self.states.get(&node).map(|(_, state)| state.store)
     }
 
     /// Catalog nodes that have marked a version. The mark of a blank node is durable like any other.
@@ -222,7 +215,7 @@ impl Answers {
             let entry = state.entries.iter().find(|entry| entry.record.version() == version);
             entry.map_or(ColumnStatus::Missing, |entry| entry.column.clone())
         };
-        self.states.iter().map(|(node, state)| (*node, column(state))).collect()
+        self.states.iter().map(|(node, (_, state))| (*node, column(state))).collect()
     }
 }
 

@@ -229,7 +229,7 @@ pub(super) const ALL: &[Bug] = &[
         "a reader takes what a member that lies says of another's version, which is not decided yet",
         Mutant {
             file: "cluster/src/catalog/resolve.rs",
-            text: "find(|(node, state)| *node == version.node && «is_its» && !state.blank)",
+            text: "coordinator.filter(|(life, state)| «*life == version.life» && !state.blank)",
             instead: "false",
             first: CLUSTER,
         },
