@@ -2,7 +2,7 @@
 
 use super::configuration::{Configuration, FORCED_EPOCHS};
 use super::error::ConfigurationError;
-use super::member::{Member, Role};
+use super::member::{Contact, Member, Role};
 use super::set::MemberSet;
 use super::voter::Voter;
 use crate::members::CATALOG_NODES_DEFAULT;
@@ -52,7 +52,7 @@ impl Configuration {
         self.next(|set, _| {
             let node = newcomer.voter.node;
             if let Some(member) = set.member(node) {
-                return Err(ChangeError::Known { node, name: member.name.clone() });
+                return Err(ChangeError::Known { node, name: member.contact.name.clone() });
             }
             let place = set.members.partition_point(|member| member.voter.node < node);
             set.members.insert(place, Member { role: Role::Learner, weight: 0, ..newcomer });
@@ -132,14 +132,13 @@ impl Configuration {
         })
     }
 
-    /// Says what a member is called, and where it is reached.
+    /// Says what a member is called, and how it is reached.
     ///
     /// # Errors
     /// [`ChangeError`].
-    pub fn addresses(&self, node: NodeId, name: String, addresses: Vec<String>) -> Result<Self, ChangeError> {
+    pub fn contact(&self, node: NodeId, contact: Contact) -> Result<Self, ChangeError> {
         self.next(|set, _| {
-            let member = member_of(set, node)?;
-            (member.name, member.addresses) = (name, addresses);
+            member_of(set, node)?.contact = contact;
             Ok(())
         })
     }

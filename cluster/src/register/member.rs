@@ -10,6 +10,8 @@ pub const NAME_BYTES_MAX: usize = 64;
 pub const ADDRESSES_MAX: usize = 8;
 /// Longest address, in bytes of UTF-8.
 pub const ADDRESS_BYTES_MAX: usize = 128;
+/// Most public keys of a node: while one takes the place of another there are two.
+pub const KEYS_MAX: usize = 4;
 /// Longest label, in bytes of UTF-8.
 pub const LABEL_BYTES_MAX: usize = 32;
 
@@ -44,15 +46,60 @@ impl Role {
     }
 }
 
+/// What a member is called, and how it is reached.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Contact {
+    /// What people call it.
+    pub name: String,
+    /// Where players reach it: a URL.
+    pub http: String,
+    /// Where peers reach it: `switch=host:port` each.
+    pub addresses: Vec<String>,
+    /// The public keys by which peers know it; none of a cluster without keys.
+    pub keys: Vec<[u8; 32]>,
+}
+
+impl Contact {
+    fn check(&self) -> Result<(), ConfigurationError> {
+        check_text("bytes of name", &self.name, 1..=NAME_BYTES_MAX)?;
+        check_text("bytes of URL", &self.http, 0..=ADDRESS_BYTES_MAX)?;
+        within("addresses", self.addresses.len(), 0..=ADDRESSES_MAX)?;
+        for address in &self.addresses {
+            check_text("bytes of address", address, 1..=ADDRESS_BYTES_MAX)?;
+        }
+        within("keys", self.keys.len(), 0..=KEYS_MAX)
+    }
+
+    fn put(&self, bytes: &mut Vec<u8>) {
+        put_short(bytes, self.name.as_bytes());
+        put_short(bytes, self.http.as_bytes());
+        bytes.push(u8::try_from(self.addresses.len()).unwrap_or(u8::MAX));
+        for address in &self.addresses {
+            put_short(bytes, address.as_bytes());
+        }
+        bytes.push(u8::try_from(self.keys.len()).unwrap_or(u8::MAX));
+        self.keys.iter().for_each(|key| bytes.extend_from_slice(key));
+    }
+
+    fn take(fields: &mut Fields<'_>) -> Result<Self, ConfigurationError> {
+        let (name, http) = (take_text("name", fields)?, take_text("URL", fields)?);
+        let count = fields.u8().ok_or(SHORT)?;
+        within("addresses", count.into(), 0..=ADDRESSES_MAX)?;
+        let addresses = (0..count).map(|_| take_text("address", fields)).collect::<Result<_, _>>()?;
+        let count = fields.u8().ok_or(SHORT)?;
+        within("keys", count.into(), 0..=KEYS_MAX)?;
+        let keys = (0..count).map(|_| fields.array().ok_or(SHORT)).collect::<Result<_, _>>()?;
+        Ok(Self { name, http, addresses, keys })
+    }
+}
+
 /// A member of the cluster.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Member {
     /// Its id, and the life of its store.
     pub voter: Voter,
-    /// What people call it.
-    pub name: String,
-    /// Where it is reached: host and port each.
-    pub addresses: Vec<String>,
+    /// What it is called, and how it is reached.
+    pub contact: Contact,
     /// What it does.
     pub role: Role,
     /// Its votes; 0 of one that follows.
@@ -72,11 +119,7 @@ impl Member {
     }
 
     pub(super) fn check(&self) -> Result<(), ConfigurationError> {
-        check_text("bytes of name", &self.name, 1..=NAME_BYTES_MAX)?;
-        within("addresses", self.addresses.len(), 0..=ADDRESSES_MAX)?;
-        for address in &self.addresses {
-            check_text("bytes of address", address, 1..=ADDRESS_BYTES_MAX)?;
-        }
+        self.contact.check()?;
         check_text("bytes of rack", &self.rack, 0..=LABEL_BYTES_MAX)?;
         check_text("bytes of room", &self.room, 0..=LABEL_BYTES_MAX)?;
         if self.weight > 0 && self.role != Role::Active {
@@ -89,13 +132,9 @@ impl Member {
     pub(super) fn put(&self, bytes: &mut Vec<u8>) {
         self.voter.put(bytes);
         bytes.extend_from_slice(&[self.role as u8, self.weight, u8::from(self.witness)]);
-        for text in [&self.name, &self.rack, &self.room] {
-            put_short(bytes, text.as_bytes());
-        }
-        bytes.push(u8::try_from(self.addresses.len()).unwrap_or(u8::MAX));
-        for address in &self.addresses {
-            put_short(bytes, address.as_bytes());
-        }
+        put_short(bytes, self.rack.as_bytes());
+        put_short(bytes, self.room.as_bytes());
+        self.contact.put(bytes);
     }
 
     pub(super) fn take(fields: &mut Fields<'_>) -> Result<Self, ConfigurationError> {
@@ -103,11 +142,8 @@ impl Member {
         let role = Role::take(fields)?;
         let weight = fields.u8().ok_or(SHORT)?;
         let witness = take_flag("witness", fields)?;
-        let (name, rack) = (take_text("name", fields)?, take_text("rack", fields)?);
-        let room = take_text("room", fields)?;
-        let count = fields.u8().ok_or(SHORT)?;
-        within("addresses", count.into(), 0..=ADDRESSES_MAX)?;
-        let addresses = (0..count).map(|_| take_text("address", fields)).collect::<Result<_, _>>()?;
-        Ok(Self { voter, name, addresses, role, weight, witness, rack, room })
+        let (rack, room) = (take_text("rack", fields)?, take_text("room", fields)?);
+        let contact = Contact::take(fields)?;
+        Ok(Self { voter, contact, role, weight, witness, rack, room })
     }
 }

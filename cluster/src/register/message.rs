@@ -2,7 +2,7 @@
 
 use super::ballot::Ballot;
 use super::configuration::Configuration;
-use super::error::{ConfigurationError, SHORT, bounds, end, within};
+use super::error::{ConfigurationError, SHORT, bounds, end, take_flag, within};
 use super::record::{Accepted, RECORD_BYTES_MAX};
 use super::voter::Voter;
 use crate::bytes::{Fields, put_long};
@@ -10,6 +10,30 @@ use std::sync::Arc;
 
 /// Longest encoded message.
 pub const REGISTER_MESSAGE_BYTES_MAX: usize = RECORD_BYTES_MAX;
+
+/// What members say to each other of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RegisterMessage {
+    /// Of a proposer.
+    Question(RegisterQuestion),
+    /// Of an acceptor.
+    Answer(RegisterAnswer),
+    /// What do you know?
+    Ask,
+    /// That.
+    Told(Told),
+}
+
+/// What a member knows, and who it is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Told {
+    /// Who says it: a node in a life.
+    pub voter: Voter,
+    /// It has not forgotten what it promised.
+    pub can_vote: bool,
+    /// The newest configuration that it knows to be in force.
+    pub known: Option<Arc<Configuration>>,
+}
 
 /// What a proposer says to a member.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -59,6 +83,52 @@ pub enum Verdict {
     },
     /// Another life of the node was asked for, or it has forgotten what it promised in this one.
     NotI,
+}
+
+impl RegisterMessage {
+    /// Its bytes: kind u8 (0 question, 1 answer, 2 ask, 3 told), then those of what it is; of what is told the voter, u8
+    /// whether it can vote, u8 whether there is a configuration, and that.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Question(question) => [&[0], &*question.to_bytes()].concat(),
+            Self::Answer(answer) => [&[1], &*answer.to_bytes()].concat(),
+            Self::Ask => vec![2],
+            Self::Told(Told { voter, can_vote, known }) => {
+                let mut bytes = vec![3];
+                voter.put(&mut bytes);
+                bytes.extend([*can_vote, known.is_some()].map(u8::from));
+                if let Some(known) = known {
+                    put_long(&mut bytes, &known.to_bytes());
+                }
+                bytes
+            }
+        }
+    }
+
+    /// A message from its bytes.
+    ///
+    /// # Errors
+    /// [`ConfigurationError`].
+    pub fn parse(bytes: &[u8]) -> Result<Self, ConfigurationError> {
+        let (kind, rest) = bytes.split_first().ok_or(SHORT)?;
+        let mut fields = Fields::of(rest);
+        let message = match kind {
+            0 => return RegisterQuestion::parse(rest).map(Self::Question),
+            1 => return RegisterAnswer::parse(rest).map(Self::Answer),
+            2 => Self::Ask,
+            3 => {
+                let voter = Voter::take(&mut fields).ok_or(SHORT)?;
+                let can_vote = take_flag("vote", &mut fields)?;
+                let is_known = take_flag("configuration", &mut fields)?;
+                let mut configuration = || Configuration::parse(fields.long().ok_or(SHORT)?).map(Arc::new);
+                let known = if is_known { Some(configuration()?) } else { None };
+                Self::Told(Told { voter, can_vote, known })
+            }
+            other => return Err(bounds("message", (*other).into(), "0 to 3")),
+        };
+        end(&fields)?;
+        Ok(message)
+    }
 }
 
 impl RegisterQuestion {

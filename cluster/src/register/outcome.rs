@@ -50,6 +50,9 @@ pub enum Absence {
 /// Why nothing was proposed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ProposeError {
+    /// There is no configuration yet, as far as is known here.
+    #[error("the cluster has no configuration yet: its founder waits for every member to answer once")]
+    Unfounded,
     /// One attempt at a time.
     #[error("another change or read of the configuration is under way here, expected none")]
     Busy,

@@ -1,7 +1,7 @@
 //! Whole registers under seeds: several proposers change the members while messages are lost, repeated and late, nodes end
 //! at any moment, and disks are lost. `RAIN_SIM_SEEDS` sets how many seeds are run.
 
-use super::tests::{founded, member};
+use super::tests::member;
 use super::*;
 use crate::random::SplitMix64;
 use crate::time::Time;
@@ -10,16 +10,16 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Nodes of a world; three of them vote at its beginning.
+/// Nodes of a world; the first three found the cluster.
 const NODES: usize = 6;
+const FOUNDERS: u32 = 3;
 const FAULTY: Duration = Duration::from_mins(1);
 /// How long a read and a change may take each when nothing fails any more.
 const CALM: Duration = Duration::from_secs(5);
 
 enum Event {
-    Question { to: NodeId, from: NodeId, bytes: Vec<u8> },
-    Answer { to: NodeId, from: NodeId, bytes: Vec<u8> },
-    Saved { node: NodeId, incarnation: u64 },
+    Message { to: Voter, from: Voter, epoch: u64, bytes: Vec<u8> },
+    Saved { node: NodeId, incarnation: u64, save: Save },
     Wake(NodeId),
     Act(NodeId),
     Fault,
@@ -29,37 +29,54 @@ enum Event {
 struct Node {
     me: Voter,
     incarnation: u64,
-    acceptor: Acceptor,
-    proposer: Proposer,
-    learner: Learner,
-    saving: Option<Vec<u8>>,
+    registrar: Registrar,
+    saving: Vec<Save>,
     record: Vec<u8>,
+    configuration: Option<Vec<u8>>,
+    /// The latest life of each other node that it has heard of, durably: no earlier one is listened to.
+    lives: BTreeMap<NodeId, Life>,
     /// The highest epoch that was in force when its read began.
     floor: Option<u64>,
 }
 
 impl Node {
-    fn founded(node: u32, life: u32, known: Arc<Configuration>) -> Self {
+    fn new(node: u32, life: u32) -> Self {
         let me = Voter { node: NodeId(node), life: Life(life) };
-        let record = Record::blank(me).to_bytes();
-        let (acceptor, learner) = (Acceptor::new(me, Record::parse(&record).ok()), Learner::new(known));
+        let record = Record::blank(me);
         Self {
             me,
             incarnation: 1,
-            acceptor,
-            proposer: Proposer::new(me, 1, 0),
-            learner,
-            saving: None,
-            record,
+            record: record.to_bytes(),
+            registrar: Registrar::new(me, Some(record), None, 1, 0),
+            saving: Vec::new(),
+            configuration: None,
+            lives: BTreeMap::new(),
             floor: None,
         }
     }
 
-    fn start(&mut self, seed: u64) {
+    fn start(&mut self, now: Time, seed: u64) {
         self.incarnation += 1;
-        self.acceptor = Acceptor::new(self.me, Record::parse(&self.record).ok());
-        self.proposer = Proposer::new(self.me, self.incarnation, seed);
-        (self.saving, self.floor) = (None, None);
+        let known = self.configuration.as_ref().map(|bytes| Arc::new(Configuration::parse(bytes).unwrap()));
+        let record = Record::parse(&self.record).ok();
+        self.registrar = Registrar::new(self.me, record, known, self.incarnation, seed);
+        (self.saving, self.floor) = (Vec::new(), None);
+        self.found(now);
+    }
+
+    fn found(&mut self, now: Time) {
+        if self.me.node.0 < FOUNDERS {
+            let members = (0..FOUNDERS).map(|node| member(node, 0)).collect();
+            let code = SetCode { name: "b-code:2".to_owned(), columns: 1 };
+            self.registrar.found(now, Founders { members, code, catalog: 3 });
+        }
+    }
+
+    fn write(&mut self, save: Save) {
+        match save {
+            Save::Record(record) => self.record = record,
+            Save::Configuration(configuration) => self.configuration = Some(configuration),
+        }
     }
 }
 
@@ -90,20 +107,21 @@ struct World {
 
 impl World {
     fn new(seed: u64) -> Self {
-        let founded = Arc::new(founded(&[1, 1, 1]));
-        let nodes = (0..).take(NODES).map(|node| (NodeId(node), Node::founded(node, node + 100, Arc::clone(&founded))));
+        let nodes = (0..).take(NODES).map(|node| (NodeId(node), Node::new(node, node + 100)));
         let mut world = Self {
             random: SplitMix64::new(seed),
             now: Time::default(),
             events: BTreeMap::new(),
             sequence: 0,
             nodes: nodes.collect(),
-            in_force: BTreeMap::from([(founded.epoch, Arc::clone(&founded))]),
-            proposed: vec![founded],
+            in_force: BTreeMap::new(),
+            proposed: Vec::new(),
             is_calm: false,
             counts: Counts::default(),
         };
         for node in (0..).take(NODES).map(NodeId) {
+            world.nodes.get_mut(&node).unwrap().found(world.now);
+            world.drive(node);
             world.after(1000, Event::Act(node));
         }
         world.after(1000, Event::Fault);
@@ -130,15 +148,9 @@ impl World {
     fn found(&mut self, configuration: &Arc<Configuration>) {
         let first = self.in_force.entry(configuration.epoch).or_insert_with(|| Arc::clone(configuration));
         assert_eq!(first, configuration, "two configurations of one epoch in force");
-    }
-
-    fn learn(&mut self, node: NodeId, configuration: Arc<Configuration>) {
-        self.found(&configuration);
-        let node = self.nodes.get_mut(&node).unwrap();
-        let before = node.learner.known().epoch;
-        let is_news = node.learner.learn(configuration);
-        assert_eq!(is_news, node.learner.known().epoch > before);
-        assert!(node.learner.known().epoch >= before, "the epoch of {} went back", node.me);
+        if configuration.epoch == 1 {
+            self.proposed.push(Arc::clone(configuration));
+        }
     }
 
     /// Sends what there is to send, as a network with faults does.
@@ -158,19 +170,21 @@ impl World {
     /// Carries out what a node asks for.
     fn drive(&mut self, id: NodeId) {
         let node = self.nodes.get_mut(&id).unwrap();
-        let incarnation = node.incarnation;
-        let answers: Vec<_> = core::iter::from_fn(|| node.acceptor.poll_transmit()).collect();
-        let questions: Vec<_> = core::iter::from_fn(|| node.proposer.poll_transmit()).collect();
-        let (outcome, wake) = (node.proposer.poll_outcome(), node.proposer.poll_timeout());
-        if let Some(record) = node.acceptor.poll_save() {
-            node.saving = Some(record);
-            self.after(10, Event::Saved { node: id, incarnation });
+        let (me, incarnation) = (node.me, node.incarnation);
+        let messages: Vec<_> = core::iter::from_fn(|| node.registrar.poll_transmit()).collect();
+        let saves: Vec<_> = core::iter::from_fn(|| node.registrar.poll_save()).collect();
+        node.saving.extend(saves.iter().cloned());
+        let (outcome, wake) = (node.registrar.poll_outcome(), node.registrar.poll_timeout());
+        let (known, epoch) = (node.registrar.known().cloned(), node.registrar.epoch());
+        for save in saves {
+            self.after(10, Event::Saved { node: id, incarnation, save });
         }
-        for (to, answer) in answers {
-            self.send(|| Event::Answer { to, from: id, bytes: answer.to_bytes() });
+        for (to, message) in messages {
+            let to = self.nodes[&to].me;
+            self.send(|| Event::Message { to, from: me, epoch, bytes: message.to_bytes() });
         }
-        for (to, question) in questions {
-            self.send(|| Event::Question { to, from: id, bytes: question.to_bytes() });
+        if let Some(known) = known {
+            self.found(&known);
         }
         if let Some(outcome) = outcome {
             self.conclude(id, outcome);
@@ -192,7 +206,6 @@ impl World {
                     }
                     None => self.counts.changes += 1,
                 }
-                self.counts.joint += u32::from(configuration.old.is_some());
                 configuration
             }
             Outcome::Superseded { by, .. } => {
@@ -204,7 +217,9 @@ impl World {
                 return;
             }
         };
-        self.learn(id, configuration);
+        self.found(&configuration);
+        let known = self.nodes[&id].registrar.epoch();
+        assert!(known >= configuration.epoch, "{id} knows of {known}, and found {}", configuration.epoch);
     }
 
     /// A person at a node reads, or changes something.
@@ -214,10 +229,12 @@ impl World {
         let life = self.nodes[&other].me.life;
         let newest = self.newest();
         let node = self.nodes.get_mut(&id).unwrap();
-        let known = Arc::clone(node.learner.known());
+        // What was blank has learnt by now.
+        node.registrar.set_learnt(self.now, true);
+        let Some(known) = node.registrar.known().cloned() else { return };
         let next = match choice {
             0..3 => {
-                if node.proposer.read(self.now, known).is_ok() {
+                if node.registrar.read(self.now).is_ok() {
                     node.floor = Some(newest);
                 }
                 return self.drive(id);
@@ -231,19 +248,33 @@ impl World {
             10 => known.replace(other, life),
             _ => known.label(other, format!("rack {newest}"), String::new()),
         };
-        if let Ok(next) = next.map(|next| Arc::new(next.with_note(id.to_string())))
-            && node.proposer.change(self.now, known, Arc::clone(&next)).is_ok()
+        if let Ok(next) = next.map(|next| next.with_note(id.to_string()))
+            && node.registrar.change(self.now, next.clone()).is_ok()
         {
-            self.proposed.push(next);
+            self.proposed.push(Arc::new(next));
         }
         self.drive(id);
     }
 
     /// Whether a majority of all that may be in force is left without this node's disk.
     fn can_lose(&self, lost: NodeId) -> bool {
+        // What the founder was told must be so when it founds: one at most may lie.
+        if self.in_force.is_empty() && self.counts.disks > 0 {
+            return false;
+        }
         let lives = |voter: Voter| voter.node != lost && self.nodes[&voter.node].me == voter;
-        let (newest, mut proposed) = (self.newest(), self.proposed.iter());
-        proposed.all(|value| value.epoch < newest || Electorate::of(value, value).agrees(lives))
+        let newest = self.newest();
+        // The voters before may be gone by now: somebody has to know those that came after; and some founder that there
+        // were any.
+        let knows = |least, of: u32| {
+            let mut others = self.nodes.values().filter(|node| node.me.node != lost && node.me.node.0 < of);
+            others.any(|node| node.registrar.epoch() >= least)
+        };
+        if newest > 0 && !(knows(newest, u32::MAX) && knows(1, FOUNDERS)) {
+            return false;
+        }
+        let mut values = self.proposed.iter().chain(self.in_force.values()).filter(|value| value.epoch >= newest);
+        values.all(|value| Electorate::of(value, value).agrees(lives))
     }
 
     /// A process ends, at times with its disk.
@@ -251,20 +282,22 @@ impl World {
         let any = self.any();
         // Best while its disk is at work.
         let saving: Vec<_> =
-            self.nodes.values().filter(|node| node.saving.is_some()).map(|node| node.me.node).collect();
+            self.nodes.values().filter(|node| !node.saving.is_empty()).map(|node| node.me.node).collect();
         let id = if saving.is_empty() { any } else { self.random.pick(&saving) };
         let (is_saved, loses, seed) = (self.random.one_in(2), self.random.one_in(3), self.random.next_u64());
         let loses = loses && self.can_lose(id);
         let node = self.nodes.get_mut(&id).unwrap();
-        if let Some(record) = node.saving.take().filter(|_| is_saved) {
-            node.record = record;
+        for save in core::mem::take(&mut node.saving).into_iter().filter(|_| is_saved) {
+            node.write(save);
         }
         if loses {
             node.me.life = Life(node.me.life.0 + 100);
-            node.record = Record::blank(node.me).to_bytes();
+            (node.record, node.configuration) = (Record::blank(node.me).to_bytes(), None);
+            node.lives.clear();
             self.counts.disks += 1;
         }
-        node.start(seed);
+        node.start(self.now, seed);
+        self.drive(id);
         self.counts.ends += 1;
     }
 
@@ -272,38 +305,33 @@ impl World {
         let ((now, _), event) = self.events.pop_first().unwrap();
         self.now = now;
         match event {
-            Event::Question { to, from, bytes } => {
-                let question = RegisterQuestion::parse(&bytes).unwrap();
-                if let RegisterQuestion::Learned(configuration) = &question {
-                    self.learn(to, Arc::clone(configuration));
-                    self.nodes.get_mut(&to).unwrap().proposer.handle_learned(now, configuration);
-                } else {
-                    self.nodes.get_mut(&to).unwrap().acceptor.handle_question(from, &question);
+            Event::Message { to, from, epoch, bytes } => {
+                let message = RegisterMessage::parse(&bytes).unwrap();
+                let node = self.nodes.get_mut(&to.node).unwrap();
+                let latest = node.lives.entry(from.node).or_insert(from.life);
+                *latest = from.life.max(*latest);
+                // It was sent to a process that is gone; or by a life that is over.
+                if node.me == to && *latest == from.life {
+                    node.registrar.hear_epoch(now, from.node, epoch);
+                    node.registrar.handle_message(now, from.node, message);
+                    self.drive(to.node);
                 }
-                self.drive(to);
             }
-            Event::Answer { to, from, bytes } => {
-                let answer = RegisterAnswer::parse(&bytes).unwrap();
-                self.nodes.get_mut(&to).unwrap().proposer.handle_answer(now, from, answer);
-                self.drive(to);
-            }
-            Event::Saved { node: id, incarnation } => {
+            Event::Saved { node: id, incarnation, save } => {
                 let fails = !self.is_calm && self.random.one_in(20);
                 let node = self.nodes.get_mut(&id).unwrap();
                 if node.incarnation != incarnation {
                     return;
                 }
-                match node.saving.take() {
-                    Some(record) if !fails => {
-                        node.record = record;
-                        node.acceptor.handle_saved();
-                    }
-                    _ => node.acceptor.handle_save_failure(),
+                node.saving.retain(|saving| *saving != save);
+                if !fails {
+                    node.write(save.clone());
                 }
+                node.registrar.handle_saved(now, &save, !fails);
                 self.drive(id);
             }
             Event::Wake(node) => {
-                self.nodes.get_mut(&node).unwrap().proposer.handle_timeout(now);
+                self.nodes.get_mut(&node).unwrap().registrar.handle_timeout(now);
                 self.drive(node);
             }
             Event::Act(node) => {
@@ -321,11 +349,11 @@ impl World {
         }
     }
 
-    /// Runs until a node is idle, for a time in which it must be.
-    fn settle(&mut self, id: NodeId) {
+    /// Runs until something has come of what was begun, for a time in which it must.
+    fn settle(&mut self, what: &str, is_done: impl Fn(&Counts) -> bool) {
         let until = self.now + CALM;
-        while self.nodes[&id].proposer.poll_timeout().is_some() {
-            assert!(self.now < until, "{id} is not done");
+        while !is_done(&self.counts) {
+            assert!(self.now < until, "{what} with nothing that fails");
             self.step();
         }
     }
@@ -340,25 +368,25 @@ impl World {
             self.step();
         }
         // Whoever knows most: an old configuration may have lost its voters since.
-        let id = self.nodes.values().max_by_key(|node| node.learner.known().epoch).unwrap().me.node;
+        let id = self.nodes.values().max_by_key(|node| node.registrar.epoch()).unwrap().me.node;
         let newest = self.newest();
         let node = self.nodes.get_mut(&id).unwrap();
-        node.proposer.read(self.now, Arc::clone(node.learner.known())).unwrap();
+        node.registrar.read(self.now).unwrap();
         node.floor = Some(newest);
         let reads = self.counts.reads;
         self.drive(id);
-        self.settle(id);
-        assert_eq!(self.counts.reads, reads + 1, "a read with nothing that fails");
+        self.settle("a read", |counts| counts.reads > reads);
         let node = self.nodes.get_mut(&id).unwrap();
-        let known = Arc::clone(node.learner.known());
+        let known = node.registrar.known().unwrap();
         // No other quorums than those that are there: votes may have been lost that others would need.
         let member = known.new.members[0].voter.node;
         let next = known.finish().or_else(|_| known.label(member, "end".to_owned(), String::new()));
-        node.proposer.change(self.now, known, Arc::new(next.unwrap())).unwrap();
+        let next = next.unwrap();
+        node.registrar.change(self.now, next).unwrap();
         let changes = self.counts.changes;
         self.drive(id);
-        self.settle(id);
-        assert_eq!(self.counts.changes, changes + 1, "a change with nothing that fails");
+        self.settle("a change", |counts| counts.changes > changes);
+        self.counts.joint = u32::try_from(self.in_force.values().filter(|value| value.old.is_some()).count()).unwrap();
         self.counts
     }
 }

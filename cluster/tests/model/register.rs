@@ -9,7 +9,7 @@
 #![expect(clippy::unwrap_used, reason = "a model that breaks off is a test that fails")]
 
 use rain_cluster::register::{
-    Accepted, Acceptor, Configuration, Electorate, Learner, Member, MemberSet, Outcome, Proposer, Record,
+    Accepted, Acceptor, Configuration, Contact, Electorate, Learner, Member, MemberSet, Outcome, Proposer, Record,
     RegisterAnswer, RegisterQuestion, Role, SetCode, Voter,
 };
 use rain_cluster::{Life, NodeId, Time};
@@ -157,8 +157,7 @@ fn voter(node: usize) -> Voter {
 fn founded(votes: &[u8]) -> Configuration {
     let member = |(node, weight): (usize, &u8)| Member {
         voter: voter(node),
-        name: "n".to_owned(),
-        addresses: Vec::new(),
+        contact: Contact { name: "n".to_owned(), http: String::new(), addresses: Vec::new(), keys: Vec::new() },
         role: if *weight > 0 { Role::Active } else { Role::Learner },
         weight: *weight,
         witness: false,

@@ -123,10 +123,10 @@ fn refusals_say_why() {
 fn labels_need_no_second_set() {
     let first = founded(&[1, 1, 1]);
     let labelled = first.label(NodeId(1), "r2".to_owned(), "east".to_owned()).unwrap();
-    let moved = labelled.addresses(NodeId(1), "vera".to_owned(), vec!["[::1]:9".to_owned()]).unwrap();
+    let moved = labelled.contact(NodeId(1), contact("vera", "s1=[::1]:9")).unwrap();
     let member = moved.new.member(NodeId(1)).unwrap();
-    assert_eq!((member.rack.as_str(), member.room.as_str(), member.name.as_str()), ("r2", "east", "vera"));
-    assert_eq!((moved.epoch, &moved.old, member.addresses.as_slice()), (3, &None, ["[::1]:9".to_owned()].as_slice()));
+    assert_eq!((member.rack.as_str(), member.room.as_str(), member.contact.name.as_str()), ("r2", "east", "vera"));
+    assert_eq!((moved.epoch, &moved.old, &member.contact), (3, &None, &contact("vera", "s1=[::1]:9")));
     assert_eq!(moved.with_note("words".to_owned()).note, "words");
 }
 

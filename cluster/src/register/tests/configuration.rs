@@ -97,11 +97,11 @@ fn mistakes_are_named_with_what_was_found_and_expected() {
     assert_eq!(mistake(|value| value.epoch = 0), "epoch: found 0, expected 1 to 4611686018427387904");
     assert_eq!(mistake(|value| value.note = "x".repeat(257)), "bytes of note: found 257, expected 0 to 256");
     assert_eq!(
-        mistake(|value| value.new.members[0].name = "a\nb".to_owned()),
+        mistake(|value| value.new.members[0].contact.name = "a\nb".to_owned()),
         "bytes of name: found 10, expected no control characters"
     );
     assert_eq!(
-        mistake(|value| value.new.members[0].addresses = vec!["a:1".to_owned(); 9]),
+        mistake(|value| value.new.members[0].contact.addresses = vec!["a:1".to_owned(); 9]),
         "addresses: found 9, expected 0 to 8"
     );
 }
@@ -127,7 +127,7 @@ fn a_configuration_is_bounded() {
     value.old = Some(value.new.clone());
     value.check().unwrap();
     assert_eq!(Configuration::parse(&value.to_bytes()).as_ref(), Ok(&value));
-    value.new.members.iter_mut().for_each(|member| member.addresses = vec!["a".repeat(128); 8]);
+    value.new.members.iter_mut().for_each(|member| member.contact.addresses = vec!["a".repeat(128); 8]);
     let error = value.check().unwrap_err().to_string();
     assert!(error.starts_with("bytes of configuration: found ") && error.ends_with(", expected 0 to 32768"), "{error}");
     assert!(Configuration::parse(&value.to_bytes()).is_err());

@@ -15,11 +15,15 @@ pub(super) fn voter(node: u32) -> Voter {
     Voter { node: NodeId(node), life: Life(LIFE + node) }
 }
 
+pub(super) fn contact(name: &str, address: &str) -> Contact {
+    let http = format!("http://{name}");
+    Contact { name: name.to_owned(), http, addresses: vec![address.to_owned()], keys: vec![[7; 32]] }
+}
+
 pub(super) fn member(node: u32, weight: u8) -> Member {
     Member {
         voter: voter(node),
-        name: format!("node {node}"),
-        addresses: vec![format!("10.0.0.{node}:9000")],
+        contact: contact(&format!("node {node}"), &format!("s1=10.0.0.{node}:9000")),
         role: Role::Active,
         weight,
         witness: false,

@@ -1,0 +1,114 @@
+//! The first configuration: how a cluster that has none comes to exactly one.
+
+use super::configuration::Configuration;
+use super::error::ConfigurationError;
+use super::member::Member;
+use super::set::{MemberSet, SetCode, VOTERS_MAX};
+use super::voter::Voter;
+use crate::time::Time;
+use crate::version::{Life, NodeId};
+use core::time::Duration;
+use std::collections::BTreeMap;
+
+/// Ask again whoever has not answered.
+const AGAIN: Duration = Duration::from_millis(300);
+
+/// The members of a cluster to be, as its founder's file describes them; in which life each of them is, is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Founders {
+    /// The members, in whatever life.
+    pub members: Vec<Member>,
+    /// The code of new titles.
+    pub code: SetCode,
+    /// Catalog nodes of a title.
+    pub catalog: u8,
+}
+
+/// One member founds the cluster: the one of the lowest id, and no other. It asks all the others what they know. If any of
+/// them knows a configuration, the cluster is founded; if all have answered, and none does, it never was, and what the
+/// founder writes down is the first.
+///
+/// Every other member without a configuration asks like that too, until it is told one.
+///
+/// So there is one first configuration even where the founder loses its disk after it has told some of them: in its new life
+/// it asks again. Whoever answers a new life listens to the old one no more, which is the driver's part: a message of a life
+/// that is over is not taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Founding {
+    founders: Founders,
+    me: NodeId,
+    heard: BTreeMap<NodeId, Heard>,
+    pub(super) wake: Time,
+    /// Why what was heard last makes no configuration.
+    pub(super) error: Option<ConfigurationError>,
+}
+
+/// What a member said of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Heard {
+    life: Life,
+    can_vote: bool,
+}
+
+impl Founding {
+    /// Begins to ask.
+    pub(super) fn new(now: Time, me: Voter, can_vote: bool, founders: Founders) -> Self {
+        let heard = BTreeMap::from([(me.node, Heard { life: me.life, can_vote })]);
+        Self { founders, me: me.node, heard, wake: now, error: None }
+    }
+
+    /// Takes what a member said that knows no configuration.
+    pub(super) fn hear(&mut self, voter: Voter, can_vote: bool) {
+        self.heard.insert(voter.node, Heard { life: voter.life, can_vote });
+    }
+
+    /// Whom to ask now: of the founder whoever has not answered, of others all.
+    pub(super) fn ask(&mut self, now: Time) -> Vec<NodeId> {
+        self.wake = now + AGAIN;
+        if !self.is_founder() {
+            self.forget();
+        }
+        self.awaited()
+    }
+
+    /// Who has not answered.
+    pub(super) fn awaited(&self) -> Vec<NodeId> {
+        let nodes = self.founders.members.iter().map(|member| member.voter.node);
+        nodes.filter(|node| !self.heard.contains_key(node)).collect()
+    }
+
+    /// Of the founder the first configuration, once all have answered: the first seven that can vote have a vote each. If
+    /// it is none, all are asked again.
+    pub(super) fn configuration(&mut self) -> Option<Configuration> {
+        let first = self.compose().filter(|_| self.is_founder())?;
+        match first.check() {
+            Ok(()) => return Some(first),
+            Err(error) => self.error = Some(error),
+        }
+        self.forget();
+        None
+    }
+
+    fn forget(&mut self) {
+        self.heard.retain(|node, _| *node == self.me);
+    }
+
+    fn is_founder(&self) -> bool {
+        self.founders.members.iter().map(|member| member.voter.node).min() == Some(self.me)
+    }
+
+    fn compose(&self) -> Option<Configuration> {
+        let Founders { mut members, code, catalog } = self.founders.clone();
+        members.sort_by_key(|member| member.voter.node);
+        let mut votes = VOTERS_MAX;
+        for member in &mut members {
+            let heard = self.heard.get(&member.voter.node)?;
+            member.voter.life = heard.life;
+            member.weight = u8::from(heard.can_vote && votes > 0);
+            votes -= usize::from(member.weight);
+        }
+        let mut new = MemberSet { members, tie: None, code, catalog };
+        new.settle_tie();
+        Some(Configuration { epoch: 1, old: None, new, retired: Vec::new(), note: String::new() })
+    }
+}

@@ -1,0 +1,377 @@
+//! The register as one member runs it.
+
+use super::acceptor::Acceptor;
+use super::configuration::Configuration;
+use super::error::ConfigurationError;
+use super::founding::{Founders, Founding};
+use super::learner::Learner;
+use super::message::{RegisterMessage, RegisterQuestion, Told};
+use super::outcome::{Outcome, ProposeError};
+use super::proposer::Proposer;
+use super::record::Record;
+use super::voter::Voter;
+use crate::random::SplitMix64;
+use crate::time::Time;
+use crate::version::NodeId;
+use core::time::Duration;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// Whoever knows less than others asks one of them so often at most.
+const ASK: Duration = Duration::from_millis(300);
+/// A change of two sets that is half-way is ended by whoever made it, at once; by others after so long, and up to twice as
+/// long: in milliseconds.
+const TEND_MILLIS: u64 = 2000;
+
+/// What is to become durable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Save {
+    /// What the acceptor must not forget, in place of what it wrote before.
+    Record(Vec<u8>),
+    /// The newest configuration that is known to be in force, in place of the one before.
+    Configuration(Vec<u8>),
+}
+
+/// For what a change or a read is under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Errand {
+    /// For whoever asked.
+    Asked,
+    /// To end a change of two sets that whoever asked has begun.
+    Ending,
+    /// To end one that somebody else left half-way.
+    Tending,
+}
+
+/// A member's part in the register: [`Acceptor`], [`Proposer`] and [`Learner`], and how it came to the first configuration.
+///
+/// The driver makes durable what [`poll_save`](Self::poll_save) gives, sends what [`poll_transmit`](Self::poll_transmit)
+/// gives, and says when either has come to something. Messages may be lost, repeated and late; one of a life that is over
+/// is not to be handed in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Registrar {
+    me: Voter,
+    acceptor: Acceptor,
+    proposer: Proposer,
+    learner: Option<Learner>,
+    /// In force, and not durable here yet.
+    news: Option<Arc<Configuration>>,
+    is_saving_news: bool,
+    founding: Option<Founding>,
+    errand: Option<Errand>,
+    /// The store has learnt what it must know in this life.
+    has_learnt: bool,
+    random: SplitMix64,
+    /// When to end what somebody else left half-way.
+    tend: Option<Time>,
+    /// When somebody may be asked again what he knows.
+    ask: Time,
+    transmits: VecDeque<(NodeId, RegisterMessage)>,
+    outcome: Option<Outcome>,
+}
+
+impl Registrar {
+    /// That of a store in its present life: `record` and `known` are what its disk has, `None` where that is nothing or
+    /// cannot be read. `incarnation` is another one at each start of the process, `seed` too, best at random.
+    pub fn new(
+        me: Voter,
+        record: Option<Record>,
+        known: Option<Arc<Configuration>>,
+        incarnation: u64,
+        seed: u64,
+    ) -> Self {
+        let mut random = SplitMix64::new(seed);
+        Self {
+            me,
+            acceptor: Acceptor::new(me, record),
+            proposer: Proposer::new(me, incarnation, random.next_u64()),
+            learner: known.map(Learner::new),
+            news: None,
+            is_saving_news: false,
+            founding: None,
+            errand: None,
+            has_learnt: false,
+            random,
+            tend: None,
+            ask: Time::default(),
+            transmits: VecDeque::new(),
+            outcome: None,
+        }
+    }
+
+    /// Who it is.
+    pub fn me(&self) -> Voter {
+        self.me
+    }
+
+    /// The newest configuration that is durable here; `None` before the cluster was founded, as far as is known here.
+    pub fn known(&self) -> Option<&Arc<Configuration>> {
+        self.learner.as_ref().map(Learner::known)
+    }
+
+    /// The epoch of that configuration; 0 where there is none.
+    pub fn epoch(&self) -> u64 {
+        self.known().map_or(0, |known| known.epoch)
+    }
+
+    /// Who has not answered what is asked until a configuration is known.
+    pub fn awaited(&self) -> Vec<NodeId> {
+        self.founding.as_ref().map(Founding::awaited).unwrap_or_default()
+    }
+
+    /// Why what the founder was told makes no configuration: it asks on.
+    pub fn founding_error(&self) -> Option<&ConfigurationError> {
+        self.founding.as_ref().and_then(|founding| founding.error.as_ref())
+    }
+
+    /// Where no configuration is known here: asks these members for it, and founds the cluster if it is this node that does.
+    pub fn found(&mut self, now: Time, founders: Founders) {
+        if self.learner.is_none() {
+            let can_vote = self.acceptor.record().is_some();
+            self.founding = Some(Founding::new(now, self.me, can_vote, founders));
+            self.run(now);
+        }
+    }
+
+    /// Says whether the node's store has learnt what it must know in its present life: then the change that named this
+    /// life may end.
+    pub fn set_learnt(&mut self, now: Time, has_learnt: bool) {
+        if self.has_learnt != has_learnt {
+            self.has_learnt = has_learnt;
+            self.plan_tending(now, Duration::ZERO);
+        }
+    }
+
+    /// Proposes `value`, computed from the configuration that is known. If two sets are in force then, and nobody has
+    /// anything to learn, it goes on until one is.
+    ///
+    /// # Errors
+    /// [`ProposeError`]; nothing has changed.
+    pub fn change(&mut self, now: Time, value: Configuration) -> Result<(), ProposeError> {
+        self.begin(now, Errand::Asked, Some(Arc::new(value)))
+    }
+
+    /// Finds out which configuration is in force.
+    ///
+    /// # Errors
+    /// [`ProposeError`].
+    pub fn read(&mut self, now: Time) -> Result<(), ProposeError> {
+        self.begin(now, Errand::Asked, None)
+    }
+
+    fn begin(&mut self, now: Time, errand: Errand, value: Option<Arc<Configuration>>) -> Result<(), ProposeError> {
+        let base = Arc::clone(self.known().ok_or(ProposeError::Unfounded)?);
+        if self.errand.is_some() || self.outcome.is_some() {
+            return Err(ProposeError::Busy);
+        }
+        match value {
+            Some(value) => self.proposer.change(now, base, value)?,
+            None => self.proposer.read(now, base)?,
+        }
+        self.errand = Some(errand);
+        self.run(now);
+        Ok(())
+    }
+
+    /// Takes note of the epoch that a member spoke in: whoever knows more is asked.
+    pub fn hear_epoch(&mut self, now: Time, from: NodeId, epoch: u64) {
+        if epoch > self.epoch() && self.news.is_none() && now >= self.ask {
+            self.ask = now + ASK;
+            self.transmits.push_back((from, RegisterMessage::Ask));
+        }
+    }
+
+    /// Takes a message of a member.
+    pub fn handle_message(&mut self, now: Time, from: NodeId, message: RegisterMessage) {
+        match message {
+            RegisterMessage::Question(RegisterQuestion::Learned(known))
+            | RegisterMessage::Told(Told { known: Some(known), .. }) => self.take_news(now, known),
+            RegisterMessage::Question(question) => self.acceptor.handle_question(from, &question),
+            RegisterMessage::Answer(answer) => self.proposer.handle_answer(now, from, answer),
+            RegisterMessage::Ask => {
+                let (voter, can_vote) = (self.me, self.acceptor.record().is_some());
+                let told = Told { voter, can_vote, known: self.known().cloned() };
+                self.transmits.push_back((from, RegisterMessage::Told(told)));
+            }
+            RegisterMessage::Told(Told { voter, can_vote, known: None }) => {
+                if let Some(founding) = self.founding.as_mut().filter(|_| voter.node == from) {
+                    founding.hear(voter, can_vote);
+                }
+            }
+        }
+        self.run(now);
+    }
+
+    /// Looks at the time; too early changes nothing.
+    pub fn handle_timeout(&mut self, now: Time) {
+        self.proposer.handle_timeout(now);
+        if self.tend.is_some_and(|tend| now >= tend) {
+            self.tend = None;
+            self.end_joint(now, Errand::Tending);
+        }
+        self.run(now);
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is due at the latest; `None` when time changes nothing.
+    pub fn poll_timeout(&self) -> Option<Time> {
+        let founding = self.founding.as_ref().map(|founding| founding.wake);
+        self.proposer.poll_timeout().into_iter().chain(self.tend).chain(founding).min()
+    }
+
+    /// What to make durable: in a file of its own, renamed over the last one once it is on the disk. The driver says what
+    /// came of it, by [`handle_saved`](Self::handle_saved). One record and one configuration may be on their way at once.
+    pub fn poll_save(&mut self) -> Option<Save> {
+        if let Some(record) = self.acceptor.poll_save() {
+            return Some(Save::Record(record));
+        }
+        let news = self.news.as_ref().filter(|_| !self.is_saving_news)?;
+        self.is_saving_news = true;
+        Some(Save::Configuration(news.to_bytes()))
+    }
+
+    /// Takes what came of making `save` durable. What could not be written is given again.
+    pub fn handle_saved(&mut self, now: Time, save: &Save, is_durable: bool) {
+        match save {
+            Save::Record(_) if is_durable => self.acceptor.handle_saved(),
+            Save::Record(_) => self.acceptor.handle_save_failure(),
+            Save::Configuration(bytes) => {
+                self.is_saving_news = false;
+                // Later news may have come meanwhile.
+                if is_durable && let Ok(saved) = Configuration::parse(bytes).map(Arc::new) {
+                    self.news.take_if(|news| news.epoch <= saved.epoch);
+                    self.learn(now, saved);
+                }
+            }
+        }
+        self.run(now);
+    }
+
+    /// The next message to send, to another member.
+    pub fn poll_transmit(&mut self) -> Option<(NodeId, RegisterMessage)> {
+        self.transmits.pop_front()
+    }
+
+    /// What became of what was asked for, once what was found is durable here. Until it is taken, nothing else is begun.
+    pub fn poll_outcome(&mut self) -> Option<Outcome> {
+        if self.news.is_some() { None } else { self.outcome.take() }
+    }
+
+    /// Hands on what the machines have for each other, and for other members.
+    fn run(&mut self, now: Time) {
+        self.go_on_founding(now);
+        loop {
+            if let Some((to, question)) = self.proposer.poll_transmit() {
+                if to == self.me.node {
+                    self.acceptor.handle_question(to, &question);
+                } else {
+                    self.transmits.push_back((to, RegisterMessage::Question(question)));
+                }
+            } else if let Some((to, answer)) = self.acceptor.poll_transmit() {
+                if to == self.me.node {
+                    self.proposer.handle_answer(now, to, answer);
+                } else {
+                    self.transmits.push_back((to, RegisterMessage::Answer(answer)));
+                }
+            } else if let Some(outcome) = self.proposer.poll_outcome() {
+                self.conclude(now, outcome);
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn go_on_founding(&mut self, now: Time) {
+        let Some(founding) = &mut self.founding else { return };
+        if let Some(first) = founding.configuration() {
+            return self.take_news(now, Arc::new(first));
+        }
+        if now >= founding.wake {
+            let asked = founding.ask(now).into_iter().map(|node| (node, RegisterMessage::Ask));
+            self.transmits.extend(asked);
+        }
+    }
+
+    fn conclude(&mut self, now: Time, outcome: Outcome) {
+        let found = match &outcome {
+            Outcome::Done(found) | Outcome::Superseded { by: found, .. } => Some(Arc::clone(found)),
+            Outcome::GaveUp { .. } => None,
+        };
+        let is_done = matches!(outcome, Outcome::Done(_));
+        let errand = self.errand.take();
+        if let Some(found) = &found {
+            self.take_news(now, Arc::clone(found));
+        }
+        match errand {
+            Some(Errand::Asked) if is_done && found.as_ref().is_some_and(|found| self.may_end(found)) => {
+                let joint = found.expect("it was found");
+                if !self.end(now, Errand::Ending, &joint) {
+                    self.outcome = Some(outcome);
+                }
+            }
+            Some(Errand::Asked | Errand::Ending) => self.outcome = Some(outcome),
+            Some(Errand::Tending) if found.is_none() => self.plan_tending(now, Duration::from_millis(TEND_MILLIS)),
+            Some(Errand::Tending) | None => {}
+        }
+    }
+
+    /// Takes a configuration that is in force.
+    fn take_news(&mut self, now: Time, configuration: Arc<Configuration>) {
+        self.proposer.handle_learned(now, &configuration);
+        let newest = self.news.as_ref().map_or(self.epoch(), |news| news.epoch);
+        if configuration.epoch > newest {
+            self.founding = None;
+            self.news = Some(configuration);
+        }
+    }
+
+    fn learn(&mut self, now: Time, configuration: Arc<Configuration>) {
+        // Whoever founds tells the others; of a later one they hear from whoever proposed it.
+        if configuration.epoch == 1 {
+            let me = self.me.node;
+            let others = configuration.new.members.iter().map(|member| member.voter.node).filter(|node| *node != me);
+            let is_founder = others.clone().all(|node| node > me);
+            let learned = RegisterMessage::Question(RegisterQuestion::Learned(Arc::clone(&configuration)));
+            self.transmits.extend(others.filter(|_| is_founder).map(|node| (node, learned.clone())));
+        }
+        match &mut self.learner {
+            Some(learner) => drop(learner.learn(configuration)),
+            None => self.learner = Some(Learner::new(configuration)),
+        }
+        self.plan_tending(now, Duration::from_millis(TEND_MILLIS));
+    }
+
+    /// Whether nobody has anything to learn before the newer of two sets is in force alone; of this node it is known.
+    fn may_end(&self, joint: &Configuration) -> bool {
+        let Some(old) = &joint.old else { return false };
+        let is_known = |voter: Voter| (voter == self.me && self.has_learnt) || old.with_data().any(|had| had == voter);
+        // Another number of catalog nodes is another choice of them.
+        let catalog_stays = old.catalog == joint.new.catalog
+            && old.with_data().map(|voter| voter.node).eq(joint.new.with_data().map(|voter| voter.node));
+        catalog_stays && joint.new.with_data().all(is_known)
+    }
+
+    fn plan_tending(&mut self, now: Time, least: Duration) {
+        self.tend = None;
+        if self.known().is_some_and(|known| self.may_end(known)) {
+            let more = Duration::from_millis(self.random.below(TEND_MILLIS));
+            self.tend = Some(now + least + more);
+        }
+    }
+
+    fn end_joint(&mut self, now: Time, errand: Errand) {
+        let Some(joint) = self.known().filter(|known| self.may_end(known)).cloned() else { return };
+        if self.errand.is_some() || !self.end(now, errand, &joint) {
+            self.plan_tending(now, Duration::from_millis(TEND_MILLIS));
+        }
+    }
+
+    /// Proposes that the newer of two sets be in force alone; whether that is under way.
+    fn end(&mut self, now: Time, errand: Errand, joint: &Arc<Configuration>) -> bool {
+        let Ok(single) = joint.finish() else { return false };
+        let is_begun = self.proposer.change(now, Arc::clone(joint), Arc::new(single)).is_ok();
+        if is_begun {
+            self.errand = Some(errand);
+        }
+        is_begun
+    }
+}
