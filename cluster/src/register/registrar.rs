@@ -124,6 +124,11 @@ impl Registrar {
         self.founding.as_ref().and_then(|founding| founding.error.as_ref())
     }
 
+    /// Whether it is at work, or what came of its work was not taken yet: then nothing else is begun.
+    pub fn is_busy(&self) -> bool {
+        self.errand.is_some() || self.outcome.is_some()
+    }
+
     /// Where no configuration is known here: asks these members for it, and founds the cluster if it is this node that does.
     pub fn found(&mut self, now: Time, founders: Founders) {
         if self.learner.is_none() {
@@ -161,7 +166,7 @@ impl Registrar {
 
     fn begin(&mut self, now: Time, errand: Errand, value: Option<Arc<Configuration>>) -> Result<(), ProposeError> {
         let base = Arc::clone(self.known().ok_or(ProposeError::Unfounded)?);
-        if self.errand.is_some() || self.outcome.is_some() {
+        if self.is_busy() {
             return Err(ProposeError::Busy);
         }
         match value {
@@ -337,7 +342,12 @@ impl Registrar {
             Some(learner) => drop(learner.learn(configuration)),
             None => self.learner = Some(Learner::new(configuration)),
         }
-        self.plan_tending(now, Duration::from_millis(TEND_MILLIS));
+        // What waited for this node alone is ended by it; else whoever made the change is given time to end it.
+        let is_mine = self.known().and_then(|known| known.old.as_ref()).is_some_and(|old| {
+            let mut had = old.with_data();
+            !had.any(|voter| voter == self.me)
+        });
+        self.plan_tending(now, if is_mine { Duration::ZERO } else { Duration::from_millis(TEND_MILLIS) });
     }
 
     /// Whether nobody has anything to learn before the newer of two sets is in force alone; of this node it is known.
@@ -353,8 +363,8 @@ impl Registrar {
     fn plan_tending(&mut self, now: Time, least: Duration) {
         self.tend = None;
         if self.known().is_some_and(|known| self.may_end(known)) {
-            let more = Duration::from_millis(self.random.below(TEND_MILLIS));
-            self.tend = Some(now + least + more);
+            let more = Duration::from_millis(self.random.below(TEND_MILLIS / 20));
+            self.tend = Some(now + least + more * if least.is_zero() { 1 } else { 20 });
         }
     }
 

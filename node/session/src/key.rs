@@ -54,6 +54,11 @@ impl FromStr for PublicKey {
 }
 
 impl PublicKey {
+    /// Its bytes.
+    pub fn bytes(&self) -> [u8; 32] {
+        self.0
+    }
+
     /// The key in a `SubjectPublicKeyInfo` in DER; `None` where that holds another kind of key.
     pub fn from_spki(der: &[u8]) -> Option<Self> {
         Some(Self(der.strip_prefix(&SPKI)?.try_into().ok()?))

@@ -15,6 +15,7 @@ mod read;
 mod read_log;
 mod reader;
 mod rebuild;
+mod register;
 mod run;
 mod settings;
 mod tasks;
@@ -25,6 +26,7 @@ mod write;
 pub use face::{NodeTitle, NodeTitles};
 pub use liveness::Liveness;
 pub use read_log::{ReadLog, ReadSecond, ReadSource, Rebuild, StreamGuard};
+pub use register::{KnownConfiguration, RegisterError};
 pub use run::{StartError, run};
 pub use settings::{Reloaded, Settings};
 pub use titles::Look;
@@ -44,6 +46,7 @@ use rain_config::Config;
 use rain_desk::{Codes, DeskPlan};
 use rain_fetch::{ColumnRead, Commons};
 use rebuild::{Rate, Restoring};
+use register::Register;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -74,6 +77,7 @@ pub struct Node {
     /// The codes that were asked for.
     pub(crate) codes: Arc<Codes>,
     desks: Desks,
+    register: Register,
     outbox: Outbox,
     lists: Lists,
     read_ahead: Arc<ReadAhead>,
@@ -106,7 +110,7 @@ impl Node {
             fresh_life: Life(low_half(fresh >> 32)),
         };
         let store = Arc::new(Store::open(disk, plan, Time::default())?);
-        store.begin_incarnation(low_half(random_u64()))?;
+        let incarnation = store.begin_incarnation(low_half(random_u64()))?;
         let plan = || DeskPlan { me: store.me(), members: Arc::clone(&config.cluster), codes: Arc::clone(&codes) };
         let desks = Desks::new(plan);
         let sender = {
@@ -123,6 +127,7 @@ impl Node {
             reads: Arc::new(ReadLog::new(&config)),
             codes,
             desks,
+            register: Register::new(incarnation),
             outbox: Outbox::default(),
             lists: Lists::default(),
             read_ahead: Arc::new(ReadAhead::new(limits.read_ahead_bytes)),

@@ -4,6 +4,7 @@ use super::{Look, Node, UploadPart};
 use crate::peer::{Office, PeerAnswer, PeerAsk, Refusal};
 use bytes::Bytes;
 use futures_util::future::join_all;
+use rain_cluster::register::RegisterMessage;
 use rain_cluster::{Reply, Request, Sender};
 use rain_wire::{Answer, Question};
 use std::sync::Arc;
@@ -16,6 +17,11 @@ impl Office for Node {
             // Its machines understand that.
             PeerAsk::Questions(body) => self.retired(from, body),
             _ if !is_heard => Err(Refusal::Over { node: from.node, life: from.life }),
+            PeerAsk::Register(body) => {
+                let message = RegisterMessage::parse(&body).map_err(|error| self.unfit(from, error.to_string()))?;
+                self.take_register_message(from.node, from.epoch, message);
+                Ok(PeerAnswer::Taken)
+            }
             PeerAsk::Upload { version, .. } if version.node != from.node => {
                 Err(Refusal::NotIts { node: from.node, version })
             }

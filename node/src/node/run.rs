@@ -79,6 +79,8 @@ pub async fn run<S: Future<Output = ()>>(
         let office = Arc::clone(&node);
         tasks.spawn(keep("peers", move || serve_peers(Arc::clone(&door), Arc::clone(&office))));
     }
+    let register = Arc::clone(&node);
+    tasks.spawn(keep("register", move || Arc::clone(&register).keep_register()));
     let greeting = Arc::clone(&node);
     tasks.spawn(keep("greetings", move || greetings::greet_all(Arc::clone(&greeting.peers), greeting.others())));
     let pools = Arc::clone(&node);

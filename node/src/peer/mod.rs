@@ -6,6 +6,7 @@
 //! |---|---|
 //! | `POST /peer/v1/hello` | the number of the asker's start; the answer is that of the asked one's, and ` clear` where it gives columns in the clear: from now on pings are sealed under a key of this session |
 //! | `POST /peer/v1/ask` | frames of [`Question`](rain_wire::Question)s; the answer frames of as many [`Answer`](rain_wire::Answer)s ([`rain_wire::questions`]) |
+//! | `POST /peer/v1/register` | a [message of the register](rain_cluster::register::RegisterMessage); what there is to answer comes as another one |
 //! | `POST /peer/v1/uploads/TITLE/VERSION/COLUMN/0?code=&cell=&block=&group=` | a column on its way in, from its beginning: the code, and the bytes of cells, blocks and groups |
 //! | `POST /peer/v1/uploads/TITLE/VERSION/COLUMN/OFFSET` | more of its records |
 //! | `GET /peer/v1/columns/TITLE/VERSION/COLUMN?stripes=&rows=&blocks=&from=` | blocks of a column, with their checksums; from a byte of the answer on, when another path broke there |
@@ -42,6 +43,8 @@ pub use turns::TurnRequest;
 
 /// Where questions are asked.
 pub const ASK: &str = "/peer/v1/ask";
+/// Where registers talk to each other.
+pub const REGISTER: &str = "/peer/v1/register";
 /// Where keys of datagrams are agreed on.
 pub const HELLO: &str = "/peer/v1/hello";
 /// Longest answer that is not blocks of a column.

@@ -15,6 +15,8 @@ use std::sync::Arc;
 pub enum PeerAsk {
     /// Frames of [`Question`](rain_wire::Question)s.
     Questions(Bytes),
+    /// To take a message of the peer's register.
+    Register(Bytes),
     /// To take a part of a column on its way in.
     Upload {
         /// The title.
@@ -66,7 +68,7 @@ pub enum PeerAsk {
 pub enum PeerAnswer {
     /// As many answers as there were questions, in their order.
     Answers(Vec<Answer>),
-    /// The part was taken.
+    /// The part, or the message, was taken.
     Taken,
     /// Blocks, as they travel.
     Column(Bytes),

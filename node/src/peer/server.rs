@@ -236,6 +236,7 @@ fn asked(parts: &Parts, body: Bytes) -> Result<PeerAsk, Refusal> {
             Ok(PeerAsk::Titles { page, digest })
         }
         (&Method::POST, ["peer", "v1", "ask"]) => Ok(PeerAsk::Questions(body)),
+        (&Method::POST, ["peer", "v1", "register"]) => Ok(PeerAsk::Register(body)),
         (&Method::POST, ["peer", "v1", "uploads", title, version, column, offset]) => {
             upload([title, version, column, offset], query, body)
         }
@@ -387,6 +388,7 @@ mod tests {
                 PeerAsk::Upload { title, offset, begin, bytes, .. } => {
                     (format!("{title} {offset} {} {bytes:?}", begin.is_some()), Ok(PeerAnswer::Taken))
                 }
+                PeerAsk::Register(body) => (format!("register {body:?}"), Ok(PeerAnswer::Taken)),
                 PeerAsk::Inspect { blocks, .. } => {
                     (format!("inspect {blocks}"), Ok(PeerAnswer::Status(ColumnStatus::Missing)))
                 }

@@ -21,6 +21,7 @@ mod noted;
 mod orders;
 mod packed;
 mod record;
+mod register;
 mod requests;
 mod scan;
 mod shelf;
@@ -35,6 +36,7 @@ pub use known::{KnownContent, KnownTitle, Stamp};
 pub use ledger::LedgerError;
 pub use listing::{FirstTitle, KnownFolder, Listing, ListingItem};
 pub use record::RecordError;
+pub use register::KeptRegister;
 pub use scan::{OpenError, StorePlan, check_folder};
 pub use shelf::{ColumnError, ColumnReader, UploadError, UploadPlan, title_version};
 pub use signet::SignetKey;
@@ -45,13 +47,14 @@ use core::time::Duration;
 use index::{Index, Remembered, SnapshotPart};
 use ledger::Ledger;
 use names::{IDENTITY, TitleHash, UNFINISHED};
+use rain_cluster::register::Voter;
 use rain_cluster::{Life, Members, NodeId, Sender, Time, TitleState};
 use rain_codec::column::StoreTag;
 use rain_desk::Codes;
 use serde::{Deserialize, Serialize};
 use shelf::{GroupSync, Spares};
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 /// A superseded version stays so long for those who read it, counted from its last read.
@@ -99,6 +102,10 @@ pub struct Store<D: Disk> {
     members: Arc<Members>,
     codes: Arc<Codes>,
     identity: Mutex<Identity>,
+    /// Held by whoever writes what is kept of the register.
+    register: Mutex<()>,
+    /// The epoch of the configuration that the node knows; 0 where it knows none.
+    epoch: AtomicU64,
     signet_key: SignetKey,
     /// Its life began in this start: no copy of its disk is newer.
     began_now: AtomicBool,
@@ -140,7 +147,7 @@ impl<D: Disk> Store<D> {
         let Whose { node, life } = self.whose();
         let serial = if self.is_sure() { self.ledger.serial() } else { self.serial_at_start };
         let signet = self.signet_key.signet(node, life, serial);
-        Sender { node, life, serial, epoch: self.members.epoch(), signet }
+        Sender { node, life, serial, epoch: self.epoch(), signet }
     }
 
     fn whose(&self) -> Whose {
@@ -284,6 +291,7 @@ impl<D: Disk> Store<D> {
 
     /// Begins a new life, blank, after the present one and these others: what is known becomes hearsay.
     fn be_reborn(&self, now: Time, others: &[Life]) -> io::Result<Life> {
+        let _register = lock(&self.register);
         let mut identity = lock(&self.identity);
         let life = {
             let mut fresh = lock(&self.fresh);
@@ -302,6 +310,7 @@ impl<D: Disk> Store<D> {
         self.compact(&mut compacted)?;
         drop(compacted);
         let reborn = Identity { life, ..identity.clone() };
+        register::begin(&*self.disk, Voter { node: identity.node, life })?;
         self.publish_identity(&reborn)?;
         *identity = reborn;
         self.began_now.store(true, Ordering::Release);
@@ -357,6 +366,15 @@ fn publish<D: Disk>(disk: &D, name: &str, bytes: &[u8]) -> io::Result<()> {
     })?;
     disk.rename(&unfinished(name), name)?;
     disk.sync_folder("")
+}
+
+/// Reads a small file; of a longer one no more than so many bytes.
+fn read_small<D: Disk>(disk: &D, name: &str, bytes_max: usize) -> io::Result<Vec<u8>> {
+    let file = disk.open(name)?;
+    let length = usize::try_from(disk.len(&file)?).map_err(io::Error::other)?;
+    let mut bytes = vec![0; length.min(bytes_max)];
+    disk.read_at(&file, 0, &mut bytes)?;
+    Ok(bytes)
 }
 
 fn unfinished(path: &str) -> String {

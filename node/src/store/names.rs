@@ -3,6 +3,8 @@
 //! | path | what |
 //! |---|---|
 //! | `identity` | whose folder this is |
+//! | `register` | what the node promised and accepted as a voter of the configuration (docs/register.md) |
+//! | `configuration` | the newest configuration of the cluster that it knows |
 //! | `ledger` | what the store has promised: versions, pending or committed, and decisions (docs/ledger.md) |
 //! | `titles/HASH.VERSION.COLUMN.rain` | a column, in use once the ledger says so |
 //!
@@ -13,6 +15,8 @@ use rain_cluster::{Digests, Record, Version};
 
 pub(crate) const TITLES: &str = "titles";
 pub(crate) const IDENTITY: &str = "identity";
+pub(crate) const REGISTER: &str = "register";
+pub(crate) const CONFIGURATION: &str = "configuration";
 pub(crate) const UNFINISHED: &str = ".tmp";
 
 /// The first 128 bits of the BLAKE3 of a title.

@@ -3,16 +3,17 @@
 use super::change::Change;
 use super::index::Index;
 use super::ledger::{Ledger, LedgerError};
-use super::names::{FileName, IDENTITY, TITLES, UNFINISHED};
+use super::names::{CONFIGURATION, FileName, IDENTITY, REGISTER, TITLES, UNFINISHED};
 use super::record::{self, RecordError};
 use super::shelf::{GroupSync, Spares};
-use super::{Disk, Identity, SignetKey, Store, SystemDisk, VERSION_BYTES, lock, publish};
+use super::{Disk, Identity, SignetKey, Store, SystemDisk, VERSION_BYTES, lock, publish, read_small, register};
 use core::array;
+use rain_cluster::register::Voter;
 use rain_cluster::{Life, Members, NodeId, Time};
 use rain_desk::Codes;
 use std::io;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, RwLock};
 
 /// Whose store is opened.
@@ -146,7 +147,9 @@ impl<D: Disk> Store<D> {
         disk.create_folder(TITLES).map_err(disk_error(format!("making the folder {TITLES}")))?;
         let disk = Arc::new(disk);
         // Left by a crash, and in nobody's way.
-        let _ = disk.remove(&super::unfinished(IDENTITY));
+        for name in [IDENTITY, REGISTER, CONFIGURATION] {
+            let _ = disk.remove(&super::unfinished(name));
+        }
         let (identity, made) = if let Some(identity) = find_identity(&*disk)? {
             identity.check(plan.node, &plan.members)?;
             (identity, false)
@@ -158,6 +161,8 @@ impl<D: Disk> Store<D> {
                 members: plan.members.nodes().to_vec(),
                 catalog: plan.members.quorum().catalog(),
             };
+            let me = Voter { node: identity.node, life: identity.life };
+            register::begin(&*disk, me).map_err(disk_error("writing the register"))?;
             // This makes the new folder durable too: it is in the folder that is synced.
             publish(&*disk, IDENTITY, &record::to_bytes(&identity)).map_err(disk_error("writing the identity"))?;
             (identity, true)
@@ -176,6 +181,8 @@ impl<D: Disk> Store<D> {
             members: plan.members,
             codes: plan.codes,
             identity: Mutex::new(identity),
+            register: Mutex::default(),
+            epoch: AtomicU64::new(0),
             signet_key: plan.signet_key,
             began_now: AtomicBool::new(made),
             compacted: Mutex::new(index.len() as u64 * VERSION_BYTES),
@@ -250,13 +257,6 @@ fn vetted(codes: &Codes, change: Change) -> Result<Change, String> {
 }
 
 fn read_identity<D: Disk>(disk: &D) -> Result<Identity, OpenError> {
-    let read = || {
-        let file = disk.open(IDENTITY)?;
-        let length = usize::try_from(disk.len(&file)?).map_err(io::Error::other)?;
-        let mut bytes = vec![0; length.min(1 << 20)];
-        disk.read_at(&file, 0, &mut bytes)?;
-        Ok(bytes)
-    };
-    let bytes = read().map_err(disk_error(format!("reading {IDENTITY}")))?;
+    let bytes = read_small(disk, IDENTITY, 1 << 20).map_err(disk_error(format!("reading {IDENTITY}")))?;
     record::parse(&bytes).map_err(|error| OpenError::Record { path: IDENTITY.to_owned(), error })
 }

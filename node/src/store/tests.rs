@@ -1,9 +1,10 @@
 //! A store by itself: what it promises, refuses and remembers.
 
 use super::listing::tests::listed;
-use super::names::TITLES;
+use super::names::{REGISTER, TITLES};
 use super::shelf::shares::tests::forgetful;
 use super::*;
+use rain_cluster::register::{Ballot, Record as VoterRecord, Save, Voter};
 use rain_cluster::{
     Base, Columns, Content, EtagKind, Manifest, Memory, Placement, Record, Refusal, Reply, Request, Seat, Share,
     Signet, Testimony, Ticket, TitleState, Version,
@@ -935,4 +936,34 @@ fn a_compaction_waits_for_what_is_durable_and_not_yet_known() {
         });
         assert_eq!(lock(&store.index).floor, counter);
     }
+}
+
+/// A life begins with a record in which nothing is promised; what is kept afterwards is kept, and of no other life.
+#[test]
+fn a_voter_remembers_in_its_life() {
+    let folder = Folder::new("voter");
+    let store = folder.open();
+    let me = Voter { node: ME, life: LIFE };
+    let found = store.kept_register().unwrap();
+    assert_eq!(found, KeptRegister { me, record: Some(VoterRecord::blank(me)), configuration: None });
+    let ballot = Ballot { number: 3, proposer: me, incarnation: 1 };
+    let promised = VoterRecord { promised: Some(ballot), ..VoterRecord::blank(me) };
+    store.keep_register(me, &Save::Record(promised.to_bytes())).unwrap();
+    drop(store);
+    let store = folder.open();
+    assert_eq!(store.kept_register().unwrap().record, Some(promised.clone()));
+    assert!(matches!(end_life(&store), StoreTold::Reborn(_)));
+    let reborn = Voter { node: ME, life: store.me().life };
+    assert_ne!(reborn, me);
+    assert_eq!(store.kept_register().unwrap().record, Some(VoterRecord::blank(reborn)));
+    let refused = store.keep_register(me, &Save::Record(promised.to_bytes())).unwrap_err();
+    assert_eq!(refused.to_string(), "the store began a new life");
+    assert_eq!(store.kept_register().unwrap().record, Some(VoterRecord::blank(reborn)));
+    // Damaged, it is none; so it is where it is gone.
+    let mut damaged = folder.file(REGISTER);
+    damaged[9] ^= 1;
+    folder.write(REGISTER, &damaged);
+    assert_eq!(store.kept_register().unwrap().record, None);
+    folder.write(REGISTER, &promised.to_bytes());
+    assert_eq!(store.kept_register().unwrap().record, None, "that of another life");
 }

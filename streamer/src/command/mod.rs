@@ -6,6 +6,7 @@
 mod bench;
 mod check;
 mod client;
+mod cluster;
 mod code;
 mod decode;
 mod demo;
@@ -80,6 +81,9 @@ enum Command {
         #[command(flatten)]
         client: ClientArguments,
     },
+    /// Show and change who belongs to the cluster
+    #[command(subcommand)]
+    Cluster(cluster::ClusterCommand),
     /// Run one node of a cluster
     Node {
         /// The node's configuration
@@ -137,6 +141,7 @@ impl Command {
             | Self::Stat { client, .. }
             | Self::Status { client, .. }
             | Self::Reload { client } => client.json,
+            Self::Cluster(command) => command.client().json,
             Self::Encode(encode::EncodeArguments { json, .. })
             | Self::Decode(decode::DecodeArguments { json, .. })
             | Self::Verify(verify::VerifyArguments { json, .. })
@@ -222,6 +227,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Code(command) => code::run(command),
         Command::Config(ConfigCommand::Check { file }) => check::run(&file),
+        Command::Cluster(command) => block_on(cluster::run(command)),
         Command::Reload { client } => block_on(reload::run(client)),
         Command::Token(command) => token::run(command),
         Command::Put(arguments) => block_on(put::run(arguments)),

@@ -6,6 +6,7 @@ mod body;
 pub(crate) mod caller;
 mod cluster;
 mod conditions;
+mod configuration;
 pub(crate) mod console;
 mod error;
 pub(crate) mod events;
@@ -28,6 +29,7 @@ mod tests;
 mod titles;
 
 pub use cluster::{ClusterReport, LinkReport, NodeReport, SwitchReport};
+pub use configuration::{ConfigurationChange, ConfigurationReport, MemberReport};
 pub use error::ApiError;
 pub use server::{Ends, Shutdown};
 
@@ -38,6 +40,7 @@ pub(crate) use server::{Terms, serve};
 use access::Access;
 use audit::AuditLog;
 use cluster::ClusterRoom;
+use configuration::ConfigurationRoom;
 use console::ConsoleRoom;
 use core::time::Duration;
 use events::{EventHub, EventsRoom};
@@ -117,6 +120,7 @@ fn rooms(node: &Arc<Node>, hub: &Arc<EventHub>, logins: Arc<Logins>, metrics: Pr
         Box::new(ListRoom(Arc::clone(node))),
         Box::new(ReportRoom(Arc::clone(node))),
         Box::new(ClusterRoom(Arc::clone(node))),
+        Box::new(ConfigurationRoom(Arc::clone(node))),
         Box::new(EventsRoom(Arc::clone(hub))),
         Box::new(FaultRoom(Arc::clone(node))),
         Box::new(ReloadRoom(Arc::clone(node))),

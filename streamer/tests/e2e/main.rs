@@ -12,6 +12,7 @@ mod columns;
 mod commands;
 mod conditions;
 mod config;
+mod configuration;
 mod crashes;
 mod crowds;
 mod demo;

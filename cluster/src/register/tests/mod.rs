@@ -3,6 +3,7 @@
 mod change;
 mod configuration;
 mod machines;
+mod registrar;
 mod wire;
 
 use super::*;

@@ -51,6 +51,14 @@ fn answers(seed: u64) -> Vec<RegisterAnswer> {
     verdicts.map(|verdict| RegisterAnswer { voter: voter(1), ballot: ballot(seed), verdict }).into()
 }
 
+fn messages(seed: u64) -> Vec<RegisterMessage> {
+    let told = |known| RegisterMessage::Told(Told { voter: voter(4), can_vote: seed.is_multiple_of(2), known });
+    let known = history(seed).pop().map(Arc::new);
+    let questions = questions(seed).into_iter().map(RegisterMessage::Question);
+    let answers = answers(seed).into_iter().map(RegisterMessage::Answer);
+    questions.chain(answers).chain([RegisterMessage::Ask, told(None), told(known)]).collect()
+}
+
 fn records(seed: u64) -> Vec<Record> {
     vec![Record::blank(voter(3)), Record { voter: voter(3), promised: Some(ballot(2)), accepted: accepted(seed) }]
 }
@@ -61,11 +69,8 @@ fn there_and_back() {
         for value in history(seed) {
             assert_eq!(Configuration::parse(&value.to_bytes()), Ok(value));
         }
-        for question in questions(seed) {
-            assert_eq!(RegisterQuestion::parse(&question.to_bytes()), Ok(question));
-        }
-        for answer in answers(seed) {
-            assert_eq!(RegisterAnswer::parse(&answer.to_bytes()), Ok(answer));
+        for message in messages(seed) {
+            assert_eq!(RegisterMessage::parse(&message.to_bytes()), Ok(message));
         }
         for record in records(seed) {
             assert_eq!(Record::parse(&record.to_bytes()), Ok(record));
@@ -88,6 +93,10 @@ fn bytes_of_a_question() {
         &[11, 0, 0, 0, 0, 0, 0, 0],
     ];
     assert_eq!(prepare.to_bytes(), expected.concat());
+    assert_eq!(RegisterMessage::Question(prepare).to_bytes(), [&[0], &*expected.concat()].concat());
+    assert_eq!(RegisterMessage::Ask.to_bytes(), [2]);
+    let told = Told { voter: Voter { node: NodeId(1), life: Life(2) }, can_vote: true, known: None };
+    assert_eq!(RegisterMessage::Told(told).to_bytes(), [3, 1, 0, 0, 0, 2, 0, 0, 0, 1, 0]);
     assert_eq!(Record::blank(voter(0)).to_bytes()[..18], *b"RAINREG\x01\0\0\0\0\x64\0\0\0\0\0");
 }
 
@@ -115,17 +124,10 @@ fn damaged_bytes_are_refused_or_mean_what_they_say() {
                 assert_eq!((parsed.to_bytes(), parsed.check()), (damaged, Ok(())));
             }
         }
-        for question in questions(seed) {
-            let mut damaged = question.to_bytes();
+        for message in messages(seed) {
+            let mut damaged = message.to_bytes();
             bytes(&mut damaged, &mut random);
-            if let Ok(parsed) = RegisterQuestion::parse(&damaged) {
-                assert_eq!(parsed.to_bytes(), damaged);
-            }
-        }
-        for answer in answers(seed) {
-            let mut damaged = answer.to_bytes();
-            bytes(&mut damaged, &mut random);
-            if let Ok(parsed) = RegisterAnswer::parse(&damaged) {
+            if let Ok(parsed) = RegisterMessage::parse(&damaged) {
                 assert_eq!(parsed.to_bytes(), damaged);
             }
         }

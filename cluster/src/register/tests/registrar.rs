@@ -1,0 +1,249 @@
+//! The register as a member runs it: how it comes to the first configuration, and how a change of two sets ends.
+
+use super::*;
+use crate::time::Time;
+use core::time::Duration;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+const NOW: Time = Time::from_micros(0);
+/// Behind every wait before a joint configuration is ended by others.
+const TENDED: Duration = Duration::from_secs(5);
+
+fn founders(count: u32) -> Founders {
+    // In which life they are nobody knows.
+    let of_no_life = |node| Member { voter: Voter { node: NodeId(node), life: Life(0) }, ..member(node, 0) };
+    let code = SetCode { name: "b-code:2".to_owned(), columns: 1 };
+    Founders { members: (0..count).map(of_no_life).collect(), code, catalog: 2 }
+}
+
+fn registrar(node: u32, can_vote: bool, known: Option<&Configuration>) -> Registrar {
+    let record = can_vote.then(|| Record::blank(voter(node)));
+    Registrar::new(voter(node), record, known.cloned().map(Arc::new), 1, u64::from(node))
+}
+
+/// Makes durable whatever is to be; what goes out.
+fn settle(registrar: &mut Registrar, now: Time) -> Vec<(u32, RegisterMessage)> {
+    while let Some(save) = registrar.poll_save() {
+        registrar.handle_saved(now, &save, true);
+    }
+    core::iter::from_fn(|| registrar.poll_transmit()).map(|(to, message)| (to.0, message)).collect()
+}
+
+/// Lets these members talk until nobody has anything to say.
+fn talk(all: &mut [Registrar], now: Time) {
+    loop {
+        let said: Vec<_> = all
+            .iter_mut()
+            .flat_map(|one| settle(one, now).into_iter().map(|it| (one.me().node, it)).collect::<Vec<_>>())
+            .collect();
+        if said.is_empty() {
+            return;
+        }
+        for (from, (to, message)) in said {
+            if let Some(one) = all.iter_mut().find(|one| one.me().node.0 == to) {
+                one.handle_message(now, from, message);
+            }
+        }
+    }
+}
+
+fn told(node: u32, can_vote: bool, known: Option<Configuration>) -> RegisterMessage {
+    RegisterMessage::Told(Told { voter: voter(node), can_vote, known: known.map(Arc::new) })
+}
+
+#[test]
+fn the_founder_waits_for_every_member() {
+    let mut founder = registrar(0, true, None);
+    founder.found(NOW, founders(3));
+    assert_eq!(settle(&mut founder, NOW), [(1, RegisterMessage::Ask), (2, RegisterMessage::Ask)]);
+    founder.handle_message(NOW, NodeId(2), told(2, true, None));
+    // Somebody speaks for another one.
+    founder.handle_message(NOW, NodeId(2), told(1, true, None));
+    assert_eq!((founder.epoch(), founder.awaited()), (0, vec![NodeId(1)]));
+    assert_eq!(founder.read(NOW), Err(ProposeError::Unfounded));
+    let later = NOW + Duration::from_secs(1);
+    founder.handle_timeout(later);
+    assert_eq!(settle(&mut founder, later), [(1, RegisterMessage::Ask)]);
+    founder.handle_message(later, NodeId(1), told(1, true, None));
+    assert_eq!(founder.epoch(), 0, "before it is durable");
+    assert_eq!(founder.poll_transmit(), None);
+    let first = Configuration { new: MemberSet { catalog: 2, ..set(&[1, 1, 1]) }, ..founded(&[1, 1, 1]) };
+    let learned = |to| (to, RegisterMessage::Question(RegisterQuestion::Learned(Arc::new(first.clone()))));
+    assert_eq!(settle(&mut founder, later), [learned(1), learned(2)]);
+    assert_eq!((founder.known().map(|known| (**known).clone()), founder.awaited()), (Some(first), vec![]));
+}
+
+#[test]
+fn who_is_not_the_founder_asks_and_founds_nothing() {
+    let mut other = registrar(1, true, None);
+    other.found(NOW, founders(2));
+    assert_eq!(settle(&mut other, NOW), [(0, RegisterMessage::Ask)]);
+    other.handle_message(NOW, NodeId(0), told(0, true, None));
+    assert_eq!((settle(&mut other, NOW), other.epoch()), (vec![], 0));
+    let later = NOW + Duration::from_secs(1);
+    other.handle_timeout(later);
+    assert_eq!(settle(&mut other, later), [(0, RegisterMessage::Ask)], "again and again");
+}
+
+/// A founder with a new disk, of a cluster that was founded.
+#[test]
+fn a_cluster_is_founded_once() {
+    let mut founder = registrar(0, true, None);
+    founder.found(NOW, founders(3));
+    settle(&mut founder, NOW);
+    founder.handle_message(NOW, NodeId(1), told(1, true, None));
+    let known = founded(&[1, 1, 1]).label(NodeId(1), "r".to_owned(), String::new()).unwrap();
+    founder.handle_message(NOW, NodeId(2), told(2, true, Some(known.clone())));
+    assert_eq!(settle(&mut founder, NOW), [], "nothing to tell: it is the others who know");
+    assert_eq!(**founder.known().unwrap(), known);
+    founder.found(NOW, founders(3));
+    assert_eq!((settle(&mut founder, NOW), founder.poll_timeout()), (vec![], None));
+}
+
+#[test]
+fn who_has_forgotten_has_no_vote_and_no_more_than_seven_have_one() {
+    let mut founder = registrar(0, true, None);
+    founder.found(NOW, founders(9));
+    for node in 1..9 {
+        founder.handle_message(NOW, NodeId(node), told(node, node != 3, None));
+    }
+    settle(&mut founder, NOW);
+    let votes = founder.known().unwrap().new.members.iter().map(|member| member.weight).collect::<Vec<_>>();
+    assert_eq!(votes, [1, 1, 1, 0, 1, 1, 1, 1, 0]);
+}
+
+/// Nobody can vote: it asks on, and says why.
+#[test]
+fn what_makes_no_configuration_is_said() {
+    let mut founder = registrar(0, false, None);
+    founder.found(NOW, founders(2));
+    settle(&mut founder, NOW);
+    founder.handle_message(NOW, NodeId(1), told(1, false, None));
+    let error = founder.founding_error().map(ToString::to_string);
+    assert_eq!(error.as_deref(), Some("voters: found 0, expected 1 to 7"));
+    assert_eq!((settle(&mut founder, NOW), founder.awaited()), (vec![], vec![NodeId(1)]));
+}
+
+fn three() -> Vec<Registrar> {
+    (0..3).map(|node| registrar(node, true, Some(&founded(&[1, 1, 1])))).collect()
+}
+
+fn outcome(registrar: &mut Registrar) -> Arc<Configuration> {
+    match registrar.poll_outcome() {
+        Some(Outcome::Done(found)) => found,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Votes change in two steps, and whoever asked waits for both.
+#[test]
+fn a_change_of_votes_ends_by_itself() {
+    let mut all = three();
+    let next = all[1].known().unwrap().weight(NodeId(2), 3).unwrap();
+    assert!(next.old.is_some());
+    all[1].change(NOW, next).unwrap();
+    assert!(all[1].is_busy());
+    talk(&mut all, NOW);
+    let found = outcome(&mut all[1]);
+    assert_eq!((found.epoch, &found.old, found.new.members[2].weight), (3, &None, 3));
+    let epochs: Vec<_> = all.iter().map(Registrar::epoch).collect();
+    assert_eq!((epochs, all[1].is_busy()), (vec![3, 3, 3], false));
+}
+
+/// Its proposer is gone in the midst of it.
+#[test]
+fn others_end_what_somebody_left() {
+    let half = founded(&[1, 1, 1]).weight(NodeId(2), 3).unwrap();
+    let mut all: Vec<_> = (0..3).map(|node| registrar(node, true, Some(&founded(&[1, 1, 1])))).collect();
+    for one in &mut all {
+        one.handle_message(
+            NOW,
+            NodeId(0),
+            RegisterMessage::Question(RegisterQuestion::Learned(Arc::new(half.clone()))),
+        );
+    }
+    talk(&mut all, NOW);
+    assert_eq!(all.iter().map(Registrar::epoch).collect::<Vec<_>>(), [2, 2, 2]);
+    all.remove(0);
+    let due = all[0].poll_timeout().expect("a time to end it");
+    assert!(due >= NOW + Duration::from_secs(2) && due < NOW + TENDED, "{due:?}");
+    all[0].handle_timeout(due);
+    talk(&mut all, due);
+    assert_eq!(
+        all.iter()
+            .map(|one| one.known().unwrap().clone())
+            .map(|known| (known.epoch, known.old.is_some()))
+            .collect::<Vec<_>>(),
+        [(3, false), (3, false)]
+    );
+    assert_eq!(all[0].poll_outcome(), None, "nobody asked");
+}
+
+/// A new life holds nothing: until it has learnt, both sets are in force.
+#[test]
+fn a_new_life_is_waited_for() {
+    let reborn = Voter { node: NodeId(2), life: Life(7) };
+    let mut all = three();
+    all[2] = Registrar::new(reborn, Some(Record::blank(reborn)), Some(Arc::new(founded(&[1, 1, 1]))), 1, 9);
+    let next = all[0].known().unwrap().replace(NodeId(2), Life(7)).unwrap();
+    all[0].change(NOW, next).unwrap();
+    talk(&mut all, NOW);
+    assert_eq!(outcome(&mut all[0]).old.as_ref().map(|old| old.members[2].voter), Some(voter(2)));
+    let mut now = NOW;
+    for _ in 0..3 {
+        now = now + TENDED;
+        for one in &mut all {
+            one.handle_timeout(now);
+        }
+        talk(&mut all, now);
+    }
+    assert_eq!(all[2].epoch(), 2);
+    // It alone knows that it has.
+    all[0].set_learnt(now, true);
+    all[2].set_learnt(now, true);
+    assert_eq!(all[0].poll_timeout(), None);
+    let due = all[2].poll_timeout().expect("a time to end it");
+    assert!(due < now + Duration::from_millis(200), "soon: {due:?}");
+    all[2].handle_timeout(due);
+    talk(&mut all, due);
+    let ends: BTreeMap<_, _> =
+        all.iter().map(|one| (one.me().node.0, (one.epoch(), one.known().unwrap().old.is_some()))).collect();
+    assert_eq!(ends, BTreeMap::from([(0, (3, false)), (1, (3, false)), (2, (3, false))]));
+}
+
+/// Whoever speaks in a later epoch is asked; of a crowd that does one, and not again at once.
+#[test]
+fn who_knows_less_asks() {
+    let mut all = three();
+    let labelled = Arc::new(founded(&[1, 1, 1]).label(NodeId(0), "r".to_owned(), String::new()).unwrap());
+    all[0].handle_message(NOW, NodeId(1), RegisterMessage::Question(RegisterQuestion::Learned(labelled)));
+    talk(&mut all, NOW);
+    let now = NOW + Duration::from_secs(1);
+    all[1].hear_epoch(now, NodeId(0), 1);
+    assert_eq!(all[1].poll_transmit(), None);
+    all[1].hear_epoch(now, NodeId(0), 2);
+    all[1].hear_epoch(now, NodeId(2), 2);
+    assert_eq!(all[1].poll_transmit(), Some((NodeId(0), RegisterMessage::Ask)));
+    assert_eq!(all[1].poll_transmit(), None);
+    all[0].handle_message(now, NodeId(1), RegisterMessage::Ask);
+    talk(&mut all, now);
+    assert_eq!(all[1].epoch(), 2);
+}
+
+/// What the disk did not take is not known, nor told of.
+#[test]
+fn what_is_not_durable_is_not_known() {
+    let mut one = registrar(1, true, None);
+    one.found(NOW, founders(2));
+    settle(&mut one, NOW);
+    one.handle_message(NOW, NodeId(0), told(0, true, Some(founded(&[1, 1, 1]))));
+    let save = one.poll_save().expect("a configuration to keep");
+    assert!(matches!(save, Save::Configuration(_)));
+    assert_eq!(one.poll_save(), None, "once");
+    one.handle_saved(NOW, &save, false);
+    assert_eq!(one.epoch(), 0);
+    let again = one.poll_save().expect("once more");
+    one.handle_saved(NOW, &again, true);
+    assert_eq!((one.epoch(), one.poll_save()), (1, None));
+}

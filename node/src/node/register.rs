@@ -1,0 +1,396 @@
+//! The configuration register under tokio: one task that hands the node's [`Registrar`] what comes, makes durable what it
+//! keeps, and sends what it says.
+
+use super::Node;
+use crate::peer::{PeerRequest, REGISTER};
+use bytes::Bytes;
+use core::fmt;
+use core::time::Duration;
+use hyper::Method;
+use rain_cluster::register::{
+    Absence, ChangeError, Configuration, Contact, Founders, Member, Missing, Outcome, ProposeError, RegisterMessage,
+    Registrar, Role, SetCode, Voter,
+};
+use rain_cluster::{Life, NodeId};
+use rain_config::Config;
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
+use tokio::time::{sleep, timeout};
+
+/// Messages that wait at most; of more, those that come are lost, and are sent again.
+const WAITING_MAX: usize = 256;
+/// The state of the store is looked at so often, and what the disk refused is tried again.
+const LOOK: Duration = Duration::from_secs(1);
+/// A message that is not taken by then is lost.
+const PATIENCE: Duration = Duration::from_secs(2);
+const HOPE: Duration = Duration::from_millis(30);
+/// A change is computed anew so often where another one came first.
+const AGAIN_MAX: usize = 5;
+/// So many starts of the task within one of the process.
+const STARTS: u64 = 1 << 16;
+
+/// Computes the next configuration from the one that is known.
+type Compute = Box<dyn Fn(&Configuration) -> Result<Configuration, ChangeError> + Send>;
+type Answer = Result<Arc<Configuration>, RegisterError>;
+
+/// Why a configuration was not changed, or not found out.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RegisterError {
+    /// There is none yet.
+    #[error("the cluster has no configuration yet: its founder waits for {waits_for}")]
+    Unfounded {
+        /// Who has not answered, as far as this node knows.
+        waits_for: String,
+    },
+    /// What was wanted makes none.
+    #[error(transparent)]
+    Change(#[from] ChangeError),
+    /// It cannot be proposed.
+    #[error(transparent)]
+    Propose(#[from] ProposeError),
+    /// Too few voters agreed.
+    #[error("no majority of the votes: {missing}{}", if *.undecided { "; the change may still come into force" } else { "" })]
+    NoMajority {
+        /// Who did not agree, and why.
+        missing: String,
+        /// It may still come into force.
+        undecided: bool,
+    },
+    /// Others changed the configuration, again and again.
+    #[error("the configuration was changed by others {AGAIN_MAX} times, each time before this change came into force")]
+    Outrun,
+    /// Another one is in force, and the change may have been in between.
+    #[error("epoch {0} is in force, which is not this change; whether this change was in force before it is not known")]
+    Undecided(u64),
+    /// The node ends, or its task was begun anew.
+    #[error("the node did not get to it")]
+    Gone,
+}
+
+/// What the register has to do.
+enum Work {
+    Message { from: NodeId, epoch: u64, message: RegisterMessage },
+    Epoch { from: NodeId, epoch: u64 },
+    Wish(Wish),
+}
+
+/// What somebody at this node wants.
+struct Wish {
+    /// `None` of a read.
+    compute: Option<Compute>,
+    tell: oneshot::Sender<Answer>,
+    attempts: usize,
+}
+
+/// What is known of the configuration at a moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KnownConfiguration {
+    /// `None` before the cluster was founded, as far as is known here.
+    pub configuration: Option<Arc<Configuration>>,
+    /// Who has not answered, before it is known.
+    pub waits_for: Vec<NodeId>,
+    /// Why what the founder was told makes no configuration.
+    pub problem: Option<String>,
+}
+
+/// The way to the node's register.
+pub(super) struct Register {
+    work: mpsc::Sender<Work>,
+    /// Whoever drives it has it.
+    taken: Mutex<mpsc::Receiver<Work>>,
+    known: watch::Sender<KnownConfiguration>,
+    /// The number of this start of the process, in units of [`STARTS`], and how often the task was begun in it.
+    incarnation: AtomicU64,
+}
+
+impl fmt::Debug for Register {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Register").field("known", &*self.known.borrow()).finish_non_exhaustive()
+    }
+}
+
+impl Register {
+    /// That of a process with this durable number of its start.
+    pub(super) fn new(incarnation: u64) -> Self {
+        let (work, taken) = mpsc::channel(WAITING_MAX);
+        let incarnation = AtomicU64::new(incarnation.saturating_mul(STARTS));
+        Self { work, taken: Mutex::new(taken), known: watch::Sender::default(), incarnation }
+    }
+}
+
+impl Node {
+    /// What is known of the configuration, and all that follows.
+    pub fn configuration(&self) -> watch::Receiver<KnownConfiguration> {
+        self.register.known.subscribe()
+    }
+
+    /// Finds out which configuration is in force.
+    ///
+    /// # Errors
+    /// [`RegisterError`].
+    ///
+    /// Cancel safety: dropping it gives the answer up.
+    pub async fn read_configuration(&self) -> Result<Arc<Configuration>, RegisterError> {
+        self.wish(None).await
+    }
+
+    /// Changes the configuration to what `compute` makes of the one in force; computed anew where somebody else was quicker.
+    ///
+    /// # Errors
+    /// [`RegisterError`].
+    ///
+    /// Cancel safety: dropping it does not stop the change.
+    pub async fn change_configuration(
+        &self,
+        compute: impl Fn(&Configuration) -> Result<Configuration, ChangeError> + Send + 'static,
+    ) -> Result<Arc<Configuration>, RegisterError> {
+        self.wish(Some(Box::new(compute))).await
+    }
+
+    async fn wish(&self, compute: Option<Compute>) -> Answer {
+        let (tell, told) = oneshot::channel();
+        let wish = Wish { compute, tell, attempts: 0 };
+        self.register.work.send(Work::Wish(wish)).await.map_err(|_| RegisterError::Gone)?;
+        told.await.unwrap_or(Err(RegisterError::Gone))
+    }
+
+    /// Takes a message of a peer's register.
+    pub(super) fn take_register_message(&self, from: NodeId, epoch: u64, message: RegisterMessage) {
+        // One that finds no room is sent again.
+        let _ = self.register.work.try_send(Work::Message { from, epoch, message });
+    }
+
+    /// Takes note of the epoch that a peer spoke in.
+    pub(super) fn hear_epoch(&self, from: NodeId, epoch: u64) {
+        if epoch > self.store.epoch() {
+            let _ = self.register.work.try_send(Work::Epoch { from, epoch });
+        }
+    }
+
+    /// Drives the register until the task is aborted.
+    ///
+    /// Cancel safety: what was begun may be given up, as in a crash.
+    pub(super) async fn keep_register(self: Arc<Self>) {
+        let mut taken = self.register.taken.lock().await;
+        let mut driver = Driver { wishes: VecDeque::new(), registrar: self.open_register().await };
+        loop {
+            driver.look_at_store(&self);
+            let all_kept = driver.settle(&self).await;
+            if driver.registrar.me().life != self.store.me().life {
+                driver.registrar = self.open_register().await;
+                continue;
+            }
+            let due = driver.registrar.poll_timeout().map_or(LOOK, |due| due.since(self.now()));
+            // What the disk refuses is not asked for at once again.
+            let due = if all_kept { due.min(LOOK) } else { LOOK };
+            match timeout(due, taken.recv()).await {
+                Ok(Some(work)) => driver.take(&self, work),
+                Ok(None) => return,
+                Err(_) => driver.registrar.handle_timeout(self.now()),
+            }
+        }
+    }
+
+    /// The register of the store's present life.
+    async fn open_register(self: &Arc<Self>) -> Registrar {
+        let kept = loop {
+            match self.blocking(|node| node.store.kept_register()).await {
+                Ok(kept) => break kept,
+                Err(error) => tracing::error!(%error, "the register cannot be read"),
+            }
+            sleep(LOOK).await;
+        };
+        let incarnation = self.register.incarnation.fetch_add(1, Ordering::Relaxed);
+        let known = kept.configuration.map(Arc::new);
+        let mut registrar = Registrar::new(kept.me, kept.record, known, incarnation, super::random_u64());
+        registrar.found(self.now(), founders(&self.config));
+        registrar
+    }
+
+    /// Names of nodes, for people.
+    pub fn names_of(&self, nodes: impl IntoIterator<Item = NodeId>) -> String {
+        let names: BTreeSet<_> = nodes.into_iter().map(|node| self.name_of(node)).collect();
+        names.into_iter().collect::<Vec<_>>().join(", ")
+    }
+
+    fn send_register_message(self: &Arc<Self>, to: NodeId, message: &RegisterMessage) {
+        let (node, body) = (Arc::clone(self), Bytes::from(message.to_bytes()));
+        self.desks.spawn("register", async move {
+            let path = REGISTER.to_owned();
+            let request = PeerRequest { method: Method::POST, path, body, patience: PATIENCE, hope: Some(HOPE) };
+            if let Err(error) = node.peers.ask(to, request).await {
+                tracing::debug!(%error, "a message of the register is lost");
+            }
+        });
+    }
+
+    /// Who did not agree, for people.
+    fn absent(&self, missing: &[Missing]) -> String {
+        if missing.is_empty() {
+            return "others proposed all the time".to_owned();
+        }
+        let of = |Missing { voter, absence }: &Missing| {
+            let name = self.name_of(voter.node);
+            match absence {
+                Absence::Silent => format!("{name} does not answer"),
+                Absence::Retired => format!("{name} is in a life that the change ends"),
+                Absence::Life(life) if *life == voter.life => format!("{name} has forgotten what it promised"),
+                Absence::Life(_) => format!("{name} has begun another life: `rain cluster replace {name}`"),
+            }
+        };
+        missing.iter().map(of).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// The cluster to be, as this node's file describes it.
+fn founders(config: &Config) -> Founders {
+    let member = |member: &rain_config::Member| {
+        let own = config.interfaces.iter().map(|interface| (&interface.switch, interface.address));
+        let peers = member.addresses.iter().map(|(switch, address)| (switch, *address));
+        let addresses = |(switch, address): (&String, core::net::SocketAddr)| format!("{switch}={address}");
+        let addresses =
+            if member.id == config.id { own.map(addresses).collect() } else { peers.map(addresses).collect() };
+        let keys = config.reloadable.keys.peers.iter().filter(|(_, node)| **node == member.id);
+        Member {
+            voter: Voter { node: member.id, life: Life(0) },
+            contact: Contact {
+                name: member.name.clone(),
+                http: member.http.clone(),
+                addresses,
+                keys: keys.map(|(key, _)| key.bytes()).collect(),
+            },
+            role: Role::Active,
+            weight: 0,
+            witness: false,
+            rack: String::new(),
+            room: String::new(),
+        }
+    };
+    let [columns, catalog] = [config.code.columns(), config.cluster.quorum().catalog()].map(u8::try_from);
+    Founders {
+        members: config.members.iter().map(member).collect(),
+        code: SetCode { name: config.code.name().to_owned(), columns: columns.unwrap_or(u8::MAX) },
+        catalog: catalog.unwrap_or(u8::MAX),
+    }
+}
+
+/// The register, and who waits for it.
+struct Driver {
+    registrar: Registrar,
+    /// The first one is under way where the registrar is at work for it.
+    wishes: VecDeque<Wish>,
+}
+
+impl Driver {
+    fn look_at_store(&mut self, node: &Node) {
+        self.registrar.set_learnt(node.now(), node.store.is_sure() && !node.store.is_blank());
+    }
+
+    fn take(&mut self, node: &Arc<Node>, work: Work) {
+        let now = node.now();
+        match work {
+            Work::Message { from, epoch, message } => {
+                self.registrar.hear_epoch(now, from, epoch);
+                self.registrar.handle_message(now, from, message);
+            }
+            Work::Epoch { from, epoch } => self.registrar.hear_epoch(now, from, epoch),
+            Work::Wish(wish) => self.wishes.push_back(wish),
+        }
+    }
+
+    /// Does all that there is to do now. False where the disk refused.
+    async fn settle(&mut self, node: &Arc<Node>) -> bool {
+        let mut all_kept = true;
+        loop {
+            self.begin_wishes(node);
+            while all_kept && let Some(save) = self.registrar.poll_save() {
+                let (me, save) = (self.registrar.me(), Arc::new(save));
+                let kept = {
+                    let save = Arc::clone(&save);
+                    node.blocking(move |node| node.store.keep_register(me, &save)).await
+                };
+                if let Err(error) = &kept {
+                    tracing::error!(%error, "the register cannot be written");
+                }
+                all_kept = kept.is_ok();
+                self.registrar.handle_saved(node.now(), &save, all_kept);
+            }
+            while let Some((to, message)) = self.registrar.poll_transmit() {
+                node.send_register_message(to, &message);
+            }
+            self.publish(node);
+            match self.registrar.poll_outcome() {
+                Some(outcome) => self.conclude(node, outcome),
+                None => return all_kept,
+            }
+        }
+    }
+
+    /// Begins what is wanted, one after the other.
+    fn begin_wishes(&mut self, node: &Node) {
+        while !self.registrar.is_busy()
+            && let Some(wish) = self.wishes.front_mut()
+        {
+            wish.attempts += 1;
+            match begin(&mut self.registrar, node, wish) {
+                Ok(()) => return,
+                Err(error) => self.answer(Err(error)),
+            }
+        }
+    }
+
+    fn answer(&mut self, answer: Answer) {
+        if let Some(wish) = self.wishes.pop_front() {
+            // Whoever does not wait any more has no use for it.
+            let _ = wish.tell.send(answer);
+        }
+    }
+
+    fn conclude(&mut self, node: &Node, outcome: Outcome) {
+        let attempts = self.wishes.front().map_or(0, |wish| wish.attempts);
+        match outcome {
+            Outcome::Done(found) => self.answer(Ok(found)),
+            Outcome::GaveUp { missing, undecided } => {
+                self.answer(Err(RegisterError::NoMajority { missing: node.absent(&missing), undecided }));
+            }
+            Outcome::Superseded { by, undecided: true } => self.answer(Err(RegisterError::Undecided(by.epoch))),
+            // Computed anew, from what came first.
+            Outcome::Superseded { .. } if attempts < AGAIN_MAX => {}
+            Outcome::Superseded { .. } => self.answer(Err(RegisterError::Outrun)),
+        }
+    }
+
+    /// Tells what is known.
+    #[expect(clippy::cast_precision_loss, reason = "a metric")]
+    fn publish(&self, node: &Node) {
+        let (registrar, known) = (&self.registrar, &node.register.known);
+        let now = KnownConfiguration {
+            configuration: registrar.known().cloned(),
+            waits_for: registrar.awaited(),
+            problem: registrar.founding_error().map(ToString::to_string),
+        };
+        if *known.borrow() == now {
+            return;
+        }
+        node.store.set_epoch(registrar.epoch());
+        metrics::gauge!("rain_configuration_epoch").set(registrar.epoch() as f64);
+        let is_joint = now.configuration.as_ref().is_some_and(|known| known.old.is_some());
+        metrics::gauge!("rain_configuration_joint").set(f64::from(u8::from(is_joint)));
+        known.send_replace(now);
+    }
+}
+
+fn begin(registrar: &mut Registrar, node: &Node, wish: &Wish) -> Result<(), RegisterError> {
+    let Some(known) = registrar.known() else {
+        return Err(RegisterError::Unfounded { waits_for: node.names_of(registrar.awaited()) });
+    };
+    match &wish.compute {
+        Some(compute) => {
+            let value = compute(known)?;
+            Ok(registrar.change(node.now(), value)?)
+        }
+        None => Ok(registrar.read(node.now())?),
+    }
+}

@@ -1,0 +1,90 @@
+//! What a store keeps of the configuration register: what its node must not forget as a voter, and the newest configuration
+//! that it knows.
+
+use super::names::{CONFIGURATION, REGISTER};
+use super::{Disk, Store, lock, publish, read_small};
+use rain_cluster::register::{CONFIGURATION_BYTES_MAX, Configuration, RECORD_BYTES_MAX, Record, Save, Voter};
+use rain_cluster::{Life, NodeId};
+use std::io;
+use std::sync::atomic::Ordering;
+
+/// What was found of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptRegister {
+    /// Whose.
+    pub me: Voter,
+    /// `None` where there is none of this life, or it cannot be read: the voter has forgotten what it promised.
+    pub record: Option<Record>,
+    /// `None` where none is known.
+    pub configuration: Option<Configuration>,
+}
+
+impl<D: Disk> Store<D> {
+    /// What the disk has of the register.
+    ///
+    /// # Errors
+    /// Those of the disk, but that there is nothing.
+    pub fn kept_register(&self) -> io::Result<KeptRegister> {
+        let _turn = lock(&self.register);
+        let whose = self.whose();
+        let me = Voter { node: whose.node, life: whose.life };
+        let record = self.kept(REGISTER, RECORD_BYTES_MAX, Record::parse)?.filter(|record| record.voter == me);
+        let configuration = self.kept(CONFIGURATION, CONFIGURATION_BYTES_MAX, Configuration::parse)?;
+        Ok(KeptRegister { me, record, configuration })
+    }
+
+    fn kept<T, E: core::fmt::Display>(
+        &self,
+        name: &str,
+        bytes_max: usize,
+        parse: impl FnOnce(&[u8]) -> Result<T, E>,
+    ) -> io::Result<Option<T>> {
+        let bytes = match read_small(&*self.disk, name, bytes_max + 1) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            bytes => bytes?,
+        };
+        let parsed = parse(&bytes).inspect_err(|error| tracing::error!(file = name, %error, "not to be used"));
+        Ok(parsed.ok())
+    }
+
+    /// Makes durable what the register of this life wants to keep.
+    ///
+    /// # Errors
+    /// Those of the disk, or that the store is in another life by now; what was kept is as it was.
+    pub fn keep_register(&self, me: Voter, save: &Save) -> io::Result<()> {
+        let _turn = lock(&self.register);
+        let whose = self.whose();
+        if (whose.node, whose.life) != (me.node, me.life) {
+            return Err(io::Error::other("the store began a new life"));
+        }
+        match save {
+            Save::Record(bytes) => publish(&*self.disk, REGISTER, bytes),
+            Save::Configuration(bytes) => publish(&*self.disk, CONFIGURATION, bytes),
+        }
+    }
+
+    /// From now on it speaks in this epoch.
+    pub fn set_epoch(&self, epoch: u64) {
+        self.epoch.store(epoch, Ordering::Release);
+    }
+
+    /// The epoch in which it speaks.
+    pub fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    /// In which life a node was heard of last; `None` of one that was never heard of.
+    pub fn life_of(&self, node: NodeId) -> Option<Life> {
+        let whose = self.whose();
+        if whose.node == node {
+            return Some(whose.life);
+        }
+        lock(&self.index).remembered.get(&node).map(|memory| memory.said.life)
+    }
+}
+
+/// Writes down that the voter of a life that begins has promised nothing. Before the life has begun: one without a record has
+/// forgotten what it promised.
+pub(super) fn begin<D: Disk>(disk: &D, me: Voter) -> io::Result<()> {
+    publish(disk, REGISTER, &Record::blank(me).to_bytes())
+}
