@@ -1,7 +1,9 @@
 //! The set of members of a cluster, and its quorums.
 
+use crate::register::{Configuration, MemberSet};
 use crate::rendezvous::rendezvous;
-use crate::version::NodeId;
+use crate::version::{Life, NodeId};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Catalog nodes of a title, unless the configuration says otherwise; fewer where there are fewer members.
 pub const CATALOG_NODES_DEFAULT: usize = 7;
@@ -66,20 +68,15 @@ pub enum MembersError {
     },
 }
 
-/// The members of a cluster: one value with an epoch, on which it depends who holds the catalog of a title.
+/// Members that hold the catalogs and take new columns together, and the quorums among them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Members {
-    epoch: u64,
+struct Side {
     nodes: Vec<NodeId>,
     quorum: Quorum,
 }
 
-impl Members {
-    /// The set `nodes`, in any order, with `catalog` catalog nodes for each title (`None`: the usual number).
-    ///
-    /// # Errors
-    /// [`MembersError`].
-    pub fn new(epoch: u64, mut nodes: Vec<NodeId>, catalog: Option<usize>) -> Result<Self, MembersError> {
+impl Side {
+    fn new(mut nodes: Vec<NodeId>, catalog: Option<usize>) -> Result<Self, MembersError> {
         nodes.sort_unstable();
         if let Some(twice) = nodes.windows(2).find(|pair| pair[0] == pair[1]) {
             return Err(MembersError::Twice(twice[0]));
@@ -91,7 +88,58 @@ impl Members {
         if !(1..=nodes.len()).contains(&catalog) {
             return Err(MembersError::Catalog { found: catalog, expected: nodes.len() });
         }
-        Ok(Self { epoch, nodes, quorum: Quorum::new(catalog) })
+        Ok(Self { nodes, quorum: Quorum::new(catalog) })
+    }
+
+    fn catalog_of(&self, title: &str) -> Vec<NodeId> {
+        let mut order = rendezvous(title, &self.nodes);
+        order.truncate(self.quorum.catalog());
+        order
+    }
+}
+
+/// The members of a cluster: one value with an epoch, on which it depends who holds the catalog of a title.
+///
+/// While it changes two sets are in force, and quorums are those of both. A member of neither (one that is added and has not
+/// learnt yet, one that is drained) is asked for what it holds, and chosen for nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Members {
+    epoch: u64,
+    all: Vec<NodeId>,
+    old: Option<Side>,
+    new: Side,
+    /// Of the new set who is not in the old one, and in which life it was taken in.
+    newcomers: BTreeMap<NodeId, Life>,
+}
+
+impl Members {
+    /// The set `nodes`, in any order, with `catalog` catalog nodes for each title (`None`: the usual number).
+    ///
+    /// # Errors
+    /// [`MembersError`].
+    pub fn new(epoch: u64, nodes: Vec<NodeId>, catalog: Option<usize>) -> Result<Self, MembersError> {
+        let new = Side::new(nodes, catalog)?;
+        Ok(Self { epoch, all: new.nodes.clone(), old: None, new, newcomers: BTreeMap::new() })
+    }
+
+    /// Those of a configuration. Of two sets that differ in lives alone, or in votes, one is as good as both.
+    ///
+    /// # Errors
+    /// [`MembersError`].
+    pub fn of(configuration: &Configuration) -> Result<Self, MembersError> {
+        let side = |set: &MemberSet| {
+            let nodes = set.with_data().map(|voter| voter.node).collect();
+            Side::new(nodes, Some(set.catalog.into()))
+        };
+        let (old, new) = (configuration.old.as_ref().map(side).transpose()?, side(&configuration.new)?);
+        let old = old.filter(|old| *old != new);
+        let all: BTreeSet<_> = configuration.sets().flat_map(|set| &set.members).map(|it| it.voter.node).collect();
+        let newcomers = configuration.new.with_data().filter(|voter| {
+            let was = |old: &Side| old.nodes.contains(&voter.node);
+            !old.as_ref().is_none_or(was)
+        });
+        let newcomers = newcomers.map(|voter| (voter.node, voter.life)).collect();
+        Ok(Self { epoch: configuration.epoch, all: all.into_iter().collect(), old, new, newcomers })
     }
 
     /// Grows with each change of the set.
@@ -99,34 +147,172 @@ impl Members {
         self.epoch
     }
 
-    /// All members, by id.
+    /// All members, of any set and of none, by id.
     pub fn nodes(&self) -> &[NodeId] {
-        &self.nodes
+        &self.all
     }
 
     /// All members but `me`.
     pub fn others(&self, me: NodeId) -> impl Iterator<Item = NodeId> {
-        self.nodes.iter().copied().filter(move |node| *node != me)
+        self.all.iter().copied().filter(move |node| *node != me)
     }
 
-    /// The quorums among the catalog nodes of a title.
+    /// Those that take columns of new versions, by id.
+    pub fn takers(&self) -> &[NodeId] {
+        &self.new.nodes
+    }
+
+    /// Whether two sets are in force.
+    pub fn is_joint(&self) -> bool {
+        self.old.is_some()
+    }
+
+    /// The quorums among the catalog nodes of a title, of the newer set.
     pub fn quorum(&self) -> Quorum {
-        self.quorum
+        self.new.quorum
     }
 
-    /// The catalog nodes of a title: the first C of its rendezvous order. They hold its marks and tombstones.
-    pub fn catalog_of(&self, title: &str) -> Vec<NodeId> {
-        let mut order = rendezvous(title, &self.nodes);
-        order.truncate(self.quorum.catalog());
-        order
+    /// Whether a node is in the newer of two sets alone: it has to learn what the older one decided.
+    pub fn is_newcomer(&self, node: NodeId) -> bool {
+        self.newcomers.contains_key(&node)
     }
 
-    /// Other members that must tell a blank node what is committed.
+    fn sides(&self) -> impl Iterator<Item = &Side> {
+        self.old.iter().chain([&self.new])
+    }
+
+    /// The catalog nodes of a title: of each set the first C of its rendezvous order. They hold its marks and tombstones.
+    pub fn catalog_of(&self, title: &str) -> Catalog {
+        let sides: Vec<_> = self.sides().map(|side| (side.catalog_of(title), side.quorum)).collect();
+        let mut nodes = Vec::new();
+        for node in sides.iter().rev().flat_map(|(nodes, _)| nodes) {
+            if !nodes.contains(node) {
+                nodes.push(*node);
+            }
+        }
+        Catalog { nodes, sides, newcomers: self.newcomers.clone() }
+    }
+
+    /// The set of which all that was ever acknowledged has a quorum: the old one while it is in force. Who learns, learns from
+    /// it.
+    fn proven(&self) -> &Side {
+        self.old.as_ref().unwrap_or(&self.new)
+    }
+
+    /// Who can tell a blank node what is committed.
+    pub fn teachers(&self) -> &[NodeId] {
+        &self.proven().nodes
+    }
+
+    /// So many of the teachers must tell a blank node what is committed.
     ///
-    /// An acknowledged version is marked on W of its C catalog nodes. So each one is seen when all members but W - 1, the
-    /// asking node among the unseen, have told theirs.
-    pub fn teachers(&self) -> usize {
-        (self.nodes.len() + 1).saturating_sub(self.quorum.write()).max(1)
+    /// An acknowledged version is marked on W of its C catalog nodes. So each one is seen when all teachers but W - 1, a blank
+    /// one among the unseen, have told theirs.
+    pub fn lessons(&self) -> usize {
+        let side = self.proven();
+        (side.nodes.len() + 1).saturating_sub(side.quorum.write()).max(1)
+    }
+
+    /// So many nodes, this one among them, remember what a store was told to be, at the least.
+    pub fn witnesses(&self) -> usize {
+        self.proven().quorum.read()
+    }
+
+    /// Whether the old set may go, as far as it lies with those who may not know that there is a new one: whoever asks R of its
+    /// catalog nodes must meet one that does.
+    pub fn is_known_enough(&self, knows: impl Fn(NodeId) -> bool) -> bool {
+        self.old.as_ref().is_none_or(|old| {
+            let ignorant = old.nodes.iter().filter(|node| !knows(**node)).count();
+            ignorant < old.quorum.read()
+        })
+    }
+
+    /// Who must have learnt before the old set may go: all of the newer set. But where one comes to others who were catalog nodes
+    /// of every title and stay so, it alone: W of the others and itself meet whichever R there are then.
+    pub fn learners(&self) -> Vec<NodeId> {
+        let Some(old) = &self.old else { return Vec::new() };
+        let is_whole = |side: &Side| side.quorum.catalog() == side.nodes.len();
+        let is_one_more = self.newcomers.len() == 1 && self.new.nodes.len() == old.nodes.len() + 1;
+        let learns = |node: &NodeId| !(is_one_more && is_whole(old) && is_whole(&self.new)) || self.is_newcomer(*node);
+        self.new.nodes.iter().copied().filter(learns).collect()
+    }
+}
+
+/// The catalog nodes of one title, in each set in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Catalog {
+    nodes: Vec<NodeId>,
+    sides: Vec<(Vec<NodeId>, Quorum)>,
+    newcomers: BTreeMap<NodeId, Life>,
+}
+
+/// How many catalog nodes do something, of the set that is furthest from having enough of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Count {
+    /// How many do.
+    pub found: usize,
+    /// How many must.
+    pub expected: usize,
+}
+
+impl Count {
+    /// Whether it is enough.
+    pub fn is_enough(self) -> bool {
+        self.found >= self.expected
+    }
+}
+
+impl Catalog {
+    /// All of them: those of the newer set first, in the title's rendezvous order.
+    pub fn nodes(&self) -> &[NodeId] {
+        &self.nodes
+    }
+
+    /// Whether `node` is one.
+    pub fn contains(&self, node: NodeId) -> bool {
+        self.nodes.contains(&node)
+    }
+
+    fn count(&self, expected: impl Fn(Quorum) -> usize, counts: impl Fn(NodeId) -> bool) -> Count {
+        let of_side = |(nodes, quorum): &(Vec<NodeId>, Quorum)| {
+            let found = nodes.iter().filter(|node| counts(**node)).count();
+            Count { found, expected: expected(*quorum) }
+        };
+        let counts = self.sides.iter().map(of_side);
+        let worst = counts.max_by_key(|count| count.expected.saturating_sub(count.found));
+        worst.expect("a set is in force")
+    }
+
+    /// How many of those that there are have something of which W must.
+    pub fn written(&self, has: impl Fn(NodeId) -> bool) -> Count {
+        self.count(Quorum::write, has)
+    }
+
+    /// How many answers count towards R, of nodes that answered: in which life, and whether it is blank.
+    ///
+    /// A blank one does not count: it may have forgotten. But one that is new in the newer set has nothing to forget, and is
+    /// asked for one thing only, as long as the older set is in force too: whether that is so still.
+    pub fn read(&self, answer: impl Fn(NodeId) -> Option<(Life, bool)>) -> Count {
+        self.count(Quorum::read, |node| {
+            answer(node).is_some_and(|(life, blank)| !blank || self.newcomers.get(&node) == Some(&life))
+        })
+    }
+
+    /// So many nodes may go, whichever they are, and R of each set still meet a mark: the least of marks - 1 and C - R.
+    pub fn tolerates(&self, marked: impl Fn(NodeId) -> bool) -> usize {
+        let of_side = |(nodes, quorum): &(Vec<NodeId>, Quorum)| {
+            let marks = nodes.iter().filter(|node| marked(**node)).count();
+            marks.saturating_sub(1).min(quorum.catalog() - quorum.read())
+        };
+        self.sides.iter().map(of_side).min().unwrap_or(0)
+    }
+
+    /// So many of them may be blank without hiding what was acknowledged; of how many `is_blank` there are in each set.
+    pub fn hides_nothing(&self, is_blank: impl Fn(NodeId) -> bool) -> bool {
+        // Of the older set, while it is in force, all that is acknowledged has W marks.
+        self.sides
+            .first()
+            .is_some_and(|(nodes, quorum)| nodes.iter().filter(|node| is_blank(**node)).count() < quorum.write())
     }
 }
 
@@ -152,7 +338,7 @@ mod tests {
         assert_eq!(Members::new(0, ids(&many), None), Err(MembersError::Count { found: 65 }));
         assert_eq!(Members::new(0, ids(&[1, 2]), Some(3)), Err(MembersError::Catalog { found: 3, expected: 2 }));
         let members = Members::new(5, ids(&many[..9]), None).unwrap();
-        assert_eq!((members.quorum().catalog(), members.epoch(), members.teachers()), (7, 5, 6));
+        assert_eq!((members.quorum().catalog(), members.epoch(), members.lessons()), (7, 5, 6));
         assert_eq!(Members::new(0, ids(&[2, 1]), None).unwrap().nodes(), ids(&[1, 2]));
     }
 }

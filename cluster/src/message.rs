@@ -266,6 +266,11 @@ pub enum RequestKind {
 }
 
 impl RequestKind {
+    /// Whether answers to it are counted for a quorum of those who are asked.
+    pub fn is_counted(self) -> bool {
+        matches!(self, Self::Lookup | Self::Retire | Self::Close)
+    }
+
     /// Whether it changes nothing where it is asked, and the answer is the same whoever asks.
     pub fn only_asks(self) -> bool {
         match self {
@@ -324,6 +329,8 @@ pub enum Refusal {
     Column,
     /// The store is blank: it does not know what it promised in an earlier life.
     Blank,
+    /// The members are others by now than when the version was begun.
+    Epoch,
 }
 
 /// What a node remembers of another one: little but what that one said itself, for it alone can tell whether it did.
@@ -386,6 +393,7 @@ impl fmt::Display for Refusal {
             Self::Superseded => "a newer version came in between",
             Self::Column => "the column is not whole",
             Self::Blank => "the store is blank",
+            Self::Epoch => "the members are others by now",
         })
     }
 }

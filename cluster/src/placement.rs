@@ -49,7 +49,7 @@ impl Placement {
         old: Option<&Self>,
         store_of: impl Fn(NodeId) -> Option<u32>,
     ) -> Self {
-        let mut chosen = rendezvous(title, members.nodes());
+        let mut chosen = rendezvous(title, members.takers());
         assert!(chosen.len() >= columns, "{} members for {columns} columns", chosen.len());
         chosen.truncate(columns);
         let mut places: Vec<Option<NodeId>> = vec![None; columns];

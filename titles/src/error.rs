@@ -69,6 +69,9 @@ pub enum WriteError {
     /// Another write of the title was under way, one of the two under a condition which still holds: to be tried again.
     #[error("another write of the title was under way; nothing was stored")]
     Conflict,
+    /// The members of the cluster changed meanwhile; nothing was stored.
+    #[error("the members of the cluster changed while the title was written: nothing was stored, try again")]
+    ConfigurationChanged,
     /// A DELETE of what is not there.
     #[error("there is no such title")]
     Absent,

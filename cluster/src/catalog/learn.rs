@@ -46,12 +46,14 @@ enum End {
 
 /// Asks the other members for their versions, page by page.
 ///
-/// Enough are those that [`Members::teachers`] counts; or all others, blank or not: a cluster in which all are blank is
+/// Enough are as many [teachers](Members::teachers) as there must be [lessons](Members::lessons); or all others, blank or not: a cluster in which all are blank is
 /// new.
 ///
 /// First one is asked, then the others for what it has not told; but at once, should it let wait for itself.
 #[derive(Debug)]
 pub struct Learn {
+    /// Whoever does not know of this epoch yet may take part in what is decided without this node afterwards.
+    epoch: u64,
     needed: usize,
     lessons: BTreeMap<NodeId, Lesson>,
     /// What was told, of each bucket by whoever told it first; `Digests` of a bucket are those of one peer's versions.
@@ -69,11 +71,17 @@ pub struct Learn {
 }
 
 impl Learn {
-    /// Begins to ask all members but `me`.
+    /// Begins to ask the teachers, but `me`.
     pub fn new(now: Time, members: &Members, me: NodeId) -> Self {
         let mut learn = Self {
-            needed: members.teachers(),
-            lessons: members.others(me).map(|node| (node, Lesson::default())).collect(),
+            epoch: members.epoch(),
+            needed: members.lessons(),
+            lessons: members
+                .teachers()
+                .iter()
+                .filter(|node| **node != me)
+                .map(|node| (*node, Lesson::default()))
+                .collect(),
             known: Digests::none(),
             told: vec![false; BUCKETS],
             floor: 0,
@@ -86,6 +94,11 @@ impl Learn {
         learn.ask();
         learn.advance();
         learn
+    }
+
+    /// Of which epoch the members are among whom it is learnt.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
     }
 
     /// The next thing learnt, in order.
@@ -137,7 +150,7 @@ impl Learn {
 impl Machine for Learn {
     fn handle_message(&mut self, _now: Time, from: Sender, reply: Reply) {
         let Reply::Committed { blank, from: first, next, marked, pending, floor } = reply else { return };
-        let Some(lesson) = self.lessons.get_mut(&from.node) else { return };
+        let Some(lesson) = self.lessons.get_mut(&from.node).filter(|_| from.epoch >= self.epoch) else { return };
         if lesson.life != Some(from.life) && lesson.from > 0 {
             *lesson = Lesson::default();
         }

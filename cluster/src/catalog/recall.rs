@@ -56,7 +56,7 @@ impl Recall {
         let mut recall = Self {
             life: me.life,
             serial: me.serial,
-            needed: members.quorum().read() - 1,
+            needed: members.witnesses() - 1,
             started: now,
             enough: None,
             agreed: BTreeSet::new(),

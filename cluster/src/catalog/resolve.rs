@@ -2,7 +2,7 @@
 
 use crate::machine::Machine;
 use crate::manifest::Record;
-use crate::members::{Members, Quorum};
+use crate::members::{Catalog, Count, Members};
 use crate::message::{ColumnStatus, Entry, Reply, Request, Sender, Ticket, TitleState};
 use crate::round::Round;
 use crate::time::Time;
@@ -68,8 +68,7 @@ enum Phase {
 /// The answers to a Lookup of the catalog nodes, and of others.
 #[derive(Debug)]
 pub(crate) struct Answers {
-    catalog: Vec<NodeId>,
-    quorum: Quorum,
+    catalog: Catalog,
     /// What each said, and in which life.
     states: BTreeMap<NodeId, (Life, TitleState)>,
 }
@@ -87,10 +86,10 @@ enum Word<'a> {
 
 impl Answers {
     pub(crate) fn new(title: &str, members: &Members) -> Self {
-        Self { catalog: members.catalog_of(title), quorum: members.quorum(), states: BTreeMap::new() }
+        Self { catalog: members.catalog_of(title), states: BTreeMap::new() }
     }
 
-    pub(crate) fn catalog(&self) -> &[NodeId] {
+    pub(crate) fn catalog(&self) -> &Catalog {
         &self.catalog
     }
 
@@ -99,22 +98,17 @@ impl Answers {
     }
 
     fn of_catalog(&self) -> impl Iterator<Item = (NodeId, &TitleState)> {
-        self.catalog.iter().filter_map(|node| Some((*node, &self.states.get(node)?.1)))
-    }
-
-    /// Catalog nodes that answered.
-    pub(crate) fn reached(&self) -> usize {
-        self.of_catalog().count()
+        self.catalog.nodes().iter().filter_map(|node| Some((*node, &self.states.get(node)?.1)))
     }
 
     /// Answers that count towards R: those of catalog nodes that are not blank.
-    pub(crate) fn counted(&self) -> usize {
-        self.of_catalog().filter(|(_, state)| !state.blank).count()
+    pub(crate) fn counted(&self) -> Count {
+        self.catalog.read(|node| self.states.get(&node).map(|(life, state)| (*life, state.blank)))
     }
 
     /// R nodes have answered that are not blank.
     pub(crate) fn is_quorum(&self) -> bool {
-        self.counted() >= self.quorum.read()
+        self.counted().is_enough()
     }
 
     /// R nodes have answered, and agree in what the newest version is.
@@ -152,7 +146,7 @@ impl Answers {
     /// alone, and its silence. It knows of all that it committed, or of something newer. Else that of most nodes counts:
     /// there is one word unless somebody lies.
     fn word(&self, version: Version) -> Word<'_> {
-        let coordinator = self.states.get(&version.node).filter(|_| self.catalog.contains(&version.node));
+        let coordinator = self.states.get(&version.node).filter(|_| self.catalog.contains(version.node));
         // An old copy of its disk has forgotten.
         if let Some((_, state)) = coordinator.filter(|(life, state)| *life == version.life && !state.blank) {
             let is_it = |entry: &&Entry| entry.marked && entry.record.version() == version;
@@ -225,7 +219,6 @@ impl Answers {
 /// fewer than W of them have marked it, its marks are spread first, so that a later reader cannot get an older one.
 #[derive(Debug)]
 pub struct Resolve {
-    quorum: Quorum,
     started: Time,
     round: Round,
     answers: Answers,
@@ -239,16 +232,8 @@ impl Resolve {
     pub fn new(now: Time, title: &str, members: &Members) -> Self {
         let answers = Answers::new(title, members);
         let mut round = Round::default();
-        round.ask(answers.catalog().iter().copied(), &Request::Lookup { title: title.to_owned() });
-        Self {
-            quorum: members.quorum(),
-            started: now,
-            round,
-            answers,
-            marked: BTreeSet::new(),
-            phase: Phase::Asking,
-            resolution: None,
-        }
+        round.ask(answers.catalog().nodes().iter().copied(), &Request::Lookup { title: title.to_owned() });
+        Self { started: now, round, answers, marked: BTreeSet::new(), phase: Phase::Asking, resolution: None }
     }
 
     /// What the reader gets, once.
@@ -260,12 +245,17 @@ impl Resolve {
         match self.phase {
             Phase::Asking => self.advance_asking(now),
             Phase::Spreading { until } => {
-                if self.marked.len() >= self.quorum.write() || self.round.is_over() || now >= until {
+                if self.is_settled() || self.round.is_over() || now >= until {
                     self.finish();
                 }
             }
             Phase::Done => {}
         }
+    }
+
+    /// W catalog nodes have marked the newest version.
+    fn is_settled(&self) -> bool {
+        self.answers.catalog.written(|node| self.marked.contains(&node)).is_enough()
     }
 
     fn patience(&self) -> Time {
@@ -276,7 +266,7 @@ impl Resolve {
     fn advance_asking(&mut self, now: Time) {
         let newest = self.answers.newest_marked().cloned();
         self.marked = newest.as_ref().map(|record| self.answers.marked(record)).unwrap_or_default();
-        if self.answers.is_confirmed() && self.marked.len() >= self.quorum.write() {
+        if self.answers.is_confirmed() && self.is_settled() {
             return self.finish();
         }
         if !self.round.is_over() && now < self.patience() {
@@ -296,7 +286,7 @@ impl Resolve {
 
     fn finish(&mut self) {
         let confirmed = self.answers.is_confirmed();
-        let settled = self.marked.len() >= self.quorum.write();
+        let settled = self.is_settled();
         // An older version is not the answer where nobody knows what the newest one is.
         let newest = match self.answers.newest() {
             Some(Word::Committed(record)) => Some(record),
@@ -312,7 +302,10 @@ impl Resolve {
             // Without R answers, a newer version may have been acknowledged since the tombstone.
             Some(record) if confirmed => Resolution::Absent { tombstone: Some(record.version()), settled },
             None if confirmed => Resolution::Absent { tombstone: None, settled: true },
-            Some(_) | None => Resolution::TooFew { found: self.answers.counted(), expected: self.quorum.read() },
+            Some(_) | None => {
+                let Count { found, expected } = self.answers.counted();
+                Resolution::TooFew { found, expected }
+            }
         };
         self.resolution = Some(resolution);
         self.round.close();

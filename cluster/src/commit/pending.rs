@@ -1,12 +1,13 @@
 //! What becomes of a pending version whose mark did not come.
 
 use crate::machine::Machine;
-use crate::members::Members;
+use crate::members::{Catalog, Members};
 use crate::message::{Outcome, Reply, Request, Sender, TitleState};
 use crate::round::Round;
 use crate::time::Time;
 use crate::version::{NodeId, Version};
 use core::time::Duration;
+use std::collections::BTreeSet;
 
 /// Wait so long for the coordinator, then as long for the others.
 const ANSWER: Duration = Duration::from_secs(1);
@@ -44,10 +45,8 @@ enum Phase {
 pub struct PendingCheck {
     title: String,
     version: Version,
-    catalog: Vec<NodeId>,
-    /// So many catalog nodes may be blank.
-    blank_max: usize,
-    blank: usize,
+    catalog: Catalog,
+    blank: BTreeSet<NodeId>,
     round: Round,
     phase: Phase,
     until: Time,
@@ -62,8 +61,7 @@ impl PendingCheck {
         round.ask([version.node], &Request::Outcome { title: title.clone(), version });
         Self {
             catalog: members.catalog_of(&title),
-            blank_max: members.quorum().write() - 1,
-            blank: 0,
+            blank: BTreeSet::new(),
             title,
             version,
             round,
@@ -93,7 +91,7 @@ impl PendingCheck {
         let request =
             if phase == Phase::Retiring { Request::Retire { title, node, life } } else { Request::Lookup { title } };
         self.phase = phase;
-        self.round.ask(self.catalog.iter().copied(), &request);
+        self.round.ask(self.catalog.nodes().iter().copied(), &request);
     }
 
     fn finish(&mut self, fate: PendingFate) {
@@ -102,14 +100,16 @@ impl PendingCheck {
         self.fate = Some(fate);
     }
 
-    fn take_state(&mut self, state: &TitleState) {
+    fn take_state(&mut self, from: NodeId, state: &TitleState) {
         let same = |entry: &&crate::message::Entry| entry.record.version() == self.version;
         if state.entries.iter().filter(same).any(|entry| entry.marked) {
             return self.finish(PendingFate::Mark);
         }
-        self.blank += usize::from(state.blank && self.phase == Phase::Retiring);
+        if state.blank && self.phase == Phase::Retiring {
+            self.blank.insert(from);
+        }
         if self.round.is_over() {
-            let sure = self.phase == Phase::Retiring && self.blank <= self.blank_max;
+            let sure = self.phase == Phase::Retiring && self.catalog.hides_nothing(|node| self.blank.contains(&node));
             self.finish(if sure { PendingFate::Drop } else { PendingFate::Later });
         }
     }
@@ -125,7 +125,7 @@ impl Machine for PendingCheck {
                 Outcome::Unknown => self.ask_catalog(now, Phase::Retiring),
             },
             (Phase::Peers | Phase::Retiring, Reply::State(state)) if self.round.answered(from.node) => {
-                self.take_state(&state);
+                self.take_state(from.node, &state);
             }
             _ => {}
         }

@@ -4,7 +4,7 @@ use crate::catalog::resolve::Answers;
 use crate::commit::Marking;
 use crate::machine::Machine;
 use crate::manifest::Record;
-use crate::members::Members;
+use crate::members::{Count, Members};
 use crate::message::{Base, Refusal, Reply, Request, Sender, Share};
 use crate::placement::Placement;
 use crate::rendezvous::rendezvous;
@@ -12,7 +12,7 @@ use crate::round::Round;
 use crate::time::Time;
 use crate::version::{Life, NodeId, Version};
 use core::time::Duration;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// Once R and W are satisfied, wait so long for the other nodes before the upload begins.
@@ -84,6 +84,8 @@ pub struct Begin {
     pub uploads: Vec<(NodeId, u16)>,
     /// The newest committed version, or its tombstone.
     pub current: Option<Record>,
+    /// The epoch of the members among whom it is written.
+    pub epoch: u64,
 }
 
 /// The columns of a version, on their way to the nodes that are to keep them.
@@ -123,6 +125,8 @@ pub enum Abort {
     ConditionFailed,
     /// A newer version was made under a condition while this one was on its way: it can no longer come before it.
     Superseded,
+    /// The members are others by now: what was begun among those before is not finished.
+    Epoch,
     /// The driver gave up: the body broke off, or the decision could not be written.
     Driver,
 }
@@ -178,6 +182,8 @@ pub struct Put {
     columns: BTreeMap<NodeId, u16>,
     prepared: BTreeMap<NodeId, Promise>,
     refusals: Vec<Refusal>,
+    /// Why it is given up, should the driver do that.
+    reason: Abort,
     phase: Phase,
     events: VecDeque<PutEvent>,
 }
@@ -187,8 +193,9 @@ impl Put {
     pub fn new(now: Time, request: PutRequest) -> Self {
         let answers = Answers::new(&request.title, &request.members);
         let columns = request.shape.map_or(0, |shape| shape.columns);
-        let mut asked = rendezvous(&request.title, request.members.nodes());
-        asked.truncate(columns.max(answers.catalog().len()));
+        let mut asked = rendezvous(&request.title, request.members.takers());
+        asked.truncate(columns);
+        asked.extend(answers.catalog().nodes());
         let mut round = Round::default();
         round.ask(asked, &Request::Lookup { title: request.title.clone() });
         Self {
@@ -200,6 +207,7 @@ impl Put {
             columns: BTreeMap::new(),
             prepared: BTreeMap::new(),
             refusals: Vec::new(),
+            reason: Abort::Driver,
             phase: Phase::Asking,
             events: VecDeque::new(),
         }
@@ -225,7 +233,7 @@ impl Put {
         // Whoever holds a column of what is replaced should hear of it, too; and every catalog node that is there.
         let participants = self.answers.nodes().filter(|node| {
             self.columns.contains_key(node)
-                || self.answers.catalog().contains(node)
+                || self.answers.catalog().contains(*node)
                 || begin.current.as_ref().is_some_and(|current| current.placement.column_of(*node).is_some())
         });
         let requests: Vec<_> = participants
@@ -242,7 +250,21 @@ impl Put {
     /// Gives up before the decision.
     pub fn abort(&mut self) {
         if matches!(self.phase, Phase::Asking | Phase::Uploading | Phase::Preparing { .. } | Phase::Deciding { .. }) {
-            self.finish_aborted(Abort::Driver);
+            self.finish_aborted(self.reason);
+        }
+    }
+
+    /// Takes the news that the members are others: what was only asked is asked anew; what was begun, and is not decided, is
+    /// given up.
+    pub fn handle_members(&mut self, now: Time, members: &Arc<Members>) {
+        match self.phase {
+            Phase::Asking => {
+                *self = Self::new(now, PutRequest { members: Arc::clone(members), ..self.request.clone() });
+            }
+            Phase::Uploading | Phase::Preparing { .. } => self.finish_aborted(Abort::Epoch),
+            // Whether it is decided, the store says.
+            Phase::Deciding { .. } => self.reason = Abort::Epoch,
+            Phase::Marking { .. } | Phase::Done => {}
         }
     }
 
@@ -268,28 +290,16 @@ impl Put {
         self.begin.as_ref().map(|begin| begin.version)
     }
 
-    fn write(&self) -> usize {
-        self.request.members.quorum().write()
-    }
-
     fn needed_columns(&self) -> usize {
         self.request.shape.map_or(0, Shape::needed)
     }
 
     /// What is missing to begin: nodes found, and expected.
-    fn missing_to_begin(&self) -> Option<(usize, usize)> {
-        let (reached, write) = (self.answers.reached(), self.write());
-        let columns = self.reached_columns().len();
-        if reached < write {
-            Some((reached, write))
-        } else if columns < self.needed_columns() {
-            Some((columns, self.needed_columns()))
-        } else if !self.answers.is_quorum() {
-            // Enough nodes are there, and too many of them blank.
-            Some((self.answers.counted(), self.request.members.quorum().read()))
-        } else {
-            None
-        }
+    fn missing_to_begin(&self) -> Option<Count> {
+        let reached = self.answers.catalog().written(|node| self.answers.has(node));
+        let columns = Count { found: self.reached_columns().len(), expected: self.needed_columns() };
+        // Enough nodes may be there, and too many of them blank.
+        [reached, columns, self.answers.counted()].into_iter().find(|count| !count.is_enough())
     }
 
     fn placement(&self) -> Placement {
@@ -323,7 +333,7 @@ impl Put {
         if !self.round.is_over() && now < self.started + patience {
             return;
         }
-        if let Some((found, expected)) = missing {
+        if let Some(Count { found, expected }) = missing {
             return self.finish_aborted(Abort::TooFewNodes { found, expected });
         }
         let begin = Begin {
@@ -336,6 +346,7 @@ impl Put {
             placement: self.placement(),
             uploads: self.reached_columns(),
             current: self.answers.newest_marked().cloned(),
+            epoch: self.request.members.epoch(),
         };
         self.round.close();
         self.phase = Phase::Uploading;
@@ -343,8 +354,8 @@ impl Put {
         self.events.push_back(PutEvent::Begin(begin));
     }
 
-    fn prepared_catalog(&self) -> usize {
-        self.answers.catalog().iter().filter(|node| self.prepared.contains_key(node)).count()
+    fn prepared_catalog(&self) -> Count {
+        self.answers.catalog().written(|node| self.prepared.contains_key(&node))
     }
 
     fn prepared_columns(&self) -> usize {
@@ -354,7 +365,7 @@ impl Put {
     fn advance_preparing(&mut self, now: Time) {
         let Phase::Preparing { since, record, .. } = &self.phase else { return };
         let (catalog, columns) = (self.prepared_catalog(), self.prepared_columns());
-        let enough = catalog >= self.write() && columns >= self.needed_columns();
+        let enough = catalog.is_enough() && columns >= self.needed_columns();
         let patience = if enough { PREPARE_STRAGGLERS } else { PREPARE };
         // Once enough have refused, the others cannot make up for it.
         let hopeless = !self.refusals.is_empty() && self.is_hopeless();
@@ -369,12 +380,14 @@ impl Put {
             self.phase = Phase::Deciding { record };
         } else if refused(Refusal::Condition) {
             self.finish_aborted(Abort::ConditionFailed);
+        } else if refused(Refusal::Epoch) {
+            self.finish_aborted(Abort::Epoch);
         } else if refused(Refusal::Superseded) {
             self.finish_aborted(Abort::Superseded);
         } else if refused(Refusal::NoSpace) {
             self.finish_aborted(Abort::NoSpace);
-        } else if catalog < self.write() {
-            self.finish_aborted(Abort::TooFewNodes { found: catalog, expected: self.write() });
+        } else if !catalog.is_enough() {
+            self.finish_aborted(Abort::TooFewNodes { found: catalog.found, expected: catalog.expected });
         } else {
             self.finish_aborted(Abort::TooFewNodes { found: columns, expected: self.needed_columns() });
         }
@@ -382,22 +395,22 @@ impl Put {
 
     /// Whether those that have not answered yet are too few to make it enough.
     fn is_hopeless(&self) -> bool {
-        let awaited = |node: &&NodeId| self.round.awaits(**node);
-        let catalog = self.answers.catalog().iter().filter(awaited).count();
-        let columns = self.columns.keys().filter(awaited).count();
-        self.prepared_catalog() + catalog < self.write() || self.prepared_columns() + columns < self.needed_columns()
+        let may_prepare = |node: NodeId| self.prepared.contains_key(&node) || self.round.awaits(node);
+        let columns = self.columns.keys().filter(|node| self.round.awaits(**node)).count();
+        !self.answers.catalog().written(may_prepare).is_enough()
+            || self.prepared_columns() + columns < self.needed_columns()
     }
 
     fn advance_marking(&mut self, now: Time) {
         let columns = self.prepared_columns();
-        let (write, needed, quorum) = (self.write(), self.needed_columns(), self.request.members.quorum());
-        let catalog = self.answers.catalog();
+        let (needed, catalog) = (self.needed_columns(), self.answers.catalog());
         let Phase::Marking { since, told, marking } = &mut self.phase else { return };
-        let marks = marking.marked().filter(|node| catalog.contains(node)).count();
-        if !*told && marks >= write && columns >= needed {
+        let marked: BTreeSet<_> = marking.marked().collect();
+        let is_marked = |node| marked.contains(&node);
+        if !*told && catalog.written(is_marked).is_enough() && columns >= needed {
             *told = true;
             let of_columns = self.request.shape.map_or(usize::MAX, |shape| columns.saturating_sub(shape.data_columns));
-            let tolerates = of_columns.min(marks - 1).min(quorum.catalog() - quorum.read());
+            let tolerates = of_columns.min(catalog.tolerates(is_marked));
             self.events.push_back(PutEvent::Acknowledged { columns, tolerates });
         } else if !*told && (now >= *since + MARKS || marking.is_settled()) {
             *told = true;
@@ -483,8 +496,7 @@ impl Machine for Put {
             Phase::Asking if self.missing_to_begin().is_none() => Some(self.started + STRAGGLERS),
             Phase::Asking => Some(self.started + ANSWERS),
             Phase::Preparing { since, retry, .. } => {
-                let enough =
-                    self.prepared_catalog() >= self.write() && self.prepared_columns() >= self.needed_columns();
+                let enough = self.prepared_catalog().is_enough() && self.prepared_columns() >= self.needed_columns();
                 let patience = if enough { PREPARE_STRAGGLERS } else { PREPARE };
                 Some((*retry).min(*since + patience))
             }

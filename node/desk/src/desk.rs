@@ -93,7 +93,10 @@ impl Desk {
                 };
                 Box::new(Writing::new(title, Put::new(now, request)))
             }
-            Task::Read { title } => Box::new(Reading::new(Resolve::new(now, &title, &self.members))),
+            Task::Read { title } => {
+                let resolve = Resolve::new(now, &title, &self.members);
+                Box::new(Reading::new(title, resolve))
+            }
             Task::Recall => Box::new(Recalling::new(Recall::new(now, &self.members, self.me), self.me.life)),
             Task::Learn => Box::new(Learning::new()),
             Task::CatchUp => Box::new(CatchingUp::new()),
@@ -130,6 +133,10 @@ impl Desk {
     /// What cannot be is taken for silence, and told.
     fn vetted(&mut self, id: TaskId, told: Told) -> Told {
         let Told::Answer(from, kind, reply) = told else { return told };
+        // What it knows may have been decided by others than those who are asked: they are asked once it is known who they are.
+        if from.epoch > self.members.epoch() && kind.is_counted() {
+            return Told::Failed(from.node, kind);
+        }
         match self.codes.vet_reply(&reply) {
             Ok(()) => Told::Answer(from, kind, reply),
             Err(unfit) => {
@@ -148,6 +155,21 @@ impl Desk {
         let ids: Vec<_> = self.slots.keys().copied().collect();
         for id in ids {
             self.with(now, id, |task, with| task.handle_life(with, node, life));
+        }
+    }
+
+    /// Takes the news that the members are others; `learns` on one desk of a node that has to learn because of it.
+    pub fn handle_members(&mut self, now: Time, members: &Arc<Members>, learns: bool) {
+        if members.epoch() <= self.members.epoch() {
+            return;
+        }
+        self.members = Arc::clone(members);
+        let ids: Vec<_> = self.slots.keys().copied().collect();
+        for id in ids {
+            self.with(now, id, |task, with| task.handle_members(with));
+        }
+        if learns && !self.is_under_way(&Task::Learn) {
+            self.begin(now, Task::Learn);
         }
     }
 

@@ -81,7 +81,8 @@ impl Learning {
                     }
                     Learnt::Floor(floor) => self.orders.queue.push_back(StoreOrder::RaiseFloor(floor)),
                     Learnt::Enough => {
-                        self.orders.queue.push_back(StoreOrder::SetLearnt { life: with.me.life });
+                        let (life, epoch) = (with.me.life, learn.epoch());
+                        self.orders.queue.push_back(StoreOrder::SetLearnt { life, epoch });
                         self.last = true;
                         break;
                     }
@@ -146,6 +147,11 @@ impl Running for Learning {
         self.begin_again(with.now);
     }
 
+    fn handle_members(&mut self, with: &mut Context<'_>) {
+        // Others have it now.
+        self.begin_again(with.now);
+    }
+
     fn is_over(&self) -> bool {
         self.over
     }
@@ -199,7 +205,7 @@ impl CatchingUp {
         let Version { node, life, .. } = record.version();
         teller == node
             || self.lives.get(&node) != Some(&life)
-            || !with.members.catalog_of(record.title()).contains(&node)
+            || !with.members.catalog_of(record.title()).contains(node)
     }
 }
 

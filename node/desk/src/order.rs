@@ -73,6 +73,8 @@ pub enum StoreOrder {
     SetLearnt {
         /// The life that learnt it: another one knows nothing of it. Failed, where that is over.
         life: Life,
+        /// Everything that was decided by members of earlier epochs.
+        epoch: u64,
     },
     /// The others remember nothing that is forgotten here: be silent no longer. Done.
     SetSure,

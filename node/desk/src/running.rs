@@ -42,7 +42,7 @@ impl Context<'_> {
     /// Whether this node keeps anything of a version: its mark, or a column.
     pub(crate) fn concerns_me(&self, record: &Record) -> bool {
         record.placement.column_of(self.me.node).is_some()
-            || self.members.catalog_of(record.title()).contains(&self.me.node)
+            || self.members.catalog_of(record.title()).contains(self.me.node)
     }
 }
 
@@ -67,6 +67,8 @@ pub(crate) trait Running: core::fmt::Debug + Send {
     fn handle_life(&mut self, _with: &mut Context<'_>, _node: NodeId, _life: Life) {}
     /// This node's store begins a new life: what it has not decided is given up.
     fn handle_rebirth(&mut self, _with: &mut Context<'_>) {}
+    /// The members are others, those of the context.
+    fn handle_members(&mut self, _with: &mut Context<'_>) {}
     /// Whether it is what it is called: for the house, which does not begin twice what is under way.
     fn concerns(&self, _what: &Task) -> bool {
         false
@@ -85,13 +87,14 @@ pub(crate) fn drive(machine: &mut impl Machine, now: Time, told: Told) {
 /// Finding out what a reader gets.
 #[derive(Debug)]
 pub(crate) struct Reading {
+    title: String,
     pub(crate) resolve: Resolve,
     over: bool,
 }
 
 impl Reading {
-    pub(crate) fn new(resolve: Resolve) -> Self {
-        Self { resolve, over: false }
+    pub(crate) fn new(title: String, resolve: Resolve) -> Self {
+        Self { title, resolve, over: false }
     }
 
     fn advance(&mut self, with: &mut Context<'_>) {
@@ -115,6 +118,11 @@ impl Running for Reading {
 
     fn handle_timeout(&mut self, with: &mut Context<'_>) {
         self.resolve.handle_timeout(with.now);
+        self.advance(with);
+    }
+
+    fn handle_members(&mut self, with: &mut Context<'_>) {
+        self.resolve = Resolve::new(with.now, &self.title, with.members);
         self.advance(with);
     }
 

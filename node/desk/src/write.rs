@@ -175,6 +175,14 @@ impl Running for Writing {
         self.advance(with);
     }
 
+    fn handle_members(&mut self, with: &mut Context<'_>) {
+        // Who drops what it had is waited for already; and what may be decided goes on.
+        if !matches!(self.step, Step::Dropping { .. } | Step::DecidingAgain(..)) {
+            self.put.handle_members(with.now, with.members);
+        }
+        self.advance(with);
+    }
+
     fn handle_timeout(&mut self, with: &mut Context<'_>) {
         if let Step::DecidingAgain(decision, at) = &self.step {
             if with.now >= *at {

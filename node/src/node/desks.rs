@@ -9,7 +9,7 @@ use super::tasks::note_panic;
 use core::panic::AssertUnwindSafe;
 use core::time::Duration;
 use futures_util::FutureExt;
-use rain_cluster::{Life, NodeId, Reply, Time};
+use rain_cluster::{Life, Members, NodeId, Reply, Time};
 use rain_desk::{Desk, DeskPlan, Event, Order, RestoreFailure, StoreOrder, StoreTold, Task, TaskId, Told};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -244,6 +244,14 @@ impl Node {
             for shard in 0..SHARDS {
                 self.step(shard, None, |state, now| state.desk.heard(now, node, life));
             }
+        }
+    }
+
+    /// From now on these are the members.
+    pub(super) fn tell_members(self: &Arc<Self>, members: &Arc<Members>) {
+        let learns = members.learners().contains(&self.config.id);
+        for shard in 0..SHARDS {
+            self.step(shard, None, |state, now| state.desk.handle_members(now, members, learns && shard == HOUSE));
         }
     }
 

@@ -11,7 +11,7 @@ use rain_cluster::register::{
     Absence, ChangeError, Configuration, Contact, Founders, Member, Missing, Outcome, ProposeError, RegisterMessage,
     Registrar, Role, SetCode, Voter,
 };
-use rain_cluster::{Life, NodeId};
+use rain_cluster::{Life, Members, NodeId};
 use rain_config::Config;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -164,7 +164,7 @@ impl Node {
 
     /// Takes note of the epoch that a peer spoke in.
     pub(super) fn hear_epoch(&self, from: NodeId, epoch: u64) {
-        if epoch > self.store.epoch() {
+        if epoch > self.store.members().epoch() {
             let _ = self.register.work.try_send(Work::Epoch { from, epoch });
         }
     }
@@ -213,6 +213,19 @@ impl Node {
     pub fn names_of(&self, nodes: impl IntoIterator<Item = NodeId>) -> String {
         let names: BTreeSet<_> = nodes.into_iter().map(|node| self.name_of(node)).collect();
         names.into_iter().collect::<Vec<_>>().join(", ")
+    }
+
+    /// From now on the members are those of a configuration.
+    async fn adopt(self: &Arc<Self>, configuration: Arc<Configuration>) {
+        let members = match Members::of(&configuration) {
+            Ok(members) => Arc::new(members),
+            Err(error) => {
+                return tracing::error!(%error, epoch = configuration.epoch, "a configuration without members");
+            }
+        };
+        let adopted = Arc::clone(&members);
+        self.blocking(move |node| node.store.set_members(adopted)).await;
+        self.tell_members(&members);
     }
 
     fn send_register_message(self: &Arc<Self>, to: NodeId, message: &RegisterMessage) {
@@ -320,7 +333,7 @@ impl Driver {
             while let Some((to, message)) = self.registrar.poll_transmit() {
                 node.send_register_message(to, &message);
             }
-            self.publish(node);
+            self.publish(node).await;
             match self.registrar.poll_outcome() {
                 Some(outcome) => self.conclude(node, outcome),
                 None => return all_kept,
@@ -364,7 +377,7 @@ impl Driver {
 
     /// Tells what is known.
     #[expect(clippy::cast_precision_loss, reason = "a metric")]
-    fn publish(&self, node: &Node) {
+    async fn publish(&mut self, node: &Arc<Node>) {
         let (registrar, known) = (&self.registrar, &node.register.known);
         let now = KnownConfiguration {
             configuration: registrar.known().cloned(),
@@ -374,7 +387,9 @@ impl Driver {
         if *known.borrow() == now {
             return;
         }
-        node.store.set_epoch(registrar.epoch());
+        if let Some(configuration) = now.configuration.clone() {
+            node.adopt(configuration).await;
+        }
         metrics::gauge!("rain_configuration_epoch").set(registrar.epoch() as f64);
         let is_joint = now.configuration.as_ref().is_some_and(|known| known.old.is_some());
         metrics::gauge!("rain_configuration_joint").set(f64::from(u8::from(is_joint)));

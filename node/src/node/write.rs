@@ -41,6 +41,7 @@ fn why(abort: Abort) -> WriteError {
         Abort::NoSpace => WriteError::NoSpace,
         Abort::ConditionFailed => WriteError::Precondition,
         Abort::Superseded => WriteError::Conflict,
+        Abort::Epoch => WriteError::ConfigurationChanged,
         Abort::Driver => WriteError::Store,
     }
 }
@@ -140,7 +141,7 @@ impl Node {
                 return Err(error);
             }
         };
-        let (version, epoch) = (begin.version, self.config.cluster.epoch());
+        let (version, epoch) = (begin.version, begin.epoch);
         let manifest = Arc::new(Manifest { title, version, epoch, conditional: is_conditional, content, attributes });
         let record = Record { manifest: Arc::clone(&manifest), placement: Arc::new(begin.placement) };
         let condition = if is_conditional { Condition::Unchanged } else { Condition::None };

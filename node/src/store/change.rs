@@ -8,7 +8,7 @@
 //! | 4 | removed | key |
 //! | 5 | decision | number of nodes u16, node u32 each, record |
 //! | 6 | settled | key |
-//! | 7 | learnt | life u32 |
+//! | 7 | learnt | life u32, epoch u64: all that was decided by members of earlier epochs |
 //! | 8 | floor | counter u64 |
 //! | 9 | retired | node u32, life u32 |
 //! | 10 | (remembered, without a signet: not written any more) | |
@@ -52,7 +52,7 @@ pub(super) enum Change {
     Removed(Key),
     Decision(Decision),
     Settled(Key),
-    Learnt(Life),
+    Learnt(Life, u64),
     Floor(u64),
     Retired(NodeId, Life),
     Remembered(NodeId, Testimony),
@@ -94,8 +94,9 @@ impl Change {
                 5
             }
             Self::Settled(key) => put_key(&mut bytes, *key, 6),
-            Self::Learnt(life) => {
+            Self::Learnt(life, epoch) => {
                 bytes.extend_from_slice(&life.0.to_le_bytes());
+                bytes.extend_from_slice(&epoch.to_le_bytes());
                 7
             }
             Self::Floor(floor) => {
@@ -164,7 +165,7 @@ impl Change {
                 Self::Decision(Decision { prepared, record: rest.record()? })
             }
             6 => Self::Settled(rest.key()?),
-            7 => Self::Learnt(Life(rest.u32()?)),
+            7 => Self::Learnt(Life(rest.u32()?), rest.u64()?),
             8 => Self::Floor(rest.u64()?),
             9 => Self::Retired(NodeId(rest.u32()?), Life(rest.u32()?)),
             11 => Self::Incarnation(rest.u64()?),
@@ -261,7 +262,7 @@ mod tests {
             Change::Removed(key),
             Change::Decision(Decision { record, prepared: vec![NodeId(7), NodeId(8)] }),
             Change::Settled(key),
-            Change::Learnt(Life(5)),
+            Change::Learnt(Life(5), 1 << 40),
             Change::Floor(1 << 40),
             Change::Retired(NodeId(4), Life(5)),
             Change::Remembered(NodeId(4), Testimony { life: Life(5), serial: 6, signet: Signet(7 << 100) }),

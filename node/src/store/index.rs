@@ -201,7 +201,7 @@ pub(super) struct Index<D: Disk> {
     /// Lives of this node that came before its present one, as far as is known.
     pub(super) outlived: BTreeSet<Life>,
     pub(super) remembered: BTreeMap<NodeId, Remembered>,
-    pub(super) learnt: Option<Life>,
+    pub(super) learnt: Option<(Life, u64)>,
     /// No lower than the counter of any tombstone that was purged: what is written later must be above it, because
     /// another node may still have the tombstone.
     pub(super) floor: u64,
@@ -294,8 +294,8 @@ impl<D: Disk> Index<D> {
                     self.forget_title(key.0, decision.record.title());
                 }
             }
-            Change::Learnt(life) => {
-                self.learnt = Some(life);
+            Change::Learnt(life, epoch) => {
+                self.learnt = Some((life, epoch));
                 self.forget_hearsay(now);
                 // What is learnt are the newest versions: what was asked for before might come before one of which this
                 // store knew in an earlier life only.
@@ -331,7 +331,7 @@ impl<D: Disk> Index<D> {
                 let mut changes = vec![Change::Incarnation(self.incarnation), Change::Floor(self.floor)];
                 // The hearsay of an earlier life must not be forgotten by the word that this life has learnt: it comes
                 // behind it.
-                changes.extend(self.learnt.map(Change::Learnt));
+                changes.extend(self.learnt.map(|(life, epoch)| Change::Learnt(life, epoch)));
                 return (changes, Some(SnapshotPart::Versions(Bound::Unbounded)));
             }
             SnapshotPart::Versions(behind) => behind,
@@ -571,6 +571,11 @@ impl<D: Disk> Index<D> {
             }
         }
         superseded
+    }
+
+    /// Whether of any version it is open what became of it elsewhere.
+    pub(super) fn has_inherited(&self) -> bool {
+        self.versions.values().any(|held| held.standing == Standing::Inherited)
     }
 
     /// The node must say nothing of this title: it may have promised more than it knows.
@@ -871,7 +876,7 @@ mod tests {
                 9 => index.apply(now, Change::Decision(Decision { record, prepared: vec![me] })),
                 10 => index.apply(now, Change::Settled(key)),
                 _ if pick(20) == 0 => index.be_reborn(now),
-                _ if pick(20) == 0 => index.apply(now, Change::Learnt(Life(1))),
+                _ if pick(20) == 0 => index.apply(now, Change::Learnt(Life(1), 0)),
                 _ => index.touch(key, now),
             }
             check(&index, me);

@@ -54,7 +54,7 @@ use rain_desk::Codes;
 use serde::{Deserialize, Serialize};
 use shelf::{GroupSync, Spares};
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 /// A superseded version stays so long for those who read it, counted from its last read.
@@ -99,13 +99,14 @@ struct Whose {
 #[derive(Debug)]
 pub struct Store<D: Disk> {
     disk: Arc<D>,
-    members: Arc<Members>,
+    /// As far as this store knows.
+    members: RwLock<Arc<Members>>,
+    /// Held by whoever promises something among the members, until it is durable.
+    promising: RwLock<()>,
     codes: Arc<Codes>,
     identity: Mutex<Identity>,
     /// Held by whoever writes what is kept of the register.
     register: Mutex<()>,
-    /// The epoch of the configuration that the node knows; 0 where it knows none.
-    epoch: AtomicU64,
     signet_key: SignetKey,
     /// Its life began in this start: no copy of its disk is newer.
     began_now: AtomicBool,
@@ -147,7 +148,7 @@ impl<D: Disk> Store<D> {
         let Whose { node, life } = self.whose();
         let serial = if self.is_sure() { self.ledger.serial() } else { self.serial_at_start };
         let signet = self.signet_key.signet(node, life, serial);
-        Sender { node, life, serial, epoch: self.epoch(), signet }
+        Sender { node, life, serial, epoch: self.members().epoch(), signet }
     }
 
     fn whose(&self) -> Whose {
@@ -167,8 +168,35 @@ impl<D: Disk> Store<D> {
 
     /// Whether the store is new and has not yet learnt what it must know.
     pub fn is_blank(&self) -> bool {
-        let life = lock(&self.identity).life;
-        lock(&self.index).learnt != Some(life)
+        let Whose { node, life } = self.whose();
+        let members = self.members();
+        let learnt = lock(&self.index).learnt;
+        // Whoever comes to the members knows nothing of what was decided without it, whatever it has learnt before.
+        let least = if members.is_newcomer(node) { members.epoch() } else { 0 };
+        !learnt.is_some_and(|(of, epoch)| of == life && epoch >= least)
+    }
+
+    /// Who the members are, as far as it knows.
+    pub fn members(&self) -> Arc<Members> {
+        Arc::clone(&self.members.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// From now on these are the members, if they are of a later epoch. What was begun among others is promised no more; what
+    /// is being promised is waited for.
+    pub fn set_members(&self, members: Arc<Members>) {
+        let _promises = self.promising.write().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.members.write().unwrap_or_else(PoisonError::into_inner);
+        if members.epoch() > known.epoch() {
+            *known = members;
+        }
+    }
+
+    /// Whether in its present life it has learnt all that was decided by members of epochs before this one, and what became
+    /// of all that was open then.
+    pub fn has_learnt(&self, epoch: u64) -> bool {
+        let life = self.whose().life;
+        let index = lock(&self.index);
+        index.learnt.is_some_and(|(of, learnt)| of == life && learnt >= epoch) && !index.has_inherited()
     }
 
     /// Whether the others remember nothing that is forgotten here. Until that is known it speaks as a blank store does.
@@ -216,7 +244,7 @@ impl<D: Disk> Store<D> {
         if node == lock(&self.identity).node {
             return Ok(life == lock(&self.identity).life);
         }
-        if !self.members.nodes().contains(&node) {
+        if !self.members().nodes().contains(&node) {
             return Ok(false);
         }
         let known = {

@@ -9,6 +9,7 @@ use rain_cluster::version::COUNTER_LEAP;
 use rain_cluster::{Record, Time};
 use rain_desk::{Decision, StoreOrder, StoreTold};
 use std::io;
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 fn told(result: io::Result<()>) -> StoreTold {
@@ -49,11 +50,11 @@ impl<D: Disk> Store<D> {
                 let step = if self.is_blank() { floor } else { floor.min(known.saturating_add(COUNTER_LEAP)) };
                 if step > known { told(self.change(now, [Change::Floor(step)])) } else { StoreTold::Already }
             }
-            StoreOrder::SetLearnt { life } if life != self.whose().life => {
+            StoreOrder::SetLearnt { life, .. } if life != self.whose().life => {
                 StoreTold::Failed("the store has begun a new life since".to_owned())
             }
-            StoreOrder::SetLearnt { life } => {
-                let learnt = self.change(now, [Change::Learnt(life)]);
+            StoreOrder::SetLearnt { life, epoch } => {
+                let learnt = self.change(now, [Change::Learnt(life, epoch)]);
                 if learnt.is_ok() {
                     metrics::counter!("rain_stores_learnt_total").increment(1);
                 }
@@ -88,6 +89,12 @@ impl<D: Disk> Store<D> {
         if decision.record.version().life != self.whose().life {
             return StoreTold::Failed("the store has begun a new life since".to_owned());
         }
+        // Held until it is durable: from when it knows of other members it decides nothing among those before.
+        let _promise = self.promising.read().unwrap_or_else(PoisonError::into_inner);
+        let (found, expected) = (decision.record.manifest.epoch, self.members().epoch());
+        if found < expected {
+            return StoreTold::Failed(format!("begun in epoch {found}, expected {expected}: the members are others"));
+        }
         let Err(error) = self.change(now, [Change::Decision(decision)]) else { return StoreTold::Done };
         // It may lie on the disk all the same, unless what lies there now is known.
         match self.ledger.flush() {
@@ -110,7 +117,8 @@ impl<D: Disk> Store<D> {
     }
 
     /// The mark of a version that was decided here, and is not marked here: a coordinator knows of what it committed, also
-    /// where it did not prepare it in time itself. The title must be locked.
+    /// where it did not prepare it in time itself, and where it is no catalog node: it may be one later, and its silence would
+    /// count. The title must be locked.
     fn late_mark(&self, key: Key) -> Option<Change> {
         let record = {
             let index = lock(&self.index);
@@ -121,8 +129,7 @@ impl<D: Disk> Store<D> {
                 None => record,
             }
         };
-        let is_wanted = self.is_wanted(key, &record);
-        is_wanted.then_some(Change::Version { standing: Standing::Marked, column: None, record })
+        Some(Change::Version { standing: Standing::Marked, column: None, record })
     }
 
     /// Removes versions that were superseded and are no longer read, uploads that were abandoned, and columns that no

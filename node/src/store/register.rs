@@ -6,7 +6,6 @@ use super::{Disk, Store, lock, publish, read_small};
 use rain_cluster::register::{CONFIGURATION_BYTES_MAX, Configuration, RECORD_BYTES_MAX, Record, Save, Voter};
 use rain_cluster::{Life, NodeId};
 use std::io;
-use std::sync::atomic::Ordering;
 
 /// What was found of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,16 +60,6 @@ impl<D: Disk> Store<D> {
             Save::Record(bytes) => publish(&*self.disk, REGISTER, bytes),
             Save::Configuration(bytes) => publish(&*self.disk, CONFIGURATION, bytes),
         }
-    }
-
-    /// From now on it speaks in this epoch.
-    pub fn set_epoch(&self, epoch: u64) {
-        self.epoch.store(epoch, Ordering::Release);
-    }
-
-    /// The epoch in which it speaks.
-    pub fn epoch(&self) -> u64 {
-        self.epoch.load(Ordering::Acquire)
     }
 
     /// In which life a node was heard of last; `None` of one that was never heard of.

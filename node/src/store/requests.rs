@@ -4,11 +4,13 @@ use super::change::{Change, Standing};
 use super::index::{CommittedPage, Held, HeldColumn, Index};
 use super::names::{FileName, Key, TitleHash, key_of};
 use super::{Disk, Store, TITLE_LOCKS, lock, remove_if_there};
+use core::cmp::Ordering;
 use rain_cluster::{
     Base, Life, NodeId, Outcome, Record, Refusal, Reply, Request, Sender, Share, Ticket, Time, Version,
 };
 use std::collections::BTreeSet;
 use std::io;
+use std::sync::PoisonError;
 
 /// A version to be prepared.
 struct Preparation<'a> {
@@ -29,8 +31,16 @@ impl<D: Disk> Store<D> {
             Request::Prepare { record, base, share, ticket } => {
                 let preparation = Preparation { record, base: *base, share: share.as_ref(), ticket: *ticket };
                 // A version is its coordinator's to make.
-                let its = from.node == record.version().node;
-                Ok(if its { self.prepare(now, &preparation) } else { Reply::Refused(Refusal::Column) })
+                if from.node != record.version().node {
+                    return Ok(Reply::Refused(Refusal::Column));
+                }
+                // Held until it is durable: from when it knows of other members it promises nothing among those before.
+                let _promise = self.promising.read().unwrap_or_else(PoisonError::into_inner);
+                match record.manifest.epoch.cmp(&self.members().epoch()) {
+                    Ordering::Equal => Ok(self.prepare(now, &preparation)),
+                    Ordering::Less => Ok(Reply::Refused(Refusal::Epoch)),
+                    Ordering::Greater => Err(io::Error::other("it is not known here who the members are by now")),
+                }
             }
             Request::Mark { record, spread } => self.mark(now, from, record, *spread),
             Request::Drop { title, version } if self.is_coordinators(from, *version) => {
@@ -258,7 +268,7 @@ impl<D: Disk> Store<D> {
         let me = self.whose().node;
         record.placement.column_of(me).is_some()
             || lock(&self.index).holds(key.0)
-            || self.members.catalog_of(record.title()).contains(&me)
+            || self.members().catalog_of(record.title()).contains(me)
     }
 
     /// Keeps versions as pending of which it is not known what became.

@@ -13,7 +13,7 @@ use rain_cluster::{Life, Members, NodeId, Time};
 use rain_desk::Codes;
 use std::io;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, RwLock};
 
 /// Whose store is opened.
@@ -178,11 +178,11 @@ impl<D: Disk> Store<D> {
         })?;
         let store = Self {
             disk,
-            members: plan.members,
+            members: RwLock::new(plan.members),
+            promising: RwLock::default(),
             codes: plan.codes,
             identity: Mutex::new(identity),
             register: Mutex::default(),
-            epoch: AtomicU64::new(0),
             signet_key: plan.signet_key,
             began_now: AtomicBool::new(made),
             compacted: Mutex::new(index.len() as u64 * VERSION_BYTES),
@@ -243,7 +243,7 @@ fn vetted(codes: &Codes, change: Change) -> Result<Change, String> {
         | Change::Column(..)
         | Change::Removed(_)
         | Change::Settled(_)
-        | Change::Learnt(_)
+        | Change::Learnt(..)
         | Change::Floor(_)
         | Change::Retired(..)
         | Change::Remembered(..)

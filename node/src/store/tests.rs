@@ -59,7 +59,7 @@ impl Folder {
         let store = self.try_open_on(disk, &[ME, OTHER], None).unwrap();
         store.begin_incarnation(7).unwrap();
         let life = store.me().life;
-        for order in [StoreOrder::SetSure, StoreOrder::SetLearnt { life }] {
+        for order in [StoreOrder::SetSure, StoreOrder::SetLearnt { life, epoch: 0 }] {
             assert_eq!(store.carry_out(Time::default(), order), StoreTold::Done);
         }
         store
@@ -432,10 +432,10 @@ fn a_damaged_ledger_begins_a_new_life() {
     let ticket = store.lookup("film").ticket;
     let learn = StoreOrder::MarkAll { records: vec![film.clone()], ticket };
     assert_eq!(store.carry_out(Time::default(), learn), StoreTold::Done);
-    let too_late = store.carry_out(Time::default(), StoreOrder::SetLearnt { life });
+    let too_late = store.carry_out(Time::default(), StoreOrder::SetLearnt { life, epoch: 0 });
     assert!(matches!(too_late, StoreTold::Failed(_)), "the life that learnt it is over");
     let life = store.me().life;
-    assert_eq!(store.carry_out(Time::default(), StoreOrder::SetLearnt { life }), StoreTold::Done);
+    assert_eq!(store.carry_out(Time::default(), StoreOrder::SetLearnt { life, epoch: 0 }), StoreTold::Done);
     assert!(store.lookup("more").entries.is_empty(), "what was not learnt again is forgotten");
     store.verify_column(Time::default(), "film", version(3)).unwrap();
     drop(store);
@@ -571,7 +571,7 @@ fn a_column_of_an_earlier_life_counts_once_it_is_proven() {
             let finish = StoreOrder::FinishColumn { record: film, column: 0 };
             assert_eq!(store.carry_out(Time::default(), finish), StoreTold::Done);
         }
-        let learnt = StoreOrder::SetLearnt { life: store.me().life };
+        let learnt = StoreOrder::SetLearnt { life: store.me().life, epoch: 0 };
         assert_eq!(store.carry_out(Time::default(), learnt), StoreTold::Done);
         // What was left of the earlier life is in use again: it is nobody's leftover.
         assert_eq!(store.carry_out(Time::default() + UPLOAD_LINGER, StoreOrder::Sweep), StoreTold::Done);
@@ -822,8 +822,8 @@ fn a_node_outside_the_catalog_learns_what_replaces_its_own() {
     store.begin_incarnation(10).unwrap();
     store.carry_out(Time::default(), StoreOrder::SetSure);
     let titles: Vec<String> = (0..64).map(|number| format!("film {number}")).collect();
-    let [held, other] =
-        [0, 1].map(|at| titles.iter().filter(|title| store.members.catalog_of(title) == [OTHER]).nth(at).unwrap());
+    let [held, other] = [0, 1]
+        .map(|at| titles.iter().filter(|title| store.members().catalog_of(title).nodes() == [OTHER]).nth(at).unwrap());
     let ticket = store.lookup(held).ticket;
     assert_eq!(mark(&store, &tombstone(held, 1, false), Some(ticket)), Reply::Marked);
     let records = vec![tombstone(held, 2, false), tombstone(other, 2, false)];

@@ -53,6 +53,7 @@ struct Ran {
     disk: u64,
     crashes: u64,
     jumps: u64,
+    changes: u64,
     trace: String,
     /// How often each lie was told.
     lies: BTreeMap<Lie, u64>,
@@ -75,6 +76,7 @@ fn run(options: Options) -> Result<Ran, String> {
                 disk: world.disk_operations(),
                 crashes: world.crashes,
                 jumps: world.jumps,
+                changes: world.changes,
                 trace: world.trace(),
                 kept: world.kept(),
                 lies: world.wires.liar.map(|liar| liar.told).unwrap_or_default(),
@@ -218,9 +220,30 @@ fn a_liar_is_found_out_by_roots_alone() {
 }
 
 /// Histories with a liar, where `RAIN_SIM_LIAR` is set.
+/// The same, while nodes are added, drained, and changes are taken back half-way: `RAIN_SIM_SEEDS` as well.
+#[test]
+fn nothing_is_lost_mixed_stale_or_resurrected_while_members_come_and_go() {
+    let changes = AtomicU64::new(0);
+    let failed = run_all(
+        seeds(300),
+        |seed| Options::with_changes(seed, None),
+        |_, ran| {
+            changes.fetch_add(ran.changes, Ordering::Relaxed);
+        },
+    );
+    if let Some((seed, what)) = failed {
+        panic!("seed {seed}: {what}\n{:#?}", Options::with_changes(seed, None));
+    }
+    let changes = changes.into_inner();
+    println!("{changes} changes of the members");
+    assert!(changes > seeds(300), "{changes} changes");
+}
+
 fn asked_for() -> fn(u64) -> Options {
     if std::env::var("RAIN_SIM_LIAR").is_ok() {
         |seed| Options::with_a_liar(seed, None)
+    } else if std::env::var("RAIN_SIM_CHANGES").is_ok() {
+        |seed| Options::with_changes(seed, None)
     } else {
         |seed| Options::of(seed, None)
     }

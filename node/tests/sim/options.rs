@@ -78,6 +78,10 @@ pub struct Options {
     pub forge_one_in: usize,
     /// Clocks are set every so often.
     pub jump_ms: usize,
+    /// Nodes that are no members at the beginning.
+    pub spares: usize,
+    /// The members change every so often.
+    pub change_ms: usize,
     /// The network delivers what is under way when the weather calms down; else it comes minutes later.
     pub hurry: bool,
     pub long: bool,
@@ -109,6 +113,8 @@ impl Options {
             condition_one_in: 0,
             forge_one_in: 0,
             jump_ms: 0,
+            spares: 0,
+            change_ms: 0,
             hurry: true,
             long: false,
             lies: None,
@@ -232,6 +238,16 @@ impl Options {
             hurry: random.one_in(2),
             long: random.one_in(8),
             lies: None,
+            spares: 0,
+            change_ms: 0,
         }
+    }
+
+    /// The same, while members come and go.
+    pub fn with_changes(seed: u64, missing: Option<Safeguard>) -> Self {
+        let mut random = Random::new(seed ^ 0xc4a6e);
+        let options = Self::of(seed, missing);
+        let change_ms = options.spacing_ms * random.pick(&[1, 3, 10]);
+        Self { spares: 1 + random.below(3), change_ms, ..options }
     }
 }

@@ -123,6 +123,14 @@ pub enum Event {
     /// Clocks are set.
     Jump,
     Heal(BTreeSet<(usize, usize)>),
+    /// Somebody changes the members, or ends a change.
+    Change,
+    /// A node hears of another one, or of the register, which members there are.
+    Members {
+        node: usize,
+        from: usize,
+        epoch: u64,
+    },
     /// The liar may speak.
     Lie,
 }

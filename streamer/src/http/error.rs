@@ -145,6 +145,10 @@ impl From<WriteError> for ApiError {
             }
             WriteError::NoSpace => Self::new(StatusCode::INSUFFICIENT_STORAGE, "no-space", message),
             WriteError::Precondition => Self::new(StatusCode::PRECONDITION_FAILED, "precondition-failed", message),
+            WriteError::ConfigurationChanged => Self {
+                retry_after_s: NonZero::new(1),
+                ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "configuration-changed", message)
+            },
             WriteError::Conflict => Self::new(StatusCode::CONFLICT, "conflict", message),
             WriteError::Absent => Self::new(StatusCode::NOT_FOUND, "no-such-title", message),
             WriteError::BrokenBody(_) => Self::new(StatusCode::BAD_REQUEST, "broken-body", message),

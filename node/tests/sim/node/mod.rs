@@ -25,6 +25,7 @@ pub use reading::read;
 /// What all nodes of a seed have in common.
 #[derive(Debug)]
 pub struct Cluster {
+    /// Who they are at the beginning.
     pub members: Arc<Members>,
     pub codes: Arc<Codes>,
     /// By place.
@@ -76,6 +77,10 @@ pub struct Node {
     pub slow_ms: usize,
     /// Old copies of the disk.
     pub images: Vec<crate::world::Copy>,
+    /// The members as its disk says: `None` of a new one.
+    pub known: Option<Arc<Members>>,
+    /// Those of its founding: its identity names them.
+    pub founding: Arc<Members>,
     /// Its answers name versions that cannot be.
     pub lies: bool,
     pub reborn: u64,
@@ -97,6 +102,8 @@ impl Node {
             stopped: None,
             slow_ms: 0,
             images: Vec::new(),
+            known: None,
+            founding: Arc::clone(&cluster.members),
             lies: false,
             reborn: 0,
             wall: WallClock::Right,
@@ -123,22 +130,21 @@ impl Node {
         let (fresh_store, fresh_life) = (wires.random.word().max(1), Life(wires.random.word()));
         let plan = StorePlan {
             node: self.id,
-            members: Arc::clone(&self.cluster.members),
+            members: Arc::clone(&self.founding),
             codes: Arc::clone(&self.cluster.codes),
             signet_key: SignetKey::new([self.place as u8; 32]),
             fresh_store,
             fresh_life,
         };
         let store = Store::open(self.disk.clone(), plan, now)?;
+        if let Some(known) = &self.known {
+            store.set_members(Arc::clone(known));
+        }
         store.begin_incarnation(fresh_store ^ fresh_life.0)?;
-        let plan = DeskPlan {
-            me: store.me(),
-            members: Arc::clone(&self.cluster.members),
-            codes: Arc::clone(&self.cluster.codes),
-        };
+        let plan = DeskPlan { me: store.me(), members: store.members(), codes: Arc::clone(&self.cluster.codes) };
         let mut desk = Desk::new(plan);
         desk.begin(now, Task::Recall);
-        if store.is_blank() {
+        if store.is_blank() || store.members().learners().contains(&self.id) {
             desk.begin(now, Task::Learn);
         }
         desk.begin(now, Task::House);
@@ -152,6 +158,29 @@ impl Node {
         });
         self.pump(wires, history);
         Ok(())
+    }
+
+    /// Hears who the members are.
+    pub fn learn_members(&mut self, members: &Arc<Members>, wires: &mut Wires, history: &mut History) {
+        let now = self.local(wires.now);
+        if self.known.as_ref().is_some_and(|known| known.epoch() >= members.epoch()) {
+            return;
+        }
+        // It is written down before it is acted on.
+        self.known = Some(Arc::clone(members));
+        let Some(running) = &mut self.running else { return };
+        running.store.set_members(Arc::clone(members));
+        running.desk.handle_members(now, members, members.learners().contains(&self.id));
+        self.pump(wires, history);
+    }
+
+    /// Whoever speaks in a later epoch is asked who the members are, and may be heard.
+    fn hear_epoch(&self, from: usize, epoch: u64, wires: &mut Wires) {
+        let known = self.running.as_ref().map_or(0, |running| running.store.members().epoch());
+        if epoch > known && !wires.random.one_in(4) {
+            let delay = Duration::from_micros(wires.random.below(20_000) as u64);
+            wires.after(delay, Event::Members { node: self.place, from, epoch });
+        }
     }
 
     /// A client's request.
@@ -203,6 +232,7 @@ impl Node {
             }
             return;
         }
+        self.hear_epoch(message.from, message.sender.epoch, wires);
         if message.answer {
             self.take_answer(message, wires, history);
         } else {
@@ -258,6 +288,9 @@ impl Node {
     /// Answers a question at the door of production: vetted, admitted, answered, heard.
     fn answer(&mut self, now: Time, from: Sender, mut request: Request) -> Option<Reply> {
         self.cluster.codes.vet_request(&request).ok()?;
+        if !self.store().members().nodes().contains(&from.node) {
+            return None;
+        }
         let in_doubt = self.cluster.missing != Some(Safeguard::Life) && self.store().is_in_doubt(from);
         if in_doubt {
             self.running.as_mut().unwrap().desk.handle_return(now);

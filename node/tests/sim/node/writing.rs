@@ -57,7 +57,7 @@ impl Node {
         let mut manifest = Manifest {
             title: title.clone(),
             version: begin.version,
-            epoch: self.cluster.members.epoch(),
+            epoch: begin.epoch,
             conditional: condition == Condition::Unchanged,
             content: Content::None,
             attributes: rain_cluster::Attributes::default(),

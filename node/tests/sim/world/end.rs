@@ -43,6 +43,9 @@ impl World {
             self.wires.hurry();
         }
         self.run_until(self.wires.last_delivery())?;
+        if self.options.change_ms > 0 {
+            self.settle_members()?;
+        }
         for _ in 0..200 {
             if self.history.operations.iter().all(|operation| self.is_over(operation)) {
                 break;

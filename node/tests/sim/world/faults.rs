@@ -153,7 +153,7 @@ impl World {
         };
         let others = self.nodes.iter().filter(|other| other.place != node);
         let forgetful = others.filter(|other| !remembers(other)).count();
-        let needed = self.cluster.members.quorum().read() - 1;
+        let needed = self.members().witnesses() - 1;
         needed > forgetful
     }
 
@@ -172,6 +172,7 @@ impl World {
         self.operations_gone += self.nodes[node].disk.operations();
         let seed = self.wires.random.next();
         self.old.remove(&node);
+        self.nodes[node].known = None;
         self.nodes[node].disk = match copy {
             None => SimDisk::new(seed, self.options.missing),
             Some(copy) => {
@@ -246,7 +247,11 @@ impl World {
 
     /// How many disks may be gone at once.
     pub fn tolerance(&self) -> usize {
-        let quorum = self.cluster.members.quorum();
+        // While the members change nobody loses more than that.
+        if self.members().is_joint() {
+            return 0;
+        }
+        let quorum = self.members().quorum();
         let titles = (0..self.options.titles).map(|title| self.history.tolerance(title, quorum.write()));
         titles.min().unwrap_or(usize::MAX).min(quorum.catalog() - quorum.read())
     }

@@ -1,5 +1,6 @@
 //! A cluster in one thread: nodes with the desks and stores of production, on a network and disks that misbehave by seed.
 
+mod change;
 mod end;
 mod faults;
 mod jumps;
@@ -38,6 +39,9 @@ pub struct World {
     pub jumps: u64,
     issued: usize,
     calm: bool,
+    /// All members that were in force, by epoch.
+    epochs: Vec<Arc<Members>>,
+    pub changes: u64,
     /// Operations of disks that were taken away.
     operations_gone: u64,
 }
@@ -54,10 +58,18 @@ impl World {
         while ids.len() < options.nodes {
             ids.insert(NodeId(random.word()));
         }
-        let ids: Vec<_> = ids.into_iter().collect();
-        let members = Members::new(0, ids.clone(), options.catalog).unwrap();
+        let mut ids: Vec<_> = ids.into_iter().collect();
+        let members = Arc::new(Members::new(0, ids.clone(), options.catalog).unwrap());
+        // What others there are makes nothing else of a seed another.
+        let mut others = Random::new(options.seed ^ 0x000a_dded);
+        while ids.len() < options.nodes + options.spares {
+            let id = NodeId(others.word());
+            if !ids.contains(&id) {
+                ids.push(id);
+            }
+        }
         let cluster = Arc::new(Cluster {
-            members: Arc::new(members),
+            members: Arc::clone(&members),
             codes: codes(),
             ids,
             missing: options.missing,
@@ -82,6 +94,8 @@ impl World {
             jumps: 0,
             issued: 0,
             calm: false,
+            epochs: vec![members],
+            changes: 0,
             operations_gone: 0,
         };
         for node in 0..world.nodes.len() {
@@ -109,6 +123,9 @@ impl World {
         }
         if self.options.jump_ms > 0 {
             self.wires.after(Duration::ZERO, Event::Jump);
+        }
+        if self.options.change_ms > 0 {
+            self.wires.after(Duration::ZERO, Event::Change);
         }
         self.run_for(load + SECOND)?;
         self.calm_down()?;
@@ -156,7 +173,14 @@ impl World {
         let concerned = match &event {
             Event::Deliver(message) => Some(message.to),
             Event::Inner { node, .. } | Event::Request { node, .. } => Some(*node),
-            Event::Client | Event::Restart { .. } | Event::Fault | Event::Jump | Event::Heal(_) | Event::Lie => None,
+            Event::Members { node, .. } => Some(*node),
+            Event::Client
+            | Event::Restart { .. }
+            | Event::Fault
+            | Event::Jump
+            | Event::Heal(_)
+            | Event::Change
+            | Event::Lie => None,
         };
         if let Some(node) = concerned
             && let Some(until) = self.nodes[node].stopped
@@ -200,6 +224,8 @@ impl World {
             Event::Restart { .. } => {}
             Event::Fault => self.fault()?,
             Event::Jump => self.jump_again(),
+            Event::Change => self.change()?,
+            Event::Members { node, from, epoch } => self.hear_of_members(node, from, epoch),
             Event::Lie => self.wires.lie(),
             Event::Heal(links) => self.wires.cut.retain(|link| !links.contains(link)),
         }
@@ -276,9 +302,9 @@ impl World {
         self.issued += 1;
         let random = &mut self.wires.random;
         let spacing = Duration::from_micros(random.below(2000 * self.options.spacing_ms) as u64);
-        let node = random.below(self.options.nodes);
+        let node = random.below(self.nodes.len());
         let crash = random.one_in(self.options.crash_one_in).then(|| random.below(60));
-        let (victim, title) = (random.below(self.options.nodes), random.below(self.options.titles));
+        let (victim, title) = (random.below(self.nodes.len()), random.below(self.options.titles));
         let kind = random.below(12);
         self.wires.after(spacing, Event::Client);
         if let Some(operations) = crash
