@@ -149,7 +149,7 @@ fn generate(data: &Path, titles: u64) -> io::Result<()> {
     let expect =
         |told: StoreTold| if told == StoreTold::Done { Ok(()) } else { Err(io::Error::other(format!("{told:?}"))) };
     let life = store.me().life;
-    for order in [StoreOrder::SetSure, StoreOrder::SetLearnt { life }] {
+    for order in [StoreOrder::SetSure, StoreOrder::SetLearnt { life, epoch: 0 }] {
         expect(store.carry_out(Time::default(), order))?;
     }
     let codec = Arc::new(StripeCodec::new(Arc::new(Code::named(CODE).map_err(io::Error::other)?)));

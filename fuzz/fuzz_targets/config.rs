@@ -199,7 +199,7 @@ fn check(config: &Config) {
     assert!(config.interfaces.iter().all(|interface| interface.address.ip().is_loopback()), "{config:?}");
     let placement = Placement::choose("film", &config.cluster, config.code.columns(), None, |_| None);
     assert_eq!(placement.nodes().collect::<BTreeSet<_>>().len(), config.code.columns());
-    assert_eq!(config.cluster.catalog_of("film").len(), config.cluster.quorum().catalog());
+    assert_eq!(config.cluster.catalog_of("film").nodes().len(), config.cluster.quorum().catalog());
     for peer in config.members.iter().filter(|member| member.id != config.id) {
         assert!(!config.paths_to(peer).is_empty(), "no path to {}: {config:?}", peer.name);
     }

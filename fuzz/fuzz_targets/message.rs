@@ -197,7 +197,14 @@ fn answer(source: &mut Unstructured<'_>, fit: &mut bool) -> Result<Answer> {
         }
         1 => Reply::Prepared,
         2 => {
-            let refusals = [Refusal::NoSpace, Refusal::Condition, Refusal::Superseded, Refusal::Column, Refusal::Blank];
+            let refusals = [
+                Refusal::NoSpace,
+                Refusal::Condition,
+                Refusal::Superseded,
+                Refusal::Column,
+                Refusal::Blank,
+                Refusal::Epoch,
+            ];
             Reply::Refused(*source.choose(&refusals)?)
         }
         3 => Reply::Marked,

@@ -1,6 +1,6 @@
 //! A voter's memory: what it promised, and what it accepted.
 
-use super::ballot::Ballot;
+use super::ballot::{BALLOT_LEAP, Ballot};
 use super::message::{RegisterAnswer, RegisterQuestion, Verdict};
 use super::record::{Accepted, Record};
 use super::voter::Voter;
@@ -50,6 +50,11 @@ impl Acceptor {
             RegisterQuestion::Accept { to, proposal } => (*to, proposal.ballot),
             RegisterQuestion::Learned(_) => return,
         };
+        // One that leaps would use the numbers up.
+        let known = self.record.as_ref().and_then(|record| record.promised).map_or(0, |promised| promised.number);
+        if ballot.number.saturating_sub(known) > BALLOT_LEAP {
+            return;
+        }
         if self.waiting.len() + self.held.len() + self.ready.len() >= ANSWERS_MAX {
             return;
         }

@@ -6,6 +6,8 @@ use crate::bytes::Fields;
 
 /// Highest number of a ballot: one above it is of no honest proposer, and is refused where it is read.
 pub const BALLOT_NUMBER_MAX: u64 = 1 << 62;
+/// A number that is further ahead of all that is known is not followed.
+pub(super) const BALLOT_LEAP: u64 = 1 << 32;
 
 /// The number of one attempt to change the configuration. No two attempts have the same: a proposer counts `number` up,
 /// and begins a new incarnation when it has forgotten how far it was.

@@ -8,10 +8,12 @@ use super::voter::Voter;
 use crate::time::Time;
 use crate::version::{Life, NodeId};
 use core::time::Duration;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// Ask again whoever has not answered.
+/// Ask again after so long.
 const AGAIN: Duration = Duration::from_millis(300);
+/// What a member said of itself is so for so long: nobody loses a disk and comes back with another one within less.
+const FRESH: Duration = Duration::from_secs(2);
 
 /// The members of a cluster to be, as its founder's file describes them; in which life each of them is, is asked.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -48,27 +50,32 @@ pub(super) struct Founding {
 struct Heard {
     life: Life,
     can_vote: bool,
+    at: Time,
 }
 
 impl Founding {
-    /// Begins to ask.
-    pub(super) fn new(now: Time, me: Voter, can_vote: bool, founders: Founders) -> Self {
-        let heard = BTreeMap::from([(me.node, Heard { life: me.life, can_vote })]);
-        Self { founders, me: me.node, heard, wake: now, error: None }
+    /// Begins to ask. This node is heard like any other.
+    pub(super) fn new(now: Time, me: Voter, founders: Founders) -> Self {
+        Self { founders, me: me.node, heard: BTreeMap::new(), wake: now, error: None }
     }
 
     /// Takes what a member said that knows no configuration.
-    pub(super) fn hear(&mut self, voter: Voter, can_vote: bool) {
-        self.heard.insert(voter.node, Heard { life: voter.life, can_vote });
+    pub(super) fn hear(&mut self, now: Time, voter: Voter, can_vote: bool) {
+        self.heard.insert(voter.node, Heard { life: voter.life, can_vote, at: now });
     }
 
-    /// Whom to ask now: of the founder whoever has not answered, of others all.
+    /// Whether it may be that of this cluster: the first one is of the members that the file names.
+    pub(super) fn may_take(&self, configuration: &Configuration) -> bool {
+        let ids = |members: &[Member]| members.iter().map(|member| member.voter.node).collect::<BTreeSet<_>>();
+        configuration.epoch > 1 || ids(&configuration.new.members) == ids(&self.founders.members)
+    }
+
+    /// Whom to ask now: all but this node. What was said long ago may not be so any more.
     pub(super) fn ask(&mut self, now: Time) -> Vec<NodeId> {
         self.wake = now + AGAIN;
-        if !self.is_founder() {
-            self.forget();
-        }
-        self.awaited()
+        self.heard.retain(|node, heard| *node == self.me || now < heard.at + FRESH);
+        let nodes = self.founders.members.iter().map(|member| member.voter.node);
+        nodes.filter(|node| *node != self.me).collect()
     }
 
     /// Who has not answered.
@@ -85,12 +92,8 @@ impl Founding {
             Ok(()) => return Some(first),
             Err(error) => self.error = Some(error),
         }
-        self.forget();
-        None
-    }
-
-    fn forget(&mut self) {
         self.heard.retain(|node, _| *node == self.me);
+        None
     }
 
     fn is_founder(&self) -> bool {

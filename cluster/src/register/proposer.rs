@@ -1,7 +1,7 @@
 //! Changing the configuration, and reading which one is in force.
 
 use super::attempt::{Attempt, Phase, Wish};
-use super::ballot::Ballot;
+use super::ballot::{BALLOT_LEAP, Ballot};
 use super::configuration::Configuration;
 use super::error::ConfigurationError;
 use super::message::{RegisterAnswer, RegisterQuestion, Verdict};
@@ -90,9 +90,14 @@ impl Proposer {
     /// Takes an answer of the node `from`. One that is not awaited (late, repeated, of another life) changes nothing.
     pub fn handle_answer(&mut self, now: Time, from: NodeId, answer: RegisterAnswer) {
         let RegisterAnswer { voter, ballot, verdict } = answer;
-        // Also of one more that refuses the same ballot: the next one is to be above all of them.
-        if let Verdict::Refused { promised, .. } = &verdict {
-            self.number = self.number.max(promised.number);
+        // Also of one more that refuses the same ballot: the next one is to be above all of them. One that leaps would use the
+        // numbers up.
+        let is_asked = self.attempt.as_ref().is_some_and(|attempt| attempt.electorate().voters().contains(&voter));
+        if let Verdict::Refused { promised, .. } = &verdict
+            && (is_asked && voter.node == from)
+        {
+            let highest = self.number.saturating_add(BALLOT_LEAP);
+            self.number = self.number.max(promised.number.min(highest));
         }
         let Some(mut attempt) = self.attempt.take_if(|attempt| attempt.awaits(from, ballot)) else { return };
         if verdict == Verdict::NotI && voter.node == from {

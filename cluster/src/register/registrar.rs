@@ -9,16 +9,19 @@ use super::message::{RegisterMessage, RegisterQuestion, Told};
 use super::outcome::{Outcome, ProposeError};
 use super::proposer::Proposer;
 use super::record::Record;
+use super::set::MemberSet;
 use super::voter::Voter;
 use crate::random::SplitMix64;
 use crate::time::Time;
 use crate::version::NodeId;
 use core::time::Duration;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 /// Whoever knows less than others asks one of them so often at most.
 const ASK: Duration = Duration::from_millis(300);
+/// An epoch that is further ahead is nobody's.
+const EPOCH_LEAP: u64 = 1 << 20;
 /// A change of two sets that is half-way is ended by whoever made it, at once; by others after so long, and up to twice as
 /// long: in milliseconds.
 const TEND_MILLIS: u64 = 2000;
@@ -32,11 +35,22 @@ pub enum Save {
     Configuration(Vec<u8>),
 }
 
+/// What the disk does with a configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Disk {
+    Idle,
+    Busy,
+    /// It did not take the last one.
+    Refused,
+}
+
 /// For what a change or a read is under way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Errand {
-    /// For whoever asked.
+    /// A change, for whoever asked.
     Asked,
+    /// A read, for whoever asked.
+    Read,
     /// To end a change of two sets that whoever asked has begun.
     Ending,
     /// To end one that somebody else left half-way.
@@ -56,16 +70,18 @@ pub struct Registrar {
     learner: Option<Learner>,
     /// In force, and not durable here yet.
     news: Option<Arc<Configuration>>,
-    is_saving_news: bool,
+    disk: Disk,
     founding: Option<Founding>,
     errand: Option<Errand>,
-    /// The store has learnt what it must know in this life.
-    has_learnt: bool,
+    /// It is to be forced.
+    is_forcing: bool,
+    /// The disk is no old copy, as far as the others remember.
+    is_sure: bool,
     random: SplitMix64,
     /// When to end what somebody else left half-way.
     tend: Option<Time>,
-    /// When somebody may be asked again what he knows.
-    ask: Time,
+    /// When each was asked last what it knows.
+    asked: BTreeMap<NodeId, Time>,
     transmits: VecDeque<(NodeId, RegisterMessage)>,
     outcome: Option<Outcome>,
 }
@@ -87,13 +103,14 @@ impl Registrar {
             proposer: Proposer::new(me, incarnation, random.next_u64()),
             learner: known.map(Learner::new),
             news: None,
-            is_saving_news: false,
+            disk: Disk::Idle,
             founding: None,
             errand: None,
-            has_learnt: false,
+            is_forcing: false,
+            is_sure: false,
             random,
             tend: None,
-            ask: Time::default(),
+            asked: BTreeMap::new(),
             transmits: VecDeque::new(),
             outcome: None,
         }
@@ -124,6 +141,11 @@ impl Registrar {
         self.founding.as_ref().and_then(|founding| founding.error.as_ref())
     }
 
+    /// Whether two sets are in force of which the newer one will soon be so alone, if a majority agrees.
+    pub fn is_tending(&self) -> bool {
+        self.tend.is_some()
+    }
+
     /// Whether it is at work, or what came of its work was not taken yet: then nothing else is begun.
     pub fn is_busy(&self) -> bool {
         self.errand.is_some() || self.outcome.is_some()
@@ -132,23 +154,33 @@ impl Registrar {
     /// Where no configuration is known here: asks these members for it, and founds the cluster if it is this node that does.
     pub fn found(&mut self, now: Time, founders: Founders) {
         if self.learner.is_none() {
-            let can_vote = self.acceptor.record().is_some();
-            self.founding = Some(Founding::new(now, self.me, can_vote, founders));
+            self.founding = Some(Founding::new(now, self.me, founders));
+            if self.is_sure {
+                self.is_sure = false;
+                self.set_sure(now);
+            }
             self.run(now);
         }
     }
 
-    /// Says whether the node's store has learnt what it must know in its present life: then the change that named this
-    /// life may end.
-    pub fn set_learnt(&mut self, now: Time, has_learnt: bool) {
-        if self.has_learnt != has_learnt {
-            self.has_learnt = has_learnt;
-            self.plan_tending(now, Duration::ZERO);
+    /// The disk is no old copy of itself, as far as the others remember: until that is known it may have forgotten what it
+    /// promised, and votes as little as one that has.
+    pub fn set_sure(&mut self, now: Time) {
+        if !core::mem::replace(&mut self.is_sure, true) {
+            if let Some(founding) = &mut self.founding {
+                founding.hear(now, self.me, self.acceptor.record().is_some());
+            }
+            self.plan_tending(now);
+            self.run(now);
         }
     }
 
-    /// Proposes `value`, computed from the configuration that is known. If two sets are in force then, and nobody has
-    /// anything to learn, it goes on until one is.
+    fn can_vote(&self) -> bool {
+        self.is_sure && self.acceptor.record().is_some()
+    }
+
+    /// Proposes `value`, computed from the configuration that is known. If two sets are in force then that differ in votes
+    /// and lives alone, it goes on until one is.
     ///
     /// # Errors
     /// [`ProposeError`]; nothing has changed.
@@ -169,19 +201,23 @@ impl Registrar {
         if self.is_busy() {
             return Err(ProposeError::Busy);
         }
+        let is_change = value.is_some();
+        let is_forcing = value.as_ref().is_some_and(|value| value.is_forced(&base));
         match value {
             Some(value) => self.proposer.change(now, base, value)?,
             None => self.proposer.read(now, base)?,
         }
-        self.errand = Some(errand);
+        self.errand = Some(if is_change { errand } else { Errand::Read });
+        self.is_forcing = is_forcing;
         self.run(now);
         Ok(())
     }
 
     /// Takes note of the epoch that a member spoke in: whoever knows more is asked.
     pub fn hear_epoch(&mut self, now: Time, from: NodeId, epoch: u64) {
-        if epoch > self.epoch() && self.news.is_none() && now >= self.ask {
-            self.ask = now + ASK;
+        let is_due = self.asked.get(&from).is_none_or(|asked| now >= *asked + ASK);
+        if epoch > self.epoch() && self.news.is_none() && is_due {
+            self.asked.insert(from, now);
             self.transmits.push_back((from, RegisterMessage::Ask));
         }
     }
@@ -191,16 +227,20 @@ impl Registrar {
         match message {
             RegisterMessage::Question(RegisterQuestion::Learned(known))
             | RegisterMessage::Told(Told { known: Some(known), .. }) => self.take_news(now, known),
+            // It may have promised otherwise.
+            RegisterMessage::Question(_) if !self.is_sure => {}
             RegisterMessage::Question(question) => self.acceptor.handle_question(from, &question),
             RegisterMessage::Answer(answer) => self.proposer.handle_answer(now, from, answer),
+            // Whoever is about to know one must not say that it knows none.
+            RegisterMessage::Ask if self.learner.is_none() && (self.news.is_some() || !self.is_sure) => {}
             RegisterMessage::Ask => {
-                let (voter, can_vote) = (self.me, self.acceptor.record().is_some());
+                let (voter, can_vote) = (self.me, self.can_vote());
                 let told = Told { voter, can_vote, known: self.known().cloned() };
                 self.transmits.push_back((from, RegisterMessage::Told(told)));
             }
             RegisterMessage::Told(Told { voter, can_vote, known: None }) => {
                 if let Some(founding) = self.founding.as_mut().filter(|_| voter.node == from) {
-                    founding.hear(voter, can_vote);
+                    founding.hear(now, voter, can_vote);
                 }
             }
         }
@@ -229,8 +269,8 @@ impl Registrar {
         if let Some(record) = self.acceptor.poll_save() {
             return Some(Save::Record(record));
         }
-        let news = self.news.as_ref().filter(|_| !self.is_saving_news)?;
-        self.is_saving_news = true;
+        let news = self.news.as_ref().filter(|_| self.disk != Disk::Busy)?;
+        self.disk = Disk::Busy;
         Some(Save::Configuration(news.to_bytes()))
     }
 
@@ -240,7 +280,7 @@ impl Registrar {
             Save::Record(_) if is_durable => self.acceptor.handle_saved(),
             Save::Record(_) => self.acceptor.handle_save_failure(),
             Save::Configuration(bytes) => {
-                self.is_saving_news = false;
+                self.disk = if is_durable { Disk::Idle } else { Disk::Refused };
                 // Later news may have come meanwhile.
                 if is_durable && let Ok(saved) = Configuration::parse(bytes).map(Arc::new) {
                     self.news.take_if(|news| news.epoch <= saved.epoch);
@@ -256,9 +296,11 @@ impl Registrar {
         self.transmits.pop_front()
     }
 
-    /// What became of what was asked for, once what was found is durable here. Until it is taken, nothing else is begun.
+    /// What became of what was asked for, once what was found is durable here, or the disk has refused it. Until it is taken,
+    /// nothing else is begun.
     pub fn poll_outcome(&mut self) -> Option<Outcome> {
-        if self.news.is_some() { None } else { self.outcome.take() }
+        let waits = self.news.is_some() && self.disk != Disk::Refused;
+        if waits { None } else { self.outcome.take() }
     }
 
     /// Hands on what the machines have for each other, and for other members.
@@ -266,10 +308,10 @@ impl Registrar {
         self.go_on_founding(now);
         loop {
             if let Some((to, question)) = self.proposer.poll_transmit() {
-                if to == self.me.node {
-                    self.acceptor.handle_question(to, &question);
-                } else {
+                if to != self.me.node {
                     self.transmits.push_back((to, RegisterMessage::Question(question)));
+                } else if self.is_sure {
+                    self.acceptor.handle_question(to, &question);
                 }
             } else if let Some((to, answer)) = self.acceptor.poll_transmit() {
                 if to == self.me.node {
@@ -303,27 +345,30 @@ impl Registrar {
         };
         let is_done = matches!(outcome, Outcome::Done(_));
         let errand = self.errand.take();
-        if let Some(found) = &found {
+        // Where a change was to be forced, another one that was only proposed is shown.
+        let is_in_force = is_done || !self.is_forcing;
+        if let Some(found) = found.as_ref().filter(|_| is_in_force) {
             self.take_news(now, Arc::clone(found));
         }
         match errand {
-            Some(Errand::Asked) if is_done && found.as_ref().is_some_and(|found| self.may_end(found)) => {
+            Some(Errand::Asked) if is_done && found.as_ref().is_some_and(|found| may_end(found)) => {
                 let joint = found.expect("it was found");
                 if !self.end(now, Errand::Ending, &joint) {
                     self.outcome = Some(outcome);
                 }
             }
-            Some(Errand::Asked | Errand::Ending) => self.outcome = Some(outcome),
-            Some(Errand::Tending) if found.is_none() => self.plan_tending(now, Duration::from_millis(TEND_MILLIS)),
+            Some(Errand::Asked | Errand::Read | Errand::Ending) => self.outcome = Some(outcome),
+            Some(Errand::Tending) if found.is_none() => self.plan_tending(now),
             Some(Errand::Tending) | None => {}
         }
     }
 
     /// Takes a configuration that is in force.
     fn take_news(&mut self, now: Time, configuration: Arc<Configuration>) {
-        self.proposer.handle_learned(now, &configuration);
         let newest = self.news.as_ref().map_or(self.epoch(), |news| news.epoch);
-        if configuration.epoch > newest {
+        let is_ours = self.founding.as_ref().is_none_or(|founding| founding.may_take(&configuration));
+        if configuration.epoch > newest && configuration.epoch - newest <= EPOCH_LEAP && is_ours {
+            self.proposer.handle_learned(now, &configuration);
             self.founding = None;
             self.news = Some(configuration);
         }
@@ -342,36 +387,23 @@ impl Registrar {
             Some(learner) => drop(learner.learn(configuration)),
             None => self.learner = Some(Learner::new(configuration)),
         }
-        // What waited for this node alone is ended by it; else whoever made the change is given time to end it.
-        let is_mine = self.known().and_then(|known| known.old.as_ref()).is_some_and(|old| {
-            let mut had = old.with_data();
-            !had.any(|voter| voter == self.me)
-        });
-        self.plan_tending(now, if is_mine { Duration::ZERO } else { Duration::from_millis(TEND_MILLIS) });
+        self.plan_tending(now);
     }
 
-    /// Whether nobody has anything to learn before the newer of two sets is in force alone; of this node it is known.
-    fn may_end(&self, joint: &Configuration) -> bool {
-        let Some(old) = &joint.old else { return false };
-        let is_known = |voter: Voter| (voter == self.me && self.has_learnt) || old.with_data().any(|had| had == voter);
-        // Another number of catalog nodes is another choice of them.
-        let catalog_stays = old.catalog == joint.new.catalog
-            && old.with_data().map(|voter| voter.node).eq(joint.new.with_data().map(|voter| voter.node));
-        catalog_stays && joint.new.with_data().all(is_known)
-    }
-
-    fn plan_tending(&mut self, now: Time, least: Duration) {
+    /// Whether the newer of two sets may be in force alone as soon as majorities agree: where the same nodes keep data. Else
+    /// some have to learn first.
+    fn plan_tending(&mut self, now: Time) {
         self.tend = None;
-        if self.known().is_some_and(|known| self.may_end(known)) {
-            let more = Duration::from_millis(self.random.below(TEND_MILLIS / 20));
-            self.tend = Some(now + least + more * if least.is_zero() { 1 } else { 20 });
+        if self.known().is_some_and(|known| may_end(known)) {
+            let millis = self.random.within(TEND_MILLIS..2 * TEND_MILLIS);
+            self.tend = Some(now + Duration::from_millis(millis));
         }
     }
 
     fn end_joint(&mut self, now: Time, errand: Errand) {
-        let Some(joint) = self.known().filter(|known| self.may_end(known)).cloned() else { return };
+        let Some(joint) = self.known().filter(|known| may_end(known)).cloned() else { return };
         if self.errand.is_some() || !self.end(now, errand, &joint) {
-            self.plan_tending(now, Duration::from_millis(TEND_MILLIS));
+            self.plan_tending(now);
         }
     }
 
@@ -384,4 +416,11 @@ impl Registrar {
         }
         is_begun
     }
+}
+
+/// Whether the newer of two sets may be in force alone as soon as majorities agree: where the same nodes keep data. Else some
+/// have to learn first.
+fn may_end(joint: &Configuration) -> bool {
+    let nodes = |set: &MemberSet| set.with_data().map(|voter| voter.node).collect::<Vec<_>>();
+    joint.old.as_ref().is_some_and(|old| old.catalog == joint.new.catalog && nodes(old) == nodes(&joint.new))
 }

@@ -61,6 +61,7 @@ impl Node {
         let record = Record::parse(&self.record).ok();
         self.registrar = Registrar::new(self.me, record, known, self.incarnation, seed);
         (self.saving, self.floor) = (Vec::new(), None);
+        self.registrar.set_sure(now);
         self.found(now);
     }
 
@@ -120,7 +121,10 @@ impl World {
             counts: Counts::default(),
         };
         for node in (0..).take(NODES).map(NodeId) {
-            world.nodes.get_mut(&node).unwrap().found(world.now);
+            let now = world.now;
+            let founder = world.nodes.get_mut(&node).unwrap();
+            founder.registrar.set_sure(now);
+            founder.found(now);
             world.drive(node);
             world.after(1000, Event::Act(node));
         }
@@ -229,8 +233,6 @@ impl World {
         let life = self.nodes[&other].me.life;
         let newest = self.newest();
         let node = self.nodes.get_mut(&id).unwrap();
-        // What was blank has learnt by now.
-        node.registrar.set_learnt(self.now, true);
         let Some(known) = node.registrar.known().cloned() else { return };
         let next = match choice {
             0..3 => {

@@ -385,8 +385,14 @@ impl World {
             }
             Stray::Prepared => Reply::Prepared,
             Stray::Refused(choice) => Reply::Refused(
-                [Refusal::NoSpace, Refusal::Condition, Refusal::Superseded, Refusal::Column, Refusal::Blank]
-                    [usize::from(choice % 5)],
+                [
+                    Refusal::NoSpace,
+                    Refusal::Condition,
+                    Refusal::Superseded,
+                    Refusal::Column,
+                    Refusal::Blank,
+                    Refusal::Epoch,
+                ][usize::from(choice % 6)],
             ),
             Stray::Marked => Reply::Marked,
             Stray::Absent => Reply::Absent,
@@ -446,7 +452,7 @@ impl World {
         let (has_lied, before) = (self.has_lied, self.operations[index].acknowledged);
         let (quorum, shape) = (self.members.quorum(), self.shape);
         let catalog = self.members.catalog_of(TITLE);
-        let of_catalog = |nodes: &[NodeId]| nodes.iter().filter(|node| catalog.contains(node)).count();
+        let of_catalog = |nodes: &[NodeId]| nodes.iter().filter(|node| catalog.contains(**node)).count();
         let Kind::Write(write) = &mut self.operations[index].kind else { return };
         let coordinator = &mut self.nodes[write.coordinator.0 as usize];
         let (stage, needed) = (write.stage, if write.is_delete { 0 } else { shape.needed() });
@@ -477,7 +483,7 @@ impl World {
                 let (record, prepared) = write.decision.as_ref().expect("decided");
                 assert_eq!(columns, prepared.iter().filter(|node| write.uploaded.contains(node)).count());
                 let version = record.version();
-                let marks = catalog.iter().filter(|node| self.nodes[node.0 as usize].knows(version)).count();
+                let marks = catalog.nodes().iter().filter(|node| self.nodes[node.0 as usize].knows(version)).count();
                 assert!(
                     has_lied || marks >= quorum.write(),
                     "{version} is acknowledged with {marks} marks: {quorum:?}"
@@ -498,8 +504,7 @@ impl World {
                 write.stage = Stage::Over;
                 if let Some((record, _)) = &write.decision {
                     let id = write.coordinator;
-                    let is_wanted = catalog.contains(&id) || record.placement.column_of(id).is_some();
-                    coordinator.settle(record.version(), is_wanted);
+                    coordinator.settle(record.version());
                 }
             }
             PutEvent::Aborted(abort) => {

@@ -43,9 +43,9 @@ impl Node {
     }
 
     /// What was decided here is marked by all who prepared it: it is kept in mind like any that is marked.
-    pub(crate) fn settle(&mut self, version: Version, is_wanted: bool) {
+    pub(crate) fn settle(&mut self, version: Version) {
         let Some(record) = self.decided.remove(&version) else { return };
-        if is_wanted && self.newest() < Some(version) {
+        if self.newest() < Some(version) {
             self.pending.remove(&version);
             self.marked = Some(record);
         }

@@ -127,7 +127,7 @@ impl Node {
             reads: Arc::new(ReadLog::new(&config)),
             codes,
             desks,
-            register: Register::new(incarnation),
+            register: Register::new(incarnation, config.cluster.nodes()),
             outbox: Outbox::default(),
             lists: Lists::default(),
             read_ahead: Arc::new(ReadAhead::new(limits.read_ahead_bytes)),

@@ -19,7 +19,7 @@ impl Office for Node {
             _ if !is_heard => Err(Refusal::Over { node: from.node, life: from.life }),
             PeerAsk::Register(body) => {
                 let message = RegisterMessage::parse(&body).map_err(|error| self.unfit(from, error.to_string()))?;
-                self.take_register_message(from.node, from.epoch, message);
+                self.take_register_message(from, message);
                 Ok(PeerAnswer::Taken)
             }
             PeerAsk::Upload { version, .. } if version.node != from.node => {

@@ -11,12 +11,11 @@ use rain_cluster::register::{
     Absence, ChangeError, Configuration, Contact, Founders, Member, Missing, Outcome, ProposeError, RegisterMessage,
     Registrar, Role, SetCode, Voter,
 };
-use rain_cluster::{Life, Members, NodeId};
+use rain_cluster::{Life, Members, NodeId, Sender, Time};
 use rain_config::Config;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use tokio::sync::{Mutex, mpsc, oneshot, watch};
+use tokio::sync::{Mutex, Semaphore, mpsc, oneshot, watch};
 use tokio::time::{sleep, timeout};
 
 /// Messages that wait at most; of more, those that come are lost, and are sent again.
@@ -28,8 +27,12 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const HOPE: Duration = Duration::from_millis(30);
 /// A change is computed anew so often where another one came first.
 const AGAIN_MAX: usize = 5;
-/// So many starts of the task within one of the process.
-const STARTS: u64 = 1 << 16;
+/// So many changes wait at most.
+const WISHES_MAX: usize = 64;
+/// Whoever wants something hears by then that it was not done.
+const PATIENCE_OF_ASKER: Duration = Duration::from_secs(30);
+/// Messages on their way to one peer at most; of more, those that come are lost.
+const UNDER_WAY_MAX: usize = 16;
 
 /// Computes the next configuration from the one that is known.
 type Compute = Box<dyn Fn(&Configuration) -> Result<Configuration, ChangeError> + Send>;
@@ -64,6 +67,12 @@ pub enum RegisterError {
     /// Another one is in force, and the change may have been in between.
     #[error("epoch {0} is in force, which is not this change; whether this change was in force before it is not known")]
     Undecided(u64),
+    /// It was not done in time.
+    #[error("not done within {} s; it may still be", PATIENCE_OF_ASKER.as_secs())]
+    Late,
+    /// Too many wait.
+    #[error("{WISHES_MAX} changes of the configuration wait already")]
+    Busy,
     /// The node ends, or its task was begun anew.
     #[error("the node did not get to it")]
     Gone,
@@ -71,8 +80,8 @@ pub enum RegisterError {
 
 /// What the register has to do.
 enum Work {
-    Message { from: NodeId, epoch: u64, message: RegisterMessage },
-    Epoch { from: NodeId, epoch: u64 },
+    Message { from: Sender, message: RegisterMessage },
+    Epoch(Sender),
     Wish(Wish),
 }
 
@@ -101,8 +110,10 @@ pub(super) struct Register {
     /// Whoever drives it has it.
     taken: Mutex<mpsc::Receiver<Work>>,
     known: watch::Sender<KnownConfiguration>,
-    /// The number of this start of the process, in units of [`STARTS`], and how often the task was begun in it.
-    incarnation: AtomicU64,
+    /// The durable number of this start of the process.
+    start: u64,
+    /// What is on its way to each.
+    under_way: BTreeMap<NodeId, Arc<Semaphore>>,
 }
 
 impl fmt::Debug for Register {
@@ -112,11 +123,16 @@ impl fmt::Debug for Register {
 }
 
 impl Register {
-    /// That of a process with this durable number of its start.
-    pub(super) fn new(incarnation: u64) -> Self {
+    /// That of a process with this durable number of its start, and of the nodes that it talks to.
+    pub(super) fn new(start: u64, nodes: &[NodeId]) -> Self {
         let (work, taken) = mpsc::channel(WAITING_MAX);
-        let incarnation = AtomicU64::new(incarnation.saturating_mul(STARTS));
-        Self { work, taken: Mutex::new(taken), known: watch::Sender::default(), incarnation }
+        let under_way = nodes.iter().map(|node| (*node, Arc::new(Semaphore::new(UNDER_WAY_MAX)))).collect();
+        Self { work, taken: Mutex::new(taken), known: watch::Sender::default(), start, under_way }
+    }
+
+    /// Another one at each start of the process and each begin of the task: also where the disk has forgotten some.
+    fn incarnation(&self) -> u64 {
+        self.start << 32 | u64::from(super::low_half(super::random_u64()))
     }
 }
 
@@ -152,20 +168,25 @@ impl Node {
     async fn wish(&self, compute: Option<Compute>) -> Answer {
         let (tell, told) = oneshot::channel();
         let wish = Wish { compute, tell, attempts: 0 };
-        self.register.work.send(Work::Wish(wish)).await.map_err(|_| RegisterError::Gone)?;
-        told.await.unwrap_or(Err(RegisterError::Gone))
+        let answer = async {
+            self.register.work.send(Work::Wish(wish)).await.map_err(|_| RegisterError::Gone)?;
+            told.await.unwrap_or(Err(RegisterError::Gone))
+        };
+        timeout(PATIENCE_OF_ASKER, answer).await.unwrap_or(Err(RegisterError::Late))
     }
 
     /// Takes a message of a peer's register.
-    pub(super) fn take_register_message(&self, from: NodeId, epoch: u64, message: RegisterMessage) {
+    pub(super) fn take_register_message(&self, from: Sender, message: RegisterMessage) {
         // One that finds no room is sent again.
-        let _ = self.register.work.try_send(Work::Message { from, epoch, message });
+        let _ = self.register.work.try_send(Work::Message { from, message });
     }
 
     /// Takes note of the epoch that a peer spoke in.
-    pub(super) fn hear_epoch(&self, from: NodeId, epoch: u64) {
-        if epoch > self.store.members().epoch() {
-            let _ = self.register.work.try_send(Work::Epoch { from, epoch });
+    pub(super) fn hear_epoch(&self, from: Sender) {
+        // Messages come first: what is heard here is heard again with the next question.
+        let is_idle = self.register.work.capacity() > WAITING_MAX / 2;
+        if is_idle && from.epoch > self.store.members().epoch() {
+            let _ = self.register.work.try_send(Work::Epoch(from));
         }
     }
 
@@ -174,22 +195,22 @@ impl Node {
     /// Cancel safety: what was begun may be given up, as in a crash.
     pub(super) async fn keep_register(self: Arc<Self>) {
         let mut taken = self.register.taken.lock().await;
-        let mut driver = Driver { wishes: VecDeque::new(), registrar: self.open_register().await };
+        let mut driver = Driver { wishes: VecDeque::new(), registrar: self.open_register().await, again: None };
         loop {
             driver.look_at_store(&self);
-            let all_kept = driver.settle(&self).await;
+            driver.settle(&self).await;
             if driver.registrar.me().life != self.store.me().life {
                 driver.registrar = self.open_register().await;
                 continue;
             }
             let due = driver.registrar.poll_timeout().map_or(LOOK, |due| due.since(self.now()));
-            // What the disk refuses is not asked for at once again.
-            let due = if all_kept { due.min(LOOK) } else { LOOK };
-            match timeout(due, taken.recv()).await {
+            match timeout(due.min(LOOK), taken.recv()).await {
                 Ok(Some(work)) => driver.take(&self, work),
                 Ok(None) => return,
-                Err(_) => driver.registrar.handle_timeout(self.now()),
+                Err(_) => {}
             }
+            // Also where somebody talks all the time.
+            driver.registrar.handle_timeout(self.now());
         }
     }
 
@@ -202,7 +223,7 @@ impl Node {
             }
             sleep(LOOK).await;
         };
-        let incarnation = self.register.incarnation.fetch_add(1, Ordering::Relaxed);
+        let incarnation = self.register.incarnation();
         let known = kept.configuration.map(Arc::new);
         let mut registrar = Registrar::new(kept.me, kept.record, known, incarnation, super::random_u64());
         registrar.found(self.now(), founders(&self.config));
@@ -229,8 +250,11 @@ impl Node {
     }
 
     fn send_register_message(self: &Arc<Self>, to: NodeId, message: &RegisterMessage) {
+        let slots = self.register.under_way.get(&to).cloned();
+        let Some(slot) = slots.and_then(|slots| slots.try_acquire_owned().ok()) else { return };
         let (node, body) = (Arc::clone(self), Bytes::from(message.to_bytes()));
         self.desks.spawn("register", async move {
+            let _slot = slot;
             let path = REGISTER.to_owned();
             let request = PeerRequest { method: Method::POST, path, body, patience: PATIENCE, hope: Some(HOPE) };
             if let Err(error) = node.peers.ask(to, request).await {
@@ -265,14 +289,17 @@ fn founders(config: &Config) -> Founders {
         let addresses = |(switch, address): (&String, core::net::SocketAddr)| format!("{switch}={address}");
         let addresses =
             if member.id == config.id { own.map(addresses).collect() } else { peers.map(addresses).collect() };
-        let keys = config.reloadable.keys.peers.iter().filter(|(_, node)| **node == member.id);
+        let keys = &config.reloadable.keys;
+        let own = (member.id == config.id).then(|| keys.own.public());
+        let keys = keys.peers.iter().filter(|(_, node)| **node == member.id).map(|(key, _)| *key).chain(own);
+        let keys: BTreeSet<_> = keys.map(|key| key.bytes()).collect();
         Member {
             voter: Voter { node: member.id, life: Life(0) },
             contact: Contact {
                 name: member.name.clone(),
                 http: member.http.clone(),
                 addresses,
-                keys: keys.map(|(key, _)| key.bytes()).collect(),
+                keys: keys.into_iter().collect(),
             },
             role: Role::Active,
             weight: 0,
@@ -294,31 +321,40 @@ struct Driver {
     registrar: Registrar,
     /// The first one is under way where the registrar is at work for it.
     wishes: VecDeque<Wish>,
+    /// The disk has refused something: it is tried again then.
+    again: Option<Time>,
 }
 
 impl Driver {
     fn look_at_store(&mut self, node: &Node) {
-        self.registrar.set_learnt(node.now(), node.store.is_sure() && !node.store.is_blank());
+        if node.store.is_sure() {
+            self.registrar.set_sure(node.now());
+        }
     }
 
     fn take(&mut self, node: &Arc<Node>, work: Work) {
         let now = node.now();
         match work {
-            Work::Message { from, epoch, message } => {
-                self.registrar.hear_epoch(now, from, epoch);
-                self.registrar.handle_message(now, from, message);
+            // Its life may have ended while it waited here.
+            Work::Message { from, .. } | Work::Epoch(from) if node.store.life_of(from.node) != Some(from.life) => {}
+            Work::Message { from, message } => {
+                self.registrar.hear_epoch(now, from.node, from.epoch);
+                self.registrar.handle_message(now, from.node, message);
             }
-            Work::Epoch { from, epoch } => self.registrar.hear_epoch(now, from, epoch),
+            Work::Epoch(from) => self.registrar.hear_epoch(now, from.node, from.epoch),
+            Work::Wish(wish) if self.wishes.len() >= WISHES_MAX => drop(wish.tell.send(Err(RegisterError::Busy))),
             Work::Wish(wish) => self.wishes.push_back(wish),
         }
     }
 
-    /// Does all that there is to do now. False where the disk refused.
-    async fn settle(&mut self, node: &Arc<Node>) -> bool {
-        let mut all_kept = true;
+    /// Does all that there is to do now.
+    async fn settle(&mut self, node: &Arc<Node>) {
         loop {
             self.begin_wishes(node);
-            while all_kept && let Some(save) = self.registrar.poll_save() {
+            self.again.take_if(|again| node.now() >= *again);
+            while self.again.is_none()
+                && let Some(save) = self.registrar.poll_save()
+            {
                 let (me, save) = (self.registrar.me(), Arc::new(save));
                 let kept = {
                     let save = Arc::clone(&save);
@@ -327,8 +363,9 @@ impl Driver {
                 if let Err(error) = &kept {
                     tracing::error!(%error, "the register cannot be written");
                 }
-                all_kept = kept.is_ok();
-                self.registrar.handle_saved(node.now(), &save, all_kept);
+                // What the disk refuses is not asked for at once again.
+                self.again = kept.is_err().then(|| node.now() + LOOK);
+                self.registrar.handle_saved(node.now(), &save, kept.is_ok());
             }
             while let Some((to, message)) = self.registrar.poll_transmit() {
                 node.send_register_message(to, &message);
@@ -336,19 +373,25 @@ impl Driver {
             self.publish(node).await;
             match self.registrar.poll_outcome() {
                 Some(outcome) => self.conclude(node, outcome),
-                None => return all_kept,
+                None => return,
             }
         }
     }
 
     /// Begins what is wanted, one after the other.
     fn begin_wishes(&mut self, node: &Node) {
+        if !self.registrar.is_busy() {
+            // Whoever does not wait any more does not want it any more.
+            self.wishes.retain(|wish| !wish.tell.is_closed());
+        }
         while !self.registrar.is_busy()
             && let Some(wish) = self.wishes.front_mut()
         {
             wish.attempts += 1;
             match begin(&mut self.registrar, node, wish) {
                 Ok(()) => return,
+                // Somebody is ending that, or nobody can.
+                Err(RegisterError::Change(ChangeError::Joint(_))) if self.registrar.is_tending() => return,
                 Err(error) => self.answer(Err(error)),
             }
         }

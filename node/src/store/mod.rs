@@ -86,6 +86,9 @@ struct Identity {
     members: Vec<NodeId>,
     /// How many of them are catalog nodes of a title.
     catalog: usize,
+    /// There is a record of what it promised as a voter; none in a folder from before there were any.
+    #[serde(default)]
+    votes: bool,
 }
 
 /// Which life of which node.

@@ -1,10 +1,11 @@
 //! What a store keeps of the configuration register: what its node must not forget as a voter, and the newest configuration
 //! that it knows.
 
+use super::change::Change;
 use super::names::{CONFIGURATION, REGISTER};
-use super::{Disk, Store, lock, publish, read_small};
+use super::{Disk, Identity, Store, lock, publish, read_small};
 use rain_cluster::register::{CONFIGURATION_BYTES_MAX, Configuration, RECORD_BYTES_MAX, Record, Save, Voter};
-use rain_cluster::{Life, NodeId};
+use rain_cluster::{Life, NodeId, Time};
 use std::io;
 
 /// What was found of it.
@@ -57,7 +58,12 @@ impl<D: Disk> Store<D> {
             return Err(io::Error::other("the store began a new life"));
         }
         match save {
-            Save::Record(bytes) => publish(&*self.disk, REGISTER, bytes),
+            Save::Record(bytes) => {
+                // One more change of this store: an old copy of its disk has made fewer than others remember.
+                let incarnation = lock(&self.index).incarnation;
+                self.change(Time::default(), [Change::Incarnation(incarnation)])?;
+                publish(&*self.disk, REGISTER, bytes)
+            }
             Save::Configuration(bytes) => publish(&*self.disk, CONFIGURATION, bytes),
         }
     }
@@ -69,6 +75,19 @@ impl<D: Disk> Store<D> {
             return Some(whose.life);
         }
         lock(&self.index).remembered.get(&node).map(|memory| memory.said.life)
+    }
+}
+
+impl<D: Disk> Store<D> {
+    /// A folder from before there were voters becomes one of a voter that was never asked.
+    pub(super) fn begin_to_vote(&self) -> io::Result<()> {
+        let _turn = lock(&self.register);
+        let mut identity = lock(&self.identity);
+        begin(&*self.disk, Voter { node: identity.node, life: identity.life })?;
+        let voter = Identity { votes: true, ..identity.clone() };
+        self.publish_identity(&voter)?;
+        *identity = voter;
+        Ok(())
     }
 }
 

@@ -160,6 +160,7 @@ impl<D: Disk> Store<D> {
                 life: plan.fresh_life,
                 members: plan.members.nodes().to_vec(),
                 catalog: plan.members.quorum().catalog(),
+                votes: true,
             };
             let me = Voter { node: identity.node, life: identity.life };
             register::begin(&*disk, me).map_err(disk_error("writing the register"))?;
@@ -202,13 +203,19 @@ impl<D: Disk> Store<D> {
         store.rewrite_shares(unsynced);
         store.claim_columns(now)?;
         let lost = found.created && !made;
+        let votes = lock(&store.identity).votes;
+        if !votes {
+            store.begin_to_vote().map_err(disk_error("writing the register"))?;
+        }
+        let kept = store.kept_register().map_err(disk_error("reading the register"))?;
         if lock(&store.index).outlived.contains(&store.whose().life) {
             // The ledger is that of a new life already, and nothing was promised in it.
             store.be_reborn(now, &[]).map_err(disk_error("beginning a new life"))?;
-        } else if found.damaged.is_some() || unfit.is_some() || lost {
+        } else if found.damaged.is_some() || unfit.is_some() || lost || kept.record.is_none() {
             let damage = found.damaged.map(|damage| format!("{damage:?}"));
-            let why = damage.or(unfit).unwrap_or_else(|| "it is not there".to_owned());
-            tracing::error!(%why, "the ledger is damaged: the store begins a new life, and learns from the others");
+            let forgotten = kept.record.is_none().then(|| "what it promised as a voter is gone".to_owned());
+            let why = damage.or(unfit).or(forgotten).unwrap_or_else(|| "it is not there".to_owned());
+            tracing::error!(%why, "the store has forgotten something: it begins a new life, and learns from the others");
             store.be_reborn(now, &[]).map_err(disk_error("beginning a new life"))?;
         }
         Ok(store)

@@ -364,7 +364,7 @@ fn what_is_settled_is_forgotten_on_the_disk_before_its_title_is_closed() {
     assert_eq!(store.carry_out(Time::default(), settle), StoreTold::Done);
     // What a loss of power leaves: the bytes that were written, and not what waits in memory.
     let left = || {
-        for file in ["ledger", "identity"] {
+        for file in ["ledger", "identity", "register"] {
             std::fs::copy(folder.0.join(file), image.0.join(file)).unwrap();
         }
         image.open().carry_out(Time::default(), StoreOrder::Decisions)

@@ -210,7 +210,10 @@ fn find(node: &Node, name: &str) -> Result<NodeId, ApiError> {
     let known = node.configuration().borrow().configuration.clone();
     let sets = known.iter().flat_map(|known| known.sets());
     let mut members = sets.flat_map(|set| &set.members);
-    let found = members.find(|member| member.contact.name == name || member.voter.node.to_string() == name);
+    // Also by the name that it has by now in this node's file.
+    let by_file = node.config.members.iter().find(|member| member.name == name).map(|member| member.id);
+    let is_it = |member: &&Member| member.contact.name == name || member.voter.node.to_string() == name;
+    let found = members.find(|member| is_it(member) || Some(member.voter.node) == by_file);
     match (found, &known) {
         (Some(member), _) => Ok(member.voter.node),
         (None, None) => Err(told(&RegisterError::Unfounded { waits_for: waits_for(node).join(", ") })),
@@ -228,6 +231,7 @@ fn told(error: &RegisterError) -> ApiError {
         RegisterError::Unfounded { .. } => (StatusCode::SERVICE_UNAVAILABLE, "no-configuration"),
         RegisterError::NoMajority { .. } => (StatusCode::SERVICE_UNAVAILABLE, "no-majority"),
         RegisterError::Outrun | RegisterError::Undecided(_) => (StatusCode::CONFLICT, "configuration-changed"),
+        RegisterError::Busy | RegisterError::Late => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
         RegisterError::Gone => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
     };
     ApiError::new(status, code, error.to_string())

@@ -36,8 +36,8 @@ pub(super) const ALL: &[Bug] = &[
         "a node with a new disk asks one node too few, and denies an acknowledged title",
         Mutant {
             file: "cluster/src/members.rs",
-            text: "(«self.nodes.len() + 1»).saturating_sub(self.quorum.write())",
-            instead: "self.nodes.len()",
+            text: "(«side.nodes.len() + 1»).saturating_sub(side.quorum.write())",
+            instead: "side.nodes.len()",
             first: CLUSTER,
         },
     ),
@@ -90,7 +90,7 @@ pub(super) const ALL: &[Bug] = &[
         "a version is decided with k columns: the next lost disk loses it",
         Mutant {
             file: "cluster/src/commit/put.rs",
-            text: "let enough = catalog >= self.write() && «columns >= self.needed_columns()»;",
+            text: "let enough = catalog.is_enough() && «columns >= self.needed_columns()»;",
             instead: "columns + 1 >= self.needed_columns()",
             first: CLUSTER,
         },
@@ -99,8 +99,8 @@ pub(super) const ALL: &[Bug] = &[
         "a PUT is acknowledged with W - 1 marks: a reader may still get the old version",
         Mutant {
             file: "cluster/src/commit/put.rs",
-            text: "if !*told && «marks >= write» && columns >= needed {",
-            instead: "marks + 1 >= write",
+            text: "if !*told && «catalog.written(is_marked).is_enough()» && columns >= needed {",
+            instead: "catalog.written(is_marked).found + 1 >= catalog.written(is_marked).expected",
             first: CLUSTER,
         },
     ),
@@ -183,9 +183,9 @@ pub(super) const ALL: &[Bug] = &[
     bug(
         "the silence of a blank node counts: a reader is told that an acknowledged title does not exist",
         Mutant {
-            file: "cluster/src/catalog/resolve.rs",
-            text: "«self.counted()» >= self.quorum.read()",
-            instead: "self.reached()",
+            file: "cluster/src/members.rs",
+            text: "answer(node).is_some_and(|(life, blank)| «!blank || self.newcomers.get(&node) == Some(&life)»)",
+            instead: "self.newcomers.get(&node).is_none_or(|of| *of == life || !blank)",
             first: CLUSTER,
         },
     ),
@@ -247,8 +247,8 @@ pub(super) const ALL: &[Bug] = &[
         "a coordinator that committed without a column of its own does not know of it: readers take it for given up",
         Mutant {
             file: "node/src/store/orders.rs",
-            text: "let is_wanted = «self.is_wanted(key, &record)»;",
-            instead: "false",
+            text: "                None => «record»,",
+            instead: "return None",
             first: STORE,
         },
     ),
@@ -265,8 +265,8 @@ pub(super) const ALL: &[Bug] = &[
         "a store believes itself before R nodes agree: nobody has to remember what it forgot",
         Mutant {
             file: "cluster/src/catalog/recall.rs",
-            text: "needed: «members.quorum().read() - 1»,",
-            instead: "members.quorum().read().saturating_sub(2)",
+            text: "needed: «members.witnesses() - 1»,",
+            instead: "members.witnesses().saturating_sub(2)",
             first: CLUSTER,
         },
     ),
@@ -1230,7 +1230,7 @@ pub(super) const ALL: &[Bug] = &[
         "a change is refused for ever by a voter that has promised more",
         Mutant {
             file: "cluster/src/register/proposer.rs",
-            text: "self.number = «self.number.max(promised.number)»;",
+            text: "self.number = «self.number.max(promised.number.min(highest))»;",
             instead: "self.number",
             first: REGISTER,
         },
@@ -1259,6 +1259,78 @@ pub(super) const ALL: &[Bug] = &[
             file: "node/src/store/lives.rs",
             text: "let is_over = memory.retired && !unknown.is_empty() && «!began_now»;",
             instead: "true",
+            first: STORE,
+        },
+    ),
+    bug(
+        "whoever changed the cluster is told before it is durable: after a power cut his node denies it",
+        Mutant {
+            file: "cluster/src/register/registrar.rs",
+            text: "let waits = «self.news.is_some() && self.disk != Disk::Refused»;",
+            instead: "false",
+            first: REGISTER,
+        },
+    ),
+    bug(
+        "news that comes while the disk is at work is forgotten",
+        Mutant {
+            file: "cluster/src/register/registrar.rs",
+            text: "self.news.take_if(|news| «news.epoch <= saved.epoch»);",
+            instead: "true",
+            first: REGISTER,
+        },
+    ),
+    bug(
+        "a change that is half-way stays so for ever once others failed to end it",
+        Mutant {
+            file: "cluster/src/register/registrar.rs",
+            text: "Some(Errand::Tending) if «found.is_none()» =>",
+            instead: "false",
+            first: REGISTER,
+        },
+    ),
+    bug(
+        "another number of catalog nodes is in force before anybody has learnt",
+        Mutant {
+            file: "cluster/src/register/registrar.rs",
+            text: "is_some_and(|old| «old.catalog == joint.new.catalog» &&",
+            instead: "true",
+            first: REGISTER,
+        },
+    ),
+    bug(
+        "an old copy of a disk votes, and forgets what it promised",
+        Mutant {
+            file: "cluster/src/register/registrar.rs",
+            text: "RegisterMessage::Question(_) if «!self.is_sure» => {}",
+            instead: "false",
+            first: REGISTER,
+        },
+    ),
+    bug(
+        "whoever has forgotten what it promised votes",
+        Mutant {
+            file: "cluster/src/register/founding.rs",
+            text: "u8::from(«heard.can_vote && votes > 0»)",
+            instead: "votes > 0",
+            first: REGISTER,
+        },
+    ),
+    bug(
+        "each member founds a cluster of its own",
+        Mutant {
+            file: "cluster/src/register/founding.rs",
+            text: "filter(|_| «self.is_founder()»)",
+            instead: "true",
+            first: REGISTER,
+        },
+    ),
+    bug(
+        "what a life that is over wrote late takes the vote of the next one",
+        Mutant {
+            file: "node/src/store/register.rs",
+            text: "if «(whose.node, whose.life) != (me.node, me.life)» {",
+            instead: "false",
             first: STORE,
         },
     ),

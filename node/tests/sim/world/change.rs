@@ -118,8 +118,10 @@ impl World {
         if is_cut || self.nodes[node].running.is_none() {
             return;
         }
-        let place = usize::try_from(epoch).unwrap();
-        let members = Arc::clone(&self.epochs[place]);
+        // Whoever claims another one cannot tell which it is.
+        let Some(members) = usize::try_from(epoch).ok().and_then(|epoch| self.epochs.get(epoch)).cloned() else {
+            return;
+        };
         self.nodes[node].learn_members(&members, &mut self.wires, &mut self.history);
     }
 
