@@ -1,6 +1,5 @@
 //! The set of members of a cluster, and its quorums.
 
-use crate::register::{Configuration, MemberSet};
 use crate::rendezvous::rendezvous;
 use crate::version::{Life, NodeId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -122,24 +121,24 @@ impl Members {
         Ok(Self { epoch, all: new.nodes.clone(), old: None, new, newcomers: BTreeMap::new() })
     }
 
-    /// Those of a configuration. Of two sets that differ in lives alone, or in votes, one is as good as both.
+    /// Two sets, of which the newer one has these lives: who belongs to the newer alone is a newcomer. Of sets that are alike
+    /// one is as good as both. `all` are the members of either, and of neither.
     ///
     /// # Errors
     /// [`MembersError`].
-    pub fn of(configuration: &Configuration) -> Result<Self, MembersError> {
-        let side = |set: &MemberSet| {
-            let nodes = set.with_data().map(|voter| voter.node).collect();
-            Side::new(nodes, Some(set.catalog.into()))
-        };
-        let (old, new) = (configuration.old.as_ref().map(side).transpose()?, side(&configuration.new)?);
+    pub fn in_force(
+        epoch: u64,
+        all: BTreeSet<NodeId>,
+        old: Option<(Vec<NodeId>, usize)>,
+        new: (BTreeMap<NodeId, Life>, usize),
+    ) -> Result<Self, MembersError> {
+        let (lives, catalog) = new;
+        let new = Side::new(lives.keys().copied().collect(), Some(catalog))?;
+        let old = old.map(|(nodes, catalog)| Side::new(nodes, Some(catalog))).transpose()?;
         let old = old.filter(|old| *old != new);
-        let all: BTreeSet<_> = configuration.sets().flat_map(|set| &set.members).map(|it| it.voter.node).collect();
-        let newcomers = configuration.new.with_data().filter(|voter| {
-            let was = |old: &Side| old.nodes.contains(&voter.node);
-            !old.as_ref().is_none_or(was)
-        });
-        let newcomers = newcomers.map(|voter| (voter.node, voter.life)).collect();
-        Ok(Self { epoch: configuration.epoch, all: all.into_iter().collect(), old, new, newcomers })
+        let is_new = |node: &NodeId| old.as_ref().is_some_and(|old| !old.nodes.contains(node));
+        let newcomers = lives.into_iter().filter(|(node, _)| is_new(node)).collect();
+        Ok(Self { epoch, all: all.into_iter().collect(), old, new, newcomers })
     }
 
     /// Grows with each change of the set.
@@ -340,5 +339,72 @@ mod tests {
         let members = Members::new(5, ids(&many[..9]), None).unwrap();
         assert_eq!((members.quorum().catalog(), members.epoch(), members.lessons()), (7, 5, 6));
         assert_eq!(Members::new(0, ids(&[2, 1]), None).unwrap().nodes(), ids(&[1, 2]));
+    }
+
+    fn ids(ids: &[u32]) -> Vec<NodeId> {
+        ids.iter().copied().map(NodeId).collect()
+    }
+
+    fn joint(old: &[u32], new: &[u32]) -> Members {
+        let lives = new.iter().map(|node| (NodeId(*node), Life(*node + 100))).collect();
+        let all = old.iter().chain(new).chain(&[99]).copied().map(NodeId).collect();
+        let catalog = |nodes: &[u32]| nodes.len().min(CATALOG_NODES_DEFAULT);
+        Members::in_force(5, all, Some((ids(old), catalog(old))), (lives, catalog(new))).unwrap()
+    }
+
+    /// Of two sets that are alike one is in force; a member of neither is asked, and chosen for nothing.
+    #[test]
+    fn two_sets_that_are_alike_are_one() {
+        let same = joint(&[1, 2, 3], &[1, 2, 3]);
+        assert!(!same.is_joint() && same.learners().is_empty() && !same.is_newcomer(NodeId(1)));
+        assert_eq!((same.nodes(), same.takers()), (&*ids(&[1, 2, 3, 99]), &*ids(&[1, 2, 3])));
+        assert!(!same.catalog_of("film").contains(NodeId(99)));
+        assert_eq!(same.others(NodeId(2)).collect::<Vec<_>>(), ids(&[1, 3, 99]));
+    }
+
+    /// W of 4 is 3 and R is 2; W of 5 is 3 and R is 3: by hand, in both sets.
+    #[test]
+    fn quorums_are_those_of_both_sets() {
+        let members = joint(&[1, 2, 3, 4], &[1, 2, 3, 4, 5]);
+        let catalog = members.catalog_of("film");
+        let has = |nodes: &'static [u32]| move |node: NodeId| nodes.contains(&node.0);
+        assert!(catalog.written(has(&[1, 2, 3])).is_enough());
+        assert_eq!(catalog.written(has(&[1, 2, 5])), Count { found: 2, expected: 3 });
+        let answers = |blank: &'static [u32], all: &'static [u32]| {
+            move |node: NodeId| all.contains(&node.0).then_some((Life(node.0 + 100), blank.contains(&node.0)))
+        };
+        // The newcomer counts although it is blank; a disk that was lost meanwhile does not.
+        assert!(catalog.read(answers(&[5], &[1, 2, 5])).is_enough());
+        assert!(!catalog.read(answers(&[2, 5], &[1, 2, 5])).is_enough());
+        let reborn = |node: NodeId| [1, 2, 5].contains(&node.0).then_some((Life(7), node.0 == 5));
+        assert_eq!(catalog.read(reborn), Count { found: 2, expected: 3 });
+        // 4 - 2 of the one, 5 - 3 of the other; marks - 1.
+        assert_eq!(
+            [&[1, 2, 3, 4, 5][..], &[1, 2, 5], &[1, 2, 3, 5]]
+                .map(|marked| catalog.tolerates(|node| marked.contains(&node.0))),
+            [2, 1, 2]
+        );
+        assert!(catalog.hides_nothing(has(&[1, 5])) && !catalog.hides_nothing(has(&[1, 2, 3])));
+        assert_eq!((members.teachers(), members.lessons(), members.witnesses()), (&*ids(&[1, 2, 3, 4]), 2, 2));
+    }
+
+    /// R of the four must meet one who knows: at most one of them may not.
+    #[test]
+    fn the_old_set_goes_when_those_who_do_not_know_are_too_few_to_read() {
+        let members = joint(&[1, 2, 3, 4], &[1, 2, 3, 4, 5]);
+        assert!(members.is_known_enough(|node| node.0 != 2));
+        assert!(!members.is_known_enough(|node| [3, 4, 5].contains(&node.0)));
+        assert!(Members::new(1, ids(&[1, 2]), None).unwrap().is_known_enough(|_| false));
+    }
+
+    #[test]
+    fn who_comes_to_new_catalogs_learns() {
+        assert_eq!(joint(&[1, 2, 3, 4], &[1, 2, 3, 4, 5]).learners(), ids(&[5]));
+        // Marks of 3 of 5 may lie on 2 of the 4 that are left.
+        assert_eq!(joint(&[1, 2, 3, 4, 5], &[1, 2, 3, 4]).learners(), ids(&[1, 2, 3, 4]));
+        assert_eq!(joint(&[1, 2], &[1, 2, 3, 4]).learners(), ids(&[1, 2, 3, 4]));
+        // Of eight each title has seven.
+        assert_eq!(joint(&[1, 2, 3, 4, 5, 6, 7], &[1, 2, 3, 4, 5, 6, 7, 8]).learners().len(), 8);
+        assert!(Members::new(1, ids(&[1, 2]), None).unwrap().learners().is_empty());
     }
 }

@@ -4,6 +4,7 @@ use super::error::{ConfigurationError, SHORT, StepError, bounds, check_text, end
 use super::set::MemberSet;
 use super::voter::Voter;
 use crate::bytes::{Fields, put_short};
+use crate::members::{Members, MembersError};
 
 /// Longest encoded configuration.
 pub const CONFIGURATION_BYTES_MAX: usize = 32 << 10;
@@ -35,6 +36,17 @@ impl Configuration {
     /// The sets in force: one, or two.
     pub fn sets(&self) -> impl Iterator<Item = &MemberSet> {
         self.old.iter().chain([&self.new])
+    }
+
+    /// Who holds catalogs and takes columns: of two sets that differ in lives alone, or in votes, one is as good as both.
+    ///
+    /// # Errors
+    /// [`MembersError`]: not of one that was [checked](Self::check).
+    pub fn members(&self) -> Result<Members, MembersError> {
+        let all = self.sets().flat_map(|set| &set.members).map(|member| member.voter.node).collect();
+        let old = self.old.as_ref().map(|old| (old.with_data().map(|voter| voter.node).collect(), old.catalog.into()));
+        let new = self.new.with_data().map(|voter| (voter.node, voter.life)).collect();
+        Members::in_force(self.epoch, all, old, (new, self.new.catalog.into()))
     }
 
     /// Whether a life is over.

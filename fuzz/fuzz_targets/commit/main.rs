@@ -503,7 +503,6 @@ impl World {
                 assert_eq!(stage, Stage::Told, "settled, and the client was told nothing");
                 write.stage = Stage::Over;
                 if let Some((record, _)) = &write.decision {
-                    let id = write.coordinator;
                     coordinator.settle(record.version());
                 }
             }

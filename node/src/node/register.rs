@@ -11,7 +11,7 @@ use rain_cluster::register::{
     Absence, ChangeError, Configuration, Contact, Founders, Member, Missing, Outcome, ProposeError, RegisterMessage,
     Registrar, Role, SetCode, Voter,
 };
-use rain_cluster::{Life, Members, NodeId, Sender, Time};
+use rain_cluster::{Life, NodeId, Sender, Time};
 use rain_config::Config;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -238,7 +238,7 @@ impl Node {
 
     /// From now on the members are those of a configuration.
     async fn adopt(self: &Arc<Self>, configuration: Arc<Configuration>) {
-        let members = match Members::of(&configuration) {
+        let members = match configuration.members() {
             Ok(members) => Arc::new(members),
             Err(error) => {
                 return tracing::error!(%error, epoch = configuration.epoch, "a configuration without members");

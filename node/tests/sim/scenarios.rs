@@ -13,11 +13,13 @@ use core::time::Duration;
 use rain_cluster::{Reply, Request};
 use std::panic::catch_unwind;
 
+const MILLISECOND: Duration = Duration::from_millis(1);
+
 /// A scenario, and what it is called.
 pub type Scenario = (&'static str, fn());
 
 /// All of them.
-pub const ALL: [Scenario; 17] = [
+pub const ALL: [Scenario; 20] = [
     ("a damaged promise resurrects nothing", a_damaged_promise_resurrects_nothing),
     ("no update is lost before a conditional one", no_update_is_lost_before_a_conditional_one),
     (
@@ -38,6 +40,9 @@ pub const ALL: [Scenario; 17] = [
     ("whoever holds what was replaced hears of it", whoever_holds_what_was_replaced_hears_of_it),
     ("a new life that was refused once begins all the same", a_new_life_that_was_refused_once_begins_all_the_same),
     ("a late question ends no life", a_late_question_ends_no_life),
+    ("those who know of no change read nothing old", those_who_know_of_no_change_read_nothing_old),
+    ("a newcomer learns what is open", a_newcomer_learns_what_is_open),
+    ("what those before began is not decided after them", what_those_before_began_is_not_decided_after_them),
 ];
 
 thread_local! {
@@ -491,4 +496,84 @@ fn a_late_question_ends_no_life() {
     let get = world.get(0, 0);
     world.run_for(SECOND).unwrap();
     assert!(matches!(world.answer(get), Some(Answer::Found { fresh: true, .. })));
+}
+
+fn world_with_a_spare(nodes: usize, codes: &[&'static str]) -> World {
+    let options = Options { missing: MISSING.get(), spares: 1, ..Options::quiet(nodes, codes) };
+    let mut world = World::new(options);
+    world.run_for(3 * SECOND).unwrap();
+    world
+}
+
+/// Of four two never hear that there is a fifth. They are enough to read among the four: as long as they may be, the four
+/// are asked for every write.
+#[test]
+fn those_who_know_of_no_change_read_nothing_old() {
+    let mut world = world_with_a_spare(4, &["replica:3"]);
+    put(&mut world, 0, b"one");
+    isolate(&mut world, 0, &[2, 3, 4]);
+    isolate(&mut world, 1, &[2, 3, 4]);
+    world.add_unheard(&[0, 1]);
+    world.run_for(20 * SECOND).unwrap();
+    world.end_change();
+    world.tell_all();
+    let two = world.put(2, 0, b"two", Wish::Any);
+    world.run_for(4 * SECOND).unwrap();
+    let get = world.get(0, 0);
+    world.run_for(2 * SECOND).unwrap();
+    let is_old = |answer: Option<&Answer>| matches!(answer, Some(Answer::Found { fresh: true, .. }));
+    assert!(!(acknowledged(&world, two) && is_old(world.answer(get))), "what is old was read as fresh");
+    world.history.check().unwrap();
+}
+
+/// A PUT is prepared on those who teach, and decided by one who knows of no newcomer: who learns only what is marked takes the
+/// title for one that is not there.
+#[test]
+fn a_newcomer_learns_what_is_open() {
+    let mut world = world_with_a_spare(3, &["replica:3"]);
+    let is_promise = |message: &Message| matches!(&message.body, Body::Answer(Reply::Prepared));
+    world.wires.held = Some(Box::new(move |message| is_promise(message) && message.to == 0));
+    let asked = world.put(0, 0, b"one", Wish::Any);
+    world.run_for(300 * MILLISECOND).unwrap();
+    world.add_unheard(&[0]);
+    // Before the questions are given up that are not answered.
+    world.run_for(1500 * MILLISECOND).unwrap();
+    let newcomer = world.nodes[3].store();
+    assert!(!newcomer.is_blank(), "it has learnt");
+    assert!(newcomer.lookup("title 0").blank, "but not of this title");
+    assert!(!newcomer.has_learnt(world.members().epoch()) && !world.end_change());
+    world.wires.held = None;
+    world.wires.release();
+    world.run_for(10 * SECOND).unwrap();
+    assert!(acknowledged(&world, asked), "{:?}", world.answer(asked));
+    assert!(world.end_change());
+    world.ignorant.clear();
+    world.tell_all();
+    world.run_for(5 * SECOND).unwrap();
+    world.nothing_half_done().unwrap();
+    world.read_everything().unwrap();
+}
+
+/// A PUT begins among three, one of whom holds back; meanwhile there are four. What the three would have decided is given up.
+#[test]
+fn what_those_before_began_is_not_decided_after_them() {
+    let mut world = world_with_a_spare(3, &["replica:3"]);
+    let is_prepare = |message: &Message| matches!(&message.body, Body::Ask(Request::Prepare { .. }));
+    world.wires.held = Some(Box::new(move |message| is_prepare(message) && message.to != message.from));
+    let asked = world.put(0, 0, b"one", Wish::Any);
+    world.run_for(SECOND).unwrap();
+    world.add_unheard(&[0]);
+    isolate(&mut world, 0, &[3]);
+    world.run_for(5 * SECOND).unwrap();
+    world.end_change();
+    world.tell_all();
+    world.wires.held = None;
+    world.wires.release();
+    world.run_for(5 * SECOND).unwrap();
+    assert_eq!(world.answer(asked), Some(&Answer::Refused));
+    world.wires.cut.clear();
+    world.ignorant.clear();
+    world.tell_all();
+    world.run_for(30 * SECOND).unwrap();
+    assert!((0..4).all(|node| world.nodes[node].store().lookup("title 0").entries.is_empty()));
 }

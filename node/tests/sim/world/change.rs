@@ -61,13 +61,32 @@ impl World {
         Ok(self.nodes[place].running.is_some())
     }
 
+    /// One more node is to be a member; everybody hears of it at once but these, who hear of nothing from then on.
+    pub fn add_unheard(&mut self, ignorant: &[usize]) {
+        let place = self.nodes.len();
+        assert!(self.is_there(place).expect("it starts"));
+        self.ignorant = ignorant.to_vec();
+        let old = self.members().takers().to_vec();
+        let new: Vec<_> = old.iter().copied().chain([self.cluster.ids[place]]).collect();
+        self.begin_change(&old, &new);
+        self.tell_all();
+    }
+
+    /// All hear who the members are, but those who hear of nothing.
+    pub fn tell_all(&mut self) {
+        let epoch = self.members().epoch();
+        for node in 0..self.nodes.len() {
+            self.hear_of_members(node, node, epoch);
+        }
+    }
+
     fn begin_change(&mut self, old: &[NodeId], new: &[NodeId]) {
         self.put_in_force(Some(old), new);
         self.changes += 1;
     }
 
     /// The newer set alone, if it may be.
-    pub(super) fn end_change(&mut self) -> bool {
+    pub fn end_change(&mut self) -> bool {
         let members = Arc::clone(self.members());
         let knows = |id: NodeId| {
             let node = &self.nodes[self.cluster.place(id).expect("a node of the world")];
@@ -101,7 +120,7 @@ impl World {
         };
         let (old, new) = (old.map(set), set(new));
         let configuration = Configuration { epoch, old, new, retired: Vec::new(), note: String::new() };
-        let members = Arc::new(Members::of(&configuration).expect("members"));
+        let members = Arc::new(configuration.members().expect("members"));
         self.wires.note(&format!("epoch {epoch}: {members:?}"));
         self.epochs.push(members);
         for node in 0..self.nodes.len() {
@@ -115,7 +134,7 @@ impl World {
 
     pub(super) fn hear_of_members(&mut self, node: usize, from: usize, epoch: u64) {
         let is_cut = from != node && (self.wires.cut.contains(&(node, from)) || self.wires.cut.contains(&(from, node)));
-        if is_cut || self.nodes[node].running.is_none() {
+        if is_cut || self.nodes[node].running.is_none() || self.ignorant.contains(&node) {
             return;
         }
         // Whoever claims another one cannot tell which it is.

@@ -42,6 +42,8 @@ pub struct World {
     /// All members that were in force, by epoch.
     epochs: Vec<Arc<Members>>,
     pub changes: u64,
+    /// These hear of no change of the members.
+    pub ignorant: Vec<usize>,
     /// Operations of disks that were taken away.
     operations_gone: u64,
 }
@@ -96,6 +98,7 @@ impl World {
             calm: false,
             epochs: vec![members],
             changes: 0,
+            ignorant: Vec::new(),
             operations_gone: 0,
         };
         for node in 0..world.nodes.len() {
