@@ -269,6 +269,17 @@ fn segments_begin_at_the_first_sync_sample_behind_each_multiple_of_four_seconds(
 }
 
 #[test]
+fn sound_is_cut_behind_pictures_by_less_than_a_tick_too() {
+    // Picture 120 of 30,000 / 1001 a second is at 4.004 s, tick 176,576.4 of sound, in which frame 173 begins at 176,576.
+    let mut video = pictures(240);
+    (video.timescale, video.durations, video.offsets) = (30_000, vec![(240, 1001)], Vec::new());
+    (video.sync, video.edits) = (vec![1, 121], vec![(9000, 0)]);
+    let mut audio = sound(344);
+    (audio.timescale, audio.edits) = (44_100, vec![(9000, 576)]);
+    assert_eq!(movie(&[video, audio]).tracks[1].cuts, [0, 174]);
+}
+
+#[test]
 fn sound_keeps_the_ideal_where_no_pictures_are() {
     // 187.5 and 375 frames, from 1024 ticks before zero; the rest is too short.
     assert_eq!(movie(&[sound(381)]).tracks[0].cuts, [0, 189, 376]);
@@ -311,6 +322,130 @@ fn a_segment_byte_by_byte() {
 }
 
 #[test]
+fn a_segment_without_a_sync_sample_says_so() {
+    let mut video = pictures(200);
+    video.sync = vec![101];
+    let movie = movie(&[video]);
+    assert_eq!(movie.tracks[0].cuts, [0, 100]);
+    // The default flags behind `tfhd`, its own flags, the track and the duration.
+    for (segment, flags) in [(1, 0x0101_0000), (2, 0x0101_0000)] {
+        let head = movie.tracks[0].segment(segment).unwrap().head;
+        let at = place(&head, *b"tfhd") + 4 + 4 + 4 + 4;
+        assert_eq!(crate::boxes::u32_at(&head, at), flags, "segment {segment}");
+    }
+    // The first sample of the second alone is one: `trun` says so, with the flag 4.
+    let runs = [1, 2].map(|segment| {
+        let head = movie.tracks[0].segment(segment).unwrap().head;
+        crate::boxes::u32_at(&head, place(&head, *b"trun") + 4) & 4
+    });
+    assert_eq!(runs, [0, 4]);
+}
+
+/// A fragment of one track: runs of sizes, of which the first alone says where it begins, and a first sync sample.
+fn write_fragment(writer: &mut Writer, runs: &[&[u32]], decode_time: Option<u32>) {
+    let at = writer.0.len();
+    let mut offset_at = 0;
+    writer.in_box(*b"moof", |writer| {
+        writer.in_full_box(*b"mfhd", 0, 0, |writer| {
+            writer.u32(1);
+        });
+        writer.in_box(*b"traf", |writer| {
+            writer.in_full_box(*b"tfhd", 0, 0x02_0000, |writer| {
+                writer.u32(1);
+            });
+            if let Some(decode_time) = decode_time {
+                writer.in_full_box(*b"tfdt", 0, 0, |writer| {
+                    writer.u32(decode_time);
+                });
+            }
+            for (place, sizes) in runs.iter().enumerate() {
+                let flags = if place == 0 { 0x205 } else { 0x200 };
+                writer.in_full_box(*b"trun", 0, flags, |writer| {
+                    writer.u32(u32::try_from(sizes.len()).unwrap());
+                    if place == 0 {
+                        offset_at = writer.0.len();
+                        writer.u32(0).u32(0x0200_0000);
+                    }
+                    sizes.iter().for_each(|size| {
+                        writer.u32(*size);
+                    });
+                });
+            }
+        });
+    });
+    let offset = u32::try_from(writer.0.len() - at + 8).unwrap();
+    writer.0[offset_at..offset_at + 4].copy_from_slice(&offset.to_be_bytes());
+    writer.in_box(*b"mdat", |writer| {
+        writer.zeros(runs.iter().flat_map(|sizes| sizes.iter()).sum::<u32>() as usize);
+    });
+}
+
+/// A file of fragments: each with its decode time, if it says one, and its runs.
+fn fragmented(fragments: &[(Option<u32>, &[&[u32]])]) -> Vec<u8> {
+    let mut writer = Writer::default();
+    writer.in_box(*b"moov", |writer| {
+        writer.in_full_box(*b"mvhd", 0, 0, |writer| {
+            writer.zeros(8).u32(1000).zeros(84);
+        });
+        let (sizes, durations, offsets, sync) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        // How long it will be, nobody knew.
+        let edits = vec![(1, 0)];
+        let made = Made { sizes, durations, offsets, sync, edits, ..pictures(0) };
+        writer.in_box(*b"trak", |writer| write_track(writer, 1, &made, 0));
+        writer.in_box(*b"mvex", |writer| {
+            writer.in_full_box(*b"trex", 0, 0, |writer| {
+                writer.u32(1).u32(1).u32(512).u32(0).u32(0x0101_0000);
+            });
+        });
+    });
+    for (decode_time, runs) in fragments {
+        write_fragment(&mut writer, runs, *decode_time);
+    }
+    writer.0
+}
+
+#[test]
+fn fragments_follow_each_other_where_they_do_not_say_otherwise() {
+    let file = fragmented(&[(None, &[&[10, 20], &[30]]), (None, &[&[40, 50]]), (Some(3000), &[&[60]])]);
+    let (movie, _) = open(&file).unwrap();
+    let track = &movie.tracks[0];
+    assert_eq!(track.samples(), 6);
+    assert_eq!((0..6).map(|index| track.samples.dts(index)).collect::<Vec<_>>(), [0, 512, 1024, 1536, 2048, 3000]);
+    assert_eq!(track.samples.sync_within(0..6).collect::<Vec<_>>(), [0, 3, 5]);
+    let data: Vec<u64> =
+        (0..file.len() - 4).filter(|at| file[*at..].starts_with(b"mdat")).map(|at| at as u64 + 4).collect();
+    let expected = [data[0]..data[0] + 60, data[1]..data[1] + 90, data[2]..data[2] + 60];
+    assert_eq!(track.samples.source(0..6), expected);
+    // A gap belongs to the sample before it.
+    assert_eq!(track.samples.duration(4), 952);
+}
+
+#[test]
+fn fragments_that_lie_are_refused() {
+    let damaged = |fragments: &[(Option<u32>, &[&[u32]])], bytes_less: usize| {
+        let mut file = fragmented(fragments);
+        file.truncate(file.len() - bytes_less);
+        let MediaError::Damaged { name, damage, .. } = open(&file).unwrap_err() else { panic!("it is damaged") };
+        (name, damage)
+    };
+    let (name, damage) = damaged(&[(Some(512), &[&[10, 10]]), (Some(1000), &[&[10]])], 0);
+    let what = "a decode time, no later than one before or too late,";
+    assert_eq!((name, damage), (BoxName(*b"moof"), Damage::Value { what, found: 1000 }));
+    let (name, damage) = damaged(&[(None, &[&[10]])], 5);
+    assert!(name == BoxName(*b"moof") && matches!(damage, Damage::Outside { .. }), "{name}: {damage}");
+    // A count of samples that take no bytes of the fragment.
+    let mut file = fragmented(&[(None, &[&[10]])]);
+    let run = place(&file, *b"trun") + 4;
+    file[run..run + 8].copy_from_slice(&[0, 0, 0, 1, 0xFF, 0xFF, 0xFF, 0xFF]);
+    let start = run - 8;
+    file[start..start + 4].copy_from_slice(&20_u32.to_be_bytes());
+    let padding = [&[0, 0, 0, 8][..], b"free"].concat();
+    file[run + 12..run + 20].copy_from_slice(&padding);
+    let found = u64::from(u32::MAX);
+    assert_eq!(open(&file).unwrap_err(), MediaError::TooLarge { what: "samples of a track", found, limit: 4_000_000 });
+}
+
+#[test]
 fn playlists() {
     let movie = movie(&[pictures(300), sound(563)]);
     let media = hls::media(&movie.tracks[1]);
@@ -346,7 +481,8 @@ fn a_multivariant_playlist_of_one_node() {
          FRAME-RATE=25.000,AUDIO=\"sound-ac-3\""
     );
     assert_eq!(lines[4..6], [&variant, "abc/t1.m3u8"]);
-    assert!(lines[6].starts_with("#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH="), "{text}");
+    // First pictures of 10, 1010 and 2010 bytes behind heads of 928: the last in 4 s, all in 12 s.
+    assert!(lines[6].starts_with("#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=5876,AVERAGE-BANDWIDTH=3876,"), "{text}");
     assert!(lines[6].ends_with(",CODECS=\"avc1.42c00d\",RESOLUTION=160x90,URI=\"abc/iframes-t1.m3u8\""), "{text}");
     assert_eq!(lines.len(), 7);
 }

@@ -227,6 +227,8 @@ mod tests {
         // Samples 2..200 have 10 x (3 + ... + 200) bytes.
         assert_eq!(samples.source(200..201), &[5000 + 200_970..5000 + 200_970 + 2010]);
         assert_eq!(samples.source(7..7), []);
+        // Two samples, and 301 of which no more than 128 are looked through.
+        assert_eq!(samples.chunk_firsts.len(), 4);
     }
 
     #[test]

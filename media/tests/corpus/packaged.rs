@@ -44,7 +44,9 @@ pub(crate) struct Written {
 /// Writes the init segment of a track and all its segments one behind the other.
 pub(crate) fn write(track: &Track, source: &Path, output: &Path) -> Written {
     let (source, mut output) = (File::open(source).unwrap(), File::create(output).unwrap());
-    output.write_all(&track.init()).unwrap();
+    let init = track.init();
+    assert!(!init.windows(4).any(|name| name == b"wave"), "players do not know how QuickTime describes sound");
+    output.write_all(&init).unwrap();
     let (mut firsts, mut samples, mut begins, mut next) = (Vec::new(), 0, None, None);
     for number in 1..=track.segments() {
         let recipe = track.segment(number).unwrap();
