@@ -3,8 +3,9 @@
 use crate::movie::Movie;
 use crate::origin::Origin;
 use crate::sample_entry::Format;
+use crate::segment;
 use crate::text::quoted;
-use crate::track::Track;
+use crate::track::{Rates, Track};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use core::fmt::Write;
@@ -144,7 +145,7 @@ impl Variants<'_> {
     }
 
     fn write_i_frames(&self, text: &mut String, track: &Track) {
-        let (peak, average) = i_frame_rates(track);
+        let Rates { peak, average } = track.key_frame_rates;
         put!(text, "#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH={peak},AVERAGE-BANDWIDTH={average}");
         put!(text, ",CODECS={}", quoted(&track.entry.codec));
         if let Format::Video { width, height } = track.entry.format {
@@ -159,21 +160,6 @@ fn frame_rate(track: &Track) -> String {
     let (pictures, ticks) = (u128::from(track.samples()), u128::from(track.duration().max(1)));
     let thousandths = (2000 * pictures * u128::from(track.timescale) + ticks) / (2 * ticks);
     format!("{}.{:03}", thousandths / 1000, thousandths % 1000)
-}
-
-/// Bits per second of the first pictures of segments alone: of the most, and of all.
-fn i_frame_rates(track: &Track) -> (u64, u64) {
-    let (mut peak, mut bytes) = (0, 0_u64);
-    for (number, time) in (1..).zip(times(track)) {
-        let Some(recipe) = track.segment(number) else { break };
-        bytes += recipe.first_sample_end;
-        peak = peak.max(rate(recipe.first_sample_end, time.end - time.start));
-    }
-    (peak, rate(bytes, track.micros(track.duration())))
-}
-
-fn rate(bytes: u64, micros: u128) -> u64 {
-    u64::try_from(u128::from(bytes) * 8 * MICROS / micros.max(1)).unwrap_or(u64::MAX)
 }
 
 /// When segments begin and end, in microseconds. Each end is rounded by itself, so that no error adds up.
@@ -206,7 +192,7 @@ pub fn i_frames(track: &Track) -> Option<String> {
     let mut text = head(track, "#EXT-X-I-FRAMES-ONLY\n");
     for (number, time) in (1..).zip(times(track)) {
         let micros = time.end - time.start;
-        let bytes = track.segment(number)?.first_sample_end;
+        let bytes = segment::first_sample_end(track, &track.segment_samples(number)?);
         put!(text, "#EXTINF:{}.{:06},\n#EXT-X-BYTERANGE:{bytes}@0\n", micros / MICROS, micros % MICROS);
         put!(text, "t{}/{number}.m4s\n", track.number);
     }

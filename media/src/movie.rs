@@ -62,7 +62,7 @@ impl Movie {
             if Some(place) != pictures {
                 track.cuts = cuts::of_track(track, &times);
             }
-            track.rates = rates(track)?;
+            (track.rates, track.key_frame_rates) = rates(track)?;
         }
         Ok(Self { tracks, dropped })
     }
@@ -84,20 +84,25 @@ impl Movie {
     }
 }
 
-/// What a track's segments take of a line.
-fn rates(track: &Track) -> Result<Rates, MediaError> {
-    let (mut peak, mut bytes) = (0, 0);
+/// What a track's segments take of a line, and their first pictures alone.
+fn rates(track: &Track) -> Result<(Rates, Rates), MediaError> {
+    let (mut all, mut firsts) = (Rates::default(), Rates::default());
+    let (mut all_bytes, mut first_bytes) = (0, 0);
     let boundaries: Vec<u64> = track.boundaries().collect();
-    for (place, time) in boundaries.array_windows::<2>().enumerate() {
+    for (place, [start, end]) in boundaries.array_windows::<2>().enumerate() {
         let samples = track.segment_samples(place + 1).unwrap_or_default();
         let found = samples.len() as u64;
         if found > SEGMENT_SAMPLES_MAX {
             let (what, limit) = ("samples of a segment, for want of sync samples", SEGMENT_SAMPLES_MAX);
             return Err(MediaError::TooLarge { what, found, limit });
         }
-        let segment = segment::bytes(track, samples);
-        bytes += segment;
-        peak = peak.max(track.bits_per_second(segment, time[1].saturating_sub(time[0])));
+        let (bytes, first) = (segment::bytes(track, &samples), segment::first_sample_end(track, &samples));
+        (all_bytes, first_bytes) = (all_bytes + bytes, first_bytes + first);
+        let ticks = end.saturating_sub(*start);
+        all.peak = all.peak.max(track.bits_per_second(bytes, ticks));
+        firsts.peak = firsts.peak.max(track.bits_per_second(first, ticks));
     }
-    Ok(Rates { peak, average: track.bits_per_second(bytes, track.duration()) })
+    all.average = track.bits_per_second(all_bytes, track.duration());
+    firsts.average = track.bits_per_second(first_bytes, track.duration());
+    Ok((all, firsts))
 }

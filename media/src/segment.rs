@@ -17,8 +17,6 @@ pub struct Recipe {
     pub ranges: Vec<Range<u64>>,
     /// How long it is in all.
     pub bytes: u64,
-    /// How many of its bytes, from the first on, show its first picture.
-    pub first_sample_end: u64,
 }
 
 impl Track {
@@ -84,9 +82,15 @@ const STYP_BYTES: u64 = 24;
 const MOOF_BYTES: u64 = 8 + 16 + 8 + 20 + 16 + 20;
 
 /// How many bytes a segment of such samples has.
-pub(crate) fn bytes(track: &Track, samples: Range<u32>) -> u64 {
-    let media = media_bytes(track, &samples);
-    head_bytes(&Fields::of(track, &samples), samples.len() as u64, media) + media
+pub(crate) fn bytes(track: &Track, samples: &Range<u32>) -> u64 {
+    let media = media_bytes(track, samples);
+    head_bytes(&Fields::of(track, samples), samples.len() as u64, media) + media
+}
+
+/// How many bytes of it, from the first on, show its first picture.
+pub(crate) fn first_sample_end(track: &Track, samples: &Range<u32>) -> u64 {
+    let head = head_bytes(&Fields::of(track, samples), samples.len() as u64, media_bytes(track, samples));
+    head + u64::from(track.samples.bytes(samples.start))
 }
 
 fn media_bytes(track: &Track, samples: &Range<u32>) -> u64 {
@@ -132,8 +136,7 @@ fn recipe(track: &Track, number: u32, samples: Range<u32>) -> Recipe {
         writer.u32(size).bytes(b"mdat");
     }
     debug_assert_eq!(writer.0.len() as u64, head, "a head is as long as was said");
-    let first_sample_end = head + u64::from(track.samples.bytes(samples.start));
-    Recipe { head: writer.0, ranges: track.samples.source(samples), bytes: head + media, first_sample_end }
+    Recipe { head: writer.0, ranges: track.samples.source(samples), bytes: head + media }
 }
 
 fn write_defaults(writer: &mut Writer, track: &Track, fields: &Fields) {

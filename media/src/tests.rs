@@ -318,7 +318,7 @@ fn a_segment_byte_by_byte() {
     }
     assert_eq!(recipe.head, expected);
     assert_eq!((recipe.ranges, recipe.bytes), (vec![24..84], 164 + 60));
-    assert_eq!(recipe.first_sample_end, 174);
+    assert_eq!(crate::segment::first_sample_end(&movie.tracks[0], &(0..3)), 174);
 }
 
 #[test]

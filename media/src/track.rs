@@ -30,6 +30,8 @@ pub struct Track {
     pub entry: SampleEntry,
     /// What its segments take of a line.
     pub rates: Rates,
+    /// What the first pictures of its segments alone take, heads and all, where a player seeks by them.
+    pub key_frame_rates: Rates,
     pub(crate) matrix: [u8; 36],
     pub(crate) samples: Samples,
     pub(crate) timing: Timing,
@@ -42,8 +44,8 @@ impl Track {
     pub(crate) fn new(place: usize, head: TrackHead, samples: Samples, timing: Timing) -> Self {
         let TrackHead { id, timescale, language, matrix, entry, .. } = head;
         let number = u32::try_from(place + 1).expect("a file has few tracks");
-        let (rates, cuts) = (Rates::default(), Vec::new());
-        Self { number, id, timescale, language, entry, rates, matrix, samples, timing, cuts }
+        let (rates, key_frame_rates, cuts) = (Rates::default(), Rates::default(), Vec::new());
+        Self { number, id, timescale, language, entry, rates, key_frame_rates, matrix, samples, timing, cuts }
     }
 
     /// How many samples it has that players are given.

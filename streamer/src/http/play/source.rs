@@ -131,7 +131,7 @@ mod tests {
             let range: Range<usize> = usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap();
             whole.extend_from_slice(&content[range]);
         }
-        let recipe = Recipe { head, ranges, bytes: whole.len() as u64, first_sample_end: 0 };
+        let recipe = Recipe { head, ranges, bytes: whole.len() as u64 };
         let length = whole.len();
         for (start, end) in
             [(0, length), (0, 1), (13, 15), (14, 15), (100, 2915), (2914, 2916), (3400, 3600), (length - 1, length)]
