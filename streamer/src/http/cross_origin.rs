@@ -4,11 +4,15 @@ use super::{ResponseBody, play};
 use hyper::header::{ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue};
 use hyper::{Method, Response};
 
+/// Whether a path is of media.
+pub(super) fn is_media(path: &str) -> bool {
+    path.starts_with("/v/") || path.starts_with(play::ROOT)
+}
+
 /// Lets pages of any origin read the answer to a request for media, errors too: a player that cannot read a status does
 /// not know whether to try again.
 pub(super) fn allow(method: &Method, path: &str, response: &mut Response<ResponseBody>) {
-    let is_media = path.starts_with("/v/") || path.starts_with(play::ROOT);
-    if is_media && matches!(*method, Method::GET | Method::HEAD) {
+    if is_media(path) && matches!(*method, Method::GET | Method::HEAD) {
         let headers = response.headers_mut();
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
         headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("*"));

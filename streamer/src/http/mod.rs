@@ -19,6 +19,7 @@ mod lists;
 pub(crate) mod login;
 mod note;
 mod play;
+mod players;
 mod progress;
 mod query;
 mod reload;
@@ -55,6 +56,7 @@ use lists::ListRoom;
 use login::{LoginRoom, Logins};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use play::{Movies, Nodes, NodesRoom, PlayRoom};
+use players::PlayersRoom;
 use rain_node::{Node, NodeTitles};
 use reload::ReloadRoom;
 use reports::ReportRoom;
@@ -125,6 +127,7 @@ fn rooms(node: &Arc<Node>, hub: &Arc<EventHub>, logins: Arc<Logins>, metrics: Pr
         Box::new(TitlesRoom(titles.clone())),
         Box::new(PlayRoom { titles, movies, nodes: Arc::clone(&nodes) }),
         Box::new(NodesRoom(nodes)),
+        Box::new(PlayersRoom),
         Box::new(ListRoom(Arc::clone(node))),
         Box::new(ReportRoom(Arc::clone(node))),
         Box::new(ClusterRoom(Arc::clone(node))),

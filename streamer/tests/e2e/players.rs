@@ -85,6 +85,10 @@ fn pages_of_other_origins_read_media_and_the_errors_about_it() {
         assert_eq!(found.header("access-control-allow-origin"), Some("*"), "{path}");
     }
     assert_eq!(get("/api/v1/nodes.json").to(cluster.port(0)).header("access-control-allow-origin"), None);
+    for script in ["/rain-sw.js", "/rain-players.js"] {
+        let found = get(script).to(cluster.port(1)).expect(200);
+        assert_eq!(found.header("content-type"), Some("text/javascript; charset=utf-8"), "{script}");
+    }
 }
 
 #[test]
