@@ -1,5 +1,5 @@
 //! The browser stage: the console of a demo, driven in Chromium by `xtask/browser/console.mjs`, and that of a node with a
-//! token, by `xtask/browser/login.mjs`.
+//! token, by `xtask/browser/login.mjs`; a page whose node hangs, by `xtask/browser/worker.mjs`.
 
 use std::fs;
 use std::net::Ipv4Addr;
@@ -21,7 +21,7 @@ const START: Duration = Duration::from_secs(30);
 /// The demo must end within this time of SIGTERM.
 const END: Duration = Duration::from_secs(5);
 
-/// Starts a demo, then a node, and lets a browser look at each.
+/// Starts a demo, then nodes, and lets a browser look at each.
 pub(crate) fn run(workspace: &Workspace) -> Result<Outcome> {
     if let Some(missing) = prepare(workspace)? {
         return Ok(Outcome::Skipped(missing));
@@ -29,6 +29,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<Outcome> {
     let program = workspace.build()?.join("rain");
     look_at_demo(workspace, &program)?;
     log_in(workspace, &program)?;
+    go_on(workspace, &program)?;
     Ok(Outcome::Passed)
 }
 
@@ -47,39 +48,69 @@ fn look_at_demo(workspace: &Workspace, program: &Path) -> Result<()> {
 
 /// Two nodes, of which titles below `films/` may be changed by somebody with a token.
 fn log_in(workspace: &Workspace, program: &Path) -> Result<()> {
-    let (ports, folder) = (Ports::claim()?, TemporaryFolder::new("login")?);
+    let folder = TemporaryFolder::new("login")?;
     let token = folder.join("token");
     let mut make = Command::new(program);
     make.args(["token", "new", "--name", "paul", "--role", "publisher", "--prefix", "films/", "--output"]).arg(&token);
-    let settings = tools::output(&mut make)?;
-    let members = [("A", 0), ("B", 1)].map(|(name, place)| {
-        let port = ports.port(place);
-        let addresses = vec![("s1".to_owned(), (Ipv4Addr::new(127, 77, 1, 1), port).into())];
-        Member {
-            name: name.to_owned(),
-            id: format!("b000000{place}"),
-            key: None,
-            http: (Ipv4Addr::LOCALHOST, port).into(),
-            addresses,
+    let nodes = TwoNodes::start(program, &folder, &tools::output(&mut make)?)?;
+    let driven = drive(workspace, &["login.mjs", &nodes.urls[0]], &[&token]);
+    nodes.end(driven)
+}
+
+/// Two nodes that have every title, of which one hangs while a page of its own reads from it.
+fn go_on(workspace: &Workspace, program: &Path) -> Result<()> {
+    let folder = TemporaryFolder::new("worker")?;
+    let nodes = TwoNodes::start(program, &folder, "")?;
+    let hung = nodes.processes[0].id().to_string();
+    let driven = drive(workspace, &["worker.mjs", &nodes.urls[0], &nodes.urls[1], &hung], &[]);
+    nodes.end(driven)
+}
+
+/// Nodes A and B of a cluster.
+struct TwoNodes {
+    processes: Vec<Process>,
+    urls: Vec<String>,
+    /// Nobody else claims them before the nodes have ended.
+    _ports: Ports,
+}
+
+impl TwoNodes {
+    /// Starts them, with lines of each one's configuration, and waits until they serve.
+    fn start(program: &Path, folder: &TemporaryFolder, settings: &str) -> Result<Self> {
+        let ports = Ports::claim()?;
+        let members = [("A", 0), ("B", 1)].map(|(name, place)| {
+            let port = ports.port(place);
+            let addresses = vec![("s1".to_owned(), (Ipv4Addr::new(127, 77, 1, 1), port).into())];
+            Member {
+                name: name.to_owned(),
+                id: format!("b000000{place}"),
+                key: None,
+                http: (Ipv4Addr::LOCALHOST, port).into(),
+                addresses,
+            }
+        });
+        let mut processes = Vec::new();
+        for (place, Member { name, .. }) in members.iter().enumerate() {
+            let [data, config, log] = ["", ".toml", ".log"].map(|end| folder.join(&format!("{name}{end}")));
+            fs::create_dir(&data)?;
+            fs::write(&config, configuration(&members, place, &data, "replica:2", settings))?;
+            let mut command = Command::new(program);
+            processes.push(Process::start_logged(command.arg("node").arg("--config").arg(&config), &log)?);
         }
-    });
-    let mut nodes = Vec::new();
-    for (place, Member { name, .. }) in members.iter().enumerate() {
-        let [data, config, log] = ["", ".toml", ".log"].map(|end| folder.join(&format!("{name}{end}")));
-        fs::create_dir(&data)?;
-        fs::write(&config, configuration(&members, place, &data, "replica:2", &settings))?;
-        let mut command = Command::new(program);
-        nodes.push(Process::start_logged(command.arg("node").arg("--config").arg(&config), &log)?);
+        for (node, Member { http, .. }) in processes.iter().zip(&members) {
+            wait_until_ready(node, *http, START)?;
+        }
+        let urls: Vec<_> = members.iter().map(|member| format!("http://{}/", member.http)).collect();
+        println!("   rain node at {}", urls.join(" and "));
+        Ok(Self { processes, urls, _ports: ports })
     }
-    for (node, Member { http, .. }) in nodes.iter().zip(&members) {
-        wait_until_ready(node, *http, START)?;
+
+    /// Ends them, once something was done with them.
+    fn end(self, done: Result<()>) -> Result<()> {
+        let ended = self.processes.iter().try_for_each(|node| node.terminate(END).map(drop));
+        done?;
+        ended.context("ending the nodes")
     }
-    let url = format!("http://{}/", members[0].http);
-    println!("   rain node at {url}");
-    let driven = drive(workspace, &["login.mjs", &url], &[&token]);
-    let ended = nodes.iter().try_for_each(|node| node.terminate(END).map(drop));
-    driven?;
-    ended.context("ending the nodes")
 }
 
 /// Runs a script: its name and the URL, the folder for pictures, and what else it takes.

@@ -44,6 +44,8 @@ enum Part {
     Model,
     /// A demo in which somebody between the nodes tampers with what they say.
     Hostile,
+    /// The files of the corpus that the test does not package.
+    Media,
     /// Hundreds of viewers and thousands of ranges at once.
     Crowd,
     /// Bugs planted in codec and kernels.
@@ -105,6 +107,7 @@ impl Part {
             Self::Sim => stages::sim(workspace, Some(SEEDS)),
             Self::Model => stages::model(workspace, true),
             Self::Hostile => end_to_end(workspace, "hostile::", "RAIN_TAMPERINGS", TAMPERINGS),
+            Self::Media => stages::media(workspace, stages::REST),
             Self::Crowd => end_to_end(workspace, "crowds::", "RAIN_CROWD", 1),
             Self::MutateCodec => mutate(Suite::Codec).map(|()| Outcome::Passed),
             Self::MutateNode => mutate(Suite::Node).map(|()| Outcome::Passed),

@@ -30,6 +30,8 @@ pub(crate) enum Stage {
     Proof,
     /// The program itself, over sockets and processes.
     E2e,
+    /// Files as ffmpeg makes them, packaged for players, against ffprobe.
+    Media,
     /// Viewers of a demo whose parts fail: every byte right, no stream broken.
     Playback,
     /// Real nodes in network namespaces whose switches and cables are cut: what both ends notice, what viewers do not.
@@ -39,7 +41,7 @@ pub(crate) enum Stage {
 }
 
 /// All stages, in the order in which they run.
-pub(crate) const ALL: [Stage; 11] = [
+pub(crate) const ALL: [Stage; 12] = [
     Stage::Build,
     Stage::Lint,
     Stage::Unit,
@@ -48,6 +50,7 @@ pub(crate) const ALL: [Stage; 11] = [
     Stage::Fuzz,
     Stage::Proof,
     Stage::E2e,
+    Stage::Media,
     Stage::Playback,
     Stage::Lab,
     Stage::Browser,
@@ -115,6 +118,7 @@ impl Stage {
             Stage::Fuzz => fuzz::run(workspace, &fuzz::Options::default()),
             Stage::Proof => prove(workspace),
             Stage::E2e => end_to_end(workspace),
+            Stage::Media => media(workspace, SAMPLE),
             Stage::Playback => measure::run(workspace, What::Playback, &["--correctness-only".to_owned()]),
             Stage::Lab => lab::stage(),
             Stage::Browser => in_browser(workspace),
@@ -219,6 +223,19 @@ fn end_to_end(workspace: &Workspace) -> Result<Outcome> {
     Ok(Outcome::Passed)
 }
 
+/// The tests of `rain-media` over files of ffmpeg: those of each test run, and those of a night.
+const SAMPLE: &str = "sample_of_the_corpus";
+pub(crate) const REST: &str = "rest_of_the_corpus";
+
+/// Packages files as ffmpeg makes them.
+pub(crate) fn media(workspace: &Workspace, tests: &str) -> Result<Outcome> {
+    if let Some(missing) = tools::ensure(&FFMPEG)? {
+        return Ok(Outcome::Skipped(missing));
+    }
+    tools::run(&mut workspace.cargo_test(["--test", "corpus", "--", tests, "--nocapture"]))?;
+    Ok(Outcome::Passed)
+}
+
 /// Names the integration tests of a crate: `tests/NAME.rs` and `tests/NAME/main.rs`.
 fn integration_tests(workspace: &Workspace, folder: &str) -> Result<Vec<String>> {
     let folder = workspace.root.join(folder).join("tests");
@@ -255,7 +272,7 @@ mod tests {
         assert_eq!(ALL, Stage::value_variants());
         assert_eq!(
             ALL.map(|stage| stage.to_string()),
-            ["build", "lint", "unit", "model", "sim", "fuzz", "proof", "e2e", "playback", "lab", "browser"]
+            ["build", "lint", "unit", "model", "sim", "fuzz", "proof", "e2e", "media", "playback", "lab", "browser"]
         );
     }
 }

@@ -15,6 +15,7 @@ pub(crate) struct FileLimits {
     verifications: Option<u64>,
     read_ahead_mib: Option<u64>,
     upload_mib: Option<u64>,
+    tables_mib: Option<u64>,
     idle_seconds: Option<u64>,
     stalled_read_seconds: Option<u64>,
     stalled_upload_seconds: Option<u64>,
@@ -37,6 +38,8 @@ pub struct Limits {
     pub read_ahead_bytes: u64,
     /// What all uploads together have in memory once it is encoded, in bytes.
     pub upload_bytes: u64,
+    /// What the tables of packaged titles that are kept have in memory, in bytes.
+    pub tables_bytes: u64,
     /// A connection whose next request is not there after so long is closed.
     pub idle: Duration,
     /// A viewer that takes nothing for so long is cut off.
@@ -55,6 +58,7 @@ impl Default for Limits {
             verifications: 4,
             read_ahead_bytes: 96 << 20,
             upload_bytes: 48 << 20,
+            tables_bytes: 256 << 20,
             idle: Duration::from_secs(30),
             // A player that is paused takes nothing. It costs a socket and little else.
             stalled_read: Duration::from_mins(10),
@@ -98,6 +102,7 @@ pub(crate) fn check_limits(file: &FileLimits) -> Result<Limits, ConfigError> {
         verifications: verifications.unwrap_or(default.verifications),
         read_ahead_bytes: bytes("read_ahead_mib", file.read_ahead_mib, default.read_ahead_bytes)?,
         upload_bytes: bytes("upload_mib", file.upload_mib, default.upload_bytes)?,
+        tables_bytes: bytes("tables_mib", file.tables_mib, default.tables_bytes)?,
         idle: seconds("idle_seconds", file.idle_seconds, default.idle)?,
         stalled_read: seconds("stalled_read_seconds", file.stalled_read_seconds, default.stalled_read)?,
         stalled_upload: seconds("stalled_upload_seconds", file.stalled_upload_seconds, default.stalled_upload)?,

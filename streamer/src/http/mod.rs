@@ -8,6 +8,7 @@ mod cluster;
 mod conditions;
 mod configuration;
 pub(crate) mod console;
+mod cross_origin;
 mod error;
 pub(crate) mod events;
 pub(crate) mod faults;
@@ -17,6 +18,8 @@ mod intake;
 mod lists;
 pub(crate) mod login;
 mod note;
+mod play;
+mod players;
 mod progress;
 mod query;
 mod reload;
@@ -27,6 +30,7 @@ mod server;
 #[cfg(test)]
 mod tests;
 mod titles;
+mod wanted;
 
 pub use cluster::{ClusterReport, LinkReport, NodeReport, SwitchReport};
 pub use configuration::{ConfigurationChange, ConfigurationReport, MemberReport};
@@ -51,6 +55,8 @@ use hyper::{Method, Request, Response};
 use lists::ListRoom;
 use login::{LoginRoom, Logins};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use play::{Movies, Nodes, NodesRoom, PlayRoom};
+use players::PlayersRoom;
 use rain_node::{Node, NodeTitles};
 use reload::ReloadRoom;
 use reports::ReportRoom;
@@ -115,8 +121,13 @@ pub async fn serve_node(node: Arc<Node>, listener: TcpListener, metrics: Prometh
 /// The rooms of a node's listener.
 fn rooms(node: &Arc<Node>, hub: &Arc<EventHub>, logins: Arc<Logins>, metrics: PrometheusHandle) -> Router {
     let titles = NodeTitles::new(Arc::clone(node));
+    let nodes = Arc::new(Nodes::of(&node.config));
+    let movies = Movies::new(node.settings.watch());
     let mut rooms: Vec<Box<dyn Room>> = vec![
-        Box::new(TitlesRoom(titles)),
+        Box::new(TitlesRoom(titles.clone())),
+        Box::new(PlayRoom { titles, movies, nodes: Arc::clone(&nodes) }),
+        Box::new(NodesRoom(nodes)),
+        Box::new(PlayersRoom),
         Box::new(ListRoom(Arc::clone(node))),
         Box::new(ReportRoom(Arc::clone(node))),
         Box::new(ClusterRoom(Arc::clone(node))),
@@ -147,7 +158,8 @@ impl NodeListener {
     /// Answers one request.
     async fn answer(&self, request: Request<RequestBody>, ends: Ends) -> Response<ResponseBody> {
         let method = request.method().clone();
-        let changed = is_write(&method).then(|| request.uri().path().to_owned());
+        let path = request.uri().path().to_owned();
+        let changed = is_write(&method).then(|| path.clone());
         let admitted = self.access.admit(ends, &method, request.uri(), request.headers());
         let asked = changed.map(|path| {
             let caller = (admitted.as_ref().ok(), ends.peer.ip().to_canonical());
@@ -160,12 +172,13 @@ impl NodeListener {
             },
             Err(error) => Err(error),
         };
-        let response = answered.unwrap_or_else(|error| {
+        let mut response = answered.unwrap_or_else(|error| {
             error_response(&match missing(&self.node) {
                 Some(missing) => error.with_missing(&missing),
                 None => error,
             })
         });
+        cross_origin::allow(&method, &path, &mut response);
         if let Some(asked) = asked {
             asked.answered(&response);
         }

@@ -2,20 +2,19 @@
 
 use super::body::{empty, of_title};
 use super::caller::{Caller, Demand};
-use super::conditions::{self, Evaluation, Present};
+use super::conditions::{self, Present};
 use super::error::{FRESHNESS, UNCONFIRMED};
 use super::router::{Answer, Room, is_write};
+use super::wanted::{Wanted, wanted};
 use super::{ApiError, RequestBody, ResponseBody};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use http_body_util::BodyExt;
 use hyper::body::Body;
 use hyper::header::{
-    ACCEPT_RANGES, ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
-    ETAG, HeaderValue, LAST_MODIFIED, RANGE, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT_RANGES, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderValue, LAST_MODIFIED, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{HeaderMap, Method, Request, Response, StatusCode};
-use rain_titles::range::{self, Asked};
 use rain_titles::{About, NewContent, OpenTitle, Titles, title};
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -56,37 +55,15 @@ async fn read(titles: &impl Titles, title: &str, head_only: bool, headers: &Head
     let open = titles.open(title).await?;
     let about = open.about();
     let present = Present { etag: &about.etag, modified_ms: about.modified_ms };
-    match conditions::of_read(headers, present) {
-        Evaluation::Proceed => {}
-        Evaluation::NotModified => return Ok(head(about, StatusCode::NOT_MODIFIED, None)),
-        Evaluation::Failed => {
-            let message = "the title is not what If-Match or If-Unmodified-Since says";
-            return Err(ApiError::new(StatusCode::PRECONDITION_FAILED, "precondition-failed", message));
+    let wanted = wanted(headers, present, about.bytes, "the title")?;
+    let mut response = head(about, &wanted);
+    if let Some(range) = wanted.range(about.bytes) {
+        open.check()?;
+        if !head_only {
+            let length = range.end - range.start;
+            metrics::counter!("rain_requested_bytes_total").increment(length);
+            *response.body_mut() = of_title(open.bytes(range).await?, length);
         }
-    }
-    let asked = match headers.get(RANGE).and_then(|value| value.to_str().ok()) {
-        Some(range) if conditions::range_holds(headers, present) => range::parse(range, about.bytes),
-        _ => Asked::Whole,
-    };
-    let (status, range) = match asked {
-        Asked::Whole => (StatusCode::OK, 0..about.bytes),
-        Asked::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
-        Asked::Unsatisfiable => {
-            let mut response = head(about, StatusCode::RANGE_NOT_SATISFIABLE, Some(0));
-            response.headers_mut().insert(CONTENT_RANGE, value(&format!("bytes */{}", about.bytes)));
-            return Ok(response);
-        }
-    };
-    open.check()?;
-    let mut response = head(about, status, Some(range.end - range.start));
-    if status == StatusCode::PARTIAL_CONTENT {
-        let text = format!("bytes {}-{}/{}", range.start, range.end - 1, about.bytes);
-        response.headers_mut().insert(CONTENT_RANGE, value(&text));
-    }
-    if !head_only {
-        let length = range.end - range.start;
-        metrics::counter!("rain_requested_bytes_total").increment(length);
-        *response.body_mut() = of_title(open.bytes(range).await?, length);
     }
     Ok(response)
 }
@@ -96,21 +73,20 @@ fn value(text: &str) -> HeaderValue {
 }
 
 /// The head of a response about a version, without a body.
-fn head(about: &About, status: StatusCode, length: Option<u64>) -> Response<ResponseBody> {
+fn head(about: &About, wanted: &Wanted) -> Response<ResponseBody> {
     let mut response = Response::new(empty());
-    *response.status_mut() = status;
+    *response.status_mut() = wanted.status();
     let headers = response.headers_mut();
     headers.insert(ETAG, value(&about.etag));
     let modified = UNIX_EPOCH + Duration::from_millis(about.modified_ms);
     headers.insert(LAST_MODIFIED, value(&httpdate::fmt_http_date(modified)));
     headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     headers.insert("rain-version", value(&about.version));
     if !about.is_fresh {
         headers.insert(FRESHNESS, HeaderValue::from_static(UNCONFIRMED));
     }
-    if let Some(length) = length {
-        headers.insert(CONTENT_LENGTH, length.into());
+    wanted.describe(about.bytes, headers);
+    if *wanted != Wanted::NotModified {
         headers.insert(CONTENT_TYPE, value(&about.media_type));
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         // A page that somebody stored has no origin, and runs no scripts: else it could do what the console can.

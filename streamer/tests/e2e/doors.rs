@@ -38,9 +38,16 @@ fn only_this_machine_under_its_own_names_comes_in() {
                 assert!(status < 300 || status == 404 || status == 400, "{own}: {status}");
             }
         }
-        let foreign = ["http://evil.example", "null", "http://127.0.0.1", "https://127.0.0.1", "http://localhost:1"];
-        for origin in foreign {
+        for origin in ["http://evil.example", "null", "https://127.0.0.1", "http://127.0.0.1.evil.example"] {
             for request in requests() {
+                request.header("origin", origin).to(port).expect_error(403, "forbidden");
+            }
+        }
+        // Pages of this machine read media, for a player goes on at another node, and nothing else.
+        for origin in ["http://127.0.0.1", "http://localhost:1"] {
+            let [media, others @ ..] = requests();
+            assert_eq!(media.header("origin", origin).to(port).status, 206, "{origin}");
+            for request in others {
                 request.header("origin", origin).to(port).expect_error(403, "forbidden");
             }
         }

@@ -29,6 +29,7 @@ mod names;
 mod network;
 mod offline;
 mod output;
+mod players;
 mod ranges;
 mod round_trips;
 mod strangers;

@@ -35,10 +35,11 @@ const WORLD: &[&str] = &["tokio", "hyper", "hyper-util", "mio", "socket2", "rust
 /// What serves and what reads a command line: a crate that only thinks is built, tested and fuzzed without.
 const SERVERS: &[&str] = &["tokio", "hyper", "hyper-util", "clap"];
 
-const RULES: [Rule; 19] = [
+const RULES: [Rule; 20] = [
     Rule { name: "rain-kernels", on: &[], not: WORLD, never: SERVERS },
     Rule { name: "rain-codec", on: &["rain-kernels"], not: &[], never: SERVERS },
     Rule { name: "rain-cluster", on: &[], not: WORLD, never: SERVERS },
+    Rule { name: "rain-media", on: &[], not: WORLD, never: SERVERS },
     Rule { name: "rain-titles", on: &[], not: WORLD, never: SERVERS },
     Rule { name: "rain-session", on: &["rain-cluster"], not: WORLD, never: SERVERS },
     Rule { name: "rain-config", on: &["rain-codec", "rain-cluster", "rain-session"], not: WORLD, never: SERVERS },
@@ -65,6 +66,7 @@ const RULES: [Rule; 19] = [
         on: &[
             "rain-codec",
             "rain-cluster",
+            "rain-media",
             "rain-titles",
             "rain-config",
             "rain-client",
@@ -90,6 +92,7 @@ const RULES: [Rule; 19] = [
             "rain-kernels",
             "rain-codec",
             "rain-cluster",
+            "rain-media",
             "rain-titles",
             "rain-config",
             "rain-session",

@@ -3,8 +3,9 @@
 
 use super::ApiError;
 use super::caller::{Caller, Standing};
+use super::cross_origin::is_media;
 use super::login::Logins;
-use super::router::is_write;
+use super::router::{is_read, is_write};
 use super::server::Ends;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, FORWARDED, HOST, HeaderName, ORIGIN, VIA};
 use hyper::{HeaderMap, Method, StatusCode, Uri};
@@ -63,12 +64,13 @@ impl Access {
             }
         }
         if self.listen.ip().is_loopback() {
-            self.check_names(ends, headers)?;
+            let reads_media = is_read(method) && is_media(uri.path());
+            self.check_names(ends, headers, reads_media)?;
         }
         let address = ends.peer.ip().to_canonical();
         let caller = Caller { address, standing: self.standing(ends, method, headers)? };
         if is_write(method) && caller.standing == Standing::Loopback {
-            self.check_names(ends, headers)?;
+            self.check_names(ends, headers, false)?;
         }
         if *method == Method::POST && uri.path().starts_with("/api/") {
             let found = text(headers, CONTENT_TYPE).unwrap_or_default();
@@ -107,22 +109,19 @@ impl Access {
     }
 
     /// A page from elsewhere must not reach this machine's listener through a browser on it: neither by a name of its own
-    /// (DNS rebinding) nor by a form.
-    fn check_names(&self, ends: Ends, headers: &HeaderMap) -> Result<(), ApiError> {
+    /// (DNS rebinding) nor by a form. Media is read by pages of other listeners of this machine, too: a player goes on at
+    /// another node of a demo.
+    fn check_names(&self, ends: Ends, headers: &HeaderMap, reads_media: bool) -> Result<(), ApiError> {
         let port = self.listen.port();
         let own = match ends.local.ip().to_canonical() {
             IpAddr::V4(address) => address.to_string(),
             IpAddr::V6(address) => format!("[{address}]"),
         };
-        let known = |host: &str| {
-            let (name, found) = match host.rsplit_once(':') {
-                Some((name, found)) if !found.is_empty() && found.bytes().all(|byte| byte.is_ascii_digit()) => {
-                    (name, found.parse().ok())
-                }
-                _ => (host, Some(80)),
-            };
-            found == Some(port) && (matches!(name, "127.0.0.1" | "localhost" | "[::1]") || name == own)
+        let is_here = |host: &str| {
+            let (name, _) = name_and_port(host);
+            matches!(name, "127.0.0.1" | "localhost" | "[::1]") || name == own
         };
+        let known = |host: &str| name_and_port(host).1 == Some(port) && is_here(host);
         let forbidden = |what: &str, found: &str| {
             let message = format!("{what} must name this machine and its port");
             ApiError::new(StatusCode::FORBIDDEN, "forbidden", message).with(found, format!("127.0.0.1:{port}"))
@@ -131,10 +130,20 @@ impl Access {
         if !known(host) {
             return Err(forbidden("Host", host));
         }
-        match text(headers, ORIGIN) {
-            Some(origin) if origin.strip_prefix("http://") != Some(host) => Err(forbidden("Origin", origin)),
-            _ => Ok(()),
+        let Some(origin) = text(headers, ORIGIN) else { return Ok(()) };
+        let from = origin.strip_prefix("http://");
+        let may = from == Some(host) || (reads_media && from.is_some_and(is_here));
+        if may { Ok(()) } else { Err(forbidden("Origin", origin)) }
+    }
+}
+
+/// The name in a `Host`, and its port: 80 where it names none, `None` where what it names is none.
+fn name_and_port(host: &str) -> (&str, Option<u16>) {
+    match host.rsplit_once(':') {
+        Some((name, port)) if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) => {
+            (name, port.parse().ok())
         }
+        _ => (host, Some(80)),
     }
 }
 

@@ -101,6 +101,27 @@ fn loopback_listeners_know_their_names() {
 }
 
 #[test]
+fn media_is_read_by_pages_of_this_machine() {
+    let door = door("127.0.0.1:8080", true);
+    let check = |method: Method, path: &str, origin: &str| {
+        let headers = [header(HOST, "127.0.0.1:8080"), header(ORIGIN, origin)];
+        door.admit("127.0.0.1", &method, path, &headers).map_or_else(|error| error.status().as_u16(), |_| 200)
+    };
+    for (method, path, origin, expected) in [
+        (Method::GET, "/v/a", "http://127.0.0.1:8081", 200),
+        (Method::HEAD, "/p/a/master.m3u8", "http://localhost:3000", 200),
+        (Method::GET, "/v/a", "http://evil.example", 403),
+        (Method::GET, "/v/a", "http://127.0.0.1.evil.example:8081", 403),
+        (Method::GET, "/v/a", "https://127.0.0.1:8081", 403),
+        (Method::GET, "/v/a", "null", 403),
+        (Method::PUT, "/v/a", "http://127.0.0.1:8081", 403),
+        (Method::GET, "/api/v1/titles", "http://127.0.0.1:8081", 403),
+    ] {
+        assert_eq!(check(method.clone(), path, origin), expected, "{method} {path} {origin}");
+    }
+}
+
+#[test]
 fn headers_that_decide_are_there_once() {
     let door = door("127.0.0.1:8080", true);
     let host = header(HOST, "127.0.0.1:8080");

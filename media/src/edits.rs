@@ -1,0 +1,46 @@
+//! Edit lists: when a track begins, and which part of its media is shown.
+
+use crate::boxes::BoxAt;
+use crate::error::MediaError;
+use mp4_atom::{Elst, FixedPoint};
+
+/// A time so late is none.
+const TICKS_MAX: u64 = 1 << 60;
+
+/// What an edit list says: nothing for a while, then one part of the media.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Edits {
+    /// How long nothing is shown, in ticks of the movie.
+    pub(crate) delay: u64,
+    /// Which time of the media is shown first, in ticks of the track.
+    pub(crate) start: i64,
+    /// How long the media is shown, in ticks of the movie; `None` for as long as it is.
+    pub(crate) duration: Option<u64>,
+}
+
+/// Reads the edit list of a track by its number.
+pub(crate) fn read(trak: &BoxAt<'_>, track: u32) -> Result<Edits, MediaError> {
+    let edts = trak.find(*b"edts")?;
+    let Some(elst) = edts.map(|edts| edts.find(*b"elst")).transpose()?.flatten() else { return Ok(Edits::default()) };
+    let refused = |what| MediaError::EditList { track, what };
+    let (mut edits, mut has_media) = (Edits::default(), false);
+    for entry in elst.decode::<Elst>()?.entries {
+        if has_media {
+            return Err(refused("has more than one part with media, or a gap behind one"));
+        }
+        if entry.segment_duration > TICKS_MAX || entry.media_time.is_some_and(|time| time > TICKS_MAX) {
+            return Err(refused("has a time that is none"));
+        }
+        let Some(start) = entry.media_time else {
+            edits.delay = edits.delay.saturating_add(entry.segment_duration).min(TICKS_MAX);
+            continue;
+        };
+        if entry.media_rate != FixedPoint::new(1, 0) {
+            return Err(refused("has a rate other than 1"));
+        }
+        edits.start = start.cast_signed();
+        edits.duration = (entry.segment_duration > 0).then_some(entry.segment_duration);
+        has_media = true;
+    }
+    Ok(edits)
+}

@@ -1,0 +1,39 @@
+// For pages with players: the worker that goes on at another node, and what players are to be told where there is none.
+
+/**
+ * Registers /rain-sw.js, and waits until it answers for this page. False where the browser lets no worker in: a page that is
+ * neither https nor localhost.
+ */
+export async function connect() {
+  if (!("serviceWorker" in navigator)) return false;
+  await navigator.serviceWorker.register("/rain-sw.js");
+  await navigator.serviceWorker.ready;
+  if (navigator.serviceWorker.controller === null) {
+    await new Promise((done) => navigator.serviceWorker.addEventListener("controllerchange", done, { once: true }));
+  }
+  return true;
+}
+
+const atOnce = { maxNumRetry: 0, retryDelayMs: 0, maxRetryDelayMs: 0 };
+const policy = {
+  default: { maxTimeToFirstByteMs: 1000, maxLoadTimeMs: 20_000, timeoutRetry: atOnce, errorRetry: atOnce },
+};
+
+/** For `new Hls(...)`: a node that is silent for a second is left. */
+export const hls = { fragLoadPolicy: policy, playlistLoadPolicy: policy, manifestLoadPolicy: policy };
+
+/** For `player.updateSettings(...)` of dash.js. It holds about two seconds less than its goal of the buffer. */
+export const dash = {
+  streaming: {
+    fragmentRequestTimeout: 1000,
+    blacklistExpiryTime: 4000,
+    retryAttempts: { MediaSegment: 0, InitializationSegment: 0 },
+  },
+};
+
+const retryParameters = {
+  connectionTimeout: 1000, stallTimeout: 1000, timeout: 4000, baseDelay: 50, maxAttempts: 4,
+};
+
+/** For `player.configure(...)` of Shaka: each attempt takes the next node. */
+export const shaka = { streaming: { retryParameters }, manifest: { retryParameters } };

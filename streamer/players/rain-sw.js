@@ -1,0 +1,172 @@
+// A service worker that lets no player of a page notice the loss of a node: every node has the same bytes, so what one of
+// them does not send is asked of the next, from the byte at which it stopped.
+//
+// A page registers it by `connect()` of /rain-players.js. It needs https or localhost.
+
+/** A node from which nothing comes for so long is left for the next; each round of all nodes waits twice as long. */
+const SILENCE_MS = 600;
+/** So many rounds without a byte are the end of it. */
+const ROUNDS = 5;
+const CONDITIONS = ["if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "if-range"];
+/** How often the nodes are asked for. */
+const NODES_EVERY_MS = 10_000;
+
+/** Origins of all nodes, as far as they are known. */
+let nodes = [self.location.origin];
+let nodesAskedAt = -Infinity;
+/** The one that answered last. */
+let first = self.location.origin;
+
+self.addEventListener("install", () => self.skipWaiting());
+self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim().then(learnNodes)));
+self.addEventListener("fetch", (event) => {
+  const { request } = event;
+  const url = new URL(request.url);
+  // What a media element loads by itself passes: browsers that play HLS do not start through a worker.
+  const isElement = request.destination === "video" || request.destination === "audio";
+  // Headers of conditions would have browsers ask other nodes for their leave first.
+  const isPlain = request.method === "GET" && !CONDITIONS.some((name) => request.headers.has(name));
+  if (!isPlain || isElement || !nodes.includes(url.origin) || !isMedia(url.pathname)) return;
+  event.respondWith(answer(url, request));
+});
+
+const isMedia = (path) => /^\/(s\/[^/]+\/)?[pv]\//.test(path);
+
+/** Whether it is the same on every node: a title, or what is below the edition of one. */
+const isSame = (path) => /^\/(s\/[^/]+\/)?(v\/|p\/[^/]+\/[0-9a-f]{16}\/)/.test(path);
+
+/** Learns of all nodes, from any of them; keeps what is known where none answers. */
+async function learnNodes() {
+  nodesAskedAt = performance.now();
+  try {
+    const response = await fetch("/api/v1/nodes.json", { signal: AbortSignal.timeout(SILENCE_MS) });
+    const origins = (await response.json()).map((node) => new URL(node.http).origin);
+    nodes = [self.location.origin, ...origins.filter((origin) => origin !== self.location.origin)];
+  } catch {
+    // The page's own node does not answer: the others are asked as they were known.
+  }
+}
+
+/** The nodes in the order in which they are asked. */
+function inOrder() {
+  if (performance.now() - nodesAskedAt > NODES_EVERY_MS) learnNodes();
+  return [first, ...nodes.filter((node) => node !== first)];
+}
+
+/** Lets a promise take so long, and aborts what it waits for where it takes longer. */
+function within(ms, controller, promise) {
+  let timer;
+  const late = new Promise((_, refuse) => {
+    timer = setTimeout(() => {
+      refuse(new Error(`silent for ${ms} ms`));
+      controller.abort();
+    }, ms);
+  });
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
+/**
+ * Asks one node after the other, until one answers with something that is to be used. `use` is given the response, a controller
+ * that ends it, and how long to wait for more of it; where it throws, the next node is asked.
+ */
+async function ask(url, headers, cancelled, use) {
+  let refused = null;
+  for (let round = 0; round < ROUNDS; round += 1) {
+    const patience = SILENCE_MS * 2 ** round;
+    for (const node of inOrder()) {
+      if (cancelled()) throw new DOMException("nobody waits for it", "AbortError");
+      const controller = new AbortController();
+      try {
+        const asked = fetch(node + url.pathname + url.search, { headers, signal: controller.signal });
+        const response = await within(patience, controller, asked);
+        if (response.status >= 500) {
+          refused = response;
+          continue;
+        }
+        const used = await use(response, controller, patience);
+        first = node;
+        return used;
+      } catch {
+        controller.abort();
+      }
+    }
+    if (refused !== null) return refused;
+  }
+  return Response.error();
+}
+
+function answer(url, request) {
+  const headers = request.headers.has("range") ? { range: request.headers.get("range") } : {};
+  const cancelled = () => request.signal.aborted;
+  // What nodes say each in its own way is asked for as a whole.
+  const use = isSame(url.pathname) ? (response, ...rest) => follow(url, response, ...rest) : whole;
+  return ask(url, headers, cancelled, use);
+}
+
+const copied = (response, body) => {
+  const { status, statusText, headers } = response;
+  return new Response([204, 304].includes(status) ? null : body, { status, statusText, headers });
+};
+
+async function whole(response, controller, patience) {
+  return copied(response, await within(patience, controller, response.arrayBuffer()));
+}
+
+/** The first and the last byte that a response has of a content, and the content's tag; null where they are not told. */
+function extent(response) {
+  const tag = response.headers.get("etag");
+  const part = /^bytes (\d+)-(\d+)\//.exec(response.headers.get("content-range") ?? "");
+  const length = response.headers.get("content-length");
+  if (tag === null || (response.status === 206 && part === null) || length === null) return null;
+  if (response.status === 206) return { tag, at: Number(part[1]), end: Number(part[2]) + 1 };
+  return response.status === 200 ? { tag, at: 0, end: Number(length) } : null;
+}
+
+/** A response whose body goes on at the next node where one stops. */
+async function follow(url, response, controller, patience) {
+  const left = extent(response);
+  if (left === null) return whole(response, controller, patience);
+  let reader = response.body.getReader();
+  let isCancelled = false;
+
+  /** Goes on at the byte where it stopped: at a node that has the same content, or not at all. */
+  const resume = () => ask(url, { range: `bytes=${left.at}-${left.end - 1}` }, () => isCancelled,
+    async (response, next) => {
+      if (response.status !== 206 || response.headers.get("etag") !== left.tag) throw new Error("another content");
+      controller = next;
+      reader = response.body.getReader();
+      return response;
+    });
+
+  /** The next bytes; null where this node has no more. */
+  const read = async () => {
+    try {
+      const { done, value } = await within(SILENCE_MS, controller, reader.read());
+      return done ? null : value;
+    } catch {
+      return null;
+    }
+  };
+
+  const body = new ReadableStream({
+    async pull(stream) {
+      for (let tries = 0; left.at < left.end && tries < ROUNDS; tries += 1) {
+        const bytes = await read();
+        if (bytes !== null) {
+          left.at += bytes.length;
+          stream.enqueue(bytes);
+          if (left.at === left.end) stream.close();
+          return;
+        }
+        if (isCancelled || (await resume()).status !== 206) break;
+      }
+      if (left.at < left.end) stream.error(new TypeError("no node has the rest"));
+      else stream.close();
+    },
+    cancel() {
+      isCancelled = true;
+      controller.abort();
+    },
+  }, { highWaterMark: 0 });
+  return copied(response, body);
+}
