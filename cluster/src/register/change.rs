@@ -166,7 +166,8 @@ impl Configuration {
     /// # Errors
     /// [`ChangeError`].
     pub fn force(&self, given_up: &[Voter]) -> Result<Self, ChangeError> {
-        let mut forced = Self { epoch: self.epoch + FORCED_EPOCHS, old: None, note: String::new(), ..self.clone() };
+        let epoch = self.epoch + FORCED_EPOCHS;
+        let mut forced = Self { epoch, old: None, note: String::new(), ..self.clone() };
         for voter in given_up {
             if !self.sets().flat_map(|set| &set.members).any(|member| member.voter == *voter) {
                 return Err(ChangeError::Unknown(voter.node));
@@ -175,6 +176,7 @@ impl Configuration {
         }
         forced.new.members.retain(|member| !given_up.contains(&member.voter));
         settle_numbers(&mut forced.new, &self.new);
+        forced.since = forced.since_behind(self);
         forced.check()?;
         Ok(forced)
     }
@@ -196,15 +198,18 @@ impl Configuration {
         alter(&mut new, &mut retired)?;
         settle_numbers(&mut new, &self.new);
         let old = if new.has_quorums_of(&self.new) { None } else { Some(self.new.clone()) };
-        let next = Self { epoch: self.epoch + 1, old, new, retired, note: String::new() };
-        next.check()?;
-        Ok(next)
+        self.step(old, new, retired)
     }
 
     fn settle(&self, choose: impl FnOnce(&MemberSet, &MemberSet) -> MemberSet) -> Result<Self, ChangeError> {
         let old = self.old.as_ref().ok_or(ChangeError::NotJoint(self.epoch))?;
         let (new, retired) = (choose(old, &self.new), self.retired.clone());
-        let next = Self { epoch: self.epoch + 1, old: None, new, retired, note: String::new() };
+        self.step(None, new, retired)
+    }
+
+    fn step(&self, old: Option<MemberSet>, new: MemberSet, retired: Vec<Voter>) -> Result<Self, ChangeError> {
+        let mut next = Self { epoch: self.epoch + 1, since: 0, old, new, retired, note: String::new() };
+        next.since = next.since_behind(self);
         next.check()?;
         Ok(next)
     }

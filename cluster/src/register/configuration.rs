@@ -5,6 +5,7 @@ use super::set::MemberSet;
 use super::voter::Voter;
 use crate::bytes::{Fields, put_short};
 use crate::members::{Members, MembersError};
+use crate::version::NodeId;
 
 /// Longest encoded configuration.
 pub const CONFIGURATION_BYTES_MAX: usize = 32 << 10;
@@ -22,6 +23,9 @@ pub const FORCED_EPOCHS: u64 = 1000;
 pub struct Configuration {
     /// Grows by one with each change, and by [`FORCED_EPOCHS`] with one that is forced.
     pub epoch: u64,
+    /// In which epoch it became so who holds catalogs and takes columns; 0 of what the founders' files said. What changes votes,
+    /// lives and labels alone leaves those who read and write titles as they are.
+    pub since: u64,
     /// The set that is in force beside `new`, while the configuration is *joint*.
     pub old: Option<MemberSet>,
     /// The members, or those that there will be.
@@ -46,7 +50,26 @@ impl Configuration {
         let all = self.sets().flat_map(|set| &set.members).map(|member| member.voter.node).collect();
         let old = self.old.as_ref().map(|old| (old.with_data().map(|voter| voter.node).collect(), old.catalog.into()));
         let new = self.new.with_data().map(|voter| (voter.node, voter.life)).collect();
-        Members::in_force(self.epoch, all, old, (new, self.new.catalog.into()))
+        Members::in_force(self.since, all, old, (new, self.new.catalog.into()))
+    }
+
+    /// The sets that are in force for titles: of two that differ in lives alone, or in votes, one is as good as both.
+    fn for_titles(&self) -> impl Iterator<Item = (u8, Vec<NodeId>)> + '_ {
+        let set = |set: &MemberSet| (set.catalog, set.with_data().map(|voter| voter.node).collect());
+        let old = self.old.as_ref().map(set);
+        let new = set(&self.new);
+        old.filter(|old| *old != new).into_iter().chain([new])
+    }
+
+    /// In which epoch it became so who holds catalogs and takes columns, if it follows `base`.
+    pub(super) fn since_behind(&self, base: &Self) -> u64 {
+        if self.for_titles().eq(base.for_titles()) { base.since } else { self.epoch }
+    }
+
+    /// Whether the newer of two sets may be in force alone as soon as majorities agree: where the same nodes keep data. Else some
+    /// have to learn first.
+    pub fn may_end(&self) -> bool {
+        self.old.is_some() && self.for_titles().count() == 1
     }
 
     /// Whether a life is over.
@@ -66,6 +89,9 @@ impl Configuration {
     pub fn check(&self) -> Result<(), ConfigurationError> {
         if !(1..=EPOCH_MAX).contains(&self.epoch) {
             return Err(bounds("epoch", self.epoch, format!("1 to {EPOCH_MAX}")));
+        }
+        if self.since > self.epoch {
+            return Err(bounds("since", self.since, format!("0 to {}, the epoch", self.epoch)));
         }
         self.sets().try_for_each(MemberSet::check)?;
         within("retired lives", self.retired.len(), 0..=RETIRED_MAX)?;
@@ -103,14 +129,19 @@ impl Configuration {
             (Some(_), Some(_)) => Err(StepError::Joint(base.epoch)),
             (None, Some(_)) if is_forced => Err(StepError::Joint(base.epoch)),
             _ => Ok(()),
+        }?;
+        match self.since_behind(base) {
+            since if since == self.since => Ok(()),
+            expected => Err(StepError::Since { found: self.since, expected }),
         }
     }
 
-    /// Its bytes, the only ones: epoch u64, whether there is an old set u8, the sets, and behind its u16 count each
+    /// Its bytes, the only ones: epoch u64, since u64, whether there is an old set u8, the sets, and behind its u16 count each
     /// retired life (node u32, life u32), then the note.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(512);
         bytes.extend_from_slice(&self.epoch.to_le_bytes());
+        bytes.extend_from_slice(&self.since.to_le_bytes());
         bytes.push(u8::from(self.old.is_some()));
         self.sets().for_each(|set| set.put(&mut bytes));
         bytes.extend_from_slice(&u16::try_from(self.retired.len()).unwrap_or(u16::MAX).to_le_bytes());
@@ -126,7 +157,7 @@ impl Configuration {
     pub fn parse(bytes: &[u8]) -> Result<Self, ConfigurationError> {
         within("bytes of configuration", bytes.len(), 0..=CONFIGURATION_BYTES_MAX)?;
         let mut fields = Fields::of(bytes);
-        let epoch = fields.u64().ok_or(SHORT)?;
+        let (epoch, since) = (fields.u64().ok_or(SHORT)?, fields.u64().ok_or(SHORT)?);
         let is_joint = take_flag("old set", &mut fields)?;
         let old = if is_joint { Some(MemberSet::take(&mut fields)?) } else { None };
         let new = MemberSet::take(&mut fields)?;
@@ -135,7 +166,7 @@ impl Configuration {
         let retired = (0..count).map(|_| Voter::take(&mut fields).ok_or(SHORT)).collect::<Result<_, _>>()?;
         let note = take_text("note", &mut fields)?;
         end(&fields)?;
-        let configuration = Self { epoch, old, new, retired, note };
+        let configuration = Self { epoch, since, old, new, retired, note };
         configuration.check()?;
         Ok(configuration)
     }

@@ -83,6 +83,14 @@ pub enum StepError {
         /// The epoch it is to follow.
         base: u64,
     },
+    /// It says of another epoch that it became so then who keeps titles.
+    #[error("who keeps titles is said to be so since epoch {found}, expected {expected}")]
+    Since {
+        /// The epoch it says.
+        found: u64,
+        /// The epoch in which it was.
+        expected: u64,
+    },
     /// A life was retired, and is not any more.
     #[error("{0} was retired, expected it to stay so")]
     Returned(Voter),

@@ -112,6 +112,6 @@ impl Founding {
         }
         let mut new = MemberSet { members, tie: None, code, catalog };
         new.settle_tie();
-        Some(Configuration { epoch: 1, old: None, new, retired: Vec::new(), note: String::new() })
+        Some(Configuration { epoch: 1, since: 0, old: None, new, retired: Vec::new(), note: String::new() })
     }
 }

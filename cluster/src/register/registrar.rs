@@ -9,7 +9,6 @@ use super::message::{RegisterMessage, RegisterQuestion, Told};
 use super::outcome::{Outcome, ProposeError};
 use super::proposer::Proposer;
 use super::record::Record;
-use super::set::MemberSet;
 use super::voter::Voter;
 use crate::random::SplitMix64;
 use crate::time::Time;
@@ -20,6 +19,8 @@ use std::sync::Arc;
 
 /// Whoever knows less than others asks one of them so often at most.
 const ASK: Duration = Duration::from_millis(300);
+/// Somebody is asked what he knows after so long, and up to twice as long: in milliseconds.
+const LOOK_MILLIS: u64 = 5000;
 /// An epoch that is further ahead is nobody's.
 const EPOCH_LEAP: u64 = 1 << 20;
 /// A change of two sets that is half-way is ended by whoever made it, at once; by others after so long, and up to twice as
@@ -80,6 +81,8 @@ pub struct Registrar {
     random: SplitMix64,
     /// When to end what somebody else left half-way.
     tend: Option<Time>,
+    /// When to ask somebody again.
+    look: Option<Time>,
     /// When each was asked last what it knows.
     asked: BTreeMap<NodeId, Time>,
     transmits: VecDeque<(NodeId, RegisterMessage)>,
@@ -110,6 +113,7 @@ impl Registrar {
             is_sure: false,
             random,
             tend: None,
+            look: None,
             asked: BTreeMap::new(),
             transmits: VecDeque::new(),
             outcome: None,
@@ -171,6 +175,7 @@ impl Registrar {
                 founding.hear(now, self.me, self.acceptor.record().is_some());
             }
             self.plan_tending(now);
+            self.plan_look(now);
             self.run(now);
         }
     }
@@ -213,10 +218,10 @@ impl Registrar {
         Ok(())
     }
 
-    /// Takes note of the epoch that a member spoke in: whoever knows more is asked.
-    pub fn hear_epoch(&mut self, now: Time, from: NodeId, epoch: u64) {
+    /// Takes note of since when a member knows who keeps titles: whoever knows more is asked.
+    pub fn hear_since(&mut self, now: Time, from: NodeId, since: u64) {
         let is_due = self.asked.get(&from).is_none_or(|asked| now >= *asked + ASK);
-        if epoch > self.epoch() && self.news.is_none() && is_due {
+        if since > self.known().map_or(0, |known| known.since) && self.news.is_none() && is_due {
             self.asked.insert(from, now);
             self.transmits.push_back((from, RegisterMessage::Ask));
         }
@@ -250,6 +255,9 @@ impl Registrar {
     /// Looks at the time; too early changes nothing.
     pub fn handle_timeout(&mut self, now: Time) {
         self.proposer.handle_timeout(now);
+        if self.look.is_some_and(|look| now >= look) {
+            self.look_around(now);
+        }
         if self.tend.is_some_and(|tend| now >= tend) {
             self.tend = None;
             self.end_joint(now, Errand::Tending);
@@ -260,7 +268,8 @@ impl Registrar {
     /// When [`handle_timeout`](Self::handle_timeout) is due at the latest; `None` when time changes nothing.
     pub fn poll_timeout(&self) -> Option<Time> {
         let founding = self.founding.as_ref().map(|founding| founding.wake);
-        self.proposer.poll_timeout().into_iter().chain(self.tend).chain(founding).min()
+        let look = self.look.filter(|_| self.learner.is_some());
+        self.proposer.poll_timeout().into_iter().chain(self.tend).chain(founding).chain(look).min()
     }
 
     /// What to make durable: in a file of its own, renamed over the last one once it is on the disk. The driver says what
@@ -327,6 +336,21 @@ impl Registrar {
         }
     }
 
+    /// Asks somebody what he knows, from time to time: news may have been lost.
+    fn look_around(&mut self, now: Time) {
+        self.plan_look(now);
+        let Some(known) = self.learner.as_ref().map(Learner::known) else { return };
+        let nodes = known.sets().flat_map(|set| &set.members).map(|member| member.voter.node);
+        let others: Vec<_> = nodes.filter(|node| *node != self.me.node).collect();
+        if !others.is_empty() {
+            self.transmits.push_back((others[self.random.index(others.len())], RegisterMessage::Ask));
+        }
+    }
+
+    fn plan_look(&mut self, now: Time) {
+        self.look = Some(now + Duration::from_millis(self.random.within(LOOK_MILLIS..2 * LOOK_MILLIS)));
+    }
+
     fn go_on_founding(&mut self, now: Time) {
         let Some(founding) = &mut self.founding else { return };
         if let Some(first) = founding.configuration() {
@@ -351,7 +375,7 @@ impl Registrar {
             self.take_news(now, Arc::clone(found));
         }
         match errand {
-            Some(Errand::Asked) if is_done && found.as_ref().is_some_and(|found| may_end(found)) => {
+            Some(Errand::Asked) if is_done && found.as_ref().is_some_and(|found| found.may_end()) => {
                 let joint = found.expect("it was found");
                 if !self.end(now, Errand::Ending, &joint) {
                     self.outcome = Some(outcome);
@@ -390,18 +414,16 @@ impl Registrar {
         self.plan_tending(now);
     }
 
-    /// Whether the newer of two sets may be in force alone as soon as majorities agree: where the same nodes keep data. Else
-    /// some have to learn first.
     fn plan_tending(&mut self, now: Time) {
         self.tend = None;
-        if self.known().is_some_and(|known| may_end(known)) {
+        if self.known().is_some_and(|known| known.may_end()) {
             let millis = self.random.within(TEND_MILLIS..2 * TEND_MILLIS);
             self.tend = Some(now + Duration::from_millis(millis));
         }
     }
 
     fn end_joint(&mut self, now: Time, errand: Errand) {
-        let Some(joint) = self.known().filter(|known| may_end(known)).cloned() else { return };
+        let Some(joint) = self.known().filter(|known| known.may_end()).cloned() else { return };
         if self.errand.is_some() || !self.end(now, errand, &joint) {
             self.plan_tending(now);
         }
@@ -416,11 +438,4 @@ impl Registrar {
         }
         is_begun
     }
-}
-
-/// Whether the newer of two sets may be in force alone as soon as majorities agree: where the same nodes keep data. Else some
-/// have to learn first.
-fn may_end(joint: &Configuration) -> bool {
-    let nodes = |set: &MemberSet| set.with_data().map(|voter| voter.node).collect::<Vec<_>>();
-    joint.old.as_ref().is_some_and(|old| old.catalog == joint.new.catalog && nodes(old) == nodes(&joint.new))
 }

@@ -18,7 +18,7 @@ const FAULTY: Duration = Duration::from_mins(1);
 const CALM: Duration = Duration::from_secs(5);
 
 enum Event {
-    Message { to: Voter, from: Voter, epoch: u64, bytes: Vec<u8> },
+    Message { to: Voter, from: Voter, since: u64, bytes: Vec<u8> },
     Saved { node: NodeId, incarnation: u64, save: Save },
     Wake(NodeId),
     Act(NodeId),
@@ -179,13 +179,14 @@ impl World {
         let saves: Vec<_> = core::iter::from_fn(|| node.registrar.poll_save()).collect();
         node.saving.extend(saves.iter().cloned());
         let (outcome, wake) = (node.registrar.poll_outcome(), node.registrar.poll_timeout());
-        let (known, epoch) = (node.registrar.known().cloned(), node.registrar.epoch());
+        let known = node.registrar.known().cloned();
+        let since = known.as_ref().map_or(0, |known| known.since);
         for save in saves {
             self.after(10, Event::Saved { node: id, incarnation, save });
         }
         for (to, message) in messages {
             let to = self.nodes[&to].me;
-            self.send(|| Event::Message { to, from: me, epoch, bytes: message.to_bytes() });
+            self.send(|| Event::Message { to, from: me, since, bytes: message.to_bytes() });
         }
         if let Some(known) = known {
             self.found(&known);
@@ -307,14 +308,14 @@ impl World {
         let ((now, _), event) = self.events.pop_first().unwrap();
         self.now = now;
         match event {
-            Event::Message { to, from, epoch, bytes } => {
+            Event::Message { to, from, since, bytes } => {
                 let message = RegisterMessage::parse(&bytes).unwrap();
                 let node = self.nodes.get_mut(&to.node).unwrap();
                 let latest = node.lives.entry(from.node).or_insert(from.life);
                 *latest = from.life.max(*latest);
                 // It was sent to a process that is gone; or by a life that is over.
                 if node.me == to && *latest == from.life {
-                    node.registrar.hear_epoch(now, from.node, epoch);
+                    node.registrar.hear_since(now, from.node, since);
                     node.registrar.handle_message(now, from.node, message);
                     self.drive(to.node);
                 }

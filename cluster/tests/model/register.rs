@@ -168,7 +168,7 @@ fn founded(votes: &[u8]) -> Configuration {
     // The weights of an even number of voters are together even.
     let tie = (votes.iter().sum::<u8>() % 2 == 0).then_some(NodeId(0));
     let new = MemberSet { members, tie, code: SetCode { name: "c".to_owned(), columns: 1 }, catalog: 1 };
-    let configuration = Configuration { epoch: 1, old: None, new, retired: Vec::new(), note: String::new() };
+    let configuration = Configuration { epoch: 1, since: 0, old: None, new, retired: Vec::new(), note: String::new() };
     configuration.check().unwrap();
     configuration
 }

@@ -5,6 +5,7 @@ use crate::file::{FileDemo, FileInterface, FilePeer};
 use crate::member::{DemoMember, Member, VerifyReads};
 use core::time::Duration;
 use rain_cluster::members::MEMBERS_MAX;
+use rain_cluster::register::{ADDRESS_BYTES_MAX, ADDRESSES_MAX, NAME_BYTES_MAX};
 use rain_cluster::{Members, MembersError, NodeId};
 use std::net::{IpAddr, SocketAddr};
 
@@ -25,6 +26,15 @@ pub(crate) fn check_members(
         let key = if member.name == node { "node" } else { "peers.name" };
         let expected = "a name of letters, digits and signs in ASCII, without spaces";
         return Err(value(key, format!("`{}`", member.name), expected));
+    }
+    // What the configuration of the cluster has room for.
+    for Member { name, http, .. } in &*members {
+        for (key, found, most) in [("name", name.len(), NAME_BYTES_MAX), ("http", http.len(), ADDRESS_BYTES_MAX)] {
+            if found > most {
+                let key = if name == node { key.to_owned() } else { format!("peers.{name}.{key}") };
+                return Err(value(key, format!("{found} bytes"), format!("at most {most}")));
+            }
+        }
     }
     if let Some(twice) = members.windows(2).find(|pair| pair[0].name == pair[1].name) {
         return Err(value("peers.name", format!("`{}` twice", twice[0].name), "a name for each node"));
@@ -90,5 +100,9 @@ pub(crate) fn check_peer(peer: &FilePeer, interfaces: &[FileInterface], joined: 
             return Err(value(key, format!("switch `{switch}`"), "a switch of one of this node's `interfaces`"));
         }
     }
-    if peer.addresses.is_empty() { Err(value(key, "none", "an address on one switch at least")) } else { Ok(()) }
+    match peer.addresses.len() {
+        0 => Err(value(key, "none", "an address on one switch at least")),
+        found if found > ADDRESSES_MAX => Err(value(key, found.to_string(), format!("at most {ADDRESSES_MAX}"))),
+        _ => Ok(()),
+    }
 }

@@ -12,6 +12,7 @@ use crate::reloadable::Reloadable;
 use crate::secret::read_key;
 use crate::token::AccessTokens;
 use core::time::Duration;
+use rain_cluster::register::ADDRESSES_MAX;
 use rain_cluster::{Members, NodeId};
 use rain_codec::Code;
 use std::collections::BTreeMap;
@@ -130,6 +131,9 @@ impl Config {
             .map_err(|found| value("data", format!("{} folders", found.len()), "one folder"))?;
         let code =
             Code::named(&file.code).map_err(|error| value("code", format!("`{}`", file.code), error.to_string()))?;
+        if file.interfaces.len() > ADDRESSES_MAX {
+            return Err(value("interfaces", file.interfaces.len().to_string(), format!("at most {ADDRESSES_MAX}")));
+        }
         if file.interfaces.is_empty() && !file.peers.is_empty() {
             return Err(value("interfaces", "none", "one for each switch that leads to a peer"));
         }
@@ -450,6 +454,24 @@ mod tests {
             let error = check(&GOOD.replace(from, to)).unwrap_err();
             assert!(error.contains(named), "{to}: {error}");
         }
+    }
+
+    /// What the cluster's own configuration has no room for could never be founded.
+    #[test]
+    fn what_is_too_long_is_named() {
+        let long = "b".repeat(65);
+        for (from, to, named) in [
+            ("node = \"B\"", format!("node = \"{long}\""), "`name`: found 65 bytes, expected at most 64"),
+            ("name = \"A\"", format!("name = \"{long}\""), "name`: found 65 bytes, expected at most 64"),
+            ("http://c", format!("http://{long}{long}"), "`peers.C.http`: found 137 bytes, expected at most 128"),
+        ] {
+            let error = check(&GOOD.replace(from, &to)).unwrap_err();
+            assert!(error.contains(named), "{error}");
+        }
+        let nine: Vec<_> =
+            (1..=9).map(|at| format!("{{ switch = \"s{at}\", address = \"127.0.{at}.1:9001\" }}")).collect();
+        let many = GOOD.replace("{ switch = \"s1\", address = \"127.0.0.1:9001\" }", &nine.join(", "));
+        assert!(check(&many).unwrap_err().contains("`interfaces`: found 9, expected at most 8"));
     }
 
     #[test]

@@ -114,7 +114,7 @@ impl Node {
         };
         if admitted {
             self.hear(from.node, from.life);
-            self.hear_epoch(from);
+            self.hear_since(from);
         }
         Ok(admitted)
     }

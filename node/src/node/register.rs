@@ -182,7 +182,7 @@ impl Node {
     }
 
     /// Takes note of the epoch that a peer spoke in.
-    pub(super) fn hear_epoch(&self, from: Sender) {
+    pub(super) fn hear_since(&self, from: Sender) {
         // Messages come first: what is heard here is heard again with the next question.
         let is_idle = self.register.work.capacity() > WAITING_MAX / 2;
         if is_idle && from.epoch > self.store.members().epoch() {
@@ -338,10 +338,10 @@ impl Driver {
             // Its life may have ended while it waited here.
             Work::Message { from, .. } | Work::Epoch(from) if node.store.life_of(from.node) != Some(from.life) => {}
             Work::Message { from, message } => {
-                self.registrar.hear_epoch(now, from.node, from.epoch);
+                self.registrar.hear_since(now, from.node, from.epoch);
                 self.registrar.handle_message(now, from.node, message);
             }
-            Work::Epoch(from) => self.registrar.hear_epoch(now, from.node, from.epoch),
+            Work::Epoch(from) => self.registrar.hear_since(now, from.node, from.epoch),
             Work::Wish(wish) if self.wishes.len() >= WISHES_MAX => drop(wish.tell.send(Err(RegisterError::Busy))),
             Work::Wish(wish) => self.wishes.push_back(wish),
         }

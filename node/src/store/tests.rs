@@ -967,3 +967,39 @@ fn a_voter_remembers_in_its_life() {
     folder.write(REGISTER, &promised.to_bytes());
     assert_eq!(store.kept_register().unwrap().record, None, "that of another life");
 }
+
+/// From when a store knows who the members are by now it promises and decides nothing among those before; and nothing among
+/// those whom it does not know yet. What is decided is marked all the same.
+#[test]
+fn nothing_is_promised_among_members_of_another_epoch() {
+    let folder = Folder::new("epochs");
+    let store = folder.open();
+    let own_of = |counter, epoch| {
+        let mut record = own(counter);
+        Arc::make_mut(&mut record.manifest).epoch = epoch;
+        record
+    };
+    let prepare = |record: &Record| {
+        let ticket = store.lookup("film").ticket;
+        let preparing = Request::Prepare { record: record.clone(), base: Base::Any, share: None, ticket };
+        store.answer(Time::default(), store.me(), &preparing)
+    };
+    let decide = |record: &Record| {
+        let decision = rain_desk::Decision { record: record.clone(), prepared: vec![ME] };
+        store.carry_out(Time::default(), StoreOrder::Decide(decision))
+    };
+    let members = |epoch| Arc::new(Members::new(epoch, vec![ME, OTHER], None).unwrap());
+    prepare_own(&store, &own_of(4, 0));
+    store.set_members(members(7));
+    assert_eq!(store.me().epoch, 7);
+    // One that comes late.
+    store.set_members(members(6));
+    assert_eq!(store.me().epoch, 7);
+    assert_eq!(prepare(&own_of(5, 6)).unwrap(), Reply::Refused(Refusal::Epoch));
+    assert!(prepare(&own_of(5, 8)).is_err(), "it has to hear of them first");
+    let StoreTold::Failed(why) = decide(&own_of(4, 0)) else { panic!("it was begun among others") };
+    assert_eq!(why, "begun in epoch 0, expected 7: the members are others");
+    prepare_own(&store, &own_of(5, 7));
+    assert_eq!(decide(&own_of(5, 7)), StoreTold::Done);
+    mark_anew(&store, &own_of(5, 7));
+}

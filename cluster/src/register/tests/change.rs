@@ -148,8 +148,11 @@ fn what_may_not_follow() {
     assert_eq!(after(&first, &|value| value.old = Some(set(&[1, 1]))), Err(StepError::OtherSet(1)));
     assert_eq!(after(&joint, &|_| ()), Err(StepError::Joint(3)));
     assert_eq!(after(&joint, &|value| (value.old, value.new) = (None, set(&[1]))), Err(StepError::OtherSet(3)));
-    assert_eq!(after(&joint, &|value| value.old = None), Ok(()));
-    let retired = Configuration { retired: vec![voter(9)], ..first };
+    assert_eq!(after(&joint, &|value| (value.old, value.since) = (None, 4)), Ok(()));
+    // Who keeps titles is others than before, or not.
+    assert_eq!(after(&joint, &|value| value.old = None), Err(StepError::Since { found: 3, expected: 4 }));
+    assert_eq!(after(&first, &|value| value.since = 2), Err(StepError::Since { found: 2, expected: first.since }));
+    let retired = Configuration { retired: vec![voter(9)], ..first.clone() };
     assert_eq!(after(&retired, &|value| value.retired.clear()), Err(StepError::Returned(voter(9))));
 }
 

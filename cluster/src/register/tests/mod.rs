@@ -43,7 +43,7 @@ pub(super) fn set(weights: &[u8]) -> MemberSet {
 /// The first configuration of nodes 0, 1, 2 and so on, with these votes.
 pub(super) fn founded(weights: &[u8]) -> Configuration {
     let configuration =
-        Configuration { epoch: 1, old: None, new: set(weights), retired: Vec::new(), note: String::new() };
+        Configuration { epoch: 1, since: 0, old: None, new: set(weights), retired: Vec::new(), note: String::new() };
     configuration.check().unwrap();
     configuration
 }

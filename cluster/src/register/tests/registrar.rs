@@ -100,7 +100,7 @@ fn a_cluster_is_founded_once() {
     assert_eq!(settle(&mut founder, NOW), [], "nothing to tell: it is the others who know");
     assert_eq!(**founder.known().unwrap(), known);
     founder.found(NOW, founders(3));
-    assert_eq!((settle(&mut founder, NOW), founder.poll_timeout()), (vec![], None));
+    assert_eq!((settle(&mut founder, NOW), founder.awaited()), (vec![], vec![]));
 }
 
 #[test]
@@ -235,14 +235,14 @@ fn a_new_life_takes_its_place() {
 fn who_has_to_learn_is_waited_for() {
     let known = founded(&[1, 1, 1]);
     let drained = known.drain(NodeId(2)).unwrap();
-    let mut other = Configuration { epoch: 2, old: Some(known.new.clone()), ..known.clone() };
+    let mut other = Configuration { epoch: 2, since: 2, old: Some(known.new.clone()), ..known.clone() };
     other.new.catalog = 2;
     for joint in [drained, other] {
         let mut all = three();
         all[0].change(NOW, joint).unwrap();
         talk(&mut all, NOW);
         assert!(outcome(&mut all[0]).old.is_some());
-        assert_eq!(all.iter().map(Registrar::poll_timeout).collect::<Vec<_>>(), [None; 3]);
+        assert!(!all.iter().any(Registrar::is_tending));
     }
 }
 
@@ -306,14 +306,14 @@ fn a_founder_with_another_file_founds_another_cluster() {
 #[test]
 fn who_knows_less_asks() {
     let mut all = three();
-    let labelled = Arc::new(founded(&[1, 1, 1]).label(NodeId(0), "r".to_owned(), String::new()).unwrap());
+    let labelled = Arc::new(founded(&[1, 1, 1]).drain(NodeId(2)).unwrap());
     all[0].handle_message(NOW, NodeId(1), RegisterMessage::Question(RegisterQuestion::Learned(labelled)));
     talk(&mut all, NOW);
     let now = NOW + Duration::from_secs(1);
-    all[1].hear_epoch(now, NodeId(0), 1);
+    all[1].hear_since(now, NodeId(0), 0);
     assert_eq!(all[1].poll_transmit(), None);
-    all[1].hear_epoch(now, NodeId(0), 2);
-    all[1].hear_epoch(now, NodeId(0), 2);
+    all[1].hear_since(now, NodeId(0), 2);
+    all[1].hear_since(now, NodeId(0), 2);
     assert_eq!(all[1].poll_transmit(), Some((NodeId(0), RegisterMessage::Ask)));
     assert_eq!(all[1].poll_transmit(), None);
     all[0].handle_message(now, NodeId(1), RegisterMessage::Ask);

@@ -145,8 +145,8 @@ fn damaged_bytes_are_refused_or_mean_what_they_say() {
 fn counts_are_checked_first() {
     let founded = founded(&[1, 1, 1]);
     let mut members = founded.to_bytes();
-    // Epoch, no old set, no tie, code, columns, catalog.
-    members[8 + 1 + 1 + 2 + 8 + 2] = 65;
+    // Epoch, since, no old set, no tie, code, columns, catalog.
+    members[8 + 8 + 1 + 1 + 2 + 8 + 2] = 65;
     let error = Configuration::parse(&members).unwrap_err();
     assert_eq!(error.to_string(), "members: found 65, expected 1 to 64");
     let mut retired = founded.to_bytes();

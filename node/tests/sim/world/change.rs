@@ -119,7 +119,7 @@ impl World {
             MemberSet { members, tie: None, code, catalog: u8::try_from(catalog).unwrap() }
         };
         let (old, new) = (old.map(set), set(new));
-        let configuration = Configuration { epoch, old, new, retired: Vec::new(), note: String::new() };
+        let configuration = Configuration { epoch, since: epoch, old, new, retired: Vec::new(), note: String::new() };
         let members = Arc::new(configuration.members().expect("members"));
         self.wires.note(&format!("epoch {epoch}: {members:?}"));
         self.epochs.push(members);
