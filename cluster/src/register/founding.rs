@@ -30,7 +30,7 @@ pub struct Founders {
 /// them knows a configuration, the cluster is founded; if all have answered, and none does, it never was, and what the
 /// founder writes down is the first.
 ///
-/// Every other member without a configuration asks like that too, until it is told one.
+/// Every other member without a configuration asks one after the other, until it is told one.
 ///
 /// So there is one first configuration even where the founder loses its disk after it has told some of them: in its new life
 /// it asks again. Whoever answers a new life listens to the old one no more, which is the driver's part: a message of a life
@@ -41,6 +41,8 @@ pub(super) struct Founding {
     me: NodeId,
     heard: BTreeMap<NodeId, Heard>,
     pub(super) wake: Time,
+    /// How often somebody was asked.
+    asked: usize,
     /// Why what was heard last makes no configuration.
     pub(super) error: Option<ConfigurationError>,
 }
@@ -56,7 +58,7 @@ struct Heard {
 impl Founding {
     /// Begins to ask. This node is heard like any other.
     pub(super) fn new(now: Time, me: Voter, founders: Founders) -> Self {
-        Self { founders, me: me.node, heard: BTreeMap::new(), wake: now, error: None }
+        Self { founders, me: me.node, heard: BTreeMap::new(), wake: now, asked: 0, error: None }
     }
 
     /// Takes what a member said that knows no configuration.
@@ -70,12 +72,19 @@ impl Founding {
         configuration.epoch > 1 || ids(&configuration.new.members) == ids(&self.founders.members)
     }
 
-    /// Whom to ask now: all but this node. What was said long ago may not be so any more.
+    /// Whom to ask now. The founder asks all that have not answered lately: what was said long ago may not be so any more. Others
+    /// ask one after the other: of many members each would hear from all of them, all the time.
     pub(super) fn ask(&mut self, now: Time) -> Vec<NodeId> {
         self.wake = now + AGAIN;
         self.heard.retain(|node, heard| *node == self.me || now < heard.at + FRESH);
-        let nodes = self.founders.members.iter().map(|member| member.voter.node);
-        nodes.filter(|node| *node != self.me).collect()
+        let others = self.founders.members.iter().map(|member| member.voter.node).filter(|node| *node != self.me);
+        if self.is_founder() {
+            let is_old = |node: &NodeId| self.heard.get(node).is_none_or(|heard| now >= heard.at + FRESH / 2);
+            return others.filter(is_old).collect();
+        }
+        self.asked += 1;
+        let others: Vec<_> = others.collect();
+        others.get(self.asked % others.len().max(1)).copied().into_iter().collect()
     }
 
     /// Who has not answered.

@@ -1292,9 +1292,9 @@ pub(super) const ALL: &[Bug] = &[
     bug(
         "another number of catalog nodes is in force before anybody has learnt",
         Mutant {
-            file: "cluster/src/register/registrar.rs",
-            text: "is_some_and(|old| «old.catalog == joint.new.catalog» &&",
-            instead: "true",
+            file: "cluster/src/register/configuration.rs",
+            text: "let set = |set: &MemberSet| («set.catalog», set.with_data()",
+            instead: "0",
             first: REGISTER,
         },
     ),

@@ -337,3 +337,51 @@ fn what_is_not_durable_is_not_known() {
     one.handle_saved(NOW, &again, true);
     assert_eq!((one.epoch(), one.poll_save()), (1, None));
 }
+
+/// Whoever changed it hears of it when it is durable here too; and all the same where the disk refuses.
+#[test]
+fn who_asked_hears_of_it_when_it_is_durable() {
+    for refuses in [false, true] {
+        let mut all = three();
+        let labelled = all[0].known().unwrap().label(NodeId(0), "r".to_owned(), String::new()).unwrap();
+        all[0].change(NOW, labelled).unwrap();
+        let mut kept = None;
+        while kept.is_none() {
+            let mut said = Vec::new();
+            for one in &mut all {
+                while let Some(save) = one.poll_save() {
+                    if matches!(save, Save::Configuration(_)) && one.me() == voter(0) {
+                        kept = Some(save);
+                    } else {
+                        one.handle_saved(NOW, &save, true);
+                    }
+                }
+                let from = one.me().node;
+                said.extend(core::iter::from_fn(|| one.poll_transmit()).map(|(to, message)| (from, to, message)));
+            }
+            for (from, to, message) in said {
+                all[to.0 as usize].handle_message(NOW, from, message);
+            }
+        }
+        assert_eq!(all[0].poll_outcome(), None);
+        all[0].handle_saved(NOW, &kept.unwrap(), !refuses);
+        assert_eq!(outcome(&mut all[0]).epoch, 2);
+        assert_eq!(all[0].epoch(), if refuses { 1 } else { 2 });
+    }
+}
+
+/// What comes while the disk is at work is written down next.
+#[test]
+fn news_behind_news_is_kept() {
+    let mut one = registrar(1, true, Some(&founded(&[1, 1, 1])));
+    let second = founded(&[1, 1, 1]).label(NodeId(0), "r".to_owned(), String::new()).unwrap();
+    let third = second.label(NodeId(0), "s".to_owned(), String::new()).unwrap();
+    let learned = |value: &Configuration| RegisterMessage::Question(RegisterQuestion::Learned(Arc::new(value.clone())));
+    one.handle_message(NOW, NodeId(0), learned(&second));
+    let save = one.poll_save().expect("the second");
+    one.handle_message(NOW, NodeId(0), learned(&third));
+    assert_eq!(one.poll_save(), None, "one at a time");
+    one.handle_saved(NOW, &save, true);
+    assert_eq!(one.epoch(), 2);
+    assert_eq!(one.poll_save(), Some(Save::Configuration(third.to_bytes())));
+}
