@@ -59,7 +59,7 @@ pub use configuration::{
 pub use electorate::Electorate;
 pub use error::{ConfigurationError, StepError};
 pub use founding::Founders;
-pub use learner::{Fence, Learner};
+pub use learner::Learner;
 pub use member::{ADDRESS_BYTES_MAX, ADDRESSES_MAX, Contact, KEYS_MAX, LABEL_BYTES_MAX, Member, NAME_BYTES_MAX, Role};
 pub use message::{REGISTER_MESSAGE_BYTES_MAX, RegisterAnswer, RegisterMessage, RegisterQuestion, Told, Verdict};
 pub use outcome::{Absence, Missing, Outcome, ProposeError};

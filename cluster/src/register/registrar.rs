@@ -190,7 +190,7 @@ impl Registrar {
     /// # Errors
     /// [`ProposeError`]; nothing has changed.
     pub fn change(&mut self, now: Time, value: Configuration) -> Result<(), ProposeError> {
-        self.begin(now, Errand::Asked, Some(Arc::new(value)))
+        self.begin(now, Some(Arc::new(value)))
     }
 
     /// Finds out which configuration is in force.
@@ -198,22 +198,21 @@ impl Registrar {
     /// # Errors
     /// [`ProposeError`].
     pub fn read(&mut self, now: Time) -> Result<(), ProposeError> {
-        self.begin(now, Errand::Asked, None)
+        self.begin(now, None)
     }
 
-    fn begin(&mut self, now: Time, errand: Errand, value: Option<Arc<Configuration>>) -> Result<(), ProposeError> {
+    fn begin(&mut self, now: Time, value: Option<Arc<Configuration>>) -> Result<(), ProposeError> {
         let base = Arc::clone(self.known().ok_or(ProposeError::Unfounded)?);
         if self.is_busy() {
             return Err(ProposeError::Busy);
         }
-        let is_change = value.is_some();
+        let errand = if value.is_some() { Errand::Asked } else { Errand::Read };
         let is_forcing = value.as_ref().is_some_and(|value| value.is_forced(&base));
         match value {
             Some(value) => self.proposer.change(now, base, value)?,
             None => self.proposer.read(now, base)?,
         }
-        self.errand = Some(if is_change { errand } else { Errand::Read });
-        self.is_forcing = is_forcing;
+        (self.errand, self.is_forcing) = (Some(errand), is_forcing);
         self.run(now);
         Ok(())
     }

@@ -157,7 +157,7 @@ impl Node {
     /// # Errors
     /// [`RegisterError`].
     ///
-    /// Cancel safety: dropping it does not stop the change.
+    /// Cancel safety: a change that has begun goes on; one that waits is given up.
     pub async fn change_configuration(
         &self,
         compute: impl Fn(&Configuration) -> Result<Configuration, ChangeError> + Send + 'static,
@@ -181,7 +181,7 @@ impl Node {
         let _ = self.register.work.try_send(Work::Message { from, message });
     }
 
-    /// Takes note of the epoch that a peer spoke in.
+    /// Takes note of since when a peer knows who keeps titles.
     pub(super) fn hear_since(&self, from: Sender) {
         // Messages come first: what is heard here is heard again with the next question.
         let is_idle = self.register.work.capacity() > WAITING_MAX / 2;
