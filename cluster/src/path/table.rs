@@ -53,6 +53,8 @@ pub struct PathHealth {
     pub down_at: Option<Time>,
     /// How often it went down: whoever uses it can tell whether it did since.
     pub downs: u64,
+    /// It is no more.
+    pub is_retired: bool,
 }
 
 /// The paths to all nodes.
@@ -69,6 +71,24 @@ impl PathTable {
         Self { peers: peers.collect(), ups: 0 }
     }
 
+    /// One more path leads to a node, and nothing is known of it.
+    pub fn add(&mut self, to: NodeId) {
+        self.peers.entry(to).or_default().push(PathHealth::default());
+    }
+
+    /// A path is no more: it is down for good. The others keep their numbers.
+    pub fn retire(&mut self, now: Time, to: NodeId, path: usize) {
+        if let Some(status) = self.status_mut(to, path) {
+            *status = PathHealth {
+                state: PathState::Down,
+                since: now,
+                downs: status.downs + 1,
+                is_retired: true,
+                ..PathHealth::default()
+            };
+        }
+    }
+
     /// The paths to a node; none to one that is not known.
     pub fn paths(&self, to: NodeId) -> &[PathHealth] {
         self.peers.get(&to).map_or(&[], Vec::as_slice)
@@ -77,7 +97,7 @@ impl PathTable {
     /// Notes the state of a path.
     pub fn set_state(&mut self, now: Time, to: NodeId, path: usize, state: PathState) {
         let Some(status) = self.status_mut(to, path) else { return };
-        if status.state != state {
+        if status.state != state && !status.is_retired {
             if state == PathState::Down {
                 (status.downs, status.down_at) = (status.downs + 1, Some(now));
             }
@@ -113,7 +133,7 @@ impl PathTable {
 
     /// Whether any path is down.
     pub fn any_down(&self) -> bool {
-        self.peers.values().flatten().any(|path| path.state == PathState::Down)
+        self.peers.values().flatten().any(|path| path.state == PathState::Down && !path.is_retired)
     }
 }
 

@@ -3,7 +3,7 @@
 use super::configuration::{Configuration, FORCED_EPOCHS};
 use super::error::ConfigurationError;
 use super::member::{Contact, Member, Role};
-use super::set::MemberSet;
+use super::set::{MemberSet, SetCode, VOTERS_MAX};
 use super::voter::Voter;
 use crate::members::CATALOG_NODES_DEFAULT;
 use crate::version::{Life, NodeId};
@@ -60,14 +60,26 @@ impl Configuration {
         })
     }
 
-    /// Makes a learner active, with so many votes.
+    /// Makes a learner active, with so many votes; `None`: with one, as long as there is room among the voters.
     ///
     /// # Errors
     /// [`ChangeError`].
-    pub fn promote(&self, node: NodeId, weight: u8) -> Result<Self, ChangeError> {
+    pub fn promote(&self, node: NodeId, weight: Option<u8>) -> Result<Self, ChangeError> {
         self.next(|set, _| {
+            let usual = u8::from(set.voters().count() < VOTERS_MAX);
             let member = in_role(set, node, Role::Learner)?;
-            (member.role, member.weight) = (Role::Active, weight);
+            (member.role, member.weight) = (Role::Active, weight.unwrap_or(usual));
+            Ok(())
+        })
+    }
+
+    /// Makes another code that of new titles.
+    ///
+    /// # Errors
+    /// [`ChangeError`].
+    pub fn code(&self, code: SetCode) -> Result<Self, ChangeError> {
+        self.next(|set, _| {
+            set.code = code;
             Ok(())
         })
     }

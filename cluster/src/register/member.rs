@@ -1,6 +1,6 @@
 //! One member of the cluster, as the configuration describes it.
 
-use super::error::{ConfigurationError, SHORT, bounds, check_text, take_flag, take_text, within};
+use super::error::{ConfigurationError, SHORT, bounds, check_text, end, take_flag, take_text, within};
 use super::voter::Voter;
 use crate::bytes::{Fields, put_short};
 
@@ -127,6 +127,25 @@ impl Member {
             return Err(ConfigurationError::Votes { node, found, weight: self.weight });
         }
         Ok(())
+    }
+
+    /// Its bytes, as they stand in a configuration.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(256);
+        self.put(&mut bytes);
+        bytes
+    }
+
+    /// A member from its bytes.
+    ///
+    /// # Errors
+    /// [`ConfigurationError`].
+    pub fn parse(bytes: &[u8]) -> Result<Self, ConfigurationError> {
+        let mut fields = Fields::of(bytes);
+        let member = Self::take(&mut fields)?;
+        end(&fields)?;
+        member.check()?;
+        Ok(member)
     }
 
     pub(super) fn put(&self, bytes: &mut Vec<u8>) {

@@ -3,6 +3,7 @@
 use super::ballot::Ballot;
 use super::configuration::Configuration;
 use super::error::{ConfigurationError, SHORT, bounds, end, take_flag, within};
+use super::readiness::Progress;
 use super::record::{Accepted, RECORD_BYTES_MAX};
 use super::voter::Voter;
 use crate::bytes::{Fields, put_long};
@@ -31,6 +32,8 @@ pub struct Told {
     pub voter: Voter,
     /// It has not forgotten what it promised.
     pub can_vote: bool,
+    /// How far its store is.
+    pub progress: Progress,
     /// The newest configuration that it knows to be in force.
     pub known: Option<Arc<Configuration>>,
 }
@@ -87,16 +90,18 @@ pub enum Verdict {
 
 impl RegisterMessage {
     /// Its bytes: kind u8 (0 question, 1 answer, 2 ask, 3 told), then those of what it is; of what is told the voter, u8
-    /// whether it can vote, u8 whether there is a configuration, and that.
+    /// whether it can vote, u8 whether there is a configuration, the epoch its store goes by u64, u8 whether it has learnt, and the
+    /// configuration.
     pub fn to_bytes(&self) -> Vec<u8> {
         match self {
             Self::Question(question) => [&[0], &*question.to_bytes()].concat(),
             Self::Answer(answer) => [&[1], &*answer.to_bytes()].concat(),
             Self::Ask => vec![2],
-            Self::Told(Told { voter, can_vote, known }) => {
+            Self::Told(Told { voter, can_vote, progress, known }) => {
                 let mut bytes = vec![3];
                 voter.put(&mut bytes);
                 bytes.extend([*can_vote, known.is_some()].map(u8::from));
+                progress.put(&mut bytes);
                 if let Some(known) = known {
                     put_long(&mut bytes, &known.to_bytes());
                 }
@@ -120,9 +125,10 @@ impl RegisterMessage {
                 let voter = Voter::take(&mut fields).ok_or(SHORT)?;
                 let can_vote = take_flag("vote", &mut fields)?;
                 let is_known = take_flag("configuration", &mut fields)?;
+                let progress = Progress::take(&mut fields)?;
                 let mut configuration = || Configuration::parse(fields.long().ok_or(SHORT)?).map(Arc::new);
                 let known = if is_known { Some(configuration()?) } else { None };
-                Self::Told(Told { voter, can_vote, known })
+                Self::Told(Told { voter, can_vote, progress, known })
             }
             other => return Err(bounds("message", (*other).into(), "0 to 3")),
         };

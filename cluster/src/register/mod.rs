@@ -41,6 +41,7 @@ mod member;
 mod message;
 mod outcome;
 mod proposer;
+mod readiness;
 mod record;
 mod registrar;
 mod set;
@@ -64,6 +65,7 @@ pub use member::{ADDRESS_BYTES_MAX, ADDRESSES_MAX, Contact, KEYS_MAX, LABEL_BYTE
 pub use message::{REGISTER_MESSAGE_BYTES_MAX, RegisterAnswer, RegisterMessage, RegisterQuestion, Told, Verdict};
 pub use outcome::{Absence, Missing, Outcome, ProposeError};
 pub use proposer::Proposer;
+pub use readiness::Progress;
 pub use record::{Accepted, RECORD_BYTES_MAX, Record};
 pub use registrar::{Registrar, Save};
 pub use set::{MemberSet, SetCode, VOTERS_MAX};

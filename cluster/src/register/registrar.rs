@@ -8,15 +8,18 @@ use super::learner::Learner;
 use super::message::{RegisterMessage, RegisterQuestion, Told};
 use super::outcome::{Outcome, ProposeError};
 use super::proposer::Proposer;
+use super::readiness::{Progress, Readiness};
 use super::record::Record;
 use super::voter::Voter;
 use crate::random::SplitMix64;
 use crate::time::Time;
 use crate::version::NodeId;
 use core::time::Duration;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+/// Who must learn before the older of two sets goes is asked so often how far it is, by whoever made the change.
+const SURVEY: Duration = Duration::from_millis(200);
 /// Whoever knows less than others asks one of them so often at most.
 const ASK: Duration = Duration::from_millis(300);
 /// Somebody is asked what he knows after so long, and up to twice as long: in milliseconds.
@@ -81,6 +84,12 @@ pub struct Registrar {
     random: SplitMix64,
     /// When to end what somebody else left half-way.
     tend: Option<Time>,
+    /// The last change that was made here.
+    made: u64,
+    /// How far the own store is.
+    progress: Progress,
+    /// How far the others are, since two sets are in force.
+    readiness: Readiness,
     /// When to ask somebody again.
     look: Option<Time>,
     /// When each was asked last what it knows.
@@ -113,6 +122,9 @@ impl Registrar {
             is_sure: false,
             random,
             tend: None,
+            made: 0,
+            progress: Progress::default(),
+            readiness: Readiness::default(),
             look: None,
             asked: BTreeMap::new(),
             transmits: VecDeque::new(),
@@ -147,7 +159,18 @@ impl Registrar {
 
     /// Whether two sets are in force of which the newer one will soon be so alone, if a majority agrees.
     pub fn is_tending(&self) -> bool {
-        self.tend.is_some()
+        self.tend.is_some() && self.known().is_some_and(|known| known.may_end())
+    }
+
+    /// While two sets are in force: who must learn yet before the older one goes, as far as is known here.
+    pub fn learning(&self) -> Vec<NodeId> {
+        let joint = self.known().filter(|known| known.old.is_some());
+        joint.map(|joint| self.readiness.awaited(joint)).unwrap_or_default()
+    }
+
+    /// Takes note of how far the own store is.
+    pub fn set_progress(&mut self, progress: Progress) {
+        self.progress = progress;
     }
 
     /// Whether it is at work, or what came of its work was not taken yet: then nothing else is begun.
@@ -228,6 +251,11 @@ impl Registrar {
 
     /// Takes a message of a member.
     pub fn handle_message(&mut self, now: Time, from: NodeId, message: RegisterMessage) {
+        if let RegisterMessage::Told(Told { voter, progress, .. }) = &message
+            && voter.node == from
+        {
+            self.readiness.hear(*voter, *progress);
+        }
         match message {
             RegisterMessage::Question(RegisterQuestion::Learned(known))
             | RegisterMessage::Told(Told { known: Some(known), .. }) => self.take_news(now, known),
@@ -238,15 +266,18 @@ impl Registrar {
             // Whoever is about to know one must not say that it knows none.
             RegisterMessage::Ask if self.learner.is_none() && (self.news.is_some() || !self.is_sure) => {}
             RegisterMessage::Ask => {
-                let (voter, can_vote) = (self.me, self.can_vote());
-                let told = Told { voter, can_vote, known: self.known().cloned() };
+                let (voter, can_vote, progress) = (self.me, self.can_vote(), self.progress);
+                let told = Told { voter, can_vote, progress, known: self.known().cloned() };
                 self.transmits.push_back((from, RegisterMessage::Told(told)));
             }
-            RegisterMessage::Told(Told { voter, can_vote, known: None }) => {
+            RegisterMessage::Told(Told { voter, can_vote, known: None, .. }) => {
                 if let Some(founding) = self.founding.as_mut().filter(|_| voter.node == from) {
                     founding.hear(now, voter, can_vote);
                 }
             }
+        }
+        if self.tend.is_some() && self.known().is_some_and(|known| !known.may_end()) && self.can_end() {
+            self.end_joint(now, Errand::Tending);
         }
         self.run(now);
     }
@@ -260,6 +291,7 @@ impl Registrar {
         if self.tend.is_some_and(|tend| now >= tend) {
             self.tend = None;
             self.end_joint(now, Errand::Tending);
+            self.survey();
         }
         self.run(now);
     }
@@ -346,6 +378,15 @@ impl Registrar {
         }
     }
 
+    /// Asks all how far they are, while it depends on that when the older of two sets goes.
+    fn survey(&mut self) {
+        let Some(joint) = self.known().filter(|known| known.old.is_some() && !known.may_end()).cloned() else { return };
+        self.readiness.hear(self.me, self.progress);
+        let nodes = joint.sets().flat_map(|set| &set.members).map(|member| member.voter.node);
+        let others: BTreeSet<_> = nodes.filter(|node| *node != self.me.node).collect();
+        self.transmits.extend(others.into_iter().map(|node| (node, RegisterMessage::Ask)));
+    }
+
     fn plan_look(&mut self, now: Time) {
         self.look = Some(now + Duration::from_millis(self.random.within(LOOK_MILLIS..2 * LOOK_MILLIS)));
     }
@@ -380,7 +421,12 @@ impl Registrar {
                     self.outcome = Some(outcome);
                 }
             }
-            Some(Errand::Asked | Errand::Read | Errand::Ending) => self.outcome = Some(outcome),
+            Some(Errand::Asked | Errand::Read | Errand::Ending) => {
+                if is_done && errand == Some(Errand::Asked) {
+                    self.made = found.map_or(0, |found| found.epoch);
+                }
+                self.outcome = Some(outcome);
+            }
             Some(Errand::Tending) if found.is_none() => self.plan_tending(now),
             Some(Errand::Tending) | None => {}
         }
@@ -406,6 +452,7 @@ impl Registrar {
             let learned = RegisterMessage::Question(RegisterQuestion::Learned(Arc::clone(&configuration)));
             self.transmits.extend(others.filter(|_| is_founder).map(|node| (node, learned.clone())));
         }
+        self.readiness = Readiness::default();
         match &mut self.learner {
             Some(learner) => drop(learner.learn(configuration)),
             None => self.learner = Some(Learner::new(configuration)),
@@ -414,15 +461,20 @@ impl Registrar {
     }
 
     fn plan_tending(&mut self, now: Time) {
-        self.tend = None;
-        if self.known().is_some_and(|known| known.may_end()) {
-            let millis = self.random.within(TEND_MILLIS..2 * TEND_MILLIS);
-            self.tend = Some(now + Duration::from_millis(millis));
-        }
+        let joint = self.known().filter(|known| known.old.is_some());
+        let (is_joint, is_made) = (joint.is_some(), joint.is_some_and(|joint| joint.epoch == self.made));
+        let waits = self.random.within(TEND_MILLIS..2 * TEND_MILLIS);
+        let wait = if is_made { SURVEY } else { Duration::from_millis(waits) };
+        self.tend = is_joint.then(|| now + wait);
+    }
+
+    /// Whether the newer of two sets may be in force alone, as far as is known here.
+    fn can_end(&self) -> bool {
+        self.known().is_some_and(|known| known.may_end() || self.readiness.is_enough(known))
     }
 
     fn end_joint(&mut self, now: Time, errand: Errand) {
-        let Some(joint) = self.known().filter(|known| known.may_end()).cloned() else { return };
+        let Some(joint) = self.known().filter(|_| self.can_end()).cloned() else { return self.plan_tending(now) };
         if self.errand.is_some() || !self.end(now, errand, &joint) {
             self.plan_tending(now);
         }

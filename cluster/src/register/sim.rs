@@ -245,7 +245,7 @@ impl World {
             3 if known.old.is_some() => known.abort(),
             _ if known.old.is_some() => known.finish(),
             4 | 5 => known.add(Member { voter: Voter { node: other, life }, ..member(other.0, 0) }),
-            6 | 7 => known.promote(other, 1),
+            6 | 7 => known.promote(other, Some(1)),
             8 => known.forget(other),
             9 => known.weight(other, self.random.pick(&[0, 1, 2])),
             10 => known.replace(other, life),

@@ -213,7 +213,7 @@ fn next(known: &Configuration, step: Step) -> Option<Configuration> {
     match step {
         Step::Read => None,
         Step::Rack(rack) => known.label(NodeId(0), rack.to_owned(), String::new()).ok(),
-        Step::Promote(node) => known.promote(NodeId(node), 1).ok(),
+        Step::Promote(node) => known.promote(NodeId(node), Some(1)).ok(),
         Step::Finish => known.finish().ok(),
         Step::Abort => known.abort().ok(),
     }

@@ -5,6 +5,7 @@ use crate::check::{
 };
 use crate::error::{ConfigError, value};
 use crate::file::{File, variables};
+use crate::join::{Join, check_join};
 use crate::keys::NodeKeys;
 use crate::limits::check_limits;
 use crate::member::{DemoMember, Interface, Member, VerifyReads};
@@ -42,6 +43,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where peers connect.
     pub interfaces: Vec<Interface>,
+    /// The node joins a cluster that there is: by whom it finds it. Then its file names no other member.
+    pub join: Option<Join>,
     /// The switches are joined to each other: every interface reaches every address of a peer.
     pub joined: bool,
     /// Between two pings of a path, longer on a node with very many; `None` for what suits how many it has.
@@ -134,7 +137,7 @@ impl Config {
         if file.interfaces.len() > ADDRESSES_MAX {
             return Err(value("interfaces", file.interfaces.len().to_string(), format!("at most {ADDRESSES_MAX}")));
         }
-        if file.interfaces.is_empty() && !file.peers.is_empty() {
+        if file.interfaces.is_empty() && (!file.peers.is_empty() || file.join.is_some()) {
             return Err(value("interfaces", "none", "one for each switch that leads to a peer"));
         }
         for peer in &file.peers {
@@ -142,7 +145,7 @@ impl Config {
         }
         let id = read_id("id", file.id.as_deref())?;
         let listen = file.listen.0;
-        let http = format!("http://{listen}");
+        let http = file.http.unwrap_or_else(|| format!("http://{listen}"));
         let mut members = vec![Member { name: file.node.clone(), id, http, addresses: BTreeMap::new() }];
         let mut keys = Vec::new();
         for peer in file.peers {
@@ -152,7 +155,12 @@ impl Config {
             members.push(Member { name: peer.name, id, http: peer.http, addresses });
         }
         let cluster = check_members(&mut members, &file.node, file.catalog)?;
-        if members.len() < code.columns() {
+        let join = file.join.map(check_join).transpose()?;
+        if join.is_some() && members.len() > 1 {
+            let expected = "none: a node that joins a cluster learns them from it";
+            return Err(value("peers", format!("{}, with `join`", members.len() - 1), expected));
+        }
+        if members.len() < code.columns() && join.is_none() {
             let expected = format!("at least {}, one for each column of {}", code.columns(), code.name());
             return Err(value("peers", format!("{} nodes with this one", members.len()), expected));
         }
@@ -191,6 +199,7 @@ impl Config {
             code: Arc::new(code),
             listen,
             interfaces,
+            join,
             joined: file.joined,
             heartbeat: file.heartbeat_ms.map(check_heartbeat).transpose()?,
             verify_reads,
@@ -217,6 +226,7 @@ impl Config {
             code,
             listen,
             interfaces,
+            join,
             joined,
             heartbeat,
             verify_reads,
@@ -234,6 +244,7 @@ impl Config {
             ("code", code.name() != other.code.name()),
             ("listen", *listen != other.listen),
             ("interfaces", *interfaces != other.interfaces),
+            ("join", *join != other.join),
             ("joined", *joined != other.joined),
             ("heartbeat_ms", *heartbeat != other.heartbeat),
             ("verify_reads", *verify_reads != other.verify_reads),

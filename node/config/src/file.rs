@@ -19,6 +19,7 @@ pub(crate) struct File {
     #[serde(default = "default_code")]
     pub(crate) code: String,
     pub(crate) listen: Address,
+    pub(crate) http: Option<String>,
     #[serde(rename = "key_file")]
     pub(crate) key: Option<PathBuf>,
     #[serde(default)]
@@ -27,6 +28,7 @@ pub(crate) struct File {
     pub(crate) interfaces: Vec<FileInterface>,
     #[serde(default)]
     pub(crate) peers: Vec<FilePeer>,
+    pub(crate) join: Option<FileJoin>,
     #[serde(default)]
     pub(crate) joined: bool,
     pub(crate) heartbeat_ms: Option<u64>,
@@ -46,6 +48,16 @@ pub(crate) struct FileDemo {
     pub(crate) false_downs: f64,
     #[serde(default)]
     pub(crate) seed: u64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FileJoin {
+    pub(crate) addresses: Vec<Address>,
+    /// The public keys of those who listen there.
+    #[serde(default, rename = "key")]
+    pub(crate) keys: Keys,
+    pub(crate) invitation: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

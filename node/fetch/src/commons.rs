@@ -35,6 +35,12 @@ impl Commons {
         Self { budget: HedgeBudget::part_of(shards), nodes, path_down: false }
     }
 
+    /// From now on these are the nodes: of those that are new nothing is known yet.
+    pub fn set_nodes(&mut self, nodes: impl IntoIterator<Item = NodeId>) {
+        let known = |node: NodeId| (node, self.nodes.get(&node).copied().unwrap_or_default());
+        self.nodes = nodes.into_iter().map(known).collect();
+    }
+
     /// Notes whether any path is down, and to which nodes none leads.
     pub fn set_paths(&mut self, any_down: bool, is_unreachable: impl Fn(NodeId) -> bool) {
         self.path_down = any_down;

@@ -53,6 +53,12 @@ impl FromStr for PublicKey {
     }
 }
 
+impl From<[u8; 32]> for PublicKey {
+    fn from(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+}
+
 impl PublicKey {
     /// Its bytes.
     pub fn bytes(&self) -> [u8; 32] {
@@ -117,6 +123,11 @@ impl KeyPair {
     /// The one of a node that was given none: everybody can know it. It is for listeners that nobody else can reach.
     pub fn of_nobody(node: NodeId) -> Self {
         Self::from_seed(blake3::derive_key("RAIN node without a key", &node.0.to_le_bytes()))
+    }
+
+    /// The one of whoever comes with an invitation.
+    pub(crate) fn of_invitation(invitation: &[u8]) -> Self {
+        Self::from_seed(blake3::derive_key("RAIN 2026 key of an invitation", invitation))
     }
 
     fn from_seed(seed: [u8; 32]) -> Self {

@@ -5,9 +5,11 @@
 //! of one session is of use in another.
 #![forbid(unsafe_code)]
 
+mod invitation;
 mod key;
 mod tls;
 
+pub use invitation::{INVITATION_BYTES, Invitation, InvitationError};
 pub use key::{KeyError, KeyPair, PublicKey, PublicKeyError};
 pub use rustls;
 pub use tls::{Secret, Sessions, Stranger};

@@ -82,7 +82,7 @@ pub(super) struct Fetching<'a> {
 
 impl Node {
     /// Uses what all fetches of the node have in common.
-    fn commons<T>(&self, use_it: impl FnOnce(&mut Commons) -> T) -> T {
+    pub(super) fn commons<T>(&self, use_it: impl FnOnce(&mut Commons) -> T) -> T {
         use_it(&mut self.commons.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -1,5 +1,6 @@
 //! Greets the peers: with each a key for datagrams is agreed on, at the start and anew from time to time.
 
+use super::Node;
 use crate::peer::{PeerError, Peers};
 use core::pin::pin;
 use core::time::Duration;
@@ -19,7 +20,19 @@ const RENEW: Duration = Duration::from_hours(1);
 /// Greets all peers until the task is aborted.
 ///
 /// Cancel safety: nothing is lost.
-pub(crate) async fn greet_all(peers: Arc<Peers>, others: Vec<NodeId>) {
+pub(crate) async fn greet_all(node: Arc<Node>) {
+    let mut roster = node.watch_roster();
+    loop {
+        roster.borrow_and_update();
+        let greetings = greet_each(Arc::clone(&node.peers), node.others());
+        select(pin!(greetings), pin!(roster.changed())).await;
+    }
+}
+
+/// Greets these peers until the task is aborted.
+///
+/// Cancel safety: nothing is lost.
+pub(crate) async fn greet_each(peers: Arc<Peers>, others: Vec<NodeId>) {
     join_all(others.into_iter().map(|peer| greet_always(&peers, peer))).await;
 }
 

@@ -6,6 +6,7 @@ mod desks;
 mod face;
 mod fetching;
 pub(crate) mod greetings;
+mod invitations;
 mod lists;
 mod liveness;
 mod office;
@@ -16,6 +17,7 @@ mod read_log;
 mod reader;
 mod rebuild;
 mod register;
+mod roster;
 mod run;
 mod settings;
 mod tasks;
@@ -24,9 +26,11 @@ mod upload_budget;
 mod write;
 
 pub use face::{NodeTitle, NodeTitles};
+pub use invitations::{Invited, TooManyInvited};
 pub use liveness::Liveness;
 pub use read_log::{ReadLog, ReadSecond, ReadSource, Rebuild, StreamGuard};
 pub use register::{KnownConfiguration, RegisterError};
+pub use roster::Roster;
 pub use run::{StartError, run};
 pub use settings::{Reloaded, Settings};
 pub use titles::Look;
@@ -38,18 +42,21 @@ use ahead::ReadAhead;
 use ask::UnfitLog;
 use bytes::Bytes;
 use desks::Desks;
+use invitations::Invitations;
 use lists::Lists;
 use outbox::Outbox;
+use path_watch::PathWatch;
 use rain_cluster::{Life, NodeId, Time, Version};
 use rain_codec::{CodeError, StripeCodec};
-use rain_config::Config;
+use rain_config::{Config, NodeKeys};
 use rain_desk::{Codes, DeskPlan};
 use rain_fetch::{ColumnRead, Commons};
 use rebuild::{Rate, Restoring};
 use register::Register;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
+use tokio::sync::watch;
 use upload_budget::UploadBudget;
 
 /// Longest answer to one read of a column.
@@ -78,6 +85,12 @@ pub struct Node {
     pub(crate) codes: Arc<Codes>,
     desks: Desks,
     register: Register,
+    roster: watch::Sender<Arc<Roster>>,
+    invitations: Invitations,
+    /// The keys in force; held by whoever puts another roster in force.
+    following: Mutex<NodeKeys>,
+    /// The links to the members; none before they are watched.
+    path_watch: OnceLock<PathWatch>,
     outbox: Outbox,
     lists: Lists,
     read_ahead: Arc<ReadAhead>,
@@ -93,11 +106,11 @@ pub struct Node {
 }
 
 impl Node {
-    /// Opens the node's store.
+    /// Opens the node's store; one that is made now begins in `fresh_life`.
     ///
     /// # Errors
     /// [`OpenError`]; the folder is as it was.
-    pub fn open(config: Config, disk: SystemDisk) -> Result<Arc<Self>, OpenError> {
+    pub fn open(config: Config, disk: SystemDisk, fresh_life: Life) -> Result<Arc<Self>, OpenError> {
         let codes = Arc::new(Codes::default());
         let fresh = random_u64();
         let plan = StorePlan {
@@ -107,27 +120,32 @@ impl Node {
             signet_key: SignetKey::new(config.reloadable.keys.own.derive("RAIN 2026 signets of a node's lives")),
             // 0 stands for any store.
             fresh_store: low_half(fresh).max(1),
-            fresh_life: Life(low_half(fresh >> 32)),
+            fresh_life,
         };
         let store = Arc::new(Store::open(disk, plan, Time::default())?);
         let incarnation = store.begin_incarnation(low_half(random_u64()))?;
-        let plan = || DeskPlan { me: store.me(), members: Arc::clone(&config.cluster), codes: Arc::clone(&codes) };
+        let plan = || DeskPlan { me: store.me(), members: store.members(), codes: Arc::clone(&codes) };
         let desks = Desks::new(plan);
         let sender = {
             let store = Arc::clone(&store);
             move || store.me()
         };
         let (limits, descriptors) = (config.reloadable.limits, raise_descriptors());
-        Ok(Arc::new(Self {
+        let known = store.known_configuration();
+        let node = Self {
             peers: Arc::new(Peers::new(&config, random_u64(), sender)),
             liveness: Liveness::default(),
             gates: Gates::new(&Bounds::new(&limits, descriptors, config.members.len())),
             descriptors,
-            commons: Mutex::new(Commons::new(config.cluster.nodes().iter().copied(), 1)),
-            reads: Arc::new(ReadLog::new(&config)),
+            commons: Mutex::new(Commons::new([], 1)),
+            reads: Arc::new(ReadLog::new(&config.me().name)),
             codes,
             desks,
-            register: Register::new(incarnation, config.cluster.nodes()),
+            register: Register::new(incarnation),
+            roster: watch::Sender::new(Arc::new(Roster::of_file(&config, &config.reloadable.keys))),
+            invitations: Invitations::default(),
+            following: Mutex::new(config.reloadable.keys.clone()),
+            path_watch: OnceLock::new(),
             outbox: Outbox::default(),
             lists: Lists::default(),
             read_ahead: Arc::new(ReadAhead::new(limits.read_ahead_bytes)),
@@ -140,7 +158,13 @@ impl Node {
             codecs: Mutex::new(BTreeMap::new()),
             settings: Settings::new(config.reloadable.clone()),
             config,
-        }))
+        };
+        let keys = &node.config.reloadable.keys;
+        node.follow(match known {
+            Some(known) => Roster::of(&node.config, keys, &known),
+            None => Roster::of_file(&node.config, keys),
+        });
+        Ok(Arc::new(node))
     }
 
     /// Sets the metrics to what was counted, and to what is in memory now.
@@ -159,12 +183,14 @@ impl Node {
 
     /// All nodes but this one.
     pub fn others(&self) -> Vec<NodeId> {
-        self.config.cluster.others(self.config.id).collect()
+        let roster = self.roster();
+        let ids = roster.members().iter().map(|member| member.id);
+        ids.filter(|id| *id != self.config.id).collect()
     }
 
     /// The name of a node; its id where it is none of the configuration's.
     pub fn name_of(&self, node: NodeId) -> String {
-        self.config.member(node).map_or_else(|| node.to_string(), |member| member.name.clone())
+        self.roster().member(node).map_or_else(|| node.to_string(), |member| member.name.clone())
     }
 
     /// The codec of a code; made at its first use.

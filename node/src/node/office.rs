@@ -5,7 +5,8 @@ use crate::peer::{Office, PeerAnswer, PeerAsk, Refusal};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use rain_cluster::register::RegisterMessage;
-use rain_cluster::{Reply, Request, Sender};
+use rain_cluster::{NodeId, Reply, Request, Sender};
+use rain_session::PublicKey;
 use rain_wire::{Answer, Question};
 use std::sync::Arc;
 
@@ -44,12 +45,16 @@ impl Office for Node {
             PeerAsk::Unfit(refusal) => Err(refusal),
         }
     }
+
+    async fn join(self: &Arc<Self>, who: NodeId, key: PublicKey, body: Bytes) -> Result<Bytes, String> {
+        self.take_in(who, key, body).await
+    }
 }
 
 impl Node {
     /// Whether the sender's life is not over.
     async fn admit_peer(self: &Arc<Self>, from: Sender, asks_questions: bool) -> Result<bool, Refusal> {
-        if from.node == self.config.id || self.config.member(from.node).is_none() {
+        if from.node == self.config.id || self.roster().member(from.node).is_none() {
             return Err(Refusal::Stranger(from.node));
         }
         if self.store.is_in_doubt(from) {
@@ -146,7 +151,7 @@ mod tests {
              peers = [{{ name = \"B\", id = \"0000000b\", http = \"http://b\", addresses = {{ s = \"127.0.0.2:9\" }} }}]"
         );
         let config = Config::parse(Path::new("a.toml"), &text, core::iter::empty()).unwrap();
-        let node = Node::open(config, SystemDisk::take(&folder).unwrap()).unwrap();
+        let node = Node::open(config, SystemDisk::take(&folder).unwrap(), Life(7)).unwrap();
         for node_id in [NodeId(10), NodeId(12)] {
             let refused = node.answer(Sender { node: node_id, ..OLD }, unfit()).await.unwrap_err();
             assert!(matches!(refused, Refusal::Stranger(of) if of == node_id), "{refused}");

@@ -1,21 +1,22 @@
 //! The configuration register under tokio: one task that hands the node's [`Registrar`] what comes, makes durable what it
 //! keeps, and sends what it says.
 
-use super::Node;
+use super::roster::own_contact;
+use super::{Node, Roster};
 use crate::peer::{PeerRequest, REGISTER};
 use bytes::Bytes;
 use core::fmt;
 use core::time::Duration;
 use hyper::Method;
 use rain_cluster::register::{
-    Absence, ChangeError, Configuration, Contact, Founders, Member, Missing, Outcome, ProposeError, RegisterMessage,
-    Registrar, Role, SetCode, Voter,
+    Absence, ChangeError, Configuration, Contact, Founders, Member, Missing, Outcome, Progress, ProposeError,
+    RegisterMessage, Registrar, Role, SetCode, Voter,
 };
 use rain_cluster::{Life, NodeId, Sender, Time};
-use rain_config::Config;
+use rain_config::{Config, NodeKeys};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Arc;
-use tokio::sync::{Mutex, Semaphore, mpsc, oneshot, watch};
+use std::sync::{Arc, PoisonError};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::time::{sleep, timeout};
 
 /// Messages that wait at most; of more, those that come are lost, and are sent again.
@@ -100,6 +101,8 @@ pub struct KnownConfiguration {
     pub configuration: Option<Arc<Configuration>>,
     /// Who has not answered, before it is known.
     pub waits_for: Vec<NodeId>,
+    /// While two sets are in force: who must learn yet before the older one goes, as far as is known here.
+    pub learning: Vec<NodeId>,
     /// Why what the founder was told makes no configuration.
     pub problem: Option<String>,
 }
@@ -113,7 +116,7 @@ pub(super) struct Register {
     /// The durable number of this start of the process.
     start: u64,
     /// What is on its way to each.
-    under_way: BTreeMap<NodeId, Arc<Semaphore>>,
+    under_way: std::sync::Mutex<BTreeMap<NodeId, Arc<Semaphore>>>,
 }
 
 impl fmt::Debug for Register {
@@ -123,11 +126,23 @@ impl fmt::Debug for Register {
 }
 
 impl Register {
-    /// That of a process with this durable number of its start, and of the nodes that it talks to.
-    pub(super) fn new(start: u64, nodes: &[NodeId]) -> Self {
+    /// That of a process with this durable number of its start.
+    pub(super) fn new(start: u64) -> Self {
         let (work, taken) = mpsc::channel(WAITING_MAX);
-        let under_way = nodes.iter().map(|node| (*node, Arc::new(Semaphore::new(UNDER_WAY_MAX)))).collect();
-        Self { work, taken: Mutex::new(taken), known: watch::Sender::default(), start, under_way }
+        Self {
+            work,
+            taken: Mutex::new(taken),
+            known: watch::Sender::default(),
+            start,
+            under_way: std::sync::Mutex::default(),
+        }
+    }
+
+    /// Room for one message more on its way to a node.
+    fn slot(&self, to: NodeId) -> Option<OwnedSemaphorePermit> {
+        let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        let slots = under_way.entry(to).or_insert_with(|| Arc::new(Semaphore::new(UNDER_WAY_MAX)));
+        Arc::clone(slots).try_acquire_owned().ok()
     }
 
     /// Another one at each start of the process and each begin of the task: also where the disk has forgotten some.
@@ -226,7 +241,9 @@ impl Node {
         let incarnation = self.register.incarnation();
         let known = kept.configuration.map(Arc::new);
         let mut registrar = Registrar::new(kept.me, kept.record, known, incarnation, super::random_u64());
-        registrar.found(self.now(), founders(&self.config));
+        if self.config.join.is_none() {
+            registrar.found(self.now(), founders(&self.config));
+        }
         registrar
     }
 
@@ -244,14 +261,15 @@ impl Node {
                 return tracing::error!(%error, epoch = configuration.epoch, "a configuration without members");
             }
         };
+        let keys = self.settings.watch().borrow().keys.clone();
+        self.follow(Roster::of(&self.config, &keys, &configuration));
         let adopted = Arc::clone(&members);
         self.blocking(move |node| node.store.set_members(adopted)).await;
         self.tell_members(&members);
     }
 
     fn send_register_message(self: &Arc<Self>, to: NodeId, message: &RegisterMessage) {
-        let slots = self.register.under_way.get(&to).cloned();
-        let Some(slot) = slots.and_then(|slots| slots.try_acquire_owned().ok()) else { return };
+        let Some(slot) = self.register.slot(to) else { return };
         let (node, body) = (Arc::clone(self), Bytes::from(message.to_bytes()));
         self.desks.spawn("register", async move {
             let _slot = slot;
@@ -284,23 +302,11 @@ impl Node {
 /// The cluster to be, as this node's file describes it.
 fn founders(config: &Config) -> Founders {
     let member = |member: &rain_config::Member| {
-        let own = config.interfaces.iter().map(|interface| (&interface.switch, interface.address));
-        let peers = member.addresses.iter().map(|(switch, address)| (switch, *address));
-        let addresses = |(switch, address): (&String, core::net::SocketAddr)| format!("{switch}={address}");
-        let addresses =
-            if member.id == config.id { own.map(addresses).collect() } else { peers.map(addresses).collect() };
         let keys = &config.reloadable.keys;
-        let own = (member.id == config.id).then(|| keys.own.public());
-        let keys = keys.peers.iter().filter(|(_, node)| **node == member.id).map(|(key, _)| *key).chain(own);
-        let keys: BTreeSet<_> = keys.map(|key| key.bytes()).collect();
+        let contact = if member.id == config.id { own_contact(config, keys) } else { contact_of(member, keys) };
         Member {
             voter: Voter { node: member.id, life: Life(0) },
-            contact: Contact {
-                name: member.name.clone(),
-                http: member.http.clone(),
-                addresses,
-                keys: keys.into_iter().collect(),
-            },
+            contact,
             role: Role::Active,
             weight: 0,
             witness: false,
@@ -316,6 +322,18 @@ fn founders(config: &Config) -> Founders {
     }
 }
 
+/// How a peer is reached, as this node's file says.
+fn contact_of(member: &rain_config::Member, keys: &NodeKeys) -> Contact {
+    let addresses = member.addresses.iter().map(|(switch, address)| format!("{switch}={address}"));
+    let keys: BTreeSet<_> = keys.peers.iter().filter(|(_, node)| **node == member.id).map(|(key, _)| *key).collect();
+    Contact {
+        name: member.name.clone(),
+        http: member.http.clone(),
+        addresses: addresses.collect(),
+        keys: keys.into_iter().map(|key| key.bytes()).collect(),
+    }
+}
+
 /// The register, and who waits for it.
 struct Driver {
     registrar: Registrar,
@@ -327,6 +345,8 @@ struct Driver {
 
 impl Driver {
     fn look_at_store(&mut self, node: &Node) {
+        let goes_by = node.store.members().epoch();
+        self.registrar.set_progress(Progress { goes_by, has_learnt: node.store.has_learnt(goes_by) });
         if node.store.is_sure() {
             self.registrar.set_sure(node.now());
         }
@@ -367,10 +387,11 @@ impl Driver {
                 self.again = kept.is_err().then(|| node.now() + LOOK);
                 self.registrar.handle_saved(node.now(), &save, kept.is_ok());
             }
+            // Before anything is said: whoever says that it knows a configuration goes by it.
+            self.publish(node).await;
             while let Some((to, message)) = self.registrar.poll_transmit() {
                 node.send_register_message(to, &message);
             }
-            self.publish(node).await;
             match self.registrar.poll_outcome() {
                 Some(outcome) => self.conclude(node, outcome),
                 None => return,
@@ -425,12 +446,14 @@ impl Driver {
         let now = KnownConfiguration {
             configuration: registrar.known().cloned(),
             waits_for: registrar.awaited(),
+            learning: registrar.learning(),
             problem: registrar.founding_error().map(ToString::to_string),
         };
         if *known.borrow() == now {
             return;
         }
-        if let Some(configuration) = now.configuration.clone() {
+        let is_news = known.borrow().configuration != now.configuration;
+        if let Some(configuration) = now.configuration.clone().filter(|_| is_news) {
             node.adopt(configuration).await;
         }
         metrics::gauge!("rain_configuration_epoch").set(registrar.epoch() as f64);

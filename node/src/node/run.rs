@@ -1,10 +1,14 @@
 //! A node as a process: its listeners, its tasks, and how it ends.
 
 use super::desks::SHARDS;
+use super::roster::own_contact;
 use super::tasks::keep;
-use super::{Node, greetings, path_watch};
+use super::{Node, greetings, path_watch, random_u64};
+use crate::peer::join::{JoinError, join};
 use crate::peer::server::{Door, serve as serve_peers};
-use crate::store::{FolderError, OpenError, SystemDisk};
+use crate::store::{FolderError, OpenError, SystemDisk, find_life, has_configuration, plant_configuration};
+use rain_cluster::Life;
+use rain_cluster::register::{Member, Role, Voter};
 use rain_config::Config;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -33,9 +37,25 @@ pub enum StartError {
         /// What the system said.
         error: std::io::Error,
     },
+    /// The cluster did not take it in.
+    #[error("cannot join the cluster: {0}")]
+    Join(#[from] JoinError),
     /// The thread that watches the paths.
     #[error("cannot watch the paths: {0}")]
     Links(std::io::Error),
+}
+
+/// What a node of this file, in this life, wants to be.
+fn newcomer(config: &Config, life: Life) -> Member {
+    Member {
+        voter: Voter { node: config.id, life },
+        contact: own_contact(config, &config.reloadable.keys),
+        role: Role::Learner,
+        weight: 0,
+        witness: false,
+        rack: String::new(),
+        room: String::new(),
+    }
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
@@ -61,11 +81,22 @@ pub async fn run<S: Future<Output = ()>>(
         sockets.push(UdpSocket::bind(address).map_err(|error| StartError::Listen { address, error })?);
     }
     let folder = config.data.display().to_string();
-    let node = Node::open(config, disk).map_err(|error| StartError::Store { folder, error })?;
+    let fresh_life = Life(super::low_half(random_u64()));
+    if let Some(by) = &config.join
+        && !has_configuration(&disk).unwrap_or(false)
+    {
+        let store = |error| StartError::Store { folder: folder.clone(), error };
+        // Whoever has a store is in the life that it says.
+        let life = find_life(&disk).map_err(store)?.unwrap_or(fresh_life);
+        let configuration = join(by, &config.reloadable.keys.own, &newcomer(&config, life)).await?;
+        let planting = "writing the configuration".to_owned();
+        plant_configuration(&disk, &configuration).map_err(|error| store(OpenError::Disk { what: planting, error }))?;
+    }
+    let node = Node::open(config, disk, fresh_life).map_err(|error| StartError::Store { folder, error })?;
     let mut tasks = JoinSet::new();
-    let links = path_watch::watch(&node, sockets).map_err(StartError::Links)?;
-    let (planting, hints) = (Arc::clone(&node), links.hints());
-    tasks.spawn(keep("wrong downs", move || path_watch::plant_wrong_downs(Arc::clone(&planting), hints.clone())));
+    let _links = path_watch::watch(&node, sockets).map_err(StartError::Links)?;
+    let planting = Arc::clone(&node);
+    tasks.spawn(keep("wrong downs", move || path_watch::plant_wrong_downs(Arc::clone(&planting))));
     node.open_desks();
     for shard in 0..SHARDS {
         let node = Arc::clone(&node);
@@ -82,7 +113,7 @@ pub async fn run<S: Future<Output = ()>>(
     let register = Arc::clone(&node);
     tasks.spawn(keep("register", move || Arc::clone(&register).keep_register()));
     let greeting = Arc::clone(&node);
-    tasks.spawn(keep("greetings", move || greetings::greet_all(Arc::clone(&greeting.peers), greeting.others())));
+    tasks.spawn(keep("greetings", move || greetings::greet_all(Arc::clone(&greeting))));
     let pools = Arc::clone(&node);
     let close = move || {
         let node = Arc::clone(&pools);

@@ -55,7 +55,7 @@ impl Node {
         self.blocking(|node| {
             let reloaded = node.settings.reload(&node.config)?;
             if reloaded.changed.iter().any(|key| ["key_file", "peers.key"].contains(key)) {
-                node.peers.set_keys(&node.settings.watch().borrow().keys);
+                node.follow_anew();
             }
             if reloaded.changed.contains(&"limits") {
                 node.set_limits(&node.settings.watch().borrow().limits);
@@ -68,8 +68,8 @@ impl Node {
 
 impl Node {
     /// From now on these are the limits; whatever is under way goes on by those before.
-    fn set_limits(&self, limits: &Limits) {
-        self.gates.set_bounds(&Bounds::new(limits, self.descriptors, self.config.members.len()));
+    pub(super) fn set_limits(&self, limits: &Limits) {
+        self.gates.set_bounds(&Bounds::new(limits, self.descriptors, self.roster().members().len()));
         self.read_ahead.set_bytes_max(limits.read_ahead_bytes);
         self.upload_budget.set_bytes_max(limits.upload_bytes);
     }

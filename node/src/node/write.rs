@@ -107,7 +107,7 @@ impl Node {
         S: Stream<Item = io::Result<Bytes>> + Send + Unpin,
     {
         let Work { title, content, precondition } = work;
-        let code = &self.config.code;
+        let code = Arc::clone(self.roster().code());
         let shape = content.is_some().then(|| Shape { columns: code.columns(), data_columns: code.data_columns() });
         let random = super::low_half(random_u64());
         let mut task = self.begin_task(&title, Task::Write { title: title.clone(), shape, random });
@@ -129,7 +129,7 @@ impl Node {
         };
         let ingested = match (refused, content) {
             (Some(refused), _) => Err(refused),
-            (None, Some(content)) => self.ingest(&title, &begin, content).await,
+            (None, Some(content)) => self.ingest(&title, &begin, content, code).await,
             (None, None) => Ok(Ingested::nothing()),
         };
         let Ingested { content, attributes, shares } = match ingested {
@@ -185,16 +185,21 @@ impl Node {
     }
 
     /// Encodes a content stripe by stripe and sends the columns to those that are to hold them; those that fail are left out.
-    async fn ingest<S>(self: &Arc<Self>, title: &str, begin: &Begin, new: NewContent<S>) -> Result<Ingested, WriteError>
+    async fn ingest<S>(
+        self: &Arc<Self>,
+        title: &str,
+        begin: &Begin,
+        new: NewContent<S>,
+        code: Arc<Code>,
+    ) -> Result<Ingested, WriteError>
     where
         S: Stream<Item = io::Result<Bytes>> + Send + Unpin,
     {
-        let code = &self.config.code;
         let codec = self.codec(code.name()).map_err(|_| WriteError::Store)?;
-        let (cell_bytes, block_bytes) = (default_cell_bytes(code), DEFAULT_BLOCK_BYTES);
+        let (cell_bytes, block_bytes) = (default_cell_bytes(&code), DEFAULT_BLOCK_BYTES);
         let mut encoder = StripeEncoder::new(codec, cell_bytes, block_bytes, title, title_version(begin.version));
         let stripe_bytes = encoder.stripe_data_bytes();
-        let mut upload = Upload::new(self, title, begin, cell_bytes);
+        let mut upload = Upload::new(self, title, begin, &code, cell_bytes);
         let NewContent { mut stream, bytes: expected, media_type } = new;
         let is_carried = expected.is_some_and(|bytes| (1..=CARRIED_BYTES_MAX).contains(&bytes));
         let mut hasher = blake3::Hasher::new();
@@ -363,7 +368,7 @@ impl Uploading {
 }
 
 impl<'a> Upload<'a> {
-    fn new(node: &'a Arc<Node>, title: &str, begin: &Begin, cell_bytes: u32) -> Self {
+    fn new(node: &'a Arc<Node>, title: &str, begin: &Begin, code: &Arc<Code>, cell_bytes: u32) -> Self {
         let participant = |(node, column): &(NodeId, u16)| Participant {
             node: *node,
             column: *column,
@@ -371,12 +376,11 @@ impl<'a> Upload<'a> {
             alive: true,
             no_space: false,
         };
-        let code = Arc::clone(&node.config.code);
         let shape = Shape { columns: code.columns(), data_columns: code.data_columns() };
         let what = Uploading {
             title: title.to_owned(),
             version: begin.version,
-            code,
+            code: Arc::clone(code),
             cell_bytes,
             block_bytes: DEFAULT_BLOCK_BYTES,
             group_bytes: default_group_bytes(cell_bytes),
@@ -425,7 +429,7 @@ impl<'a> Upload<'a> {
         if self.batch_grant.is_some() {
             return Ok(());
         }
-        let code = &self.node.config.code;
+        let code = &self.what.code;
         let (columns, record_bytes) = (code.columns(), record_bytes_max(stripe_bytes, code));
         let full = if last { record_bytes } else { BATCH_BYTES.next_multiple_of(record_bytes) };
         let records = if self.record_grant.is_none() { record_bytes } else { 0 };

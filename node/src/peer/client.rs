@@ -2,7 +2,7 @@
 
 use super::clear::{TAG_HEADER, tagged, to_header};
 use super::clocks::Clocks;
-use super::paths::Paths;
+use super::paths::{Path, PathChange, Paths};
 use super::session::{self, Connector, called_secret};
 use super::{HELLO, REFUSAL_BYTES_MAX, REPLY_BYTES_MAX};
 use bytes::Bytes;
@@ -28,7 +28,7 @@ use rain_wire::sender::{self, SENDER_HEADER};
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Instant;
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
@@ -150,7 +150,7 @@ pub struct Peers {
     pub paths: Paths,
     /// What is known of their clocks.
     pub clocks: Clocks,
-    nodes: BTreeMap<NodeId, Peer>,
+    nodes: RwLock<BTreeMap<NodeId, Arc<Peer>>>,
     sessions: Sessions,
     is_private: bool,
     /// The number of this start of the node: pings say it.
@@ -176,31 +176,67 @@ pub struct PeerRequest {
 }
 
 impl Peers {
-    /// Prepares pools for the paths of a configuration; connects to nobody yet. `start` is a number that no other start of
+    /// Speaks by the keys of a configuration, with nobody yet. `start` is a number that no other start of
     /// the node has; `whoami` says who this node is, for every request.
     pub fn new(config: &Config, start: u64, whoami: impl Fn() -> Sender + Send + Sync + 'static) -> Self {
-        let paths = Paths::new(config);
         let NodeKeys { own, peers } = &config.reloadable.keys;
-        let sessions = Sessions::new(own, peers.clone());
+        Self {
+            paths: Paths::new(),
+            clocks: Clocks::default(),
+            nodes: RwLock::default(),
+            sessions: Sessions::new(own, peers.clone()),
+            is_private: config.peer_privacy,
+            start,
+            keyring: Arc::default(),
+            whoami: Whoami(Box::new(whoami)),
+        }
+    }
+
+    /// From now on these are the members, as the node of `config` reaches them. What became of the paths to them.
+    pub fn set_members(&self, config: &Config, members: &[Member]) -> Vec<PathChange> {
+        let changes = self.paths.set_members(config, members);
         let peer = |member: &Member| {
-            let client = sessions.client(member.id);
-            let pools = |session: Option<Arc<ClientConfig>>| {
-                paths.to(member.id).iter().map(move |path| Pool::new(session.clone(), path.addresses.clone())).collect()
-            };
-            Peer {
-                name: member.name.clone(),
-                pools: pools(Some(client)),
-                distrust: Mutex::default(),
-                to_greet: Notify::new(),
-                clear: if config.peer_privacy { Vec::new() } else { pools(None) },
-                gives_clear: AtomicBool::new(false),
-            }
+            let paths = self.paths.to(member.id);
+            let known = self.peer(member.id);
+            let known = known.filter(|known| known.name == member.name && known.pools.len() == paths.len());
+            (member.id, known.unwrap_or_else(|| Arc::new(self.new_peer(member, &paths))))
         };
-        let nodes = config.members.iter().map(|member| (member.id, peer(member))).collect();
-        let others = config.members.iter().filter(|member| member.id != config.id);
-        let clocks = Clocks::new(others.map(|member| (member.id, member.name.clone())).collect());
-        let (is_private, whoami) = (config.peer_privacy, Whoami(Box::new(whoami)));
-        Self { paths, clocks, nodes, sessions, is_private, start, keyring: Arc::default(), whoami }
+        let nodes: BTreeMap<_, _> = members.iter().map(peer).collect();
+        let others = members.iter().filter(|member| member.id != config.id);
+        self.clocks.set_names(others.map(|member| (member.id, member.name.clone())).collect());
+        let before = core::mem::replace(&mut *self.nodes.write().unwrap_or_else(PoisonError::into_inner), nodes);
+        for gone in before.keys().filter(|node| members.iter().all(|member| member.id != **node)) {
+            self.keyring.lock().unwrap_or_else(PoisonError::into_inner).forget(*gone);
+        }
+        changes
+    }
+
+    fn new_peer(&self, member: &Member, paths: &[Arc<Path>]) -> Peer {
+        let pools = |session: Option<Arc<ClientConfig>>| {
+            paths.iter().map(move |path| Pool::new(session.clone(), path.addresses.clone())).collect()
+        };
+        Peer {
+            name: member.name.clone(),
+            pools: pools(Some(self.sessions.client(member.id))),
+            distrust: Mutex::default(),
+            to_greet: Notify::new(),
+            clear: if self.is_private { Vec::new() } else { pools(None) },
+            gives_clear: AtomicBool::new(false),
+        }
+    }
+
+    fn peer(&self, node: NodeId) -> Option<Arc<Peer>> {
+        self.nodes.read().unwrap_or_else(PoisonError::into_inner).get(&node).cloned()
+    }
+
+    /// Whether a node is a member of the cluster.
+    pub(super) fn is_member(&self, node: NodeId) -> bool {
+        self.peer(node).is_some()
+    }
+
+    fn all(&self) -> Vec<(NodeId, Arc<Peer>)> {
+        let nodes = self.nodes.read().unwrap_or_else(PoisonError::into_inner);
+        nodes.iter().map(|(node, peer)| (*node, Arc::clone(peer))).collect()
     }
 
     /// Whether all of its columns travel sealed.
@@ -218,11 +254,11 @@ impl Peers {
     pub fn set_keys(&self, NodeKeys { own, peers }: &NodeKeys) {
         for node in self.sessions.set_keys(own, peers.clone()) {
             self.keyring.lock().unwrap_or_else(PoisonError::into_inner).forget(node);
-            if let Some(peer) = self.nodes.get(&node) {
+            if let Some(peer) = self.peer(node) {
                 peer.to_greet.notify_one();
             }
         }
-        self.nodes.values().flat_map(|peer| &peer.pools).for_each(Pool::close);
+        self.all().iter().flat_map(|(_, peer)| &peer.pools).for_each(Pool::close);
     }
 
     /// The number of this start of the node.
@@ -242,8 +278,7 @@ impl Peers {
 
     /// The peers with which there is no session because one of the two does not trust the other, and why.
     pub fn distrusted(&self) -> Vec<(String, &'static str)> {
-        let nodes = self.nodes.values();
-        nodes.filter_map(|peer| Some((peer.name.clone(), (*peer.distrust())?))).collect()
+        self.all().into_iter().filter_map(|(_, peer)| Some((peer.name.clone(), (*peer.distrust())?))).collect()
     }
 
     /// Notes what an answer says of the peer's clock: one that came in a session, so that it is the peer's word.
@@ -256,7 +291,7 @@ impl Peers {
 
     /// Notes what a session with a peer came to.
     fn note_trust(&self, to: NodeId, why: Option<&'static str>) {
-        let Some(peer) = self.nodes.get(&to) else { return };
+        let Some(peer) = self.peer(to) else { return };
         if core::mem::replace(&mut *peer.distrust(), why) != why
             && let Some(why) = why
         {
@@ -270,7 +305,7 @@ impl Peers {
     ///
     /// Cancel safety: nothing is lost.
     pub(crate) async fn to_greet(&self, peer: NodeId) {
-        match self.nodes.get(&peer) {
+        match self.peer(peer) {
             Some(peer) => peer.to_greet.notified().await,
             None => core::future::pending().await,
         }
@@ -283,7 +318,8 @@ impl Peers {
     ///
     /// Cancel safety: the peer may have the key, and this node not.
     pub async fn greet(&self, to: NodeId, path: usize) -> Result<(), PeerError> {
-        let Some(pool) = self.nodes.get(&to).and_then(|peer| peer.pools.get(path)) else {
+        let known = self.peer(to);
+        let Some(pool) = known.as_ref().and_then(|peer| peer.pools.get(path)) else {
             return Err(self.broke(to, path, &"there is no such path"));
         };
         let (config, addresses) = (self.sessions.client(to), &pool.connector.path);
@@ -316,7 +352,7 @@ impl Peers {
         let (Some(secret), Some((start, gives_clear))) = (secret, parse_greeting(&told)) else {
             return Err(self.broke(to, path, &"it greeted in another way than was expected"));
         };
-        if let Some(peer) = self.nodes.get(&to) {
+        if let Some(peer) = self.peer(to) {
             peer.gives_clear.store(gives_clear, Ordering::Relaxed);
         }
         self.note_session(to, &secret, start, Begun::Here);
@@ -332,8 +368,8 @@ impl Peers {
         let mut seen = table.borrow().clone();
         while table.changed().await.is_ok() {
             let now = table.borrow_and_update().clone();
-            for (node, peer) in &self.nodes {
-                for ((pool, before), after) in peer.pools.iter().zip(seen.paths(*node)).zip(now.paths(*node)) {
+            for (node, peer) in self.all() {
+                for ((pool, before), after) in peer.pools.iter().zip(seen.paths(node)).zip(now.paths(node)) {
                     if after.downs > before.downs {
                         pool.close();
                     }
@@ -435,7 +471,7 @@ impl Peers {
 
     /// The name of a node; its id where it is none of the configuration's.
     fn name_of(&self, node: NodeId) -> String {
-        self.nodes.get(&node).map_or_else(|| node.to_string(), |peer| peer.name.clone())
+        self.peer(node).map_or_else(|| node.to_string(), |peer| peer.name.clone())
     }
 
     /// Sends a request over one path; ends when that goes down. The body of the answer is the caller's to read.
@@ -497,7 +533,7 @@ impl Peers {
         path: usize,
         path_and_query: &str,
     ) -> Option<Response<Incoming>> {
-        let peer = self.nodes.get(&to).filter(|peer| peer.gives_clear.load(Ordering::Relaxed))?;
+        let peer = self.peer(to).filter(|peer| peer.gives_clear.load(Ordering::Relaxed))?;
         let pool = peer.clear.get(path)?;
         let whoami = (self.whoami.0)();
         let tag = self.tag(to, &tagged(path_and_query, whoami))?;
@@ -517,7 +553,8 @@ impl Peers {
         path_and_query: &str,
         body: Bytes,
     ) -> Result<Response<Incoming>, PeerError> {
-        let known = self.nodes.get(&to).and_then(|peer| Some((peer, peer.pools.get(path)?)));
+        let peer = self.peer(to);
+        let known = peer.as_ref().and_then(|peer| Some((peer, peer.pools.get(path)?)));
         let Some((peer, pool)) = known else { return Err(self.broke(to, path, &"there is no such path")) };
         let request = Request::builder()
             .method(method)

@@ -6,7 +6,7 @@ use core::time::Duration;
 use rain_cluster::NodeId;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 use tokio::time::sleep;
 
 /// Clocks that are further apart are told of: a second is what `Last-Modified` tells apart, and a thousand times what clocks
@@ -105,9 +105,9 @@ enum News {
 }
 
 /// What is known of the clocks of peers.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Clocks {
-    names: BTreeMap<NodeId, String>,
+    names: RwLock<BTreeMap<NodeId, String>>,
     known: Mutex<Known>,
 }
 
@@ -121,9 +121,14 @@ struct Known {
 }
 
 impl Clocks {
-    /// Those of the peers of a node, by their names; none was heard of.
-    pub(super) fn new(names: BTreeMap<NodeId, String>) -> Self {
-        Self { names, known: Mutex::default() }
+    /// From now on these are the peers, by their names.
+    pub(super) fn set_names(&self, names: BTreeMap<NodeId, String>) {
+        self.known().retain(|peer| names.contains_key(&peer));
+        *self.names.write().unwrap_or_else(PoisonError::into_inner) = names;
+    }
+
+    fn names(&self) -> BTreeMap<NodeId, String> {
+        self.names.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -131,7 +136,7 @@ impl Clocks {
     }
 
     fn name_of(&self, peer: NodeId) -> String {
-        self.names.get(&peer).map_or_else(|| peer.to_string(), Clone::clone)
+        self.names().remove(&peer).unwrap_or_else(|| peer.to_string())
     }
 
     /// Notes what a peer's clock showed, by the peer's word, in an answer that came a round trip after its question.
@@ -142,7 +147,7 @@ impl Clocks {
     /// The clocks as they are now. That one of them or this node's own is far off, or is no more, is logged once.
     pub fn report(&self) -> ClockReport {
         // This node is one more.
-        let (offsets, own_ahead_ms, news) = self.known().look(Moment::now(), self.names.len() + 1);
+        let (offsets, own_ahead_ms, news) = self.known().look(Moment::now(), self.names().len() + 1);
         for news in news {
             match news {
                 News::Far(peer, ahead_ms) => {
@@ -174,10 +179,10 @@ impl Clocks {
     pub fn publish(&self) {
         let ClockReport { own_ahead_ms, peers } = self.report();
         metrics::gauge!("rain_clock_far").set(f64::from(u8::from(own_ahead_ms.is_some())));
-        for name in self.names.values() {
-            let clock = peers.iter().find(|clock| clock.node == *name);
+        for name in self.names().into_values() {
+            let clock = peers.iter().find(|clock| clock.node == name);
             let seconds = clock.map_or(f64::NAN, |clock| clock.ahead_ms as f64 / 1000.0);
-            metrics::gauge!("rain_peer_clock_ahead_seconds", "peer" => name.clone()).set(seconds);
+            metrics::gauge!("rain_peer_clock_ahead_seconds", "peer" => name).set(seconds);
         }
     }
 
@@ -193,6 +198,12 @@ impl Clocks {
 }
 
 impl Known {
+    fn retain(&mut self, is_peer: impl Fn(NodeId) -> bool) {
+        self.heard.retain(|peer, _| is_peer(*peer));
+        self.far.retain(|peer| is_peer(*peer));
+        self.told.retain(|peer| is_peer(*peer));
+    }
+
     fn note(&mut self, at: Duration, peer: NodeId, told_ms: u64, round_trip: Duration) {
         let heard = Heard::new(at, told_ms.cast_signed(), round_trip);
         if self.heard.get(&peer).is_none_or(|before| heard.replaces(before)) {

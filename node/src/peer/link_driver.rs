@@ -9,7 +9,7 @@ use super::carrier::Carriers;
 use core::time::Duration;
 use nix::sys::socket::SockaddrStorage;
 use rain_cluster::Time;
-use rain_cluster::link::{Hint, LinkEvent, Links, Ping};
+use rain_cluster::link::{Hint, LinkEvent, LinkPlan, LinkTiming, Links, Ping};
 use rain_wire::datagram::{DATAGRAM_BYTES, Keyring};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use std::collections::HashMap;
@@ -17,7 +17,7 @@ use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
@@ -46,10 +46,22 @@ pub trait Observer: Send {
     fn measured(&mut self, links: &Links);
 }
 
+/// Links come and go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkChange {
+    /// One more is watched: the next number is its.
+    Add(LinkPlan, Route),
+    /// The link of this number is watched no more.
+    Remove(usize),
+    /// How often pings are sent.
+    Timing(LinkTiming),
+}
+
 /// Links that are watched, until the value goes.
 #[derive(Debug)]
 pub struct LinkThread {
     hints: Hints,
+    changes: LinkChanges,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -58,6 +70,22 @@ pub struct LinkThread {
 pub struct Hints {
     hints: SyncSender<(usize, Hint)>,
     wake: Arc<Wake>,
+}
+
+/// Tells the thread of links which links there are.
+#[derive(Debug, Clone)]
+pub struct LinkChanges {
+    changes: Sender<LinkChange>,
+    wake: Arc<Wake>,
+}
+
+impl LinkChanges {
+    /// Passes on a change; in the order in which they are passed on, they are carried out.
+    pub fn send(&self, change: LinkChange) {
+        // Where the thread is gone, nothing is watched.
+        let _ = self.changes.send(change);
+        self.wake.wake();
+    }
 }
 
 #[derive(Debug)]
@@ -102,6 +130,7 @@ impl LinkThread {
         let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         let wake = Arc::new(Wake { event, stop: AtomicBool::new(false) });
         let (hints, hinted) = sync_channel(HINTS_MAX);
+        let (changes, told) = channel();
         for socket in &sockets {
             socket.set_nonblocking(true)?;
             note_arrivals(socket)?;
@@ -110,12 +139,18 @@ impl LinkThread {
         let thread = std::thread::Builder::new().name("links".to_owned()).spawn(move || {
             let mail = Mail::new(keyring, sockets, &routes);
             let carriers = mail.watch_carriers();
-            let mut links = Loop { links, mail, carriers, clock, observer, hinted, wake: own };
+            let mut links = Loop { links, mail, carriers, clock, observer, hinted, changed: told, wake: own };
             if let Err(error) = links.run() {
                 tracing::error!(%error, "links are not watched any more");
             }
         })?;
-        Ok(Self { hints: Hints { hints, wake }, thread: Some(thread) })
+        let changes = LinkChanges { changes, wake: Arc::clone(&wake) };
+        Ok(Self { hints: Hints { hints, wake }, changes, thread: Some(thread) })
+    }
+
+    /// A way to tell the thread which links there are.
+    pub fn changes(&self) -> LinkChanges {
+        self.changes.clone()
     }
 
     /// A way to tell the thread what others noticed.
@@ -139,7 +174,7 @@ impl Drop for LinkThread {
 struct Mail {
     keyring: Arc<Mutex<Keyring>>,
     sockets: Vec<UdpSocket>,
-    /// The socket of each link, and the peer's address.
+    /// The socket of each link, and the peer's address; also of those that were removed.
     routes: Vec<(usize, SockaddrStorage)>,
     by_route: HashMap<(usize, SocketAddr), usize>,
     inbox: Inbox<{ DATAGRAM_BYTES + 1 }>,
@@ -159,6 +194,15 @@ impl Mail {
         let addresses = self.sockets.iter().map(|socket| Ok(socket.local_addr()?.ip())).collect::<io::Result<_>>();
         let watched = addresses.and_then(Carriers::watch);
         watched.inspect_err(|error| tracing::warn!(%error, "a lost carrier is not noticed but by silence")).ok()
+    }
+
+    fn add(&mut self, Route { socket, remote }: Route) {
+        self.by_route.insert((socket, remote), self.routes.len());
+        self.routes.push((socket, remote.into()));
+    }
+
+    fn remove(&mut self, link: usize) {
+        self.by_route.retain(|_, other| *other != link);
     }
 
     /// The links that use a socket.
@@ -223,17 +267,17 @@ struct Loop<C, O> {
     clock: C,
     observer: O,
     hinted: Receiver<(usize, Hint)>,
+    changed: Receiver<LinkChange>,
     wake: Arc<Wake>,
 }
 
 impl<C: Fn() -> Time, O: Observer> Loop<C, O> {
     fn run(&mut self) -> io::Result<()> {
-        // After datagrams were taken, so long nothing wakes the thread but what is due: what comes meanwhile comes together.
-        let hold = self.links.period();
         let mut measured = Time::default();
         let mut held_until = Time::default();
         loop {
             if self.wait(held_until)? {
+                self.take_changes();
                 self.take_hints();
                 self.take_carriers();
             }
@@ -242,7 +286,8 @@ impl<C: Fn() -> Time, O: Observer> Loop<C, O> {
             }
             let now = (self.clock)();
             if self.receive(now) {
-                held_until = now + hold;
+                // So long nothing wakes the thread but what is due: what comes meanwhile comes together.
+                held_until = now + self.links.period();
             }
             let now = (self.clock)();
             if now >= self.links.poll_timeout() {
@@ -281,6 +326,22 @@ impl<C: Fn() -> Time, O: Observer> Loop<C, O> {
                 Ok(polled[..callers].iter().any(|polled| !polled.revents().is_empty()))
             }
             Err(error) => Err(error.into()),
+        }
+    }
+
+    fn take_changes(&mut self) {
+        while let Ok(change) = self.changed.try_recv() {
+            match change {
+                LinkChange::Add(plan, route) => {
+                    self.links.add((self.clock)(), plan);
+                    self.mail.add(route);
+                }
+                LinkChange::Remove(link) => {
+                    self.links.remove(link);
+                    self.mail.remove(link);
+                }
+                LinkChange::Timing(timing) => self.links.set_timing(timing),
+            }
         }
     }
 

@@ -5,6 +5,7 @@
 //! | request | what |
 //! |---|---|
 //! | `POST /peer/v1/hello` | the number of the asker's start; the answer is that of the asked one's, and ` clear` where it gives columns in the clear: from now on pings are sealed under a key of this session |
+//! | `POST /peer/v1/join` | the [member](rain_cluster::register::Member) that the asker, who may be there by invitation, wants to be; the answer is the [configuration](rain_cluster::register::Configuration) |
 //! | `POST /peer/v1/ask` | frames of [`Question`](rain_wire::Question)s; the answer frames of as many [`Answer`](rain_wire::Answer)s ([`rain_wire::questions`]) |
 //! | `POST /peer/v1/register` | a [message of the register](rain_cluster::register::RegisterMessage); what there is to answer comes as another one |
 //! | `POST /peer/v1/uploads/TITLE/VERSION/COLUMN/0?code=&cell=&block=&group=` | a column on its way in, from its beginning: the code, and the bytes of cells, blocks and groups |
@@ -24,6 +25,7 @@ mod carrier;
 mod clear;
 pub mod client;
 mod clocks;
+pub mod join;
 pub mod link_driver;
 pub mod listing;
 mod office;
@@ -38,13 +40,15 @@ pub use client::{PeerError, PeerRequest, Peers};
 pub use clocks::{ClockReport, Clocks, PeerClock};
 pub use listing::PeerListing;
 pub use office::{Office, PeerAnswer, PeerAsk, Refusal};
-pub use paths::{PathReport, Paths};
+pub use paths::{PathChange, PathReport, Paths};
 pub use turns::TurnRequest;
 
 /// Where questions are asked.
 pub const ASK: &str = "/peer/v1/ask";
 /// Where registers talk to each other.
 pub const REGISTER: &str = "/peer/v1/register";
+/// Where nodes come to the cluster.
+pub const JOIN: &str = "/peer/v1/join";
 /// Where keys of datagrams are agreed on.
 pub const HELLO: &str = "/peer/v1/hello";
 /// Longest answer that is not blocks of a column.

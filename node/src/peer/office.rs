@@ -5,6 +5,7 @@ use crate::store::{ColumnError, UploadError, UploadPlan};
 use bytes::Bytes;
 use rain_cluster::{ColumnStatus, Life, NodeId, Sender, Version};
 use rain_fetch::ColumnRead;
+use rain_session::PublicKey;
 use rain_titles::Page;
 use rain_wire::Answer;
 use std::io;
@@ -135,4 +136,18 @@ pub trait Office: Send + Sync + 'static {
     /// Cancel safety: dropping it gives the answer up; what was begun is finished.
     fn answer(self: &Arc<Self>, from: Sender, ask: PeerAsk)
     -> impl Future<Output = Result<PeerAnswer, Refusal>> + Send;
+
+    /// Takes a node into the cluster that has shown `key` in its session, by which it is the guest or member `who`; `body` is the
+    /// [member](rain_cluster::register::Member) that it wants to be. The bytes of the configuration.
+    ///
+    /// # Errors
+    /// Why not, in words.
+    ///
+    /// Cancel safety: dropping it gives the answer up; what was begun is finished.
+    fn join(
+        self: &Arc<Self>,
+        who: NodeId,
+        key: PublicKey,
+        body: Bytes,
+    ) -> impl Future<Output = Result<Bytes, String>> + Send;
 }

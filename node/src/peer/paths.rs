@@ -12,8 +12,8 @@ use rustix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Instant;
 use tokio::sync::watch;
 
@@ -44,7 +44,7 @@ pub struct PathReport {
     pub down_us: Option<u64>,
 }
 
-/// One path.
+/// One path. It keeps its number among those to its node, also once it is no more.
 #[derive(Debug)]
 pub struct Path {
     /// Where it leads from and to.
@@ -55,13 +55,41 @@ pub struct Path {
     link: OnceLock<(usize, Hints)>,
     /// When it last let a reader wait, in microseconds since the start, plus one; 0 before it ever did.
     late: AtomicU64,
+    is_retired: AtomicBool,
+}
+
+impl Path {
+    fn new(addresses: PathAddresses, port: usize) -> Self {
+        let (link, late, is_retired) = (OnceLock::new(), AtomicU64::new(0), AtomicBool::new(false));
+        Self { addresses, port, link, late, is_retired }
+    }
+
+    /// Whether it is no more.
+    pub fn is_retired(&self) -> bool {
+        self.is_retired.load(Ordering::Relaxed)
+    }
+}
+
+/// The paths to a node, in the order in which they came to be.
+#[derive(Debug, Clone, Default)]
+struct Ways {
+    name: String,
+    paths: Arc<[Arc<Path>]>,
+}
+
+/// What became of the paths to the members.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PathChange {
+    /// There is one more.
+    Added(NodeId, usize, PathAddresses),
+    /// It is no more. Its link, if it was watched.
+    Retired(NodeId, usize, Option<usize>),
 }
 
 /// The paths to all nodes.
 #[derive(Debug)]
 pub struct Paths {
-    names: BTreeMap<NodeId, String>,
-    peers: BTreeMap<NodeId, Vec<Path>>,
+    peers: RwLock<BTreeMap<NodeId, Ways>>,
     /// What is under way over this node's ports.
     queue: Shared,
     table: watch::Sender<PathTable>,
@@ -96,23 +124,61 @@ impl Drop for Outstanding<'_> {
     }
 }
 
+impl Default for Paths {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Paths {
-    /// The paths of a configuration, none of them tried.
-    pub fn new(config: &Config) -> Self {
-        let mut queue = Queue::default();
-        let mut path = |addresses: PathAddresses| Path {
-            port: queue.ports.port(addresses.local.ip()),
-            addresses,
-            link: OnceLock::new(),
-            late: AtomicU64::new(0),
-        };
-        let mut paths = |member: &Member| (member.id, config.paths_to(member).into_iter().map(&mut path).collect());
-        let peers: BTreeMap<NodeId, Vec<_>> = config.members.iter().map(&mut paths).collect();
-        let table = PathTable::new(peers.iter().map(|(node, paths)| (*node, paths.len())));
-        let names = config.members.iter().map(|member| (member.id, member.name.clone())).collect();
+    /// None yet.
+    pub fn new() -> Self {
         let (started, started_us) = (Instant::now(), monotonic_us());
-        let (table, held_up) = (watch::Sender::new(table), Mutex::default());
-        Self { names, peers, queue: queue.into(), table, held_up, started, started_us }
+        let (peers, queue, table, held_up) =
+            (RwLock::default(), Shared::default(), watch::Sender::default(), Mutex::default());
+        Self { peers, queue, table, held_up, started, started_us }
+    }
+
+    /// From now on these are the members, as the node of `config` reaches them: what there is of paths to them stays, and keeps
+    /// its number.
+    pub fn set_members(&self, config: &Config, members: &[Member]) -> Vec<PathChange> {
+        let (now, mut changes) = (self.now(), Vec::new());
+        // In this order: whoever holds the queue looks at the paths.
+        let mut queue = self.queue();
+        let mut peers = self.peers.write().unwrap_or_else(PoisonError::into_inner);
+        for member in members {
+            peers.entry(member.id).or_default().name.clone_from(&member.name);
+        }
+        for (node, ways) in &mut *peers {
+            let member = members.iter().find(|member| member.id == *node);
+            let wanted = member.map(|member| config.paths_to(member)).unwrap_or_default();
+            let gone = ways.paths.iter().enumerate().filter(|(_, path)| !path.is_retired());
+            for (index, path) in gone.filter(|(_, path)| !wanted.contains(&path.addresses)) {
+                path.is_retired.store(true, Ordering::Relaxed);
+                changes.push(PathChange::Retired(*node, index, path.link.get().map(|(link, _)| *link)));
+            }
+            let is_there = |addresses: &PathAddresses| {
+                ways.paths.iter().any(|path| !path.is_retired() && path.addresses == *addresses)
+            };
+            let mut paths = ways.paths.to_vec();
+            for addresses in wanted.into_iter().filter(|addresses| !is_there(addresses)) {
+                let port = queue.ports.port(addresses.local.ip());
+                changes.push(PathChange::Added(*node, paths.len(), addresses.clone()));
+                paths.push(Arc::new(Path::new(addresses, port)));
+            }
+            ways.paths = paths.into();
+        }
+        drop((peers, queue));
+        self.table.send_modify(|table| {
+            for change in &changes {
+                match change {
+                    PathChange::Added(node, ..) => table.add(*node),
+                    PathChange::Retired(node, path, _) => table.retire(now, *node, *path),
+                }
+            }
+        });
+        self.advance(&mut self.queue());
+        changes
     }
 
     /// The time that the table counts in.
@@ -120,17 +186,32 @@ impl Paths {
         Time::default() + self.started.elapsed()
     }
 
-    /// The paths to a node, in the order of the configuration; none to one that is no member.
-    pub fn to(&self, node: NodeId) -> &[Path] {
-        self.peers.get(&node).map_or(&[], Vec::as_slice)
+    fn peers(&self) -> RwLockReadGuard<'_, BTreeMap<NodeId, Ways>> {
+        self.peers.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The paths to a node, also those that are no more; none to one that never was a member.
+    pub fn to(&self, node: NodeId) -> Arc<[Arc<Path>]> {
+        self.peers().get(&node).map(|ways| Arc::clone(&ways.paths)).unwrap_or_default()
+    }
+
+    fn path(&self, node: NodeId, path: usize) -> Option<Arc<Path>> {
+        self.peers().get(&node).and_then(|ways| ways.paths.get(path)).cloned()
+    }
+
+    /// The port of a path; the first one of one that never was.
+    fn port(&self, node: NodeId, path: usize) -> usize {
+        self.path(node, path).map_or(0, |path| path.port)
     }
 
     /// The path that a peer's connection came by; `None` where that cannot be told, because several nodes share an
     /// address.
     pub fn find(&self, local: SocketAddr, remote: IpAddr) -> Option<(NodeId, usize)> {
-        let same = |path: &Path| path.addresses.local == local && path.addresses.remote.ip() == remote;
-        let mut found = self.peers.iter().flat_map(|(node, paths)| {
-            paths.iter().enumerate().filter(|(_, path)| same(path)).map(move |(index, _)| (*node, index))
+        let same =
+            |path: &Path| !path.is_retired() && path.addresses.local == local && path.addresses.remote.ip() == remote;
+        let peers = self.peers();
+        let mut found = peers.iter().flat_map(|(node, ways)| {
+            ways.paths.iter().enumerate().filter(|(_, path)| same(path)).map(move |(index, _)| (*node, index))
         });
         found.next().filter(|_| found.next().is_none())
     }
@@ -146,8 +227,8 @@ impl Paths {
         self.table.send_modify(|table| table.set_state(now, node, path, state));
         // Who waits for a path may have one now, or none any more.
         self.advance(&mut self.queue());
-        let addresses = &self.to(node)[path].addresses;
-        let (peer, name) = (self.names.get(&node).cloned().unwrap_or_default(), addresses.to_string());
+        let Some(addresses) = self.path(node, path).map(|path| path.addresses.clone()) else { return };
+        let (peer, name) = (self.name_of(node), addresses.to_string());
         metrics::gauge!("rain_path_up", "peer" => peer.clone(), "path" => name)
             .set(f64::from(u8::from(state == PathState::Up)));
         tracing::info!(peer, path = %addresses, ?state, "a path");
@@ -159,7 +240,7 @@ impl Paths {
         // One lock after the other: whoever holds the queue looks at the table.
         let mut queue = self.queue();
         for ((node, path), measured) in &measures {
-            queue.ports.note_round_trip(self.to(*node)[*path].port, measured.round_trip);
+            queue.ports.note_round_trip(self.port(*node, *path), measured.round_trip);
         }
         drop(queue);
         self.table.send_if_modified(|table| {
@@ -183,35 +264,38 @@ impl Paths {
         held_up.iter().map(|(due, woke)| [due, woke].map(|time| self.started_us + time.micros())).collect()
     }
 
-    /// From now on hints of paths go to their links; link i watches path i of `watched`.
-    pub fn take_hints_to(&self, hints: &Hints, watched: &[(NodeId, usize)]) {
-        for (link, (node, path)) in watched.iter().enumerate() {
-            // Set once, at the start.
-            let _ = self.to(*node)[*path].link.set((link, hints.clone()));
+    /// From now on hints of a path go to its link.
+    pub fn take_hints_to(&self, hints: &Hints, (node, path): (NodeId, usize), link: usize) {
+        if let Some(path) = self.path(node, path) {
+            // A path has one link as long as it is one.
+            let _ = path.link.set((link, hints.clone()));
         }
     }
 
     /// Passes on that a path may be down; its link decides.
     pub fn hint(&self, node: NodeId, path: usize, hint: Hint) {
-        if let Some((link, hints)) = self.to(node)[path].link.get() {
+        let path = self.path(node, path);
+        if let Some((link, hints)) = path.as_ref().and_then(|path| path.link.get()) {
             hints.send(*link, hint);
         }
     }
 
     /// Notes that a reader did not wait for this path any longer.
     pub fn note_late(&self, node: NodeId, path: usize) {
-        self.to(node)[path].late.store(self.now().micros() + 1, Ordering::Relaxed);
+        if let Some(path) = self.path(node, path) {
+            path.late.store(self.now().micros() + 1, Ordering::Relaxed);
+        }
     }
 
     /// Notes that `bytes` are asked for over a path, room or not.
     pub fn ask(&self, node: NodeId, path: usize, bytes: u64) -> Outstanding<'_> {
-        self.queue().ports.ask(self.to(node)[path].port, bytes);
+        self.queue().ports.ask(self.port(node, path), bytes);
         self.outstanding(node, path, bytes)
     }
 
     /// Bytes that were noted.
     pub(super) fn outstanding(&self, node: NodeId, path: usize, bytes: u64) -> Outstanding<'_> {
-        Outstanding { paths: self, port: self.to(node)[path].port, bytes }
+        Outstanding { paths: self, port: self.port(node, path), bytes }
     }
 
     fn end(&self, port: usize, bytes: u64, came_at: Option<Duration>) {
@@ -231,7 +315,7 @@ impl Paths {
     pub(super) fn advance(&self, queue: &mut Queue) {
         queue.advance(|ports, Destination { to, without }| {
             let path = self.choose_in(ports, *to, without)?;
-            Some((path, self.to(*to)[path].port))
+            Some((path, self.port(*to, path)))
         });
     }
 
@@ -242,8 +326,8 @@ impl Paths {
 
     /// The same, with the ports in hand.
     fn choose_in(&self, ports: &PortList, node: NodeId, without: &[usize]) -> Option<usize> {
-        let table = self.table.borrow();
-        let candidates = self.to(node).iter().zip(table.paths(node)).enumerate().map(|(index, (path, status))| {
+        let (table, paths) = (self.table.borrow(), self.to(node));
+        let candidates = paths.iter().zip(table.paths(node)).enumerate().map(|(index, (path, status))| {
             let late = path.late.load(Ordering::Relaxed).checked_sub(1).map(Time::from_micros);
             Candidate { path: index, status: *status, outstanding: ports.load(path.port), late }
         });
@@ -274,6 +358,10 @@ impl Paths {
         self.table.borrow().paths(node).get(path).is_some_and(|path| path.state == PathState::Down)
     }
 
+    fn name_of(&self, node: NodeId) -> String {
+        self.peers().get(&node).map(|ways| ways.name.clone()).unwrap_or_default()
+    }
+
     /// Whether any path is down.
     pub fn any_down(&self) -> bool {
         self.table.borrow().any_down()
@@ -284,9 +372,11 @@ impl Paths {
     /// Cancel safety: nothing is lost.
     pub fn went_down(&self, node: NodeId, path: usize) -> impl Future<Output = ()> + Send + 'static {
         let mut table = self.table.subscribe();
-        let before = table.borrow().paths(node)[path].downs;
+        let before = table.borrow().paths(node).get(path).map(|path| path.downs);
         async move {
-            if table.wait_for(|table| table.paths(node)[path].downs > before).await.is_err() {
+            // One that is not there is down.
+            let went_down = |table: &PathTable| table.paths(node).get(path).map(|path| path.downs) > before;
+            if before.is_some() && table.wait_for(went_down).await.is_err() {
                 core::future::pending::<()>().await;
             }
         }
@@ -295,13 +385,15 @@ impl Paths {
     /// What is known of all paths, by the names of the peers.
     pub fn reports(&self) -> Vec<PathReport> {
         let table = self.table.borrow();
-        let mut nodes: Vec<_> = self.names.values().zip(&self.peers).collect();
-        nodes.sort_by_key(|(name, _)| *name);
+        let peers = self.peers();
+        let mut nodes: Vec<_> = peers.iter().collect();
+        nodes.sort_by_key(|(_, ways)| &ways.name);
         nodes
             .into_iter()
-            .flat_map(|(name, (node, paths))| {
-                paths.iter().zip(table.paths(*node)).map(move |(path, status)| PathReport {
-                    to: name.clone(),
+            .flat_map(|(node, ways)| {
+                let paths = ways.paths.iter().zip(table.paths(*node)).filter(|(path, _)| !path.is_retired());
+                paths.map(move |(path, status)| PathReport {
+                    to: ways.name.clone(),
                     switch: path.addresses.switch.clone(),
                     state: match status.state {
                         PathState::Unknown => "unknown",

@@ -139,9 +139,3 @@ impl Shared {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
-
-impl From<Queue> for Shared {
-    fn from(queue: Queue) -> Self {
-        Self(Mutex::new(queue))
-    }
-}

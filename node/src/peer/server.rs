@@ -4,7 +4,7 @@ use super::clear::{TAG_HEADER, from_header, is_clear, tagged};
 use super::client::{greeting, parse_start};
 use super::office::{Office, PeerAnswer, PeerAsk, Refusal};
 use super::session::{Accepted, accept, accepted_secret};
-use super::{HELLO, PEER_BODY_BYTES_MAX, Peers, listing, uploads};
+use super::{HELLO, JOIN, PEER_BODY_BYTES_MAX, Peers, REFUSAL_BYTES_MAX, listing, uploads};
 use crate::clock::unix_time;
 use crate::gate::{Gate, Pass};
 use crate::store::{ColumnError, UploadError};
@@ -190,6 +190,22 @@ async fn answer<O: Office>(
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         return response;
     }
+    if let Caller::Session { peer, key, .. } = caller
+        && (&parts.method, parts.uri.path()) == (&Method::POST, JOIN)
+    {
+        return match Limited::new(body, REFUSAL_BYTES_MAX).collect().await {
+            Ok(body) => match office.join(peer, key, body.to_bytes()).await {
+                Ok(configuration) => Response::new(Full::new(configuration)),
+                Err(why) => text(StatusCode::CONFLICT, why),
+            },
+            Err(error) => text(StatusCode::BAD_REQUEST, error.to_string()),
+        };
+    }
+    if let Caller::Session { peer, .. } = caller
+        && !door.peers.is_member(peer)
+    {
+        return text(StatusCode::FORBIDDEN, "whoever comes by invitation joins first".to_owned());
+    }
     let from = match proven(&door.peers, caller, &parts) {
         Ok(from) => from,
         Err((status, why)) => return text(status, why),
@@ -350,7 +366,7 @@ mod tests {
     use super::super::clear::to_header;
     use super::*;
     use crate::gate::GateBounds;
-    use crate::node::greetings::greet_all;
+    use crate::node::greetings::greet_each;
     use crate::peer::PeerError;
     use hyper_util::client::legacy::Client;
     use hyper_util::rt::TokioExecutor;
@@ -402,6 +418,16 @@ mod tests {
             self.0.lock().unwrap().push((from, noted));
             answer
         }
+
+        async fn join(self: &Arc<Self>, who: NodeId, _: PublicKey, body: Bytes) -> Result<Bytes, String> {
+            Err(format!("node {who} with {} bytes", body.len()))
+        }
+    }
+
+    fn peers(config: &Config, start: u64, whoami: impl Fn() -> Sender + Send + Sync + 'static) -> Peers {
+        let peers = Peers::new(config, start, whoami);
+        peers.set_members(config, &config.members);
+        peers
     }
 
     /// The configuration of one of two nodes, A at `address` and B.
@@ -440,14 +466,14 @@ mod tests {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let address = listener.local_addr().unwrap();
             let own = config_with('A', address, more);
-            let peers = Arc::new(Peers::new(&own, STARTS[0], || unreachable!("it asks nobody")));
+            let answering = Arc::new(peers(&own, STARTS[0], || unreachable!("it asks nobody")));
             let office = Arc::new(FakeOffice::default());
             let mut served = JoinSet::new();
             let gate = Gate::new("peers", GateBounds { all: 4, per_address: 4 });
-            let door = Arc::new(Door { listener, address, peers: Arc::clone(&peers), gate });
+            let door = Arc::new(Door { listener, address, peers: Arc::clone(&answering), gate });
             served.spawn(serve(door, Arc::clone(&office)));
-            let asker = Peers::new(&config_with('B', address, more), STARTS[1], || ASKER);
-            Self { address, office, peers, asker, _served: served }
+            let asker = peers(&config_with('B', address, more), STARTS[1], || ASKER);
+            Self { address, office, peers: answering, asker, _served: served }
         }
 
         async fn ask_as(&self, asker: &Peers, method: Method, path: &str) -> Result<Bytes, (u16, String)> {
@@ -474,7 +500,7 @@ mod tests {
         let listening = Listening::new().await;
         let mut stranger = config('B', listening.address);
         stranger.reloadable.keys.own = KeyPair::fresh();
-        let stranger = Peers::new(&stranger, 1, || ASKER);
+        let stranger = peers(&stranger, 1, || ASKER);
         let why = "it does not know this node's key";
         let untrusted = PeerError::Untrusted { peer: "A".to_owned(), why };
         let asked = stranger.send_by(NodeId(10), 0, Method::POST, "/peer/v1/ask", Bytes::new()).await;
@@ -484,7 +510,7 @@ mod tests {
         // One who answers in A's place.
         let mut other = config('B', listening.address);
         other.reloadable.keys.peers = [(KeyPair::fresh().public(), NodeId(10))].into();
-        let other = Peers::new(&other, 1, || ASKER);
+        let other = peers(&other, 1, || ASKER);
         let why = "it showed a key that is not the one configured for it";
         assert_eq!(other.greet(NodeId(10), 0).await, Err(PeerError::Untrusted { peer: "A".to_owned(), why }));
         // One whose key is taken off the list in the middle of its session.
@@ -506,7 +532,7 @@ mod tests {
             .unwrap();
         assert!(client.request(request).await.is_err());
         // One who speaks for another.
-        let liar = Peers::new(&config('B', listening.address), 1, || Sender { node: NodeId(12), ..ASKER });
+        let liar = peers(&config('B', listening.address), 1, || Sender { node: NodeId(12), ..ASKER });
         let refused = listening.ask_as(&liar, Method::POST, "/peer/v1/ask").await;
         let why = "the request is of node 0000000c, expected node 0000000b, whose session it is".to_owned();
         assert_eq!(refused, Err((403, why)));
@@ -530,7 +556,7 @@ mod tests {
             assert_eq!(asker.distrusted().len(), 1);
             peers.set_keys(&known);
             if greeted.is_empty() {
-                greeted.spawn(greet_all(Arc::clone(&asker), vec![NodeId(10)]));
+                greeted.spawn(greet_each(Arc::clone(&asker), vec![NodeId(10)]));
             }
             while !asker.distrusted().is_empty() {
                 sleep(Duration::from_millis(5)).await;

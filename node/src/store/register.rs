@@ -28,23 +28,15 @@ impl<D: Disk> Store<D> {
         let _turn = lock(&self.register);
         let whose = self.whose();
         let me = Voter { node: whose.node, life: whose.life };
-        let record = self.kept(REGISTER, RECORD_BYTES_MAX, Record::parse)?.filter(|record| record.voter == me);
-        let configuration = self.kept(CONFIGURATION, CONFIGURATION_BYTES_MAX, Configuration::parse)?;
+        let record = kept(&*self.disk, REGISTER, RECORD_BYTES_MAX, Record::parse)?;
+        let record = record.filter(|record| record.voter == me);
+        let configuration = find_configuration(&*self.disk)?;
         Ok(KeptRegister { me, record, configuration })
     }
 
-    fn kept<T, E: core::fmt::Display>(
-        &self,
-        name: &str,
-        bytes_max: usize,
-        parse: impl FnOnce(&[u8]) -> Result<T, E>,
-    ) -> io::Result<Option<T>> {
-        let bytes = match read_small(&*self.disk, name, bytes_max + 1) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            bytes => bytes?,
-        };
-        let parsed = parse(&bytes).inspect_err(|error| tracing::error!(file = name, %error, "not to be used"));
-        Ok(parsed.ok())
+    /// The newest configuration that the disk has; `None` where there is none, or it cannot be read.
+    pub fn known_configuration(&self) -> Option<Configuration> {
+        find_configuration(&*self.disk).ok().flatten()
     }
 
     /// Makes durable what the register of this life wants to keep.
@@ -89,6 +81,41 @@ impl<D: Disk> Store<D> {
         *identity = voter;
         Ok(())
     }
+}
+
+/// The configuration that a disk has; `None` where there is none, or it cannot be read.
+pub(super) fn find_configuration<D: Disk>(disk: &D) -> io::Result<Option<Configuration>> {
+    kept(disk, CONFIGURATION, CONFIGURATION_BYTES_MAX, Configuration::parse)
+}
+
+/// Gives a folder that is nobody's yet the configuration of the cluster that its node joins.
+///
+/// # Errors
+/// Those of the disk.
+pub fn plant_configuration<D: Disk>(disk: &D, configuration: &Configuration) -> io::Result<()> {
+    publish(disk, CONFIGURATION, &configuration.to_bytes())
+}
+
+/// Whether a folder knows of the configuration of its cluster.
+///
+/// # Errors
+/// Those of the disk.
+pub fn has_configuration<D: Disk>(disk: &D) -> io::Result<bool> {
+    find_configuration(disk).map(|found| found.is_some())
+}
+
+fn kept<D: Disk, T, E: core::fmt::Display>(
+    disk: &D,
+    name: &str,
+    bytes_max: usize,
+    parse: impl FnOnce(&[u8]) -> Result<T, E>,
+) -> io::Result<Option<T>> {
+    let bytes = match read_small(disk, name, bytes_max + 1) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        bytes => bytes?,
+    };
+    let parsed = parse(&bytes).inspect_err(|error| tracing::error!(file = name, %error, "not to be used"));
+    Ok(parsed.ok())
 }
 
 /// Writes down that the voter of a life that begins has promised nothing. Before the life has begun: one without a record has

@@ -5,6 +5,7 @@ use super::index::Index;
 use super::ledger::{Ledger, LedgerError};
 use super::names::{CONFIGURATION, FileName, IDENTITY, REGISTER, TITLES, UNFINISHED};
 use super::record::{self, RecordError};
+use super::register::find_configuration;
 use super::shelf::{GroupSync, Spares};
 use super::{Disk, Identity, SignetKey, Store, SystemDisk, VERSION_BYTES, lock, publish, read_small, register};
 use core::array;
@@ -21,7 +22,7 @@ use std::sync::{Arc, Mutex, RwLock};
 pub struct StorePlan {
     /// The node.
     pub node: NodeId,
-    /// The members of its cluster.
+    /// The members of its cluster, as long as the folder knows of no configuration.
     pub members: Arc<Members>,
     /// By which the node knows its own word again.
     pub signet_key: SignetKey,
@@ -101,9 +102,23 @@ fn list(nodes: &[NodeId]) -> String {
 pub fn check_folder(folder: &Path, node: NodeId, members: &Members) -> Result<(), OpenError> {
     let disk = SystemDisk::look(folder).map_err(disk_error("opening the folder"))?;
     match find_identity(&disk)? {
-        Some(identity) => identity.check(node, members),
+        Some(identity) => identity.check(node, members, find_members(&disk)?.as_deref()),
         None => Ok(()),
     }
+}
+
+/// The members by the configuration that a folder knows; `None` where it knows none.
+fn find_members<D: Disk>(disk: &D) -> Result<Option<Arc<Members>>, OpenError> {
+    let configuration = find_configuration(disk).map_err(disk_error("reading the configuration"))?;
+    Ok(configuration.and_then(|configuration| configuration.members().ok()).map(Arc::new))
+}
+
+/// In which life the store of a folder is; `None` where there is none yet.
+///
+/// # Errors
+/// [`OpenError`].
+pub fn find_life<D: Disk>(disk: &D) -> Result<Option<Life>, OpenError> {
+    Ok(find_identity(disk)?.map(|identity| identity.life))
 }
 
 /// Whose folder it is; `None` where it is nobody's yet.
@@ -118,12 +133,24 @@ fn find_identity<D: Disk>(disk: &D) -> Result<Option<Identity>, OpenError> {
 }
 
 impl Identity {
-    fn check(&self, node: NodeId, members: &Members) -> Result<(), OpenError> {
+    /// Whether it is that of a node whose file names `members`. Once the folder knows a configuration, members come and go
+    /// without the file: but it names nobody who never was one.
+    fn check(&self, node: NodeId, members: &Members, known: Option<&Members>) -> Result<(), OpenError> {
         if self.node != node {
             return Err(OpenError::OtherNode { found: self.node, expected: node });
         }
+        if let Some(known) = known {
+            let is_known = |node: &&NodeId| self.members.contains(node) || known.nodes().contains(node);
+            if !members.nodes().iter().all(|node| is_known(&node)) {
+                return Err(OpenError::OtherMembers { found: list(known.nodes()), expected: list(members.nodes()) });
+            }
+        }
         let expected = members.nodes();
-        if self.members != expected {
+        let is_as_founded = self.members == expected;
+        if known.is_some() && !is_as_founded {
+            return Ok(());
+        }
+        if !is_as_founded {
             return Err(OpenError::OtherMembers { found: list(&self.members), expected: list(expected) });
         }
         let expected = members.quorum().catalog();
@@ -150,8 +177,9 @@ impl<D: Disk> Store<D> {
         for name in [IDENTITY, REGISTER, CONFIGURATION] {
             let _ = disk.remove(&super::unfinished(name));
         }
+        let members = find_members(&*disk)?;
         let (identity, made) = if let Some(identity) = find_identity(&*disk)? {
-            identity.check(plan.node, &plan.members)?;
+            identity.check(plan.node, &plan.members, members.as_deref())?;
             (identity, false)
         } else {
             let identity = Identity {
@@ -179,7 +207,7 @@ impl<D: Disk> Store<D> {
         })?;
         let store = Self {
             disk,
-            members: RwLock::new(plan.members),
+            members: RwLock::new(members.unwrap_or(plan.members)),
             promising: RwLock::default(),
             codes: plan.codes,
             identity: Mutex::new(identity),

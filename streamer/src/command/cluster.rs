@@ -2,14 +2,22 @@
 
 use super::ClientArguments;
 use super::client::client;
-use super::output::{print, print_line};
-use crate::http::{ConfigurationChange, ConfigurationReport, MemberReport};
+use super::output::{print, print_line, say};
+use crate::http::{
+    ConfigurationChange, ConfigurationReport, InvitationReport, InvitationRequest, MemberReport, SwitchAddress,
+};
 use anyhow::bail;
 use clap::Subcommand;
 use core::fmt::Write as _;
+use core::time::Duration;
 use hyper::Method;
+use rain_client::ClusterClient;
+use std::io::{BufRead, stdin};
+use tokio::time::sleep;
 
 const PATH: &str = "/api/v1/configuration";
+/// How a change goes on is looked at so often.
+const AGAIN: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ClusterCommand {
@@ -45,6 +53,53 @@ pub(super) enum ClusterCommand {
         #[command(flatten)]
         client: ClientArguments,
     },
+    /// Invite a new node: tells what to type on its machine, once and soon
+    Invite {
+        /// So many minutes it is good
+        #[arg(long, default_value_t = 60)]
+        minutes: u64,
+        #[command(flatten)]
+        client: ClientArguments,
+    },
+    /// Have a node that joined hold what the others hold
+    Add {
+        /// The node's name or id
+        node: String,
+        /// Its votes; one where that is not said, as long as there are fewer than seven voters
+        #[arg(long)]
+        votes: Option<u8>,
+        #[command(flatten)]
+        client: ClientArguments,
+    },
+    /// Choose a node for nothing new: what it holds stays readable, and moves
+    Drain {
+        /// The node's name or id
+        node: String,
+        #[command(flatten)]
+        client: ClientArguments,
+    },
+    /// Take a node out for good, one that is drained or lost: it never comes back under its id
+    Forget {
+        /// The node's name or id
+        node: String,
+        #[command(flatten)]
+        client: ClientArguments,
+    },
+    /// Make another code that of new titles
+    Code {
+        /// Its name
+        code: String,
+        #[command(flatten)]
+        client: ClientArguments,
+    },
+    /// Go on without nodes that are lost for good, where no majority of the votes is left without them
+    Force {
+        /// The names of the lost nodes; they are asked for once more
+        #[arg(required = true)]
+        lost: Vec<String>,
+        #[command(flatten)]
+        client: ClientArguments,
+    },
     /// Take back a change that is half-way
     Abort {
         #[command(flatten)]
@@ -59,6 +114,12 @@ impl ClusterCommand {
             | Self::Label { client, .. }
             | Self::Weight { client, .. }
             | Self::Replace { client, .. }
+            | Self::Invite { client, .. }
+            | Self::Add { client, .. }
+            | Self::Drain { client, .. }
+            | Self::Forget { client, .. }
+            | Self::Code { client, .. }
+            | Self::Force { client, .. }
             | Self::Abort { client } => client,
         }
     }
@@ -78,15 +139,65 @@ pub(super) async fn run(command: ClusterCommand) -> anyhow::Result<()> {
         }
         ClusterCommand::Weight { node, votes, .. } => ConfigurationChange::Weight { node, votes },
         ClusterCommand::Replace { node, .. } => ConfigurationChange::Replace { node },
+        ClusterCommand::Invite { minutes, .. } => return invite(&client, minutes, arguments.json).await,
+        ClusterCommand::Add { node, votes, .. } => ConfigurationChange::Add { node, votes },
+        ClusterCommand::Drain { node, .. } => ConfigurationChange::Drain { node },
+        ClusterCommand::Forget { node, .. } => ConfigurationChange::Forget { node },
+        ClusterCommand::Code { code, .. } => ConfigurationChange::Code { code },
+        ClusterCommand::Force { lost, .. } => {
+            confirm(&lost)?;
+            ConfigurationChange::Force { lost }
+        }
         ClusterCommand::Abort { .. } => ConfigurationChange::Abort,
     };
     let headers = [("content-type", "application/json".to_owned())];
     let body = serde_json::to_string(&change)?;
-    let bytes = client.ask_with(Method::POST, PATH, &headers, body.into()).await?;
-    if arguments.json {
+    let mut bytes = client.ask_with(Method::POST, PATH, &headers, body.into()).await?;
+    let mut report: ConfigurationReport = serde_json::from_slice(&bytes)?;
+    let epoch = report.epoch;
+    // Whoever is interrupted here leaves the change to go on by itself.
+    while report.old.is_some() && report.epoch <= epoch {
+        say(format!("half-way: {} must learn yet", or_nobody(&report.learning)));
+        sleep(AGAIN).await;
+        (report, bytes) = client.ask_json::<ConfigurationReport>(PATH).await?;
+    }
+    if arguments.json { print_line(String::from_utf8_lossy(&bytes)) } else { print(&table(&report)?) }
+}
+
+fn or_nobody(names: &[String]) -> String {
+    if names.is_empty() { "nobody that is known here".to_owned() } else { names.join(", ") }
+}
+
+async fn invite(client: &ClusterClient, minutes: u64, as_json: bool) -> anyhow::Result<()> {
+    let headers = [("content-type", "application/json".to_owned())];
+    let body = serde_json::to_string(&InvitationRequest { minutes: Some(minutes) })?;
+    let bytes = client.ask_with(Method::POST, "/api/v1/invitations", &headers, body.into()).await?;
+    if as_json {
         return print_line(String::from_utf8_lossy(&bytes));
     }
-    print(&table(&serde_json::from_slice(&bytes)?)?)
+    let InvitationReport { addresses, secret, minutes } = serde_json::from_slice(&bytes)?;
+    let Some(first) = addresses.first() else { bail!("the node that was asked listens for no peers") };
+    let mut text =
+        format!("on the new machine, once within {minutes} minutes:\n\n  rain join {} {secret}", first.address);
+    for SwitchAddress { switch, .. } in &addresses {
+        write!(text, " \\\n    --interface {switch}=ADDRESS:PORT")?;
+    }
+    writeln!(text, " \\\n    --listen ADDRESS:PORT\n\nthen, here:\n\n  rain cluster add NAME")?;
+    print(&text)
+}
+
+/// What is given up is typed by a person, and not by a program that repeats itself.
+fn confirm(lost: &[String]) -> anyhow::Result<()> {
+    let names = lost.join(" ");
+    say(format!(
+        "whatever only {names} held is lost with them, and none of them must ever come back. Type their names:"
+    ));
+    let mut typed = String::new();
+    stdin().lock().read_line(&mut typed)?;
+    if typed.split_whitespace().ne(lost.iter().map(String::as_str)) {
+        bail!("`{}`, expected `{names}`: nothing was changed", typed.trim());
+    }
+    Ok(())
 }
 
 fn parse_labels(labels: &[String]) -> anyhow::Result<[Option<String>; 2]> {
@@ -122,6 +233,7 @@ fn table(report: &ConfigurationReport) -> anyhow::Result<String> {
     if let Some(old) = &report.old {
         writeln!(text, "half-way: these are in force beside them until what must be learnt is learnt")?;
         write_members(&mut text, old)?;
+        writeln!(text, "  to learn: {}", or_nobody(&report.learning))?;
     }
     if !report.must_live.is_empty() {
         writeln!(text, "without {} nothing of this can be changed", report.must_live.join(" or "))?;

@@ -13,6 +13,7 @@ mod demo;
 mod encode;
 mod fault;
 mod get;
+mod join;
 mod key;
 mod node;
 mod offline;
@@ -84,6 +85,8 @@ enum Command {
     /// Show and change who belongs to the cluster
     #[command(subcommand)]
     Cluster(cluster::ClusterCommand),
+    /// Make this machine a node of a cluster that there is
+    Join(join::JoinArguments),
     /// Run one node of a cluster
     Node {
         /// The node's configuration
@@ -147,6 +150,7 @@ impl Command {
             | Self::Verify(verify::VerifyArguments { json, .. })
             | Self::Repair(verify::RepairArguments { json, .. }) => *json,
             Self::Demo(_)
+            | Self::Join(_)
             | Self::Node { .. }
             | Self::Bench(_)
             | Self::Topology(_)
@@ -219,6 +223,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Demo(arguments) => demo::run(Some(arguments)),
         Command::Fault(arguments) => block_on(fault::run(arguments)),
         Command::Key(command) => key::run(&command),
+        Command::Join(arguments) => join::run(&arguments),
         Command::Node { config, parent } => node::run(&config, parent),
         Command::Encode(arguments) => encode::run(arguments),
         Command::Decode(arguments) => decode::run(&arguments),

@@ -127,7 +127,8 @@ pub(super) fn cluster(node: &Node) -> ClusterReport {
             links.push(link(&path.to, switch, state(of_link)));
         }
     }
-    let nodes = node.config.by_name().into_iter().map(|member| {
+    let roster = node.roster();
+    let nodes = roster.by_name().into_iter().map(|member| {
         let up = if member.id == node.config.id { Some(true) } else { node.peers.paths.is_up(member.id) };
         NodeReport { name: member.name.clone(), state: state(up), http: member.http.clone(), pid: None }
     });

@@ -12,7 +12,8 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use hyper::{Method, Request, StatusCode};
 use rain_cluster::NodeId;
-use rain_cluster::register::{ChangeError, Configuration, Member, MemberSet};
+use rain_cluster::register::{ChangeError, Configuration, Member, MemberSet, SetCode};
+use rain_codec::Code;
 use rain_node::{KnownConfiguration, Node, RegisterError};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -38,6 +39,9 @@ pub struct ConfigurationReport {
     /// Two sets are in force: the members of the one that goes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub old: Option<Vec<MemberReport>>,
+    /// While two sets are in force: who must learn yet before the older one goes, as far as the answering node knows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub learning: Vec<String>,
     /// Without any one of these no majority of the votes is left.
     pub must_live: Vec<String>,
     /// Lives that are over for good.
@@ -108,6 +112,34 @@ pub enum ConfigurationChange {
         /// The member.
         node: String,
     },
+    /// Has a member that learnt hold what the others hold.
+    Add {
+        /// The member.
+        node: String,
+        /// Its votes; one, as long as there are not too many.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        votes: Option<u8>,
+    },
+    /// Chooses a member for nothing new.
+    Drain {
+        /// The member.
+        node: String,
+    },
+    /// Takes a member out for good that is drained or lost.
+    Forget {
+        /// The member.
+        node: String,
+    },
+    /// Makes another code that of new titles.
+    Code {
+        /// Its name.
+        code: String,
+    },
+    /// Goes on without a majority: without members that are lost for good.
+    Force {
+        /// The members.
+        lost: Vec<String>,
+    },
     /// Takes back a change that is half-way.
     Abort,
 }
@@ -142,7 +174,7 @@ impl Room for ConfigurationRoom {
             let change: ConfigurationChange = serde_json::from_slice(&body).map_err(bad)?;
             let changed = carry_out(&self.0, &change).await?;
             let words = format!("{}: epoch {}", change.words(), changed.epoch);
-            let known = KnownConfiguration { configuration: Some(changed), ..KnownConfiguration::default() };
+            let known = KnownConfiguration { configuration: Some(changed), ..self.0.configuration().borrow().clone() };
             let mut response = json(&report(&self.0, &known));
             response.extensions_mut().insert(Note(words));
             Ok(response)
@@ -157,6 +189,11 @@ impl ConfigurationChange {
             Self::Label { node, .. } => format!("labels of {node}"),
             Self::Weight { node, votes } => format!("{votes} votes for {node}"),
             Self::Replace { node } => format!("the life of {node}"),
+            Self::Add { node, .. } => format!("{node} added"),
+            Self::Drain { node } => format!("{node} drained"),
+            Self::Forget { node } => format!("{node} forgotten"),
+            Self::Code { code } => format!("new titles as {code}"),
+            Self::Force { lost } => format!("forced without {}", lost.join(", ")),
             Self::Abort => "a change taken back".to_owned(),
         }
     }
@@ -187,6 +224,36 @@ async fn carry_out(node: &Node, change: &ConfigurationChange) -> Result<Arc<Conf
             }
             node.change_configuration(move |known| known.replace(id, life)).await
         }
+        ConfigurationChange::Add { node: name, votes } => {
+            let id = member(&name)?;
+            node.change_configuration(move |known| known.promote(id, votes)).await
+        }
+        ConfigurationChange::Drain { node: name } => {
+            let id = member(&name)?;
+            node.change_configuration(move |known| known.drain(id)).await
+        }
+        ConfigurationChange::Forget { node: name } => {
+            let id = member(&name)?;
+            if id == node.config.id {
+                return Err(unfit(format!("{name} is the node that is asked: ask another one")));
+            }
+            node.change_configuration(move |known| known.forget(id)).await
+        }
+        ConfigurationChange::Code { code } => {
+            let found = Code::named(&code).map_err(|error| bad(format!("the code `{code}`: {error}")))?;
+            let columns = u8::try_from(found.columns()).unwrap_or(u8::MAX);
+            let code = SetCode { name: found.name().to_owned(), columns };
+            node.change_configuration(move |known| known.code(code.clone())).await
+        }
+        ConfigurationChange::Force { lost } => {
+            let ids = lost.iter().map(member).collect::<Result<Vec<_>, _>>()?;
+            let force = move |known: &Configuration| {
+                let members = known.sets().flat_map(|set| &set.members).map(|member| member.voter);
+                let lost: Vec<_> = members.filter(|voter| ids.contains(&voter.node)).collect();
+                known.force(&lost)
+            };
+            node.change_configuration(force).await
+        }
         ConfigurationChange::Abort => node.change_configuration(Configuration::abort).await,
     };
     let changed = changed.map_err(|error| told(&error))?;
@@ -211,7 +278,8 @@ fn find(node: &Node, name: &str) -> Result<NodeId, ApiError> {
     let sets = known.iter().flat_map(|known| known.sets());
     let mut members = sets.flat_map(|set| &set.members);
     // Also by the name that it has by now in this node's file.
-    let by_file = node.config.members.iter().find(|member| member.name == name).map(|member| member.id);
+    let roster = node.roster();
+    let by_file = roster.members().iter().find(|member| member.name == name).map(|member| member.id);
     let is_it = |member: &&Member| member.contact.name == name || member.voter.node.to_string() == name;
     let found = members.find(|member| is_it(member) || Some(member.voter.node) == by_file);
     match (found, &known) {
@@ -263,6 +331,7 @@ fn report(node: &Node, known: &KnownConfiguration) -> ConfigurationReport {
             catalog,
             members,
             old,
+            learning: Vec::new(),
             must_live,
             retired,
             waits_for,
@@ -277,6 +346,7 @@ fn report(node: &Node, known: &KnownConfiguration) -> ConfigurationReport {
         catalog: configuration.new.catalog,
         members: members(node, &configuration.new),
         old: configuration.old.as_ref().map(|old| members(node, old)),
+        learning: known.learning.iter().map(|id| name(*id)).collect(),
         must_live: configuration.new.must_live().map(|voter| name(voter.node)).collect(),
         retired: configuration.retired.len(),
         waits_for: Vec::new(),

@@ -43,7 +43,8 @@ impl Room for HealthRoom {
 /// Which nodes this one waits for, in words; `None` where it reaches all.
 pub(super) fn missing(node: &Node) -> Option<String> {
     let is_missing = |member: &&Member| node.peers.paths.is_up(member.id) != Some(true);
-    let others = node.config.by_name().into_iter().filter(|member| member.id != node.config.id);
+    let roster = node.roster();
+    let others = roster.by_name().into_iter().filter(|member| member.id != node.config.id);
     let names: Vec<&str> = others.filter(is_missing).map(|member| member.name.as_str()).collect();
     let why = if node.store.is_blank() { ", and a new node needs to hear from the others first" } else { "" };
     let (nodes, are) = if names.len() == 1 { ("node", "is") } else { ("nodes", "are") };

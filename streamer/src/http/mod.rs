@@ -15,6 +15,7 @@ pub(crate) mod faults;
 mod health;
 mod heavy;
 mod intake;
+mod invitations;
 mod lists;
 pub(crate) mod login;
 mod note;
@@ -35,6 +36,7 @@ mod wanted;
 pub use cluster::{ClusterReport, LinkReport, NodeReport, SwitchReport};
 pub use configuration::{ConfigurationChange, ConfigurationReport, MemberReport};
 pub use error::ApiError;
+pub use invitations::{InvitationReport, InvitationRequest, SwitchAddress};
 pub use server::{Ends, Shutdown};
 
 pub(crate) use body::{RequestBody, ResponseBody};
@@ -52,6 +54,7 @@ use faults::FaultRoom;
 use health::{HealthRoom, missing};
 use heavy::Heavy;
 use hyper::{Method, Request, Response};
+use invitations::InvitationsRoom;
 use lists::ListRoom;
 use login::{LoginRoom, Logins};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
@@ -121,7 +124,7 @@ pub async fn serve_node(node: Arc<Node>, listener: TcpListener, metrics: Prometh
 /// The rooms of a node's listener.
 fn rooms(node: &Arc<Node>, hub: &Arc<EventHub>, logins: Arc<Logins>, metrics: PrometheusHandle) -> Router {
     let titles = NodeTitles::new(Arc::clone(node));
-    let nodes = Arc::new(Nodes::of(&node.config));
+    let nodes = Arc::new(Nodes::of(Arc::clone(node)));
     let movies = Movies::new(node.settings.watch());
     let mut rooms: Vec<Box<dyn Room>> = vec![
         Box::new(TitlesRoom(titles.clone())),
@@ -132,6 +135,7 @@ fn rooms(node: &Arc<Node>, hub: &Arc<EventHub>, logins: Arc<Logins>, metrics: Pr
         Box::new(ReportRoom(Arc::clone(node))),
         Box::new(ClusterRoom(Arc::clone(node))),
         Box::new(ConfigurationRoom(Arc::clone(node))),
+        Box::new(InvitationsRoom(Arc::clone(node))),
         Box::new(EventsRoom(Arc::clone(hub))),
         Box::new(FaultRoom(Arc::clone(node))),
         Box::new(ReloadRoom(Arc::clone(node))),

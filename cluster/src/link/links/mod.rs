@@ -85,6 +85,8 @@ struct Link {
     /// What was told of it; nothing before it can be told.
     told: Option<ChannelState>,
     wants_ping: bool,
+    /// It was removed: nothing of it is heard or said.
+    is_gone: bool,
 }
 
 /// The links of one node.
@@ -98,6 +100,8 @@ pub struct Links {
     timing: LinkTiming,
     cluster: u64,
     node: NodeId,
+    incarnation: u64,
+    rules: HistoryRules,
     ends: Vec<Link>,
     lag: LoopLag,
     lag_us: u64,
@@ -142,19 +146,13 @@ impl Links {
         rules: HistoryRules,
     ) -> Self {
         let now = now.micros();
-        let link = |plan: LinkPlan| Link {
-            plan,
-            end: LinkEnd::with_rules(incarnation, rules),
-            evidence: Evidence::new(now, &timing, plan.first),
-            damping: Damping::new(timing.period_us),
-            told: None,
-            wants_ping: false,
-        };
-        Self {
+        let mut links = Self {
             timing,
             cluster,
             node,
-            ends: plans.into_iter().map(link).collect(),
+            incarnation,
+            rules,
+            ends: Vec::new(),
             lag: LoopLag::new(),
             lag_us: 0,
             held_up: VecDeque::new(),
@@ -165,7 +163,39 @@ impl Links {
             to_send: VecDeque::new(),
             events: VecDeque::new(),
             dropped: Dropped::default(),
-        }
+        };
+        plans.into_iter().for_each(|plan| links.put(plan));
+        links
+    }
+
+    fn put(&mut self, plan: LinkPlan) {
+        self.ends.push(Link {
+            plan,
+            end: LinkEnd::with_rules(self.incarnation, self.rules),
+            evidence: Evidence::new(self.now, &self.timing, plan.first),
+            damping: Damping::new(self.timing.period_us),
+            told: None,
+            wants_ping: false,
+            is_gone: false,
+        });
+    }
+
+    /// Adds a link, of which nothing is known: its number is how many there were.
+    pub fn add(&mut self, now: Time, plan: LinkPlan) {
+        self.now = self.now.max(now.micros());
+        self.put(plan);
+    }
+
+    /// Removes a link, without a word of it; the others keep their numbers. It must not be added anew between the same starts of
+    /// both ends: they would not tell the same history of it.
+    pub fn remove(&mut self, link: usize) {
+        self.ends[link].is_gone = true;
+        self.to_send.retain(|other| *other != link);
+    }
+
+    /// From now on pings are sent as often as this says.
+    pub fn set_timing(&mut self, timing: LinkTiming) {
+        self.timing = timing;
     }
 
     /// Between two pings of a link.
@@ -234,8 +264,9 @@ impl Links {
         self.now = now.micros();
         let now = self.now;
         let came = now.saturating_sub(u64::try_from(age.as_micros()).unwrap_or(u64::MAX));
-        let Link { plan, end, evidence, damping, .. } = &mut self.ends[link];
-        if ping.cluster != self.cluster
+        let Link { plan, end, evidence, damping, is_gone, .. } = &mut self.ends[link];
+        if *is_gone
+            || ping.cluster != self.cluster
             || ping.sender != plan.peer
             || ping.receiver != self.node
             || ping.link != plan.names[1]
@@ -290,6 +321,9 @@ impl Links {
     /// Takes somebody's word that a link is down.
     pub fn handle_hint(&mut self, now: Time, link: usize, hint: Hint) {
         self.now = now.micros();
+        if self.ends[link].is_gone {
+            return;
+        }
         self.go_down(link);
         if hint == Hint::Carrier {
             self.ends[link].evidence.settle_doubt();
@@ -325,6 +359,9 @@ impl Links {
         }
         let mut deadline = u64::MAX;
         for link in 0..self.ends.len() {
+            if self.ends[link].is_gone {
+                continue;
+            }
             let evidence = &mut self.ends[link].evidence;
             if is_due {
                 evidence.adapt(&self.timing, self.lag_us);

@@ -17,7 +17,7 @@ fn a_member_comes_and_goes() {
     let learner = added.new.member(NodeId(3)).unwrap();
     assert_eq!((learner.role, learner.weight), (Role::Learner, 0));
     assert_eq!((added.epoch, &added.old, added.new.catalog, tie(&added)), (2, &None, 3, None));
-    let joint = added.promote(NodeId(3), 1).unwrap();
+    let joint = added.promote(NodeId(3), Some(1)).unwrap();
     assert_eq!((joint.epoch, joint.old.as_ref(), joint.new.catalog, tie(&joint)), (3, Some(&added.new), 4, Some(0)));
     for refused in
         [joint.drain(NodeId(0)), joint.add(member(4, 0)), joint.label(NodeId(0), String::new(), String::new())]
@@ -77,9 +77,9 @@ fn the_vote_that_breaks_ties_goes_where_it_is_needed() {
 
 #[test]
 fn another_number_of_catalog_nodes_stays() {
-    let mut four = added().promote(NodeId(3), 1).unwrap().finish().unwrap();
+    let mut four = added().promote(NodeId(3), Some(1)).unwrap().finish().unwrap();
     four.new.catalog = 3;
-    assert_eq!(four.add(member(4, 0)).unwrap().promote(NodeId(4), 0).unwrap().new.catalog, 3);
+    assert_eq!(four.add(member(4, 0)).unwrap().promote(NodeId(4), Some(0)).unwrap().new.catalog, 3);
     let three = four.drain(NodeId(3)).unwrap();
     assert_eq!(three.new.catalog, 3);
     assert_eq!(three.finish().unwrap().forget(NodeId(0)).unwrap().new.catalog, 2);
@@ -94,7 +94,7 @@ fn refusals_say_why() {
     assert_eq!(refused(four.drain(NodeId(0))), few);
     assert_eq!(refused(four.forget(NodeId(0))), few);
     assert_eq!(refused(four.drain(NodeId(3))), "00000003 is learner, expected active");
-    assert_eq!(refused(four.promote(NodeId(0), 1)), "00000000 is active, expected learner");
+    assert_eq!(refused(four.promote(NodeId(0), Some(1))), "00000000 is active, expected learner");
     assert_eq!(refused(four.weight(NodeId(3), 1)), "00000003 is learner, expected active");
     assert_eq!(refused(four.forget(NodeId(9))), "00000009 is no member, expected one");
     assert_eq!(refused(four.add(member(0, 0))), "00000000 is a member already, `node 0`, expected a new id");
@@ -133,7 +133,7 @@ fn labels_need_no_second_set() {
 #[test]
 fn what_may_not_follow() {
     let first = founded(&[1, 1, 1]);
-    let joint = added().promote(NodeId(3), 1).unwrap();
+    let joint = added().promote(NodeId(3), Some(1)).unwrap();
     let after = |base: &Configuration, alter: &dyn Fn(&mut Configuration)| {
         let mut value = Configuration { epoch: base.epoch + 1, ..base.clone() };
         alter(&mut value);
@@ -165,7 +165,7 @@ fn what_is_forced_is_far_ahead_and_needs_only_who_is_left() {
     assert_eq!(forced.follows(&first), Ok(()));
     assert!(Electorate::of(&first, &forced).agrees(|asked| asked == voter(0)));
     assert_eq!(first.force(&[voter(9)]), Err(ChangeError::Unknown(NodeId(9))));
-    let joint = added().promote(NodeId(3), 1).unwrap();
+    let joint = added().promote(NodeId(3), Some(1)).unwrap();
     let twice = Configuration { epoch: 1003, ..joint.clone() };
     assert_eq!(twice.follows(&joint), Err(StepError::Joint(3)));
 }
@@ -173,7 +173,7 @@ fn what_is_forced_is_far_ahead_and_needs_only_who_is_left() {
 /// While two sets are in force, a majority of each must agree; lives that the step ends give no vote.
 #[test]
 fn electorates() {
-    let (first, joint) = (added(), added().promote(NodeId(3), 1).unwrap());
+    let (first, joint) = (added(), added().promote(NodeId(3), Some(1)).unwrap());
     let agrees = |base: &Configuration, value: &Configuration, nodes: &[u32]| {
         Electorate::of(base, value).agrees(|voter| nodes.contains(&voter.node.0))
     };

@@ -351,7 +351,7 @@ fn a_change_of_an_old_configuration_is_superseded() {
 #[test]
 fn a_joint_change_needs_both_majorities() {
     let base = Arc::new(founded(&[1, 1, 1]).add(member(3, 0)).unwrap());
-    let joint = Arc::new(base.promote(NodeId(3), 3).unwrap());
+    let joint = Arc::new(base.promote(NodeId(3), Some(3)).unwrap());
     // New: 0, 1 and 2 a vote each and 3 three of them, with the tie four: nothing without it.
     for (up, missing) in [(&[0, 1, 2][..], vec![3]), (&[0, 3], vec![1, 2])] {
         let mut room = Room::of(4);
@@ -372,7 +372,7 @@ fn a_joint_change_needs_both_majorities() {
 #[test]
 fn an_old_configuration_leads_to_the_newest() {
     let first = Arc::new(founded(&[1, 1, 1]).add(member(3, 0)).unwrap());
-    let joint = Arc::new(first.promote(NodeId(3), 1).unwrap());
+    let joint = Arc::new(first.promote(NodeId(3), Some(1)).unwrap());
     let four = Arc::new(joint.finish().unwrap());
     let mut room = Room::of(4);
     assert!(matches!(room.change(&first, &joint, &[0, 1, 2, 3]), Some(Outcome::Done(_))));

@@ -50,7 +50,12 @@ fn talk(all: &mut [Registrar], now: Time) {
 }
 
 fn told(node: u32, can_vote: bool, known: Option<Configuration>) -> RegisterMessage {
-    RegisterMessage::Told(Told { voter: voter(node), can_vote, known: known.map(Arc::new) })
+    RegisterMessage::Told(Told {
+        voter: voter(node),
+        can_vote,
+        progress: Progress::default(),
+        known: known.map(Arc::new),
+    })
 }
 
 #[test]

@@ -17,7 +17,7 @@ fn history(seed: u64) -> Vec<Configuration> {
         let next = match random.below(9) {
             _ if last.old.is_some() && random.one_in(2) => last.finish(),
             0 => last.abort(),
-            1 => last.promote(node, 2),
+            1 => last.promote(node, Some(2)),
             2 => last.drain(node),
             3 => last.forget(node),
             4 => last.replace(node, Life(u32::try_from(random.below(1 << 20)).unwrap())),
@@ -52,7 +52,14 @@ fn answers(seed: u64) -> Vec<RegisterAnswer> {
 }
 
 fn messages(seed: u64) -> Vec<RegisterMessage> {
-    let told = |known| RegisterMessage::Told(Told { voter: voter(4), can_vote: seed.is_multiple_of(2), known });
+    let told = |known| {
+        RegisterMessage::Told(Told {
+            voter: voter(4),
+            can_vote: seed.is_multiple_of(2),
+            progress: Progress { goes_by: seed, has_learnt: seed.is_multiple_of(3) },
+            known,
+        })
+    };
     let known = history(seed).pop().map(Arc::new);
     let questions = questions(seed).into_iter().map(RegisterMessage::Question);
     let answers = answers(seed).into_iter().map(RegisterMessage::Answer);
@@ -95,8 +102,13 @@ fn bytes_of_a_question() {
     assert_eq!(prepare.to_bytes(), expected.concat());
     assert_eq!(RegisterMessage::Question(prepare).to_bytes(), [&[0], &*expected.concat()].concat());
     assert_eq!(RegisterMessage::Ask.to_bytes(), [2]);
-    let told = Told { voter: Voter { node: NodeId(1), life: Life(2) }, can_vote: true, known: None };
-    assert_eq!(RegisterMessage::Told(told).to_bytes(), [3, 1, 0, 0, 0, 2, 0, 0, 0, 1, 0]);
+    let told = Told {
+        voter: Voter { node: NodeId(1), life: Life(2) },
+        can_vote: true,
+        progress: Progress { goes_by: 7, has_learnt: true },
+        known: None,
+    };
+    assert_eq!(RegisterMessage::Told(told).to_bytes(), [3, 1, 0, 0, 0, 2, 0, 0, 0, 1, 0, 7, 0, 0, 0, 0, 0, 0, 0, 1]);
     assert_eq!(Record::blank(voter(0)).to_bytes()[..18], *b"RAINREG\x01\0\0\0\0\x64\0\0\0\0\0");
 }
 

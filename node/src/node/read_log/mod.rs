@@ -9,11 +9,10 @@ mod tests;
 
 use core::time::Duration;
 use rain_cluster::NodeId;
-use rain_config::Config;
 use rebuilds::Rebuilds;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
@@ -71,14 +70,33 @@ struct Book {
     quiet: Option<u64>,
 }
 
+/// Where reads come from: only ever more places.
+#[derive(Debug, Clone, Default)]
+struct Sources {
+    /// The first is the own column.
+    all: Vec<Arc<Source>>,
+    /// The sources of each node, by path.
+    by_path: BTreeMap<NodeId, Vec<Arc<Source>>>,
+}
+
+impl Sources {
+    fn add(&mut self, node: &str, switch: Option<&str>) -> Arc<Source> {
+        let known = self.all.iter().skip(1).find(|known| known.node == node && known.switch.as_deref() == switch);
+        if let Some(known) = known {
+            return Arc::clone(known);
+        }
+        let (node, switch) = (node.to_owned(), switch.map(str::to_owned));
+        let source = Arc::new(Source { node, switch, bytes: AtomicU64::new(0) });
+        self.all.push(Arc::clone(&source));
+        source
+    }
+}
+
 /// What viewers' reads cost, and what they were read from.
 #[derive(Debug)]
 pub struct ReadLog {
     counts: Counts,
-    /// The first is the own column.
-    sources: Vec<Source>,
-    /// The sources of each member, by path.
-    by_path: BTreeMap<NodeId, Vec<usize>>,
+    sources: RwLock<Sources>,
     streams: AtomicU64,
     stall_us: AtomicU64,
     stall_us_of_second: AtomicU64,
@@ -106,28 +124,14 @@ fn get(count: &AtomicU64) -> u64 {
 }
 
 impl ReadLog {
-    /// Nothing has been read yet.
-    pub fn new(config: &Config) -> Self {
-        let source = |node: &str, switch| Source { node: node.to_owned(), switch, bytes: AtomicU64::new(0) };
-        let mut sources = vec![source(&config.me().name, None)];
-        let mut by_path = BTreeMap::new();
-        for member in &config.members {
-            let first = sources.len();
-            let mut paths = Vec::new();
-            for path in config.paths_to(member) {
-                let known = sources[first..].iter().position(|known| known.switch == path.switch);
-                paths.push(first + known.unwrap_or(sources.len() - first));
-                if known.is_none() {
-                    sources.push(source(&member.name, path.switch));
-                }
-            }
-            by_path.insert(member.id, paths);
-        }
-        let book = Book { totals: Totals { sources: vec![0; sources.len()], ..Totals::default() }, quiet: Some(0) };
+    /// Of the node called `name`: nothing has been read yet.
+    pub fn new(name: &str) -> Self {
+        let mut sources = Sources::default();
+        sources.add(name, None);
+        let book = Book { totals: Totals { sources: vec![0], ..Totals::default() }, quiet: Some(0) };
         Self {
             counts: Counts::default(),
-            sources,
-            by_path,
+            sources: RwLock::new(sources),
             streams: AtomicU64::new(0),
             stall_us: AtomicU64::new(0),
             stall_us_of_second: AtomicU64::new(0),
@@ -135,6 +139,17 @@ impl ReadLog {
             latest: watch::Sender::new(None),
             rebuilds: Rebuilds::default(),
         }
+    }
+
+    fn sources(&self) -> RwLockReadGuard<'_, Sources> {
+        self.sources.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on one more path leads to a peer.
+    pub fn add_path(&self, peer: NodeId, name: &str, switch: Option<&str>) {
+        let mut sources = self.sources.write().unwrap_or_else(PoisonError::into_inner);
+        let source = sources.add(name, switch);
+        sources.by_path.entry(peer).or_default().push(source);
     }
 
     /// Counts a viewer's stream until the guard is dropped.
@@ -148,15 +163,16 @@ impl ReadLog {
         add(&self.counts.served, bytes);
     }
 
-    /// Notes bytes of a column, from a peer by the path with this index in `config.paths_to(peer)`; `None` for the own
-    /// column. From where the configuration has no path: nothing.
+    /// Notes bytes of a column, from a peer by the path of this number; `None` for the own column. From where there is no path:
+    /// nothing.
     pub fn note_arrival(&self, from: NodeId, path: Option<usize>, bytes: u64) {
+        let sources = self.sources();
         let source = match path {
-            None => Some(0),
-            Some(path) => self.by_path.get(&from).and_then(|paths| paths.get(path)).copied(),
+            None => sources.all.first(),
+            Some(path) => sources.by_path.get(&from).and_then(|paths| paths.get(path)),
         };
         if let Some(source) = source {
-            add(&self.sources[source].bytes, bytes);
+            add(&source.bytes, bytes);
         }
     }
 
@@ -245,7 +261,7 @@ impl ReadLog {
             hedges_won: get(&self.counts.hedges_won),
             decoded: self.counts.decoded.iter().map(get).sum(),
             path_switches: get(&self.counts.path_switches),
-            sources: self.sources.iter().map(|source| get(&source.bytes)).collect(),
+            sources: self.sources().all.iter().map(|source| get(&source.bytes)).collect(),
         }
     }
 
@@ -255,6 +271,8 @@ impl ReadLog {
         let streams = get(&self.streams);
         let stall_us = self.stall_us_of_second.swap(0, Ordering::Relaxed);
         let mut book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
+        // Where somebody came nothing has come from.
+        book.totals.sources.resize(now.sources.len(), 0);
         let quiet = (now == book.totals && stall_us == 0).then_some(streams);
         let told = quiet.is_some() && quiet == book.quiet;
         let before = core::mem::replace(&mut *book, Book { totals: now.clone(), quiet }).totals;
@@ -263,8 +281,9 @@ impl ReadLog {
             return None;
         }
         let arrived = now.sources.iter().zip(&before.sources).map(|(now, before)| now - before);
-        let sources: Vec<_> = self
-            .sources
+        let known = self.sources();
+        let sources: Vec<_> = known
+            .all
             .iter()
             .zip(arrived)
             .filter(|(_, bytes)| *bytes > 0)
@@ -272,7 +291,7 @@ impl ReadLog {
             .collect();
         let own = now.sources[0] - before.sources[0];
         Some(ReadSecond {
-            node: self.sources[0].node.clone(),
+            node: known.all[0].node.clone(),
             seconds: elapsed.as_secs_f64(),
             streams,
             served_bytes: now.served - before.served,
@@ -290,7 +309,7 @@ impl ReadLog {
     /// Peer bytes for each served byte, since the node was started; 0 before the first.
     #[expect(clippy::cast_precision_loss, reason = "a ratio for people")]
     pub fn peer_bytes_per_served_byte(&self) -> f64 {
-        let peer: u64 = self.sources[1..].iter().map(|source| get(&source.bytes)).sum();
+        let peer: u64 = self.sources().all[1..].iter().map(|source| get(&source.bytes)).sum();
         let served = get(&self.counts.served);
         if served == 0 { 0.0 } else { peer as f64 / served as f64 }
     }
@@ -306,7 +325,7 @@ impl ReadLog {
         metrics::counter!("rain_path_switches_total").absolute(get(&counts.path_switches));
         metrics::counter!("rain_stalls_total").absolute(get(&counts.stalls));
         metrics::counter!("rain_rebuild_bytes_total").absolute(get(&counts.rebuilt));
-        for source in &self.sources[1..] {
+        for source in &self.sources().all[1..] {
             let switch = source.switch.clone().unwrap_or_else(|| SEVERAL.to_owned());
             let counter = metrics::counter!("rain_peer_bytes_total", "peer" => source.node.clone(), "switch" => switch);
             counter.absolute(get(&source.bytes));

@@ -2,6 +2,7 @@
 
 use super::*;
 use metrics_exporter_prometheus::PrometheusBuilder;
+use rain_config::Config;
 
 const CONFIG: &str = r#"
     node = "B"
@@ -25,7 +26,13 @@ fn log(joined: bool) -> Arc<ReadLog> {
     std::fs::write(&path, format!("joined = {joined}\n{CONFIG}")).unwrap();
     let config = Config::read(&path);
     std::fs::remove_file(&path).unwrap();
-    Arc::new(ReadLog::new(&config.unwrap()))
+    let (config, log) = (config.unwrap(), ReadLog::new("B"));
+    for member in &config.members {
+        for path in config.paths_to(member) {
+            log.add_path(member.id, &member.name, path.switch.as_deref());
+        }
+    }
+    Arc::new(log)
 }
 
 fn source(node: &str, switch: Option<&str>, bytes: u64) -> ReadSource {

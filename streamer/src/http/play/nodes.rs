@@ -9,8 +9,8 @@ use core::net::IpAddr;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use hyper::{Method, Request};
-use rain_config::Config;
 use rain_media::Origin;
+use rain_node::Node;
 use rain_titles::title;
 use serde::Serialize;
 use std::sync::Arc;
@@ -23,24 +23,24 @@ struct Listed {
     http: String,
 }
 
-/// All nodes, the answering one first.
-#[derive(Debug, Clone, Default)]
-pub(in super::super) struct Nodes(Vec<Listed>);
+/// All nodes, the answering one first, as they are when somebody asks.
+pub(in super::super) struct Nodes(Box<dyn Fn() -> Vec<Listed> + Send + Sync>);
 
 impl Nodes {
-    /// Those of a configuration.
-    pub(in super::super) fn of(config: &Config) -> Self {
-        let me = &config.me().name;
-        Self::new(me, config.by_name().into_iter().map(|member| (member.name.as_str(), member.http.as_str())))
+    /// The members of the cluster of `node`.
+    pub(in super::super) fn of(node: Arc<Node>) -> Self {
+        Self(Box::new(move || {
+            let roster = node.roster();
+            let members = roster.by_name().into_iter();
+            sorted(&node.config.me().name, members.map(|member| (member.name.as_str(), member.http.as_str())))
+        }))
     }
 
     /// Nodes by name and URL, of which `me` answers.
+    #[cfg(test)]
     pub(super) fn new<'a>(me: &str, nodes: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
-        let listed =
-            |(name, http): (&str, &str)| Listed { name: name.to_owned(), http: http.trim_end_matches('/').to_owned() };
-        let mut nodes: Vec<_> = nodes.map(listed).collect();
-        nodes.sort_by_key(|node| node.name != me);
-        Self(nodes)
+        let nodes = sorted(me, nodes);
+        Self(Box::new(move || nodes.clone()))
     }
 
     /// Where a title is to be had: here first, then at the others, which are asked in another order by each viewer, so that
@@ -48,7 +48,7 @@ impl Nodes {
     pub(super) fn origins(&self, title: &str, viewer: IpAddr) -> Vec<Origin> {
         let segment = title::to_segment(title);
         let origin = |node: &Listed| Origin { name: node.name.clone(), base: format!("{}{ROOT}{segment}/", node.http) };
-        let mut origins: Vec<_> = self.0.iter().map(origin).collect();
+        let mut origins: Vec<_> = (self.0)().iter().map(origin).collect();
         if let Some((_, others)) = origins.split_first_mut().filter(|(_, others)| !others.is_empty()) {
             let hash = blake3::hash(viewer.to_string().as_bytes());
             let turn = usize::from(hash.as_bytes()[0]) % others.len();
@@ -56,6 +56,14 @@ impl Nodes {
         }
         origins
     }
+}
+
+fn sorted<'a>(me: &str, nodes: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<Listed> {
+    let listed =
+        |(name, http): (&str, &str)| Listed { name: name.to_owned(), http: http.trim_end_matches('/').to_owned() };
+    let mut nodes: Vec<_> = nodes.map(listed).collect();
+    nodes.sort_by_key(|node| node.name != me);
+    nodes
 }
 
 /// The room of `/api/v1/nodes.json`.
@@ -71,7 +79,7 @@ impl Room for NodesRoom {
     }
 
     fn answer(&self, _: Caller, _: Request<RequestBody>) -> BoxFuture<'_, Answer> {
-        async { Ok(json(&self.0.0)) }.boxed()
+        async { Ok(json(&(self.0.0)())) }.boxed()
     }
 }
 

@@ -1,0 +1,152 @@
+//! Who the members are, and how this node reaches them: by the configuration of the cluster, and by the node's file.
+
+use super::Node;
+use crate::peer::PathChange;
+use rain_cluster::NodeId;
+use rain_cluster::register::{Configuration, Contact};
+use rain_codec::Code;
+use rain_config::{Config, Member, NodeKeys};
+use rain_session::PublicKey;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::{Arc, PoisonError};
+use tokio::sync::watch;
+
+/// The members, as this node knows them.
+#[derive(Debug, Clone)]
+pub struct Roster {
+    /// By id.
+    members: Vec<Member>,
+    /// By which they are known, this node's own aside.
+    keys: BTreeMap<PublicKey, NodeId>,
+    /// The array code of new titles.
+    code: Arc<Code>,
+}
+
+impl Roster {
+    /// Before the cluster has a configuration, as far as is known here: what the file says.
+    pub(super) fn of_file(config: &Config, keys: &NodeKeys) -> Self {
+        Self { members: config.members.clone(), keys: keys.peers.clone(), code: Arc::clone(&config.code) }
+    }
+
+    /// The members of a configuration. What the node's file says of a member counts, and of those that it does not name what the
+    /// configuration says.
+    pub(super) fn of(config: &Config, keys: &NodeKeys, configuration: &Configuration) -> Self {
+        let (mut members, mut known) = (BTreeMap::new(), BTreeMap::new());
+        // The newer set comes last, and counts.
+        for member in configuration.sets().flat_map(|set| &set.members) {
+            let (id, contact) = (member.voter.node, &member.contact);
+            let by_file = config.member(id);
+            members.insert(id, by_file.cloned().unwrap_or_else(|| of_contact(id, contact)));
+            let own = keys.peers.iter().filter(|(_, node)| **node == id && by_file.is_some()).map(|(key, _)| *key);
+            let own: BTreeSet<_> = own.collect();
+            let theirs = contact.keys.iter().copied().map(PublicKey::from);
+            let keys: Vec<_> = if own.is_empty() { theirs.collect() } else { own.into_iter().collect() };
+            known.extend(keys.into_iter().filter(|_| id != config.id).map(|key| (key, id)));
+        }
+        let code = Code::named(&configuration.new.code.name).inspect_err(|error| {
+            tracing::error!(%error, "the code of new titles cannot be made: the one of the node's file is used");
+        });
+        Self {
+            members: members.into_values().collect(),
+            keys: known,
+            code: code.map_or_else(|_| Arc::clone(&config.code), Arc::new),
+        }
+    }
+
+    /// All members, by id.
+    pub fn members(&self) -> &[Member] {
+        &self.members
+    }
+
+    /// All members in the order of their names, for people.
+    pub fn by_name(&self) -> Vec<&Member> {
+        let mut members: Vec<_> = self.members.iter().collect();
+        members.sort_by_key(|member| &member.name);
+        members
+    }
+
+    /// A member; `None` when there is no such one.
+    pub fn member(&self, id: NodeId) -> Option<&Member> {
+        self.members.iter().find(|member| member.id == id)
+    }
+
+    /// Whether a key is that of a member, this node aside.
+    pub fn is_known(&self, key: &PublicKey) -> bool {
+        self.keys.contains_key(key)
+    }
+
+    /// The array code of new titles.
+    pub fn code(&self) -> &Arc<Code> {
+        &self.code
+    }
+}
+
+/// What a contact says, as far as it can be understood.
+fn of_contact(id: NodeId, contact: &Contact) -> Member {
+    let address = |text: &String| {
+        let (switch, address) = text.split_once('=')?;
+        Some((switch.to_owned(), address.parse::<SocketAddr>().ok()?))
+    };
+    let addresses = contact.addresses.iter().filter_map(address).collect();
+    Member { name: contact.name.clone(), id, http: contact.http.clone(), addresses }
+}
+
+/// How the node that has this file is reached, as its file says.
+pub(super) fn own_contact(config: &Config, keys: &NodeKeys) -> Contact {
+    let me = config.me();
+    let addresses = config.interfaces.iter().map(|interface| format!("{}={}", interface.switch, interface.address));
+    let (addresses, keys) = (addresses.collect(), vec![keys.own.public().bytes()]);
+    Contact { name: me.name.clone(), http: me.http.clone(), addresses, keys }
+}
+
+impl Node {
+    /// The members as they are now.
+    pub fn roster(&self) -> Arc<Roster> {
+        Arc::clone(&self.roster.borrow())
+    }
+
+    /// The members, and all that follow.
+    pub fn watch_roster(&self) -> watch::Receiver<Arc<Roster>> {
+        self.roster.subscribe()
+    }
+
+    /// From now on these are the members: whoever is new is spoken with, whoever is gone no more.
+    pub(super) fn follow(&self, roster: Roster) {
+        let mut in_force = self.following.lock().unwrap_or_else(PoisonError::into_inner);
+        let roster = Arc::new(roster);
+        // Guests come first: a key of a member is the member's.
+        let mut peers = self.invitations.keys();
+        peers.extend(&roster.keys);
+        let keys = NodeKeys { own: self.settings.watch().borrow().keys.own.clone(), peers };
+        if *in_force != keys {
+            self.peers.set_keys(&keys);
+            *in_force = keys;
+        }
+        let changes = self.peers.set_members(&self.config, &roster.members);
+        self.commons(|commons| commons.set_nodes(roster.members.iter().map(|member| member.id)));
+        self.count_paths(&roster, &changes);
+        self.watch_paths(&changes);
+        self.roster.send_replace(roster);
+        self.set_limits(&self.settings.watch().borrow().limits);
+    }
+
+    fn count_paths(&self, roster: &Roster, changes: &[PathChange]) {
+        for change in changes {
+            if let PathChange::Added(peer, _, addresses) = change {
+                let name = roster.member(*peer).map_or_else(|| peer.to_string(), |member| member.name.clone());
+                self.reads.add_path(*peer, &name, addresses.switch.as_deref());
+            }
+        }
+    }
+
+    /// What the node's file and the configuration say by now.
+    pub(super) fn follow_anew(&self) {
+        let known = self.configuration().borrow().configuration.clone();
+        let keys = self.settings.watch().borrow().keys.clone();
+        self.follow(match known {
+            Some(known) => Roster::of(&self.config, &keys, &known),
+            None => Roster::of_file(&self.config, &keys),
+        });
+    }
+}
