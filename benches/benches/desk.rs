@@ -30,7 +30,11 @@ fn reply(request: &Request) -> Reply {
         Request::Prepare { .. } => Reply::Prepared,
         Request::Mark { .. } => Reply::Marked,
         Request::Drop { .. } | Request::Purge { .. } => Reply::Dropped,
-        Request::Outcome { .. } | Request::Committed { .. } | Request::Digest | Request::Remembered => {
+        Request::Look { .. }
+        | Request::Outcome { .. }
+        | Request::Committed { .. }
+        | Request::Digest
+        | Request::Remembered => {
             unreachable!("no write asks that")
         }
     }

@@ -74,6 +74,14 @@ pub enum ColumnStatus {
 }
 
 impl ColumnStatus {
+    /// The column, where it is whole as far as is known.
+    pub fn sound(&self) -> Option<u16> {
+        match self {
+            Self::Ok { column } => Some(*column),
+            Self::Damaged { .. } | Self::Missing => None,
+        }
+    }
+
     /// Whether this column is whole, as far as is known.
     pub fn is_ok(&self) -> bool {
         matches!(self, Self::Ok { .. })
@@ -222,6 +230,14 @@ pub enum Request {
         /// The tombstone's version.
         version: Version,
     },
+    /// Another node holds the column of this version that you hold, or waits for you to take its own: see where it should be.
+    /// Answered by [`Reply::State`], which is of no quorum.
+    Look {
+        /// The title.
+        title: String,
+        /// The version.
+        version: Version,
+    },
     /// Asked by a blank node, or one that was away: every committed version that you know, and every pending one, page by
     /// page. Answered by [`Reply::Committed`].
     Committed {
@@ -257,6 +273,8 @@ pub enum RequestKind {
     Close,
     /// [`Request::Purge`].
     Purge,
+    /// [`Request::Look`].
+    Look,
     /// [`Request::Committed`].
     Committed,
     /// [`Request::Digest`].
@@ -268,13 +286,13 @@ pub enum RequestKind {
 impl RequestKind {
     /// Whether answers to it are counted for a quorum of those who are asked.
     pub fn is_counted(self) -> bool {
-        matches!(self, Self::Lookup | Self::Retire | Self::Close)
+        matches!(self, Self::Lookup | Self::Retire | Self::Close | Self::Committed)
     }
 
     /// Whether it changes nothing where it is asked, and the answer is the same whoever asks.
     pub fn only_asks(self) -> bool {
         match self {
-            Self::Lookup | Self::Outcome | Self::Committed | Self::Digest => true,
+            Self::Lookup | Self::Look | Self::Outcome | Self::Committed | Self::Digest => true,
             Self::Prepare | Self::Mark | Self::Drop | Self::Retire | Self::Close | Self::Purge | Self::Remembered => {
                 false
             }
@@ -294,6 +312,7 @@ impl Request {
             Self::Retire { .. } => RequestKind::Retire,
             Self::Close { .. } => RequestKind::Close,
             Self::Purge { .. } => RequestKind::Purge,
+            Self::Look { .. } => RequestKind::Look,
             Self::Committed { .. } => RequestKind::Committed,
             Self::Digest => RequestKind::Digest,
             Self::Remembered => RequestKind::Remembered,
@@ -346,7 +365,7 @@ pub struct Memory {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reply {
-    /// To [`Request::Lookup`], [`Request::Retire`] and [`Request::Close`].
+    /// To [`Request::Lookup`], [`Request::Look`], [`Request::Retire`] and [`Request::Close`].
     State(TitleState),
     /// The version is durable as pending, in the life that the sender names.
     Prepared,

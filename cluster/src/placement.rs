@@ -1,8 +1,10 @@
 //! Which stores hold the columns of a version.
 
 use crate::members::Members;
+use crate::message::ColumnStatus;
 use crate::rendezvous::rendezvous;
 use crate::version::NodeId;
+use std::collections::BTreeMap;
 
 /// The store that holds a column. A node is the failure domain of its stores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -16,13 +18,14 @@ pub struct Seat {
 /// In place of a store's id: whichever the node takes.
 pub const ANY_STORE: u32 = 0;
 
-/// Where the columns of a version lie: a record beside the manifest, outside its hash. Moves are to replace it by one of a
-/// higher generation; there are none yet, and one that is told changes nothing.
+/// Where the PUT laid the columns of a version: a record beside the manifest, outside its hash. When the members change columns
+/// move, and the record stays as it is: where a column is by now, whoever holds it says ([`Placement::by_claims`]). So there is
+/// nothing to agree on but what every version says by itself.
 ///
 /// The format allows one node twice in it; [`Placement::choose`] does not do that.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Placement {
-    /// 0 as the PUT chose it; 1 more with each move.
+    /// 0 as the PUT chose it; others are for later releases.
     pub generation: u32,
     /// By column; empty for a version without columns.
     pub seats: Vec<Seat>,
@@ -68,6 +71,47 @@ impl Placement {
             .map(|node| Seat { node, store: store_of(node).unwrap_or(ANY_STORE) })
             .collect();
         Self { generation: 0, seats }
+    }
+
+    /// Who is to hold columns of a title of so many, as the members are: nobody, where there are too few of them.
+    pub fn takers(title: &str, members: &Members, columns: usize) -> Vec<NodeId> {
+        let mut takers = rendezvous(title, members.takers());
+        if takers.len() < columns {
+            return Vec::new();
+        }
+        takers.truncate(columns);
+        takers
+    }
+
+    /// Where the columns are by now: `claim` says of a node that answered which one it holds, if any; `None` of one that did not.
+    ///
+    /// Of those who hold a column it is one of `takers`, if any of them does, before all others the one that the PUT chose. Where
+    /// nobody says that he holds it, it may be with whom the PUT chose.
+    #[must_use]
+    pub fn by_claims(
+        &self,
+        takers: &[NodeId],
+        claimants: &[NodeId],
+        claim: impl Fn(NodeId) -> Option<Option<u16>>,
+    ) -> Self {
+        let now = |(column, seat): (u16, &Seat)| {
+            let holds = |node: &NodeId| claim(*node) == Some(Some(column));
+            let first = || core::iter::once(&seat.node).chain(claimants).filter(|node| holds(node));
+            let taker = first().find(|node| takers.contains(node));
+            // One that did not answer may hold it, and answer the next time.
+            let silent = || Some(&seat.node).filter(|node| claim(**node).is_none());
+            let node = taker.or_else(|| first().next()).or_else(silent).copied().unwrap_or(seat.node);
+            if node == seat.node { *seat } else { Seat { node, store: ANY_STORE } }
+        };
+        Self { generation: self.generation, seats: (0..).zip(&self.seats).map(now).collect() }
+    }
+
+    /// Where the columns are by now, as those say who answered.
+    #[must_use]
+    pub fn as_told(&self, title: &str, members: &Members, told: &BTreeMap<NodeId, ColumnStatus>) -> Self {
+        let takers = Self::takers(title, members, self.seats.len());
+        let claimants: Vec<NodeId> = told.keys().copied().collect();
+        self.by_claims(&takers, &claimants, |node| told.get(&node).map(ColumnStatus::sound))
     }
 
     /// The nodes, by column.
@@ -120,6 +164,26 @@ mod tests {
         }
         // Four of six nodes hold a title.
         assert!((100..170).contains(&moved), "{moved} of 800 columns");
+    }
+
+    /// By hand: of four columns the second one has gone from node 1, which is no taker any more, to node 4.
+    #[test]
+    fn columns_are_where_somebody_says_that_he_holds_them() {
+        let seat = |node: u32| Seat { node: NodeId(node), store: 9 };
+        let put = Placement { generation: 0, seats: [0, 1, 2, 3].map(seat).to_vec() };
+        let ids = |ids: &[u32]| ids.iter().copied().map(NodeId).collect::<Vec<_>>();
+        let (takers, all) = (ids(&[0, 2, 3, 4]), ids(&[0, 1, 2, 3, 4]));
+        let now = |claims: &[(u32, Option<u16>)]| {
+            let claim = |node: NodeId| claims.iter().find(|(of, _)| *of == node.0).map(|(_, claim)| *claim);
+            put.by_claims(&takers, &all, claim).nodes().map(|node| node.0).collect::<Vec<_>>()
+        };
+        assert_eq!(now(&[]), [0, 1, 2, 3], "nobody has answered");
+        assert_eq!(now(&[(4, Some(1))]), [0, 4, 2, 3]);
+        assert_eq!(now(&[(1, Some(1)), (4, Some(1))]), [0, 4, 2, 3], "both hold it: who is to");
+        assert_eq!(now(&[(1, Some(1)), (4, None)]), [0, 1, 2, 3]);
+        assert_eq!(now(&[(2, Some(2)), (4, Some(2))]), [0, 1, 2, 3], "both are takers: whom the PUT chose");
+        assert_eq!(now(&[(2, None), (1, Some(2))]), [0, 1, 1, 3], "better than nobody");
+        assert_eq!(now(&[(2, None)]), [0, 1, 2, 3]);
     }
 
     #[test]

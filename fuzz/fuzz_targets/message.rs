@@ -152,7 +152,7 @@ fn share(source: &mut Unstructured<'_>) -> Result<Option<Share>> {
 
 fn question(source: &mut Unstructured<'_>, fit: &mut bool) -> Result<Question> {
     let title = String::arbitrary(source)?;
-    let request = match source.int_in_range(0..=10)? {
+    let request = match source.int_in_range(0..=11)? {
         0 => Request::Lookup { title },
         1 => {
             let base = match source.int_in_range(0..=2)? {
@@ -180,6 +180,7 @@ fn question(source: &mut Unstructured<'_>, fit: &mut bool) -> Result<Question> {
             Request::Committed { known, from: source.arbitrary()? }
         }
         9 => Request::Digest,
+        10 => Request::Look { title, version: version(source)? },
         _ => Request::Remembered,
     };
     Ok(Question { from: sender(source)?, request })

@@ -69,6 +69,8 @@ enum Phase {
 #[derive(Debug)]
 pub(crate) struct Answers {
     catalog: Catalog,
+    /// Where columns of new versions go; none as long as the members were never others.
+    takers: BTreeSet<NodeId>,
     /// What each said, and in which life.
     states: BTreeMap<NodeId, (Life, TitleState)>,
 }
@@ -86,7 +88,9 @@ enum Word<'a> {
 
 impl Answers {
     pub(crate) fn new(title: &str, members: &Members) -> Self {
-        Self { catalog: members.catalog_of(title), states: BTreeMap::new() }
+        let has_changed = members.epoch() > 0;
+        let takers = members.takers().iter().copied().filter(|_| has_changed).collect();
+        Self { catalog: members.catalog_of(title), takers, states: BTreeMap::new() }
     }
 
     pub(crate) fn catalog(&self) -> &Catalog {
@@ -204,6 +208,22 @@ impl Answers {
         self.of_catalog().filter(|(_, state)| has(state)).map(|(node, _)| node).collect()
     }
 
+    /// Whether a node is no catalog node and takes no columns.
+    fn may_be_leaving(&self, node: NodeId) -> bool {
+        !self.takers.is_empty() && !self.takers.contains(&node) && !self.catalog.contains(node)
+    }
+
+    /// Whether a column of the newest version is not where the PUT laid it, and nobody who answered says that he holds it.
+    fn is_somewhere_else(&self) -> bool {
+        let Some(record) = self.newest_marked().filter(|_| !self.takers.is_empty()) else { return false };
+        let held = self.columns(record.version());
+        let is_held = |column: u16| held.values().any(|status| *status == ColumnStatus::Ok { column });
+        (0..).zip(record.placement.nodes()).any(|(column, node)| {
+            let is_gone = self.states.contains_key(&node) || !self.takers.contains(&node);
+            is_gone && !is_held(column)
+        })
+    }
+
     fn columns(&self, version: Version) -> BTreeMap<NodeId, ColumnStatus> {
         let column = |state: &TitleState| {
             let entry = state.entries.iter().find(|entry| entry.record.version() == version);
@@ -215,7 +235,7 @@ impl Answers {
 
 /// Finds the version that a reader gets.
 ///
-/// Every catalog node is asked. The newest marked version wins once R nodes that are not blank have answered; when
+/// Every catalog node is asked, and besides whoever takes no columns any more, for those that it holds. The newest marked version wins once R nodes that are not blank have answered; when
 /// fewer than W of them have marked it, its marks are spread first, so that a later reader cannot get an older one.
 #[derive(Debug)]
 pub struct Resolve {
@@ -232,7 +252,10 @@ impl Resolve {
     pub fn new(now: Time, title: &str, members: &Members) -> Self {
         let answers = Answers::new(title, members);
         let mut round = Round::default();
-        round.ask(answers.catalog().nodes().iter().copied(), &Request::Lookup { title: title.to_owned() });
+        // Who takes nothing any more may hold columns still.
+        let leaving = members.nodes().iter().filter(|node| answers.may_be_leaving(**node)).copied();
+        let asked = answers.catalog().nodes().iter().copied().chain(leaving);
+        round.ask(asked, &Request::Lookup { title: title.to_owned() });
         Self { started: now, round, answers, marked: BTreeSet::new(), phase: Phase::Asking, resolution: None }
     }
 
@@ -266,7 +289,8 @@ impl Resolve {
     fn advance_asking(&mut self, now: Time) {
         let newest = self.answers.newest_marked().cloned();
         self.marked = newest.as_ref().map(|record| self.answers.marked(record)).unwrap_or_default();
-        if self.answers.is_confirmed() && self.is_settled() {
+        let is_known = !self.answers.is_somewhere_else() || now >= self.started + STRAGGLERS;
+        if self.answers.is_confirmed() && self.is_settled() && (is_known || self.round.is_over()) {
             return self.finish();
         }
         if !self.round.is_over() && now < self.patience() {

@@ -116,7 +116,9 @@ impl Node {
                 }
                 Reply::Dropped
             }
-            Request::Committed { .. } | Request::Digest | Request::Remembered => panic!("nobody is blank"),
+            Request::Look { .. } | Request::Committed { .. } | Request::Digest | Request::Remembered => {
+                panic!("nobody is blank")
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::house::House;
 use crate::learn::{CatchingUp, Learning};
+use crate::moving::Moving;
 use crate::order::{Event, Order, Told};
 use crate::restore::Restoring;
 use crate::running::{Checking, Context, Out, Purging, Reading, Recalling, Resuming, Running};
@@ -105,6 +106,7 @@ impl Desk {
             Task::Check(overdue) => Box::new(Checking::new(now, overdue, &self.members)),
             Task::Purge(tombstone) => Box::new(Purging::new(now, tombstone, &self.members)),
             Task::Restore(record, column, rest) => Box::new(Restoring::new(record, column, rest)),
+            Task::Move(records) => Box::new(Moving::new(records)),
         }
     }
 
@@ -281,7 +283,13 @@ impl Desk {
         for task in out.begun {
             let once = matches!(
                 task,
-                Task::Check(_) | Task::Purge(_) | Task::Restore(..) | Task::CatchUp | Task::Learn | Task::Recall
+                Task::Check(_)
+                    | Task::Purge(_)
+                    | Task::Restore(..)
+                    | Task::Move(_)
+                    | Task::CatchUp
+                    | Task::Learn
+                    | Task::Recall
             );
             if !(once && self.is_under_way(&task)) {
                 self.begin(now, task);

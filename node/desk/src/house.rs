@@ -43,6 +43,7 @@ impl House {
         let chores = vec![
             chore(|| Some(StoreOrder::Overdue), PENDING),
             chore(|| Some(StoreOrder::Lacking), LACKING),
+            chore(|| Some(StoreOrder::Moving), LACKING),
             chore(|| Some(StoreOrder::Sweep), SWEEP),
             chore(|| Some(StoreOrder::OldTombstones), SWEEP),
             chore(|| None, CATCH_UP),
@@ -118,6 +119,9 @@ fn answered(with: &mut Context<'_>, asked: StoreOrder, told: StoreTold) {
         (StoreOrder::Lacking, StoreTold::Records(lacking)) => {
             let mut lacking = seated(lacking, with.me.node).into_iter();
             begun.extend(lacking.next().map(|(record, column)| Task::Restore(record, column, lacking.collect())));
+        }
+        (StoreOrder::Moving, StoreTold::Records(moving)) if !moving.is_empty() => {
+            begun.push(Task::Move(moving));
         }
         _ => {}
     }

@@ -16,6 +16,7 @@
 mod desk;
 mod house;
 mod learn;
+mod moving;
 pub mod order;
 mod restore;
 mod running;

@@ -94,6 +94,23 @@ pub enum StoreOrder {
     OldTombstones,
     /// Of which newest versions is there no sound column here? Some of them, each time others in turn: records.
     Lacking,
+    /// Of which newest versions is a column to come here, or may one go that is to be elsewhere, since members were others once?
+    /// Some of them: records.
+    Moving,
+    /// A column that came here is where it is to be, as the members are. Done.
+    SettleColumn {
+        /// The title.
+        title: String,
+        /// The version.
+        version: Version,
+    },
+    /// Let go of a column that another node holds by now. Done or failed.
+    ReleaseColumn {
+        /// The version.
+        record: Record,
+        /// The column.
+        column: u16,
+    },
     /// Drop an upload whose version was decided without it, or a column that cannot be restored. Done.
     DropUpload {
         /// The title.

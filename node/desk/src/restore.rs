@@ -51,6 +51,8 @@ pub(crate) fn seated(records: Vec<Record>, me: NodeId) -> Vec<(Record, u16)> {
 #[derive(Debug)]
 pub(crate) struct Restoring {
     rest: VecDeque<(Record, u16)>,
+    /// Whether the store is asked for more.
+    looks: bool,
     /// One of them was restored.
     any: bool,
     /// The one that is under way.
@@ -71,6 +73,7 @@ impl Restoring {
     pub(crate) fn new(record: Record, column: u16, rest: Vec<(Record, u16)>) -> Self {
         Self {
             rest: rest.into(),
+            looks: true,
             any: false,
             record,
             column,
@@ -82,6 +85,16 @@ impl Restoring {
             starved: None,
             given_up: String::new(),
         }
+    }
+
+    /// One column alone. Whoever the record says holds it is asked for it, like the others; so it is copied where it can be had.
+    pub(crate) fn one(record: Record, column: u16) -> Self {
+        Self { looks: false, ..Self::new(record, column, Vec::new()) }
+    }
+
+    /// Whether any was restored.
+    pub(crate) fn is_done(&self) -> bool {
+        self.any
     }
 
     fn begin(&mut self, with: &mut Context<'_>) {
@@ -97,7 +110,7 @@ impl Restoring {
             let rest = core::mem::take(&mut self.rest).into();
             *self = Self { any: self.any, ..Self::new(record, column, rest) };
             self.begin(with);
-        } else if core::mem::take(&mut self.any) {
+        } else if self.looks && core::mem::take(&mut self.any) {
             self.step = Step::Looking;
             with.store(StoreOrder::Lacking);
         } else {
@@ -117,14 +130,11 @@ impl Restoring {
         self.asked(with);
     }
 
-    /// Columns that cannot be had: the own one, and those of which their node does not say that they are whole.
+    /// Columns that cannot be had: of which their node does not say that they are whole, or is this one.
     fn lost(&self) -> Vec<u16> {
         let has = |node: NodeId, column: u16| self.held.get(&node) == Some(&ColumnStatus::Ok { column });
         let seats = (0..).zip(self.record.placement.nodes());
-        seats
-            .filter(|(column, node)| *column == self.column || !has(*node, *column))
-            .map(|(column, _)| column)
-            .collect()
+        seats.filter(|(column, node)| !has(*node, *column)).map(|(column, _)| column).collect()
     }
 
     fn asked(&mut self, with: &mut Context<'_>) {

@@ -40,6 +40,9 @@ pub enum Task {
     Check(Overdue),
     /// Send a tombstone away.
     Purge(Record),
+    /// See to it that columns of these versions come here that are to be here, and go that are to be elsewhere, one after the
+    /// other.
+    Move(Vec<Record>),
     /// Restore this node's column of a version, and then those of others, one after the other.
     Restore(Record, u16, Vec<(Record, u16)>),
 }

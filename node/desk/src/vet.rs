@@ -129,6 +129,7 @@ impl Codes {
         match request {
             Request::Prepare { record, .. } | Request::Mark { record, .. } => self.vet(record),
             Request::Lookup { .. }
+            | Request::Look { .. }
             | Request::Drop { .. }
             | Request::Outcome { .. }
             | Request::Retire { .. }

@@ -223,7 +223,7 @@ fn to_usize(number: u64) -> usize {
     usize::try_from(number).expect("pieces are small")
 }
 
-/// Recovers the lost cells of one stripe of a piece: the piece's blocks of each.
+/// The wanted cells of one stripe of a piece, as they came or recovered: the piece's blocks of each.
 ///
 /// # Errors
 /// [`ReadDamage::Recovered`].
@@ -236,7 +236,15 @@ pub fn recover(
     plan: &PiecePlan,
     arrivals: &Arrivals,
 ) -> Result<BTreeMap<Cell, Bytes>, ReadDamage> {
-    let Some(schedule) = plan.recovery() else { return Ok(BTreeMap::new()) };
+    let came = plan.wanted().iter().filter(|cell| plan.uses(cell.column, cell.row..cell.row + 1));
+    let mut cells: BTreeMap<Cell, Bytes> = came
+        .map(|cell| {
+            let arrival = arrivals.with(*cell);
+            let bytes = arrival.bytes.contiguous(arrival.cell(stripe, cell.row));
+            (*cell, Bytes::copy_from_slice(&bytes))
+        })
+        .collect();
+    let Some(schedule) = plan.recovery() else { return Ok(cells) };
     let inputs: Vec<_> = schedule
         .inputs()
         .iter()
@@ -251,7 +259,8 @@ pub fn recover(
     let mut targets: Vec<&mut [u8]> = outputs.iter_mut().map(Vec::as_mut_slice).collect();
     plan.codec().run(schedule, &slices, &mut targets);
     check_recovered(stripe, piece, schedule, arrivals, &outputs)?;
-    Ok(schedule.targets().iter().copied().zip(outputs.into_iter().map(Bytes::from)).collect())
+    cells.extend(schedule.targets().iter().copied().zip(outputs.into_iter().map(Bytes::from)));
+    Ok(cells)
 }
 
 /// Compares every recovered block with the checksum that follows from those of its sources.

@@ -48,6 +48,7 @@ impl Haste {
     fn of(request: &Request) -> Self {
         match request {
             Request::Lookup { .. }
+            | Request::Look { .. }
             | Request::Outcome { .. }
             | Request::Committed { .. }
             | Request::Digest

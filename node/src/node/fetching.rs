@@ -96,7 +96,7 @@ impl<'a> Fetching<'a> {
             geometry: *delivery.geometry(),
             piece: piece.clone(),
             wanted,
-            nodes: delivery.nodes().to_vec(),
+            nodes: delivery.nodes(),
             own: node.config.id,
             proof: node.config.verify_reads == VerifyReads::Hash,
             lost: delivery.lost(),

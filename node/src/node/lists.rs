@@ -307,7 +307,14 @@ fn item(name: &str, answers: &[Answer<'_>], columns: bool, name_of: &NameOf<'_>)
     let content = newest.content.as_ref()?;
     let reports = newest.seats.iter().enumerate().map(|(index, node)| {
         let answer = answers.iter().find(|answer| answer.node == *node);
-        let (state, reason) = answer.map_or((ColumnHealth::Unreachable, None), |answer| answer.column_of(newest));
+        let (state, reason) =
+            answer.map_or((ColumnHealth::Unreachable, None), |answer| answer.column_of(newest, index));
+        if state != ColumnHealth::Ok
+            && let Some(other) = answers.iter().find(|answer| answer.column_of(newest, index).0 == ColumnHealth::Ok)
+        {
+            // It has moved.
+            return (index, other.node, ColumnHealth::Ok, None);
+        }
         (index, *node, state, reason)
     });
     let reports: Vec<_> = reports.collect();
@@ -359,8 +366,8 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// How it holds its column of a version at whose title it may stand.
-    fn column_of(&self, newest: &KnownTitle) -> (ColumnHealth, Option<String>) {
+    /// How it holds a column of a version at whose title it may stand.
+    fn column_of(&self, newest: &KnownTitle, index: usize) -> (ColumnHealth, Option<String>) {
         let known = match self.head() {
             Some(ListingItem::Title(known)) if known.title == newest.title => known,
             _ => return (ColumnHealth::Missing, None),
@@ -369,13 +376,16 @@ impl<'a> Answer<'a> {
             return (ColumnHealth::Missing, None);
         }
         let column = match self.runs.first() {
-            Some(TitleRun { column: None, .. }) => return (ColumnHealth::Ok, None),
+            Some(TitleRun { column: None, .. }) => {
+                let is_here = newest.seats.get(index) == Some(&self.node);
+                return (if is_here { ColumnHealth::Ok } else { ColumnHealth::Missing }, None);
+            }
             Some(TitleRun { column: Some(column), .. }) => column,
             None => &known.column,
         };
         match column {
-            ColumnStatus::Ok { .. } => (ColumnHealth::Ok, None),
-            ColumnStatus::Missing => (ColumnHealth::Missing, None),
+            ColumnStatus::Ok { column } if usize::from(*column) == index => (ColumnHealth::Ok, None),
+            ColumnStatus::Ok { .. } | ColumnStatus::Missing => (ColumnHealth::Missing, None),
             ColumnStatus::Damaged { reason, .. } => (ColumnHealth::Damaged, Some(reason.clone())),
         }
     }

@@ -42,6 +42,7 @@ impl Office for Node {
                 Ok(PeerAnswer::Status(self.inspect_own(title, version, look).await))
             }
             PeerAsk::Titles { page, digest } => Ok(PeerAnswer::Titles(self.tell_listing(&page, &digest).await)),
+            PeerAsk::Holding => Ok(PeerAnswer::Holding(self.store.columns_held())),
             PeerAsk::Unfit(refusal) => Err(refusal),
         }
     }

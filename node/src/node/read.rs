@@ -7,19 +7,22 @@ use bytes::Bytes;
 use core::ops::Range;
 use core::time::Duration;
 use rain_cluster::manifest::content_kind_name;
-use rain_cluster::{ColumnStatus, Columns, Content, Manifest, NodeId, Record};
+use rain_cluster::{ColumnStatus, Columns, Content, Manifest, NodeId, Placement, Record};
 use rain_codec::column::{Geometry, HEADER_BYTES, StripeShape};
 use rain_codec::{Cell, ErasurePattern, StripeCodec};
 use rain_desk::{Event, FoundVersion, Resolution, Task};
 use rain_fetch::{Failure, Piece, Pieces, TooFewColumns, assemble, pieces, recover};
 use rain_titles::ReadError;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::task::block_in_place;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 /// Before the first byte, an error is still told as such, and soon: so long after it was asked, or six round trips.
 const FIRST: Duration = Duration::from_millis(1500);
+/// A piece waits so long for news of where its columns are by now.
+const LOOK: Duration = Duration::from_millis(250);
 /// A stream that falls under k columns waits so long for a return.
 pub(super) const RETURN: Duration = Duration::from_secs(10);
 
@@ -32,8 +35,12 @@ pub(super) struct Delivery {
     /// Whether it is the newest, and no later reader can get an older one.
     pub(super) fresh: bool,
     content: Columns,
-    /// Who holds which column.
-    nodes: Vec<NodeId>,
+    /// Where the PUT laid its columns.
+    record: Record,
+    /// Who holds which column, as far as is known.
+    nodes: Mutex<Vec<NodeId>>,
+    /// Somebody has said that he does not hold a column: another one may.
+    moved: AtomicBool,
     codec: Arc<StripeCodec>,
     geometry: Geometry,
     /// Columns that are missing, damaged, or failed in this delivery.
@@ -49,14 +56,29 @@ impl Node {
     /// Cancel safety: nothing is left behind but marks that may have spread.
     pub(super) async fn open_title(self: &Arc<Self>, title: &str) -> Result<Delivery, ReadError> {
         let found = self.find(title).await?;
-        let mut lost = ErasurePattern::none();
-        for (column, node) in found.record.placement.nodes().enumerate() {
-            // A node that did not answer may yet have its column: that is tried, if others are not enough.
-            if !matches!(found.columns.get(&node), None | Some(ColumnStatus::Ok { .. })) {
-                lost = lost.with(column);
-            }
-        }
-        Delivery::of(self, &found.record, found.is_fresh(), lost)
+        let placement = self.where_held(&found.record, &found.columns);
+        // A node that did not answer may yet have its column: that is tried, if others are not enough.
+        let lost = lost(&placement, &found.columns, true);
+        let record = Record { manifest: found.record.manifest.clone(), placement: Arc::new(placement) };
+        Delivery::of(self, &record, found.is_fresh(), lost)
+    }
+
+    /// Where the columns of a version are by now, as those say who answered.
+    pub(super) fn where_held(&self, record: &Record, told: &BTreeMap<NodeId, ColumnStatus>) -> Placement {
+        record.placement.as_told(record.title(), &self.store.members(), told)
+    }
+
+    /// How each member holds a column of a version; of those who answer.
+    pub(super) async fn column_claims(self: &Arc<Self>, record: &Record) -> BTreeMap<NodeId, ColumnStatus> {
+        let (title, version) = (record.title(), record.version());
+        let members = self.store.members();
+        let ask = members
+            .nodes()
+            .iter()
+            .copied()
+            .map(|node| async move { (node, self.column_status(node, title, version).await) });
+        let told = futures_util::future::join_all(ask).await;
+        told.into_iter().filter_map(|(node, status)| Some((node, status?))).collect()
     }
 
     /// How long a reader waits before it is told that too little can be reached.
@@ -109,7 +131,9 @@ impl Delivery {
             manifest: Arc::clone(&record.manifest),
             fresh,
             content,
-            nodes: record.placement.nodes().collect(),
+            record: record.clone(),
+            nodes: Mutex::new(record.placement.nodes().collect()),
+            moved: AtomicBool::new(false),
             codec,
             geometry,
             lost: Mutex::new(lost),
@@ -169,6 +193,10 @@ impl Delivery {
     ///
     /// Cancel safety: dropping it gives the piece up.
     pub(super) async fn fetch(&self, piece: &Piece, patience: Duration) -> Result<Vec<Bytes>, ReadError> {
+        if self.moved.swap(false, Ordering::Relaxed) {
+            // What is heard too late is of use for the next piece.
+            let _ = timeout(LOOK, self.look_again()).await;
+        }
         let wanted: Vec<Cell> = piece.cells.clone().map(|index| self.codec.code().data_cell(index)).collect();
         let mut fetching = Fetching::new(self, piece, wanted, patience);
         loop {
@@ -229,8 +257,8 @@ impl Delivery {
     }
 
     /// Who holds which column.
-    pub(super) fn nodes(&self) -> &[NodeId] {
-        &self.nodes
+    pub(super) fn nodes(&self) -> Vec<NodeId> {
+        self.nodes.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Columns that are not to be had.
@@ -243,16 +271,12 @@ impl Delivery {
         *lost = lost.with(column.into());
     }
 
-    /// Asks the placement nodes anew which columns of this version they hold.
+    /// Asks anew who holds which columns of this version.
     pub(super) async fn look_again(&self) -> ErasurePattern {
-        let mut lost = ErasurePattern::none();
-        let Manifest { title, version, .. } = &*self.manifest;
-        let ask = self.nodes.iter().map(|node| self.node.column_status(*node, title, *version));
-        for (column, status) in futures_util::future::join_all(ask).await.into_iter().enumerate() {
-            if !matches!(status, Some(ColumnStatus::Ok { .. })) {
-                lost = lost.with(column);
-            }
-        }
+        let told = self.node.column_claims(&self.record).await;
+        let placement = self.node.where_held(&self.record, &told);
+        let lost = lost(&placement, &told, false);
+        *self.nodes.lock().unwrap_or_else(PoisonError::into_inner) = placement.nodes().collect();
         *self.lost.lock().unwrap_or_else(PoisonError::into_inner) = lost;
         lost
     }
@@ -270,7 +294,10 @@ impl Delivery {
             Failure::Refused if node == self.node.config.id => {
                 tracing::warn!(title, column, error = told, "the own column cannot be read");
             }
-            Failure::Refused => tracing::warn!(title, column, node = name, error = told, "a column was refused"),
+            Failure::Refused => {
+                self.moved.store(true, Ordering::Relaxed);
+                tracing::info!(title, column, node = name, error = told, "a column was refused");
+            }
             Failure::Damaged => {
                 tracing::warn!(title, column, node = name, damage = told, "a damaged column");
                 self.node.report_damage(node, title, version, told);
@@ -282,6 +309,17 @@ impl Delivery {
             }
         }
     }
+}
+
+/// The columns that are not to be had where they are: of which those who are to hold them say that they do not, and where
+/// `hopes` is false also those of which nobody has said anything.
+fn lost(placement: &Placement, told: &BTreeMap<NodeId, ColumnStatus>, hopes: bool) -> ErasurePattern {
+    let seats = (0..).zip(placement.nodes());
+    let is_lost = |(column, node): (u16, NodeId)| match told.get(&node) {
+        Some(status) => (status.sound() != Some(column)).then_some(column),
+        None => (!hopes).then_some(column),
+    };
+    seats.filter_map(is_lost).fold(ErasurePattern::none(), |lost, column| lost.with(column.into()))
 }
 
 /// The columns of a version. `fresh` as in [`FoundVersion::is_fresh`].

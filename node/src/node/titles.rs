@@ -2,7 +2,7 @@
 
 use super::Node;
 use super::read::content_of;
-use crate::peer::PeerRequest;
+use crate::peer::{HOLDING, PeerRequest};
 use bytes::Bytes;
 use core::time::Duration;
 use futures_util::future::join_all;
@@ -10,6 +10,7 @@ use hyper::Method;
 use rain_cluster::{ColumnStatus, Manifest, NodeId, Reply, Request, Version};
 use rain_desk::FoundVersion;
 use rain_titles::{ColumnHealth, ColumnReport, ReadError, TitleReport, title};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 const INSPECT: Duration = Duration::from_secs(2);
@@ -39,8 +40,11 @@ impl Node {
     pub async fn title_report(self: &Arc<Self>, name: &str, look: Look) -> Result<TitleReport, ReadError> {
         let found = self.find(name).await?;
         let content = content_of(&found.record, found.is_fresh())?;
-        let nodes = found.record.placement.nodes().enumerate();
-        let columns = nodes.map(|(index, node)| self.column_report(&found, index, node, look));
+        // Whoever did not answer before the version was found is asked where columns are that moved.
+        let told = self.column_claims(&found.record).await;
+        let placement = self.where_held(&found.record, &told);
+        let nodes = placement.nodes().enumerate();
+        let columns = nodes.map(|(index, node)| self.column_report(&found, &told, index, node, look));
         let columns = join_all(columns).await;
         let sound = columns.iter().filter(|column| column.state == ColumnHealth::Ok).count();
         Ok(TitleReport {
@@ -57,15 +61,14 @@ impl Node {
     async fn column_report(
         self: &Arc<Self>,
         found: &FoundVersion,
+        told: &BTreeMap<NodeId, ColumnStatus>,
         index: usize,
         node: NodeId,
         look: Look,
     ) -> ColumnReport {
         let Manifest { title, version, .. } = &*found.record.manifest;
-        let status = match (look, found.columns.get(&node)) {
-            (Look::Known, Some(known)) => Some(known.clone()),
-            // The version was found before this node had answered.
-            (Look::Known, None) => self.column_status(node, title, *version).await,
+        let status = match (look, told.get(&node)) {
+            (Look::Known, known) => known.cloned(),
             (Look::Header | Look::Blocks, _) => self.inspect_at(node, title, *version, look).await,
         };
         let (state, reason) = match status {
@@ -89,6 +92,18 @@ impl Node {
         };
         let entry = state.entries.into_iter().find(|entry| entry.record.version() == version);
         Some(entry.map_or(ColumnStatus::Missing, |entry| entry.column))
+    }
+
+    /// Of how many newest versions a node says that it holds a column; `None` when it does not answer.
+    ///
+    /// Cancel safety: nothing is changed.
+    pub async fn columns_held(self: &Arc<Self>, node: NodeId) -> Option<u64> {
+        if node == self.config.id {
+            return Some(self.store.columns_held());
+        }
+        let (path, hope) = (HOLDING.to_owned(), Some(INSPECT_HOPE));
+        let request = PeerRequest { method: Method::GET, path, body: Bytes::new(), patience: INSPECT, hope };
+        serde_json::from_slice(&self.peers.ask(node, request).await.ok()?).ok()
     }
 
     /// Lets a node look at its column; `None` when it does not answer.

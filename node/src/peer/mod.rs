@@ -12,6 +12,7 @@
 //! | `POST /peer/v1/uploads/TITLE/VERSION/COLUMN/OFFSET` | more of its records |
 //! | `GET /peer/v1/columns/TITLE/VERSION/COLUMN?stripes=&rows=&blocks=&from=` | blocks of a column, with their checksums; from a byte of the answer on, when another path broke there |
 //! | `POST /peer/v1/inspect/TITLE/VERSION?blocks=` | look at your column, its header or every block of it |
+//! | `GET /peer/v1/holding` | of how many newest versions do you hold a column |
 //! | `GET /peer/v1/titles?prefix=&after=&limit=&folders=&digest=` | a page of the titles with a marked version, in JSON; of one that the peer knows by its digest, only how columns are held |
 //!
 //! A column with its proof may also come on a connection without a session, where `peer_privacy = false` says so at both
@@ -45,6 +46,8 @@ pub use turns::TurnRequest;
 
 /// Where questions are asked.
 pub const ASK: &str = "/peer/v1/ask";
+/// Where nodes are asked how many columns they hold.
+pub const HOLDING: &str = "/peer/v1/holding";
 /// Where registers talk to each other.
 pub const REGISTER: &str = "/peer/v1/register";
 /// Where nodes come to the cluster.

@@ -60,6 +60,8 @@ pub enum PeerAsk {
         /// What the peer knows of it.
         digest: String,
     },
+    /// How many columns the node holds of newest versions.
+    Holding,
     /// Something that cannot be answered. Whether the peer is to hear that is not the listener's to say.
     Unfit(Refusal),
 }
@@ -77,6 +79,8 @@ pub enum PeerAnswer {
     Status(ColumnStatus),
     /// What the node knows of the page.
     Titles(PeerListing),
+    /// So many columns.
+    Holding(u64),
 }
 
 /// Why a peer is answered nothing else.

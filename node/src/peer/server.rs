@@ -251,6 +251,7 @@ fn asked(parts: &Parts, body: Bytes) -> Result<PeerAsk, Refusal> {
             let (page, digest) = asked.ok_or_else(|| malformed("the query is not of a page of titles"))?;
             Ok(PeerAsk::Titles { page, digest })
         }
+        (&Method::GET, ["peer", "v1", "holding"]) => Ok(PeerAsk::Holding),
         (&Method::POST, ["peer", "v1", "ask"]) => Ok(PeerAsk::Questions(body)),
         (&Method::POST, ["peer", "v1", "register"]) => Ok(PeerAsk::Register(body)),
         (&Method::POST, ["peer", "v1", "uploads", title, version, column, offset]) => {
@@ -315,6 +316,7 @@ fn told(answer: PeerAnswer) -> Response<Full<Bytes>> {
         PeerAnswer::Column(bytes) => Response::new(Full::new(bytes)),
         PeerAnswer::Status(status) => json(&status),
         PeerAnswer::Titles(listing) => json(&listing),
+        PeerAnswer::Holding(columns) => json(&columns),
     }
 }
 
@@ -413,6 +415,7 @@ mod tests {
                     let over = Refusal::Over { node: from.node, life: from.life };
                     (format!("{} {digest}", page.limit), Err(over))
                 }
+                PeerAsk::Holding => ("holding".to_owned(), Ok(PeerAnswer::Holding(7))),
                 PeerAsk::Unfit(refusal) => (format!("unfit: {refusal}"), Err(refusal)),
             };
             self.0.lock().unwrap().push((from, noted));

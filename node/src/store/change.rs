@@ -37,6 +37,8 @@ pub(super) enum Standing {
     Marked,
     /// Known to have been committed by an earlier life of this store, which cannot tell any more what became of it.
     Hearsay,
+    /// Pending elsewhere when the members were to be others; this store has forgotten nothing, and has no mark of it.
+    Adopted,
 }
 
 /// A durable change.
@@ -151,6 +153,7 @@ impl Change {
                     [1] => Standing::Inherited,
                     [2] => Standing::Marked,
                     [3] => Standing::Hearsay,
+                    [4] => Standing::Adopted,
                     _ => return None,
                 };
                 let column = column_of(rest.u16()?);
@@ -256,6 +259,7 @@ mod tests {
             Change::Version { standing: Standing::Pending, column: Some(3), record: record.clone() },
             Change::Version { standing: Standing::Inherited, column: None, record: record.clone() },
             Change::Version { standing: Standing::Hearsay, column: None, record: record.clone() },
+            Change::Version { standing: Standing::Adopted, column: None, record: record.clone() },
             Change::Marked(key),
             Change::Column(key, Some(0)),
             Change::Column(key, None),

@@ -48,6 +48,8 @@ pub(super) struct CommittedPage {
 const PAGE_VERSIONS: usize = 1024;
 /// So many things are told of which something is to be done; the others have their turn later.
 const AT_ONCE: usize = 64;
+/// So many versions are looked at for that, at once.
+const LOOKED_AT: usize = 1024;
 
 /// So many closed titles are remembered one by one; then all are taken for closed.
 const CLOSED_MAX: usize = 1 << 16;
@@ -90,8 +92,8 @@ impl Held {
         self.standing == Standing::Marked
     }
 
-    fn is_open(&self) -> bool {
-        matches!(self.standing, Standing::Pending | Standing::Inherited)
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.standing, Standing::Pending | Standing::Inherited | Standing::Adopted)
     }
 
     /// Whether there is a column that is sound as far as is known.
@@ -177,6 +179,10 @@ pub(super) struct Index<D: Disk> {
     noted: Noted,
     /// The column that was restored last: the next in turn is behind it.
     restored: Option<Key>,
+    /// Up to where it was looked for columns that are to move.
+    looked: Option<Key>,
+    /// Columns that came here, and of which it was seen that nobody else is to hold them, as the members are.
+    settled: BTreeSet<Key>,
     /// Digests of the newest committed version of every title.
     digests: Digests,
     /// The titles of versions and decisions, in the order of their names.
@@ -222,6 +228,8 @@ impl<D: Disk> Index<D> {
             versions: BTreeMap::new(),
             noted: Noted::default(),
             restored: None,
+            looked: None,
+            settled: BTreeSet::new(),
             digests: Digests::none(),
             titles: BTreeSet::new(),
             changes: 0,
@@ -498,6 +506,7 @@ impl<D: Disk> Index<D> {
     fn remove(&mut self, key: Key) {
         self.forget_unsynced(key);
         self.damages.remove(&key);
+        self.settled.remove(&key);
         let newest = self.newest_marked(key.0);
         let Some(removed) = self.versions.remove(&key) else { return };
         self.changes += 1;
@@ -575,7 +584,7 @@ impl<D: Disk> Index<D> {
 
     /// Whether of any version it is open what became of it elsewhere.
     pub(super) fn has_inherited(&self) -> bool {
-        self.versions.values().any(|held| held.standing == Standing::Inherited)
+        self.versions.values().any(|held| matches!(held.standing, Standing::Inherited | Standing::Adopted))
     }
 
     /// The node must say nothing of this title: it may have promised more than it knows.
@@ -752,15 +761,71 @@ impl<D: Disk> Index<D> {
     }
 
     /// Some of the newest versions of which this node is to have a column, and has none that is sound: each has its turn, so
-    /// that one which cannot be restored holds up no other.
-    pub(super) fn lacking(&mut self) -> Vec<Record> {
+    /// that one which cannot be restored holds up no other. `takes` says whether the node is to hold a column of a version.
+    pub(super) fn lacking(&mut self, takes: impl Fn(&Record) -> bool) -> Vec<Record> {
         let lacking = &self.noted.lacking;
         let behind = (self.restored.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
-        let mut keys: Vec<Key> = lacking.range(behind).take(AT_ONCE).copied().collect();
         let before = lacking.iter().take_while(|key| self.restored.is_some_and(|last| **key <= last));
-        keys.extend(before.take(AT_ONCE - keys.len()));
-        self.restored = keys.last().copied();
-        keys.into_iter().filter_map(|key| self.record(key)).collect()
+        let (mut last, mut records) = (None, Vec::new());
+        for key in lacking.range(behind).chain(before).take(LOOKED_AT) {
+            last = Some(*key);
+            records.extend(self.record(*key).filter(&takes));
+            if records.len() == AT_ONCE {
+                break;
+            }
+        }
+        self.restored = last.or(self.restored);
+        records
+    }
+
+    /// A column is where it is to be, as the members are.
+    pub(super) fn settle_column(&mut self, key: Key) {
+        self.settled.insert(key);
+    }
+
+    /// It may be that a column is to be elsewhere after all.
+    pub(super) fn look_anew(&mut self, key: Key) {
+        self.settled.remove(&key);
+    }
+
+    /// The members are others: all columns may be to be elsewhere.
+    pub(super) fn look_anew_at_all(&mut self) {
+        self.settled.clear();
+    }
+
+    /// Some of the newest versions of which a column is to come to this node, or may go that is to be elsewhere. `takes` as above.
+    pub(super) fn moving(&mut self, takes: impl Fn(&Record) -> bool) -> Vec<Record> {
+        let mut records = self.lacking(&takes);
+        let behind = (self.looked.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
+        let last = self.looked.unwrap_or((TitleHash::from_bytes([0; 16]), Version::LOWEST));
+        let mut looked = self.looked;
+        for (key, held) in self.versions.range(behind).chain(self.versions.range(..=last)).take(LOOKED_AT) {
+            if records.len() >= AT_ONCE {
+                break;
+            }
+            looked = Some(*key);
+            let laid = self.packer.column_of(&held.record, self.node);
+            // What is laid here and lacking was looked at above.
+            let is_lost = laid.is_some() && held.column.is_none();
+            if !held.is_marked() || held.is_superseded || held.is_tombstone() || is_lost {
+                continue;
+            }
+            let record = self.packer.unpack(key.1, &held.record);
+            let is_laid_here = laid.is_some() && laid == held.column.map(|held| held.column);
+            let is_settled = is_laid_here || self.settled.contains(key);
+            let moves = if takes(&record) { !(held.has_column() && is_settled) } else { held.column.is_some() };
+            if moves && record.manifest.columns().is_some() {
+                records.push(record);
+            }
+        }
+        self.looked = looked;
+        records
+    }
+
+    /// The newest versions of which a column is held here.
+    pub(super) fn columns_held(&self) -> u64 {
+        self.versions.values().filter(|held| held.has_column() && held.is_marked() && !held.is_superseded).count()
+            as u64
     }
 
     pub(super) fn old_tombstones(&self, now: Time) -> Vec<Record> {
@@ -834,7 +899,7 @@ mod tests {
         };
         let is_newest = |key: Key| newest.get(&key.0) == Some(&key.1);
         let noted = |keys: &BTreeSet<Key>| keys.iter().copied().collect::<Vec<_>>();
-        let open = |_, held: &Held| matches!(held.standing, Standing::Pending | Standing::Inherited);
+        let open = |_, held: &Held| held.is_open();
         assert_eq!(noted(&index.noted.open), keys(&open));
         assert_eq!(noted(&index.noted.superseded), keys(&|_, held| held.is_superseded));
         assert_eq!(noted(&index.noted.tombstones), keys(&|key, held| is_newest(key) && held.is_tombstone));
@@ -865,7 +930,7 @@ mod tests {
             let record = record(pick(6), 1 + pick(9), pick(3), me);
             let key = key_of(&record);
             let column = (record.placement.column_of(me).is_some() && pick(2) == 0).then_some(1);
-            let standing = [Standing::Pending, Standing::Inherited, Standing::Marked];
+            let standing = [Standing::Pending, Standing::Inherited, Standing::Marked, Standing::Adopted];
             let standing = standing[usize::try_from(pick(3)).unwrap()];
             match pick(12) {
                 0..=3 => index.apply(now, Change::Version { standing, column, record }),
@@ -936,7 +1001,7 @@ mod tests {
         }
         let mut turns: BTreeMap<String, usize> = BTreeMap::new();
         for _ in 0..25 {
-            let lacking = index.lacking();
+            let lacking = index.lacking(|_| true);
             assert_eq!(lacking.len(), AT_ONCE);
             for record in lacking {
                 *turns.entry(record.title().to_owned()).or_default() += 1;
@@ -944,12 +1009,12 @@ mod tests {
         }
         assert_eq!((turns.len(), turns.values().all(|turns| *turns == 16)), (100, true));
         let mut few = Index::<SystemDisk>::new(me);
-        assert_eq!(few.lacking(), []);
+        assert_eq!(few.lacking(|_| true), []);
         few.apply(
             Time::default(),
             Change::Version { standing: Standing::Marked, column: None, record: record(1, 3, 1, me) },
         );
-        assert_eq!([few.lacking().len(), few.lacking().len()], [1, 1]);
+        assert_eq!([few.lacking(|_| true).len(), few.lacking(|_| true).len()], [1, 1]);
     }
 
     /// By count, for what an allocator adds is its own affair. Keys and values stand in nodes of a B-tree, which are two

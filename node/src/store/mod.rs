@@ -191,7 +191,13 @@ impl<D: Disk> Store<D> {
         let mut known = self.members.write().unwrap_or_else(PoisonError::into_inner);
         if members.epoch() > known.epoch() {
             *known = members;
+            lock(&self.index).look_anew_at_all();
         }
+    }
+
+    /// Of how many newest versions a column is held.
+    pub fn columns_held(&self) -> u64 {
+        lock(&self.index).columns_held()
     }
 
     /// Whether in its present life it has learnt all that was decided by members of epochs before this one, and what became

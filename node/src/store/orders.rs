@@ -6,7 +6,7 @@ use super::names::{FileName, Key, TITLES, TitleHash, key_of};
 use super::shelf::prove;
 use super::{Disk, Store, lock, remove_if_there};
 use rain_cluster::version::COUNTER_LEAP;
-use rain_cluster::{Record, Time};
+use rain_cluster::{Members, Placement, Record, Time};
 use rain_desk::{Decision, StoreOrder, StoreTold};
 use std::io;
 use std::sync::PoisonError;
@@ -68,7 +68,17 @@ impl<D: Disk> Store<D> {
             StoreOrder::Sweep => told(self.sweep(now)),
             StoreOrder::Overdue => StoreTold::Overdue(lock(&self.index).overdue(now)),
             StoreOrder::OldTombstones => StoreTold::Records(lock(&self.index).old_tombstones(now)),
-            StoreOrder::Lacking => StoreTold::Records(lock(&self.index).lacking()),
+            StoreOrder::Lacking => {
+                // Where members were others once, another node may hold it: it moves.
+                let is_first = self.members().epoch() == 0;
+                StoreTold::Records(if is_first { lock(&self.index).lacking(|_| true) } else { Vec::new() })
+            }
+            StoreOrder::Moving => StoreTold::Records(self.moving()),
+            StoreOrder::SettleColumn { title, version } => {
+                lock(&self.index).settle_column((TitleHash::of(&title), version));
+                StoreTold::Done
+            }
+            StoreOrder::ReleaseColumn { record, column } => told(self.release_column(now, &record, column)),
             StoreOrder::DropUpload { title, version } => {
                 self.forget_upload((TitleHash::of(&title), version));
                 StoreTold::Done
@@ -190,6 +200,46 @@ impl<D: Disk> Store<D> {
         for change in &grown {
             self.note_lazily(change);
         }
+    }
+
+    /// Whether this node is to hold a column of a version, as the members are.
+    fn takes(&self, members: &Members, record: &Record) -> bool {
+        let (me, columns) = (self.whose().node, record.placement.seats.len());
+        if members.takers().len() < columns {
+            // Everything stays where it is.
+            return record.placement.column_of(me).is_some();
+        }
+        Placement::takers(record.title(), members, columns).contains(&me)
+    }
+
+    /// Versions of which columns are to move. While the members are about to change, those that were lost alone: who is to hold
+    /// the others may be somebody else soon.
+    fn moving(&self) -> Vec<Record> {
+        let members = self.members();
+        if members.epoch() == 0 || self.is_silent() {
+            return Vec::new();
+        }
+        if members.is_joint() {
+            return lock(&self.index).lacking(|_| true);
+        }
+        lock(&self.index).moving(|record| self.takes(&members, record))
+    }
+
+    /// Lets go of a column that another node holds by now.
+    fn release_column(&self, now: Time, record: &Record, column: u16) -> io::Result<()> {
+        let key = key_of(record);
+        let _title = self.lock_title(key.0);
+        let holds = |held: &Held| held.is_marked() && held.column.is_some_and(|held| held.column == column);
+        if !lock(&self.index).held(key).is_some_and(holds) {
+            return Err(io::Error::other("the column is not held any more"));
+        }
+        self.change(now, [Change::Column(key, None)])?;
+        metrics::counter!("rain_columns_released_total").increment(1);
+        let name = FileName { title: key.0, version: key.1, column };
+        remove_if_there(&*self.disk, &name.path()).inspect_err(|_| {
+            // It is tried again with those that no version uses.
+            lock(&self.index).unclaimed.insert(key, (column, now));
+        })
     }
 
     /// Begins to restore a column; where a file of it is left that is proven to be it, takes that into use: one of an

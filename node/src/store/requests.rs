@@ -28,6 +28,10 @@ impl<D: Disk> Store<D> {
     pub fn answer(&self, now: Time, from: Sender, request: &Request) -> io::Result<Reply> {
         match request {
             Request::Lookup { title } => Ok(Reply::State(self.lookup(title))),
+            Request::Look { title, version } => {
+                lock(&self.index).look_anew((TitleHash::of(title), *version));
+                Ok(Reply::State(self.lookup(title)))
+            }
             Request::Prepare { record, base, share, ticket } => {
                 let preparation = Preparation { record, base: *base, share: share.as_ref(), ticket: *ticket };
                 // A version is its coordinator's to make.
@@ -285,7 +289,9 @@ impl<D: Disk> Store<D> {
             };
             if !known {
                 let record = record.clone();
-                self.change(now, [Change::Version { standing: Standing::Inherited, column: None, record }])?;
+                // Of whoever has forgotten something, or is new, the silence counts for nothing until it is known.
+                let standing = if believes { Standing::Inherited } else { Standing::Adopted };
+                self.change(now, [Change::Version { standing, column: None, record }])?;
             }
         }
         Ok(())
@@ -296,8 +302,7 @@ impl<D: Disk> Store<D> {
         let key = (TitleHash::of(title), version);
         let _title = self.lock_title(key.0);
         self.forget_upload(key);
-        let open = |held: &Held| matches!(held.standing, Standing::Pending | Standing::Inherited);
-        if lock(&self.index).held(key).is_some_and(open) {
+        if lock(&self.index).held(key).is_some_and(Held::is_open) {
             self.remove_versions(now, &[key])?;
         }
         Ok(Reply::Dropped)

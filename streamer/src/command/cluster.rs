@@ -235,6 +235,13 @@ fn table(report: &ConfigurationReport) -> anyhow::Result<String> {
         write_members(&mut text, old)?;
         writeln!(text, "  to learn: {}", or_nobody(&report.learning))?;
     }
+    for member in &report.members {
+        match member.holds {
+            Some(0) => writeln!(text, "{0} holds no column any more: `rain cluster forget {0}`", member.name)?,
+            Some(columns) => writeln!(text, "{} holds {columns} columns that have not moved yet", member.name)?,
+            None => {}
+        }
+    }
     if !report.must_live.is_empty() {
         writeln!(text, "without {} nothing of this can be changed", report.must_live.join(" or "))?;
     }

@@ -12,7 +12,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use hyper::{Method, Request, StatusCode};
 use rain_cluster::NodeId;
-use rain_cluster::register::{ChangeError, Configuration, Member, MemberSet, SetCode};
+use rain_cluster::register::{ChangeError, Configuration, Member, MemberSet, Role, SetCode};
 use rain_codec::Code;
 use rain_node::{KnownConfiguration, Node, RegisterError};
 use serde::{Deserialize, Serialize};
@@ -75,6 +75,9 @@ pub struct MemberReport {
     /// It votes, and keeps nothing.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub witness: bool,
+    /// Of one that is drained: so many columns have not moved yet, where it answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holds: Option<u64>,
     /// The rack it stands in; empty where that is not known.
     pub rack: String,
     /// The room.
@@ -168,7 +171,9 @@ impl Room for ConfigurationRoom {
         async move {
             if is_read(request.method()) {
                 let known = self.0.configuration().borrow().clone();
-                return Ok(json(&report(&self.0, &known)));
+                let mut report = report(&self.0, &known);
+                count_columns(&self.0, &mut report).await;
+                return Ok(json(&report));
             }
             let body = read_small(request.into_body(), BODY_BYTES_MAX).await.map_err(bad)?;
             let change: ConfigurationChange = serde_json::from_slice(&body).map_err(bad)?;
@@ -199,7 +204,7 @@ impl ConfigurationChange {
     }
 }
 
-async fn carry_out(node: &Node, change: &ConfigurationChange) -> Result<Arc<Configuration>, ApiError> {
+async fn carry_out(node: &Arc<Node>, change: &ConfigurationChange) -> Result<Arc<Configuration>, ApiError> {
     let member = |name: &String| find(node, name);
     let changed = match change.clone() {
         ConfigurationChange::Label { node: name, rack, room } => {
@@ -236,6 +241,13 @@ async fn carry_out(node: &Node, change: &ConfigurationChange) -> Result<Arc<Conf
             let id = member(&name)?;
             if id == node.config.id {
                 return Err(unfit(format!("{name} is the node that is asked: ask another one")));
+            }
+            // Of one that does not answer nothing can be had any more.
+            if let Some(columns) = node.columns_held(id).await.filter(|columns| *columns > 0) {
+                let message = format!(
+                    "{name} holds {columns} columns still, expected none: drain it, and wait until they have moved; or stop it for good"
+                );
+                return Err(unfit(message));
             }
             node.change_configuration(move |known| known.forget(id)).await
         }
@@ -355,6 +367,15 @@ fn report(node: &Node, known: &KnownConfiguration) -> ConfigurationReport {
     }
 }
 
+/// Of members that are drained: how much of what they hold has not moved yet.
+async fn count_columns(node: &Arc<Node>, report: &mut ConfigurationReport) {
+    for member in report.members.iter_mut().filter(|member| member.role == Role::Draining.name()) {
+        if let Ok(id) = member.id.parse() {
+            member.holds = node.columns_held(id).await;
+        }
+    }
+}
+
 fn members(node: &Node, set: &MemberSet) -> Vec<MemberReport> {
     let votes = |member: &Member| set.voters().find(|(voter, _)| *voter == member.voter).map_or(0, |(_, votes)| votes);
     let lives_in = |member: &Member| node.store.life_of(member.voter.node).filter(|life| *life != member.voter.life);
@@ -366,6 +387,7 @@ fn members(node: &Node, set: &MemberSet) -> Vec<MemberReport> {
         role: member.role.name().to_owned(),
         votes: votes(member),
         witness: member.witness,
+        holds: None,
         rack: member.rack.clone(),
         room: member.room.clone(),
         http: member.contact.http.clone(),

@@ -48,13 +48,14 @@ impl Node {
         match resolution {
             Resolution::Found(found) => {
                 let fresh = found.is_fresh();
-                let FoundVersion { record, .. } = found;
+                let FoundVersion { record, columns: told, .. } = found;
                 let Some(columns) = record.manifest.columns() else {
                     // Of a kind that this release does not know.
                     return history.end(wires.now, asked, Answer::Unavailable);
                 };
                 let stripes = 0..coder::geometry(columns).stripe_count();
-                let nodes: Vec<_> = record.placement.nodes().collect();
+                let members = self.running.as_ref().unwrap().store.members();
+                let nodes: Vec<_> = record.placement.as_told(record.title(), &members, &told).nodes().collect();
                 self.fetch(task, record, stripes, &nodes, Purpose::Reader { asked, fresh }, wires, history);
             }
             Resolution::Absent { tombstone, settled } => {

@@ -81,7 +81,8 @@ impl World {
     }
 
     fn begin_change(&mut self, old: &[NodeId], new: &[NodeId]) {
-        self.put_in_force(Some(old), new);
+        let catalog = self.members().quorum().catalog();
+        self.put_in_force(Some((old, catalog)), (new, new.len().min(7)));
         self.changes += 1;
     }
 
@@ -98,23 +99,22 @@ impl World {
         };
         let may_end = members.is_known_enough(knows) && members.learners().iter().all(has_learnt);
         if may_end {
-            self.put_in_force(None, members.takers());
+            self.put_in_force(None, (members.takers(), members.quorum().catalog()));
         }
         may_end
     }
 
     fn take_back(&mut self) {
-        let old = self.epochs[self.epochs.len() - 2].takers().to_vec();
-        self.put_in_force(None, &old);
+        let old = Arc::clone(&self.epochs[self.epochs.len() - 2]);
+        self.put_in_force(None, (old.takers(), old.quorum().catalog()));
     }
 
     /// All who were members once stay what they are, and are asked for what they hold.
-    fn put_in_force(&mut self, old: Option<&[NodeId]>, new: &[NodeId]) {
+    fn put_in_force(&mut self, old: Option<(&[NodeId], usize)>, new: (&[NodeId], usize)) {
         let epoch = self.members().epoch() + 1;
-        let set = |takers: &[NodeId]| {
+        let set = |(takers, catalog): (&[NodeId], usize)| {
             let mut members: Vec<_> = self.nodes.iter().map(|node| described(node, takers)).collect();
             members.sort_by_key(|member| member.voter.node);
-            let catalog = takers.len().min(7);
             let code = SetCode { name: "b-code:4".to_owned(), columns: 1 };
             MemberSet { members, tie: None, code, catalog: u8::try_from(catalog).unwrap() }
         };

@@ -5,7 +5,7 @@ use crate::coder;
 use crate::history::{Answer, Wish, title_name};
 use crate::wire::{Body, Weather};
 use core::time::Duration;
-use rain_cluster::{Record, Version};
+use rain_cluster::{ColumnStatus, Placement, Record, Version};
 use rain_desk::{StoreOrder, StoreTold};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -128,14 +128,43 @@ impl World {
         newest.max_by_key(|record| (record.version(), record.placement.generation))
     }
 
-    /// Every newest version has all its columns, each of which has the root that the manifest names.
+    /// Where the columns of a version are, as all running nodes say.
+    fn held(&self, record: &Record) -> Placement {
+        let running = self.nodes.iter().filter(|node| node.running.is_some());
+        let told = running.map(|node| {
+            let entries = node.store().lookup(record.title()).entries;
+            let entry = entries.into_iter().find(|entry| entry.record.version() == record.version());
+            (node.id, entry.map_or(ColumnStatus::Missing, |entry| entry.column))
+        });
+        record.placement.as_told(record.title(), self.members(), &told.collect())
+    }
+
+    /// Every newest version has all its columns, each of which has the root that the manifest names, and is with one who takes
+    /// columns.
     pub fn is_whole(&self) -> Result<(), String> {
+        self.has_all_columns()?;
+        for title in 0..self.options.titles {
+            let Some(record) = self.newest(&title_name(title)) else { continue };
+            let elsewhere = self.held(&record).nodes().find(|id| !self.members().takers().contains(id));
+            if let Some(id) = elsewhere {
+                return Err(format!("a column of {record:?} is with {id}, who takes none"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Every newest version has all its columns, each of which has the root that the manifest names, wherever they are.
+    pub(super) fn has_all_columns(&self) -> Result<(), String> {
         for title in 0..self.options.titles {
             let Some(record) = self.newest(&title_name(title)) else { continue };
             let Some(columns) = record.manifest.columns() else { continue };
             let stripes = 0..coder::geometry(columns).stripe_count();
-            for (column, id) in record.placement.nodes().enumerate() {
+            let held = self.held(&record);
+            for (column, id) in held.nodes().enumerate() {
                 let node = &self.nodes[self.cluster.place(id).expect("columns lie on members")];
+                if node.running.is_none() {
+                    return Err(format!("node {} has column {column} of {record:?}, and does not run", node.place));
+                }
                 let now = node.local(self.wires.now);
                 let read =
                     crate::node::read(node.store(), now, record.title(), record.version(), stripes.clone(), false);

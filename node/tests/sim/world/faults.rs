@@ -18,7 +18,7 @@ use crate::node::Node;
 use crate::options::Fault;
 use crate::wire::Event;
 use core::time::Duration;
-use rain_cluster::{Life, Memory, Sender, Testimony};
+use rain_cluster::{ColumnStatus, Life, Memory, Sender, Testimony};
 use rain_desk::{StoreOrder, StoreTold};
 use std::collections::BTreeSet;
 
@@ -271,12 +271,20 @@ impl World {
             let state = node.store().lookup(&title);
             let newest = state.newest_marked().map(|entry| entry.record.version());
             let entries = state.entries.iter().filter(|entry| Some(entry.record.version()) >= newest);
-            let used = |version: rain_cluster::Version| name.contains(&format!("{}.{version}.", hash(&title)));
-            entries.map(|entry| entry.record.version()).any(used)
+            entries.into_iter().any(|entry| match entry.column {
+                ColumnStatus::Ok { column } | ColumnStatus::Damaged { column, .. } => {
+                    name.contains(&format!("{}.{}.{column:03}.", hash(&title), entry.record.version()))
+                }
+                ColumnStatus::Missing => false,
+            })
         })
     }
 
     fn is_well(&self, node: usize) -> bool {
+        // Since members were others, who is to restore what one has lost may be another one.
+        if self.members().epoch() > 0 && self.has_all_columns().is_err() {
+            return false;
+        }
         let node = &self.nodes[node];
         let Some(running) = &node.running else { return false };
         let store = &running.store;
