@@ -1,6 +1,7 @@
 //! The configuration register under tokio: one task that hands the node's [`Registrar`] what comes, makes durable what it
 //! keeps, and sends what it says.
 
+use super::membership::check_member;
 use super::roster::own_contact;
 use super::{Node, Roster};
 use crate::peer::{PeerRequest, REGISTER};
@@ -261,6 +262,9 @@ impl Node {
                 return tracing::error!(%error, epoch = configuration.epoch, "a configuration without members");
             }
         };
+        if let Err(error) = check_member(&self.config, &configuration) {
+            tracing::error!(%error, "this node was forgotten");
+        }
         let keys = self.settings.watch().borrow().keys.clone();
         self.follow(Roster::of(&self.config, &keys, &configuration));
         let adopted = Arc::clone(&members);

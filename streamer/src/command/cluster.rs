@@ -97,6 +97,18 @@ pub(super) enum ClusterCommand {
         /// The names of the lost nodes; they are asked for once more
         #[arg(required = true)]
         lost: Vec<String>,
+        /// The code of new titles from then on, where too few are left for the one there is
+        #[arg(long)]
+        code: Option<String>,
+        #[command(flatten)]
+        client: ClientArguments,
+    },
+    /// Have the others know a node by another key as well, before the node uses it
+    Key {
+        /// The node's name or id
+        node: String,
+        /// The public key, as `rain key new` on its machine tells it
+        key: String,
         #[command(flatten)]
         client: ClientArguments,
     },
@@ -120,6 +132,7 @@ impl ClusterCommand {
             | Self::Forget { client, .. }
             | Self::Code { client, .. }
             | Self::Force { client, .. }
+            | Self::Key { client, .. }
             | Self::Abort { client } => client,
         }
     }
@@ -144,10 +157,11 @@ pub(super) async fn run(command: ClusterCommand) -> anyhow::Result<()> {
         ClusterCommand::Drain { node, .. } => ConfigurationChange::Drain { node },
         ClusterCommand::Forget { node, .. } => ConfigurationChange::Forget { node },
         ClusterCommand::Code { code, .. } => ConfigurationChange::Code { code },
-        ClusterCommand::Force { lost, .. } => {
+        ClusterCommand::Force { lost, code, .. } => {
             confirm(&lost)?;
-            ConfigurationChange::Force { lost }
+            ConfigurationChange::Force { lost, code }
         }
+        ClusterCommand::Key { node, key, .. } => ConfigurationChange::Key { node, key },
         ClusterCommand::Abort { .. } => ConfigurationChange::Abort,
     };
     let headers = [("content-type", "application/json".to_owned())];

@@ -193,6 +193,7 @@ impl Parts {
             switches: self.wiring.switches.iter().enumerate().map(switch).collect(),
             links: self.links().map(|(_, link)| link).collect(),
             observer: None,
+            outside: None,
             paths: Vec::new(),
             held_up_us: Vec::new(),
             disk: None,

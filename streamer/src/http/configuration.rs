@@ -12,9 +12,10 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use hyper::{Method, Request, StatusCode};
 use rain_cluster::NodeId;
-use rain_cluster::register::{ChangeError, Configuration, Member, MemberSet, SetCode};
+use rain_cluster::register::{ChangeError, Configuration, ConfigurationError, Member, MemberSet, SetCode};
 use rain_codec::Code;
 use rain_node::{KnownConfiguration, Node, RegisterError};
+use rain_session::PublicKey;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use tokio::time::timeout;
@@ -83,6 +84,9 @@ pub struct MemberReport {
     pub http: String,
     /// Where peers reach it.
     pub addresses: Vec<String>,
+    /// The public keys by which they know it.
+    #[serde(default)]
+    pub keys: Vec<String>,
 }
 
 /// The body of `POST /api/v1/configuration`. Nodes are called by their names or ids.
@@ -139,6 +143,16 @@ pub enum ConfigurationChange {
     Force {
         /// The members.
         lost: Vec<String>,
+        /// Another code of new titles, where too few are left for the one there is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        code: Option<String>,
+    },
+    /// Has the others know a member also by another key, which it will use.
+    Key {
+        /// The member.
+        node: String,
+        /// The public key.
+        key: String,
     },
     /// Takes back a change that is half-way.
     Abort,
@@ -193,7 +207,8 @@ impl ConfigurationChange {
             Self::Drain { node } => format!("{node} drained"),
             Self::Forget { node } => format!("{node} forgotten"),
             Self::Code { code } => format!("new titles as {code}"),
-            Self::Force { lost } => format!("forced without {}", lost.join(", ")),
+            Self::Force { lost, .. } => format!("forced without {}", lost.join(", ")),
+            Self::Key { node, .. } => format!("another key of {node}"),
             Self::Abort => "a change taken back".to_owned(),
         }
     }
@@ -240,24 +255,49 @@ async fn carry_out(node: &Node, change: &ConfigurationChange) -> Result<Arc<Conf
             node.change_configuration(move |known| known.forget(id)).await
         }
         ConfigurationChange::Code { code } => {
-            let found = Code::named(&code).map_err(|error| bad(format!("the code `{code}`: {error}")))?;
-            let columns = u8::try_from(found.columns()).unwrap_or(u8::MAX);
-            let code = SetCode { name: found.name().to_owned(), columns };
+            let code = code_named(&code)?;
             node.change_configuration(move |known| known.code(code.clone())).await
         }
-        ConfigurationChange::Force { lost } => {
+        ConfigurationChange::Force { lost, code } => {
             let ids = lost.iter().map(member).collect::<Result<Vec<_>, _>>()?;
+            let code = code.map(|code| code_named(&code)).transpose()?;
             let force = move |known: &Configuration| {
                 let members = known.sets().flat_map(|set| &set.members).map(|member| member.voter);
                 let lost: Vec<_> = members.filter(|voter| ids.contains(&voter.node)).collect();
-                known.force(&lost)
+                known.force(&lost, code.clone())
             };
-            node.change_configuration(force).await
+            match node.change_configuration(force).await {
+                Err(RegisterError::Change(error @ ChangeError::Configuration(ConfigurationError::TooFew { .. }))) => {
+                    return Err(unfit(format!("{error}: name one with fewer, by --code")));
+                }
+                forced => forced,
+            }
+        }
+        ConfigurationChange::Key { node: name, key } => {
+            let id = member(&name)?;
+            let key: PublicKey = key.parse().map_err(bad)?;
+            if node.roster().owner(&key).is_some_and(|owner| owner != id) {
+                return Err(unfit(format!("{key} is the key of another member, expected one of {name} alone")));
+            }
+            let add = move |known: &Configuration| {
+                let mut contact = known.new.member(id).ok_or(ChangeError::Unknown(id))?.contact.clone();
+                if !contact.keys.contains(&key.bytes()) {
+                    contact.keys.push(key.bytes());
+                }
+                known.contact(id, contact)
+            };
+            node.change_configuration(add).await
         }
         ConfigurationChange::Abort => node.change_configuration(Configuration::abort).await,
     };
     let changed = changed.map_err(|error| told(&error))?;
     Ok(ended(node, changed).await)
+}
+
+fn code_named(name: &str) -> Result<SetCode, ApiError> {
+    let found = Code::named(name).map_err(|error| bad(format!("the code `{name}`: {error}")))?;
+    let columns = u8::try_from(found.columns()).unwrap_or(u8::MAX);
+    Ok(SetCode { name: found.name().to_owned(), columns })
 }
 
 /// Of a change that is half-way until somebody has learnt something: the configuration at its end, or what it is by then.
@@ -370,6 +410,7 @@ fn members(node: &Node, set: &MemberSet) -> Vec<MemberReport> {
         room: member.room.clone(),
         http: member.contact.http.clone(),
         addresses: member.contact.addresses.clone(),
+        keys: member.contact.keys.iter().map(|key| PublicKey::from(*key).to_string()).collect(),
     };
     by_name(set).map(member).collect()
 }
