@@ -203,7 +203,7 @@ mod tests {
         };
         assert_eq!(check(14, &|_| {}), Ok(()));
         for (alter, expected) in [
-            (&(|it| it.name = "B".to_owned()) as &dyn Fn(&mut Contact), "the name B is that of B"),
+            (&(|it: &mut Contact| it.name = "B".to_owned()) as &dyn Fn(&mut Contact), "the name B is that of B"),
             (&|it| it.name = "two words".to_owned(), "without spaces"),
             (&|it| it.name.clear(), "the name ``"),
             (&|it| it.http = "http://b".to_owned(), "the URL http://b is that of B"),

@@ -1,11 +1,12 @@
 //! Members that come and go while nodes run: what is stored stays, and what cannot be done is told in words.
 
 use crate::harness::{
-    Cluster, Connection, Finished, PATIENCE, assert_same, get, post, put, rain, random_bytes, run, run_with_input,
-    wait_for, wait_until,
+    Cluster, Connection, Finished, Folder, PATIENCE, Process, assert_same, claim_ports, get, post, put, rain,
+    random_bytes, run, run_with_input, wait_for, wait_until,
 };
 use serde_json::{Value, json};
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -306,7 +307,9 @@ fn what_is_left_of_a_cluster_goes_on_by_force() {
     let lost = [tie, (tie + 1) % 4];
     let left = [(tie + 2) % 4, (tie + 3) % 4];
     let names = lost.map(|node| cluster.name(node).to_owned());
-    lost.iter().for_each(|node| cluster.kill(*node));
+    for node in lost {
+        cluster.kill(node);
+    }
     change(&cluster, left[0], &json!({ "change": "label", "node": cluster.name(left[0]), "rack": "x" }))
         .expect_error(503, "no-majority");
     let force = |more: &[&str], typed: &str| {
@@ -451,4 +454,59 @@ fn a_node_that_joined_gets_another_key() {
             .try_to(cluster.port(joined))
             .is_ok_and(|found| found.status == 503 && found.beginning().contains("does not know this node's key"))
     });
+}
+
+/// What `rain cluster init` writes makes a cluster, and nothing that is there is written over.
+#[test]
+fn the_files_of_a_new_cluster_are_written_at_once() {
+    let (folder, ports) = (Folder::new(), claim_ports());
+    let names = ["A", "B", "C", "D"];
+    let init = |name: &str, more: &[&str]| {
+        let mut command = rain();
+        command.args(["cluster", "init", "--folder"]).arg(folder.join(name));
+        command.args(["--port", &ports.port(0).to_string(), "--peer-port", &ports.port(1).to_string()]);
+        run(command.args(more))
+    };
+    let four =
+        ["A=127.88.1.1,127.89.1.1", "B=127.88.1.2,127.89.1.2", "C=127.88.1.3,127.89.1.3", "D=127.88.1.4,127.89.1.4"];
+    for (nodes, named) in [
+        (&["A"][..], "expected NAME=ADDRESS"),
+        (&["../A=127.0.0.1"], "the name `../A`"),
+        (&["A=127.0.0.1", "A=127.0.0.2"], "stands there twice"),
+        (&["A=127.0.0.1", "B=127.0.0.1"], "the address 127.0.0.1 stands there twice"),
+        (&["A=127.0.0.1", "B=127.0.0.2,127.0.0.3"], "2 addresses, expected as many"),
+        (&four[..3], "3 nodes with this one"),
+        (&["A=127.0.0.1", "--code", "none:7"], "none:7"),
+    ] {
+        init("none", nodes).failed_naming(&[named]);
+        assert_eq!(folder.path().join("none").read_dir().expect("a folder").count(), 0, "{named}");
+    }
+    let told = init("new", &four).succeeded().text();
+    let mut nodes = Vec::new();
+    for name in names {
+        let home = folder.join("new").join(name);
+        for secret in ["node.key", "rain.toml"] {
+            let mode = fs::metadata(home.join(secret)).expect("a file").permissions().mode();
+            assert_eq!(mode & 0o777, 0o600, "{secret} of {name}");
+        }
+        let config = home.join("rain.toml");
+        assert!(told.contains(&format!("`rain node --config {}`", config.display())), "{told}");
+        let mut command = rain();
+        command.args(["node", "--config"]).arg(config);
+        nodes.push(Process::start(command, &folder.join(&format!("{name}.log"))));
+    }
+    init("new", &four).failed_naming(&["is there already", "nothing was written"]);
+    let url = format!("http://127.88.1.1:{}", ports.port(0));
+    let show = || run(rain().args(["cluster", "show", "--json", "--server", &url]));
+    wait_until("a cluster", PATIENCE, || {
+        let shown = show();
+        shown.code == Some(0) && shown.json()["members"].as_array().map(Vec::len) == Some(4)
+    });
+    let moved = init("moved", &["--home", "/srv/rain", four[0], four[1], four[2], four[3]]).succeeded().text();
+    assert!(moved.contains("to /srv/rain there, and `rain node --config /srv/rain/rain.toml`"), "{moved}");
+    let text = fs::read_to_string(folder.join("moved").join("B").join("rain.toml")).expect("a configuration");
+    assert!(
+        text.contains("key_file = \"/srv/rain/node.key\"") && text.contains("data = [\"/srv/rain/data\"]"),
+        "{text}"
+    );
 }
