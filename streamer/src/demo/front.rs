@@ -1,5 +1,7 @@
 //! What the supervisor serves: the console, the state of the cluster, and titles by way of any node that is up.
 
+use super::DemoOptions;
+use super::growth::Growth;
 use super::parts::Parts;
 use super::prepared::PreparedDemo;
 use crate::http::access::Access;
@@ -57,12 +59,13 @@ pub(super) struct Front {
     /// The nodes, to read from.
     source: Arc<Servers>,
     ready: AtomicBool,
+    growth: Growth,
     /// Those who follow its events.
     pub(super) events: EventHub,
 }
 
 impl Front {
-    pub(super) fn new(plan: &PreparedDemo, parts: Arc<Parts>) -> Self {
+    pub(super) fn new(plan: &PreparedDemo, options: &DemoOptions, parts: Arc<Parts>) -> Self {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(Duration::from_secs(1)));
@@ -76,6 +79,7 @@ impl Front {
                 None,
             ),
             ready: AtomicBool::new(false),
+            growth: Growth::new(plan, options),
             events: EventHub::new(),
         }
     }
@@ -85,7 +89,27 @@ impl Front {
         self.parts.changes()
     }
 
-    /// The nodes' ports for players.
+    /// How many nodes there are by now.
+    pub(super) fn node_count(&self) -> usize {
+        self.parts.node_count()
+    }
+
+    /// Whether a node's process runs.
+    pub(super) fn is_up(&self, node: usize) -> bool {
+        self.parts.is_up(node)
+    }
+
+    /// Starts the next node that is planned.
+    ///
+    /// # Errors
+    /// As [`Parts::start`].
+    ///
+    /// Cancel safety: it may start.
+    pub(super) async fn start_node(&self, node: usize) -> io::Result<()> {
+        self.parts.start(node).await
+    }
+
+    /// The nodes' ports for players, and those of the nodes that may follow.
     pub(super) fn ports(&self) -> &[u16] {
         &self.ports
     }
@@ -110,6 +134,9 @@ impl Front {
         }
         if path == "/api/v1/faults" && method == Method::POST {
             return self.fault(request).await.unwrap_or_else(|error| error_response(&error));
+        }
+        if path == "/api/v1/nodes" && method == Method::POST {
+            return self.grow().await.unwrap_or_else(|error| error_response(&error));
         }
         if !matches!(method, Method::GET | Method::HEAD) {
             return error_response(&not_found(path));
@@ -139,6 +166,13 @@ impl Front {
         Ok(done())
     }
 
+    async fn grow(&self) -> Result<Response<ResponseBody>, ApiError> {
+        if !self.ready.load(Ordering::Relaxed) {
+            return Err(starting());
+        }
+        Ok(json(&self.growth.grow(self).await?))
+    }
+
     /// Lets a node that is up answer: what is read from any of them, and goes on at the next; what is written, by the
     /// first that can be reached.
     pub(super) async fn forward(&self, request: Request<ResponseBody>) -> Response<ResponseBody> {
@@ -149,7 +183,7 @@ impl Front {
         let (parts, body) = request.into_parts();
         let mut body = Some(body);
         let mut last = "no node is up".to_owned();
-        for node in (0..self.ports.len()).filter(|node| self.parts.is_up(*node)) {
+        for node in (0..self.node_count()).filter(|node| self.parts.is_up(*node)) {
             let Some(body) = body.take().or_else(|| repeatable.then(no_body)) else { break };
             match self.forward_to(node, Request::from_parts(parts.clone(), body)).await {
                 Ok(response) => return response,
@@ -161,7 +195,7 @@ impl Front {
 
     async fn read(&self, request: Request<ResponseBody>) -> Response<ResponseBody> {
         // Those that are down or hung come last: they may return while the others are asked.
-        let mut order: Vec<usize> = (0..self.ports.len()).collect();
+        let mut order: Vec<usize> = (0..self.node_count()).collect();
         order.sort_by_key(|node| !self.parts.is_up(*node));
         let path_and_query = request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned();
         let (parts, _) = request.into_parts();

@@ -18,7 +18,7 @@ use rain_node::{KnownConfiguration, Node, RegisterError};
 use rain_session::PublicKey;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 const PATH: &str = "/api/v1/configuration";
 /// Whoever asked for a change that others have to learn of waits so long for its end.
@@ -214,7 +214,37 @@ impl ConfigurationChange {
     }
 }
 
+/// Makes a change; behind another one, where that ends soon.
 async fn carry_out(node: &Node, change: &ConfigurationChange) -> Result<Arc<Configuration>, ApiError> {
+    let until = Instant::now() + LEARNT;
+    loop {
+        let changed = match attempt(node, change).await {
+            Err(Unchanged::Changing(error)) => Err(error),
+            Err(Unchanged::Refused(error)) => return Err(error),
+            Ok(changed) => return Ok(ended(node, changed).await),
+        };
+        let mut known = node.configuration();
+        let is_single = |known: &KnownConfiguration| known.configuration.as_ref().is_some_and(|it| it.old.is_none());
+        if Instant::now() > until || timeout_at(until, known.wait_for(is_single)).await.is_err() {
+            return changed;
+        }
+    }
+}
+
+/// Why a change was not made.
+enum Unchanged {
+    /// Another one is half-way.
+    Changing(ApiError),
+    Refused(ApiError),
+}
+
+impl From<ApiError> for Unchanged {
+    fn from(error: ApiError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+async fn attempt(node: &Node, change: &ConfigurationChange) -> Result<Arc<Configuration>, Unchanged> {
     let member = |name: &String| find(node, name);
     let changed = match change.clone() {
         ConfigurationChange::Label { node: name, rack, room } => {
@@ -235,7 +265,8 @@ async fn carry_out(node: &Node, change: &ConfigurationChange) -> Result<Arc<Conf
             let life = node.store.life_of(id).ok_or_else(|| unfit(format!("{name} was not heard of yet")))?;
             let known = node.read_configuration().await.map_err(|error| told(&error))?;
             if known.new.member(id).is_some_and(|member| member.voter.life == life) {
-                return Err(unfit(format!("{name} is in life {life}, which is a member: there is nothing to replace")));
+                let why = format!("{name} is in life {life}, which is a member: there is nothing to replace");
+                return Err(unfit(why).into());
             }
             node.change_configuration(move |known| known.replace(id, life)).await
         }
@@ -250,7 +281,7 @@ async fn carry_out(node: &Node, change: &ConfigurationChange) -> Result<Arc<Conf
         ConfigurationChange::Forget { node: name } => {
             let id = member(&name)?;
             if id == node.config.id {
-                return Err(unfit(format!("{name} is the node that is asked: ask another one")));
+                return Err(unfit(format!("{name} is the node that is asked: ask another one")).into());
             }
             node.change_configuration(move |known| known.forget(id)).await
         }
@@ -268,7 +299,7 @@ async fn carry_out(node: &Node, change: &ConfigurationChange) -> Result<Arc<Conf
             };
             match node.change_configuration(force).await {
                 Err(RegisterError::Change(error @ ChangeError::Configuration(ConfigurationError::TooFew { .. }))) => {
-                    return Err(unfit(format!("{error}: name one with fewer, by --code")));
+                    return Err(unfit(format!("{error}: name one with fewer, by --code")).into());
                 }
                 forced => forced,
             }
@@ -277,7 +308,8 @@ async fn carry_out(node: &Node, change: &ConfigurationChange) -> Result<Arc<Conf
             let id = member(&name)?;
             let key: PublicKey = key.parse().map_err(bad)?;
             if node.roster().owner(&key).is_some_and(|owner| owner != id) {
-                return Err(unfit(format!("{key} is the key of another member, expected one of {name} alone")));
+                let why = format!("{key} is the key of another member, expected one of {name} alone");
+                return Err(unfit(why).into());
             }
             let add = move |known: &Configuration| {
                 let mut contact = known.new.member(id).ok_or(ChangeError::Unknown(id))?.contact.clone();
@@ -290,8 +322,11 @@ async fn carry_out(node: &Node, change: &ConfigurationChange) -> Result<Arc<Conf
         }
         ConfigurationChange::Abort => node.change_configuration(Configuration::abort).await,
     };
-    let changed = changed.map_err(|error| told(&error))?;
-    Ok(ended(node, changed).await)
+    changed.map_err(|error| {
+        let is_changing = matches!(error, RegisterError::Change(ChangeError::Joint(_)));
+        let told = told(&error);
+        if is_changing { Unchanged::Changing(told) } else { Unchanged::Refused(told) }
+    })
 }
 
 fn code_named(name: &str) -> Result<SetCode, ApiError> {

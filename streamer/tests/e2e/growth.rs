@@ -150,8 +150,9 @@ fn a_newcomer_that_is_killed_goes_on_where_it_was() {
     let shown = self::cluster(&cluster, 1, &["show"]).succeeded().text();
     assert!(shown.contains("half-way"), "{shown}");
     cluster.restart(joined);
-    let after = settled(&cluster, joined);
+    let after = settled(&cluster, 0);
     assert_eq!(member(&after, "E").expect("the newcomer")["role"], "active");
+    wait_until("its own word", PATIENCE, || role(&cluster, joined, "E").as_deref() == Some("active"));
     assert_eq!(cluster.terminate(joined).code(), Some(0));
     cluster.restart(joined);
     assert_readable(&cluster, &[joined], &[("film".to_owned(), content)]);
