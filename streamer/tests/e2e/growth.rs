@@ -6,6 +6,8 @@ use crate::harness::{
 };
 use serde_json::{Value, json};
 use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -510,4 +512,62 @@ fn the_files_of_a_new_cluster_are_written_at_once() {
         text.contains("key_file = \"/srv/rain/node.key\"") && text.contains("data = [\"/srv/rain/data\"]"),
         "{text}"
     );
+}
+
+/// Answers PUTs as a node does whose members change `changes` times meanwhile; the bodies of all of them.
+fn answer_puts(listener: &TcpListener, changes: usize) -> Vec<Vec<u8>> {
+    let mut bodies = Vec::new();
+    while bodies.len() <= changes {
+        let (stream, _) = listener.accept().expect("a connection");
+        let mut reader = BufReader::new(stream);
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            assert_ne!(reader.read_line(&mut head).expect("a head"), 0, "{head}");
+        }
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+        let mut body = vec![0; length.map_or(0, |length| length.parse().expect("a length"))];
+        reader.read_exact(&mut body).expect("a body");
+        if head.contains("transfer-encoding: chunked") {
+            while !body.ends_with(b"\r\n0\r\n\r\n") {
+                let mut byte = [0];
+                reader.read_exact(&mut byte).expect("a body");
+                body.push(byte[0]);
+            }
+        }
+        let is_put = head.starts_with("PUT ");
+        let (status, text) = match (is_put, bodies.len() < changes) {
+            (true, true) => ("503 Service Unavailable", r#"{"error":"configuration-changed","message":"it changed"}"#),
+            (true, false) => ("201 Created", ""),
+            (false, _) => ("200 OK", ""),
+        };
+        if is_put {
+            bodies.push(body);
+        }
+        let answer = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{text}", text.len());
+        reader.get_mut().write_all(answer.as_bytes()).expect("a connection");
+    }
+    bodies
+}
+
+#[test]
+fn what_a_change_broke_off_is_put_again() {
+    let (folder, content) = (Folder::new(), random_bytes(10_000, 3));
+    let file = folder.write("film", &content);
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let put = || {
+        let mut command = rain();
+        command.args(["put", "--server", &url]);
+        command
+    };
+    thread::scope(|scope| {
+        let answering = scope.spawn(|| answer_puts(&listener, 2));
+        run(put().arg(&file)).succeeded();
+        assert_eq!(answering.join().expect("a node"), [&content[..]; 3]);
+        // What comes from standard input comes once.
+        let answering = scope.spawn(|| answer_puts(&listener, 1));
+        run_with_input(put().args(["-", "film"]), Some(b"once")).failed_naming(&["it changed"]);
+        run(put().arg(&file)).succeeded();
+        answering.join().expect("a node");
+    });
 }
