@@ -82,7 +82,12 @@ async function grow() {
   const button = at("grow");
   button.disabled = true;
   try {
-    const response = await fetch("/api/v1/nodes", { method: "POST", signal: AbortSignal.timeout(GROWN_WITHIN_MS) });
+    const response = await fetch("/api/v1/nodes", {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: "{}",
+      signal: AbortSignal.timeout(GROWN_WITHIN_MS),
+    });
     if (!response.ok) throw new Error(errorText(response.status, await response.text()));
     withdraw("grow");
   } catch (error) {

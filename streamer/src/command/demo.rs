@@ -69,7 +69,9 @@ enum DemoCommand {
 
 async fn add(server: &str) -> anyhow::Result<()> {
     let client = ClusterClient::new(vec![server.trim_end_matches('/').to_owned()], None);
-    let Grown { node, http } = serde_json::from_slice(&client.ask(Method::POST, "/api/v1/nodes").await?)?;
+    let headers = [("content-type", "application/json".to_owned())];
+    let told = client.ask_with(Method::POST, "/api/v1/nodes", &headers, "{}".into()).await?;
+    let Grown { node, http } = serde_json::from_slice(&told)?;
     print_line(format_args!("{node} serves at {http}"))
 }
 

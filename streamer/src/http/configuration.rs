@@ -21,8 +21,9 @@ use std::sync::Arc;
 use tokio::time::{Instant, timeout, timeout_at};
 
 const PATH: &str = "/api/v1/configuration";
-/// Whoever asked for a change that others have to learn of waits so long for its end.
-const LEARNT: Duration = Duration::from_secs(10);
+/// Whoever asked for a change waits so long for the end of another one, and so long for that of his own, where others have to
+/// learn of it: together less than clients wait for an answer.
+const LEARNT: Duration = Duration::from_secs(4);
 /// A change is told in less.
 const BODY_BYTES_MAX: usize = 64 << 10;
 

@@ -8,6 +8,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use hyper::{Method, Request, StatusCode};
 use metrics_exporter_prometheus::PrometheusHandle;
+use rain_cluster::register::Role;
 use rain_config::Member;
 use rain_node::Node;
 use std::sync::Arc;
@@ -69,6 +70,13 @@ pub(super) fn outside(node: &Node) -> Option<String> {
     })
 }
 
+/// Whether nobody counts on what a node holds, because it has joined and was not added yet.
+fn is_learner(node: &Node) -> bool {
+    let known = node.configuration().borrow().configuration.clone();
+    let me = known.as_ref().and_then(|known| known.new.member(node.config.id));
+    me.is_some_and(|me| me.role == Role::Learner)
+}
+
 fn ready(node: &Node) -> Answer {
     if let Some(told) = node.no_member() {
         return Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "no-member", told.to_string()));
@@ -83,7 +91,7 @@ fn ready(node: &Node) -> Answer {
         &format!("no session with {}{outside}", refusing.join(", "))
     } else if !node.store.is_sure() {
         "too few peers have said yet whether the data folder is an old copy of itself"
-    } else if node.store.is_blank() && !node.liveness.is_old() {
+    } else if node.store.is_blank() && !is_learner(node) && !node.liveness.is_old() {
         "the store is new, and has not learnt yet what is committed"
     } else {
         return Ok(text("ready\n"));
