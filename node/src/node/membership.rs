@@ -2,13 +2,11 @@
 
 use super::roster::own_contact;
 use super::{Node, StartError};
-use crate::peer::join::{JoinError, join};
+use crate::peer::join::{JoinError, join, way_to};
 use core::time::Duration;
 use rain_cluster::register::{Configuration, Contact, Member};
-use rain_config::{Config, Join, NodeKeys};
-use rain_session::PublicKey;
+use rain_config::{Config, NodeKeys};
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::time::sleep;
 
@@ -106,10 +104,12 @@ impl Node {
     async fn tell_contact(&self, member: &Member) -> Result<u64, JoinError> {
         let roster = self.roster();
         let others = roster.members().iter().filter(|other| other.id != self.config.id);
-        let addresses: Vec<SocketAddr> = others.flat_map(|other| other.addresses.values().copied()).collect();
-        let keys: Vec<PublicKey> = roster.keys().copied().collect();
+        let mut ways: Vec<_> = others.flat_map(|other| self.config.paths_to(other)).collect();
+        // All others may have moved, too.
+        ways.extend(self.config.join.iter().flat_map(|join| &join.addresses).copied().map(way_to));
+        let keys: Vec<_> = roster.keys().copied().collect();
         let own = self.settings.watch().borrow().keys.own.clone();
-        join(&Join { addresses, keys, invitation: None }, &own, member).await.map(|known| known.epoch)
+        join(&ways, &keys, (&own, None), member).await.map(|known| known.epoch)
     }
 }
 

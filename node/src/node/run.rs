@@ -5,7 +5,7 @@ use super::membership::NoMember;
 use super::roster::own_contact;
 use super::tasks::keep;
 use super::{Node, greetings, path_watch, random_u64};
-use crate::peer::join::{JoinError, join};
+use crate::peer::join::{JoinError, join, way_to};
 use crate::peer::server::{Door, serve as serve_peers};
 use crate::store::{FolderError, OpenError, SystemDisk, find_life, has_configuration, plant_configuration};
 use rain_cluster::Life;
@@ -92,7 +92,9 @@ pub async fn run<S: Future<Output = ()>>(
         let store = |error| StartError::Store { folder: folder.clone(), error };
         // Whoever has a store is in the life that it says.
         let life = find_life(&disk).map_err(store)?.unwrap_or(fresh_life);
-        let configuration = join(by, &config.reloadable.keys.own, &newcomer(&config, life)).await?;
+        let ways: Vec<_> = by.addresses.iter().copied().map(way_to).collect();
+        let known_by = (&config.reloadable.keys.own, by.invitation);
+        let configuration = join(&ways, &by.keys, known_by, &newcomer(&config, life)).await?;
         let planting = "writing the configuration".to_owned();
         plant_configuration(&disk, &configuration).map_err(|error| store(OpenError::Disk { what: planting, error }))?;
     }

@@ -91,6 +91,8 @@ fn ready(node: &Node) -> Answer {
         &format!("no session with {}{outside}", refusing.join(", "))
     } else if !node.store.is_sure() {
         "too few peers have said yet whether the data folder is an old copy of itself"
+    } else if is_learner(node) && !missing.is_empty() && !node.liveness.is_old() {
+        "the node has joined, and does not reach all others yet"
     } else if node.store.is_blank() && !is_learner(node) && !node.liveness.is_old() {
         "the store is new, and has not learnt yet what is committed"
     } else {
