@@ -79,7 +79,10 @@ impl Node {
         loop {
             if let Some(member) = self.moved() {
                 match self.tell_contact(&member).await {
-                    Ok(epoch) => tracing::info!(epoch, "the others know how this node is reached"),
+                    Ok(known) => {
+                        tracing::info!(epoch = known.epoch, "the others know how this node is reached");
+                        self.take_news(known).await;
+                    }
                     Err(error) => tracing::warn!(%error, "the others do not know yet how this node is reached"),
                 }
             }
@@ -87,21 +90,23 @@ impl Node {
         }
     }
 
-    /// What this node should be to the others, where the configuration says that it is reached in another way.
+    /// What this node should be to the others, where the configuration says that it is reached in another way, or nobody is where
+    /// the configuration says.
     fn moved(&self) -> Option<Member> {
         let known = self.configuration().borrow().configuration.clone()?;
         // Whoever has moved hears nothing from the others before they know.
-        let is_alone = self.others().iter().all(|node| self.peers.paths.is_up(*node) != Some(true));
+        let others = self.others();
+        let is_alone = !others.is_empty() && others.iter().all(|node| self.peers.paths.is_up(*node) != Some(true));
         if known.old.is_some() || !(self.store.is_sure() || is_alone) {
             return None;
         }
         let there = known.new.member(self.config.id).filter(|there| there.voter.life == self.store.me().life)?;
         let contact = contact_now(&self.config, &self.settings.watch().borrow().keys, &there.contact);
-        (contact != there.contact).then(|| Member { contact, ..there.clone() })
+        (is_alone || contact != there.contact).then(|| Member { contact, ..there.clone() })
     }
 
-    /// Tells one of the others: it makes the change, for it is reached by those that must agree. The epoch of the change.
-    async fn tell_contact(&self, member: &Member) -> Result<u64, JoinError> {
+    /// Tells one of the others: it makes the change, for it is reached by those that must agree. The configuration then.
+    async fn tell_contact(&self, member: &Member) -> Result<Configuration, JoinError> {
         let roster = self.roster();
         let others = roster.members().iter().filter(|other| other.id != self.config.id);
         let mut ways: Vec<_> = others.flat_map(|other| self.config.paths_to(other)).collect();
@@ -109,7 +114,7 @@ impl Node {
         ways.extend(self.config.join.iter().flat_map(|join| &join.addresses).copied().map(way_to));
         let keys: Vec<_> = roster.keys().copied().collect();
         let own = self.settings.watch().borrow().keys.own.clone();
-        join(&ways, &keys, (&own, None), member).await.map(|known| known.epoch)
+        join(&ways, &keys, (&own, None), member).await
     }
 }
 

@@ -85,8 +85,13 @@ pub enum RegisterError {
 
 /// What the register has to do.
 enum Work {
-    Message { from: Sender, message: RegisterMessage },
+    Message {
+        from: Sender,
+        message: RegisterMessage,
+    },
     Epoch(Sender),
+    /// A member has told it.
+    News(Arc<Configuration>),
     Wish(Wish),
 }
 
@@ -198,6 +203,12 @@ impl Node {
     pub(super) fn take_register_message(&self, from: Sender, message: RegisterMessage) {
         // One that finds no room is sent again.
         let _ = self.register.work.try_send(Work::Message { from, message });
+    }
+
+    /// Takes a configuration that a member has told, as one that is in force.
+    pub(super) async fn take_news(&self, known: Configuration) {
+        // It is told again.
+        let _ = self.register.work.send(Work::News(Arc::new(known))).await;
     }
 
     /// Takes note of since when a peer knows who keeps titles.
@@ -388,6 +399,10 @@ impl Driver {
                 self.registrar.handle_message(now, from.node, message);
             }
             Work::Epoch(from) => self.registrar.hear_since(now, from.node, from.epoch),
+            Work::News(known) => {
+                let learned = RegisterMessage::Question(RegisterQuestion::Learned(known));
+                self.registrar.handle_message(now, node.config.id, learned);
+            }
             Work::Wish(wish) if self.wishes.len() >= WISHES_MAX => drop(wish.tell.send(Err(RegisterError::Busy))),
             Work::Wish(wish) => self.wishes.push_back(wish),
         }
