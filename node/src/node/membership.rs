@@ -1,7 +1,7 @@
 //! Whether this node is a member, and whether the others know how it is reached.
 
+use super::Node;
 use super::roster::own_contact;
-use super::{Node, StartError};
 use crate::peer::join::{JoinError, join, way_to};
 use core::time::Duration;
 use rain_cluster::register::{Configuration, Contact, Member};
@@ -64,11 +64,8 @@ impl Node {
     }
 
     /// Whether the cluster still has this node, by what its disk knows.
-    pub(super) fn check_known(&self) -> Result<(), StartError> {
-        match self.store.known_configuration() {
-            Some(known) => Ok(check_member(&self.config, &known)?),
-            None => Ok(()),
-        }
+    pub(super) fn check_known(&self) -> Result<(), NoMember> {
+        self.store.known_configuration().map_or(Ok(()), |known| check_member(&self.config, &known))
     }
 
     /// Tells the others how this node is reached, where the configuration says otherwise, until the task is aborted.

@@ -13,15 +13,15 @@ mod prepared;
 pub use growth::Grown;
 pub use prepared::{DemoError, DemoOptions};
 
-use crate::http::{ResponseBody, Shutdown, Terms, serve};
+use crate::http::{Shutdown, Terms, serve};
 use anyhow::{Context, bail};
 use bytes::Bytes;
 use children::Children;
 use core::time::Duration;
 use forward::Forwarder;
-use front::Front;
+use front::{Front, message};
 use http_body_util::{BodyExt, Full};
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Method, Request, StatusCode};
 use network::Network;
 use parts::Parts;
 use prepared::{PreparedDemo, video_title};
@@ -136,13 +136,6 @@ async fn bring_up(front: &Front, children: &Children) -> anyhow::Result<()> {
         }
     }
     Ok(())
-}
-
-/// What an error object says.
-async fn message(response: Response<ResponseBody>) -> String {
-    let answer = response.into_body().collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
-    let answer: serde_json::Value = serde_json::from_slice(&answer).unwrap_or_default();
-    answer["message"].as_str().unwrap_or("no reason was given").to_owned()
 }
 
 /// Stores a title, unless the very same bytes are there already.
