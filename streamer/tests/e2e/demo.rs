@@ -275,7 +275,8 @@ fn a_demo_grows() {
         // Through the switches, and not past them.
         let by_switch = [1, 2].map(|switch| format!("s{switch}=127.{switch}.5.2:{}", demo.port(0)));
         assert_eq!(of_configuration["addresses"], serde_json::json!(by_switch));
-        put("/v/film", content.clone()).to(of_e).expect(201);
+        let file = data.write("film", &content);
+        run(rain().arg("put").arg(&file).args(["--server", &format!("http://127.0.0.1:{of_e}")])).succeeded();
         assert_same(&get(SAMPLE).to(of_e).expect(200).body, &sample(), "the sample from E");
         let fault = |name: &str, action: &str| {
             run(rain().args(["fault", "link", name, action, "--server", &demo.url])).succeeded();
