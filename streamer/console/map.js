@@ -11,6 +11,7 @@ import { flows } from "./reads.js";
 import { isSupervisor, known, mayOperate, nodeIndex, nodes } from "./state.js";
 
 const FAULT_WITHIN_MS = 5000;
+const GROWN_WITHIN_MS = 60_000;
 
 /** The layout, and the names of the parts that it was made for. */
 let layout = null;
@@ -74,6 +75,25 @@ async function fault({ id, kind, name }, action) {
   }
   const element = partElement(id);
   if (element) mark(element, "aria-busy", null);
+}
+
+/** Has the demo grow by a node. */
+async function grow() {
+  const button = at("grow");
+  button.disabled = true;
+  try {
+    const response = await fetch("/api/v1/nodes", {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: "{}",
+      signal: AbortSignal.timeout(GROWN_WITHIN_MS),
+    });
+    if (!response.ok) throw new Error(errorText(response.status, await response.text()));
+    withdraw("grow");
+  } catch (error) {
+    notice("grow", `To add a node failed: ${error.name === "TimeoutError" ? "no answer" : error.message}`);
+  }
+  button.disabled = false;
 }
 
 // --- Drawing --------------------------------------------------------------------------------------------------------
@@ -229,6 +249,7 @@ export function drawMap() {
   }
   drawFlows();
   at("map-hint").hidden = !cluster.faults || !mayOperate();
+  at("grow").hidden = !isSupervisor() || !mayOperate();
   if (opened !== null) fillMenu();
 }
 
@@ -352,6 +373,7 @@ function pressedOnMenu(event) {
 }
 
 export function watchMap() {
+  at("grow").addEventListener("click", grow);
   svg.addEventListener("keydown", pressedOnMap);
   svg.addEventListener("focusin", (event) => {
     const id = event.target.closest?.(".part")?.dataset.key;

@@ -171,13 +171,13 @@ impl Configuration {
         self.settle(|old, _| old.clone())
     }
 
-    /// What is left without these members, whose lives are over: for when they are lost for good and no majority is left
+    /// What is left without these members, whose lives are over, with another code of new titles where one is named: for when they are lost for good and no majority is left
     /// without them. Nobody agrees to it but the voters that it leaves: a person has to know that the lost ones do not go
     /// on by themselves.
     ///
     /// # Errors
     /// [`ChangeError`].
-    pub fn force(&self, given_up: &[Voter]) -> Result<Self, ChangeError> {
+    pub fn force(&self, given_up: &[Voter], code: Option<SetCode>) -> Result<Self, ChangeError> {
         let epoch = self.epoch + FORCED_EPOCHS;
         let mut forced = Self { epoch, old: None, note: String::new(), ..self.clone() };
         for voter in given_up {
@@ -187,6 +187,9 @@ impl Configuration {
             retire(&mut forced.retired, *voter);
         }
         forced.new.members.retain(|member| !given_up.contains(&member.voter));
+        if let Some(code) = code {
+            forced.new.code = code;
+        }
         settle_numbers(&mut forced.new, &self.new);
         forced.since = forced.since_behind(self);
         forced.check()?;

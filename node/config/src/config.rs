@@ -4,7 +4,7 @@ use crate::check::{
     check_console, check_demo, check_heartbeat, check_members, check_peer, check_verify_reads, is_loopback, read_id,
 };
 use crate::error::{ConfigError, value};
-use crate::file::{File, variables};
+use crate::file::{File, FileInterface, variables};
 use crate::join::{Join, check_join};
 use crate::keys::NodeKeys;
 use crate::limits::check_limits;
@@ -41,6 +41,8 @@ pub struct Config {
     pub code: Arc<Code>,
     /// Where players connect.
     pub listen: SocketAddr,
+    /// Where players and others reach it, where the file says so; else it is made of `listen`.
+    pub http: Option<String>,
     /// Where peers connect.
     pub interfaces: Vec<Interface>,
     /// The node joins a cluster that there is: by whom it finds it. Then its file names no other member.
@@ -145,7 +147,7 @@ impl Config {
         }
         let id = read_id("id", file.id.as_deref())?;
         let listen = file.listen.0;
-        let http = file.http.unwrap_or_else(|| format!("http://{listen}"));
+        let http = file.http.clone().unwrap_or_else(|| format!("http://{listen}"));
         let mut members = vec![Member { name: file.node.clone(), id, http, addresses: BTreeMap::new() }];
         let mut keys = Vec::new();
         for peer in file.peers {
@@ -167,7 +169,11 @@ impl Config {
         let interfaces: Vec<_> = file
             .interfaces
             .into_iter()
-            .map(|interface| Interface { switch: interface.switch, address: interface.address.0 })
+            .map(|FileInterface { switch, address, reached_at }| Interface {
+                switch,
+                address: address.0,
+                reached_at: reached_at.map(|address| address.0),
+            })
             .collect();
         let verify_reads = file.verify_reads.as_deref().map_or(Ok(DEFAULT_VERIFY_READS), check_verify_reads)?;
         let peer_privacy = file.peer_privacy.unwrap_or(true);
@@ -198,6 +204,7 @@ impl Config {
             data,
             code: Arc::new(code),
             listen,
+            http: file.http,
             interfaces,
             join,
             joined: file.joined,
@@ -225,6 +232,7 @@ impl Config {
             data,
             code,
             listen,
+            http,
             interfaces,
             join,
             joined,
@@ -243,6 +251,7 @@ impl Config {
             ("data", *data != other.data),
             ("code", code.name() != other.code.name()),
             ("listen", *listen != other.listen),
+            ("http", *http != other.http),
             ("interfaces", *interfaces != other.interfaces),
             ("join", *join != other.join),
             ("joined", *joined != other.joined),
@@ -541,6 +550,8 @@ mod tests {
             ("http://c", "http://d", vec!["peers"]),
             ("id = \"0000000b\"", "id = \"0000000b\"\ncatalog = 3", vec!["catalog"]),
             ("127.0.0.1:8080", "127.0.0.1:8081", vec!["listen"]),
+            ("node = \"B\"", "node = \"B\"\nhttp = \"http://b\"", vec!["http"]),
+            ("127.0.0.1:9001\" }", "127.0.0.1:9001\", reached_at = \"127.0.0.7:9001\" }", vec!["interfaces"]),
             ("127.0.0.1:9001", "127.0.0.1:9002", vec!["interfaces"]),
             ("node = \"B\"", "node = \"B\"\ncode = \"parity:2+1\"\njoined = true", vec!["code", "joined"]),
             ("node = \"B\"", "node = \"B\"\nverify_reads = \"hash\"\nconsole = false", vec!["verify_reads", "console"]),

@@ -65,6 +65,7 @@ pub(crate) struct FileJoin {
 pub(crate) struct FileInterface {
     pub(crate) switch: String,
     pub(crate) address: Address,
+    pub(crate) reached_at: Option<Address>,
 }
 
 #[derive(Debug, Deserialize)]

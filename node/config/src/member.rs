@@ -11,6 +11,8 @@ pub struct Interface {
     pub switch: String,
     /// Where the node listens for its peers.
     pub address: SocketAddr,
+    /// Where they reach it, if that is another address.
+    pub reached_at: Option<SocketAddr>,
 }
 
 /// A node of the cluster, this one included.

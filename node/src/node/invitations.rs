@@ -5,7 +5,7 @@ use bytes::Bytes;
 use core::time::Duration;
 use rain_cluster::NodeId;
 use rain_cluster::register::{ChangeError, Configuration, Contact, Member, Role};
-use rain_config::Member as Known;
+use rain_config::{Interface, Member as Known};
 use rain_session::{Invitation, PublicKey};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -69,12 +69,14 @@ impl Node {
         }
         self.follow_anew();
         let interfaces = self.config.interfaces.iter();
-        let addresses = interfaces.map(|interface| (interface.switch.clone(), interface.address)).collect();
+        let reached_at = |interface: &Interface| interface.reached_at.unwrap_or(interface.address);
+        let addresses = interfaces.map(|interface| (interface.switch.clone(), reached_at(interface))).collect();
         let key = self.settings.watch().borrow().keys.own.public();
         Ok(Invited { addresses, key, invitation })
     }
 
-    /// Takes a node in that comes with an invitation, or is a member already and has lost its data folder.
+    /// Takes a node in that comes with an invitation, or is a member already and has lost its data folder, or is reached in
+    /// another way by now.
     pub(super) async fn take_in(self: &Arc<Self>, who: NodeId, key: PublicKey, body: Bytes) -> Result<Bytes, String> {
         let member = Member::parse(&body).map_err(|error| error.to_string())?;
         let known = self.read_configuration().await.map_err(|error| error.to_string())?;
@@ -93,9 +95,21 @@ impl Node {
                 let life = member.voter.life;
                 self.change_configuration(move |known| known.replace(id, life)).await
             }
+            Some(there) if !is_guest && there.voter == member.voter && there.contact != member.contact => {
+                check_contact(&self.roster(), &member)?;
+                let contact = member.contact;
+                let told = move |known: &Configuration| -> Result<Configuration, ChangeError> {
+                    let note = format!("how {} is reached", contact.name);
+                    known.contact(id, contact.clone()).map(|next| next.with_note(note))
+                };
+                self.change_configuration(told).await
+            }
             Some(_) => Ok(known),
             None => {
-                check_newcomer(&self.roster(), &member)?;
+                let [_] = member.contact.keys[..] else {
+                    return Err(format!("{} keys, expected one", member.contact.keys.len()));
+                };
+                check_contact(&self.roster(), &member)?;
                 let newcomer = Member { role: Role::Learner, weight: 0, witness: false, ..member };
                 let add = move |known: &Configuration| -> Result<Configuration, ChangeError> {
                     known.add(newcomer.clone()).map(|next| next.with_note(format!("{} joins", newcomer.contact.name)))
@@ -110,29 +124,30 @@ impl Node {
     }
 }
 
-/// Whether somebody can be spoken with, and is nobody who is known.
-fn check_newcomer(roster: &Roster, member: &Member) -> Result<(), String> {
+/// Whether somebody can be spoken with, and is nobody else who is known.
+fn check_contact(roster: &Roster, member: &Member) -> Result<(), String> {
     let Contact { name, http, addresses, keys } = &member.contact;
+    let id = member.voter.node;
+    let others = || roster.members().iter().filter(move |known| known.id != id);
     if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(format!("the name `{name}`, expected letters, digits and signs in ASCII, without spaces"));
     }
     let is_same = |known: &&Known| known.name == *name || known.http == *http;
-    if let Some(known) = roster.members().iter().find(is_same) {
+    if let Some(known) = others().find(is_same) {
         let (what, found) = if known.name == *name { ("name", name) } else { ("URL", http) };
         return Err(format!("the {what} {found} is that of {}, expected another one", known.name));
     }
     if !http.starts_with("http://") && !http.starts_with("https://") {
         return Err(format!("the URL {http}, expected one of http or https"));
     }
-    let [key] = keys[..] else { return Err(format!("{} keys, expected one", keys.len())) };
-    if roster.is_known(&PublicKey::from(key)) {
+    if keys.iter().any(|key| roster.owner(&PublicKey::from(*key)).is_some_and(|owner| owner != id)) {
         return Err("the key of a member, expected a key of its own".to_owned());
     }
     let mut switches = Vec::new();
     for address in addresses {
         let parsed = address.split_once('=').and_then(|(switch, at)| Some((switch, at.parse::<SocketAddr>().ok()?)));
         let (switch, at) = parsed.ok_or_else(|| format!("`{address}`, expected SWITCH=ADDRESS:PORT"))?;
-        let of = roster.members().iter().find(|known| known.addresses.values().any(|other| *other == at));
+        let of = others().find(|known| known.addresses.values().any(|other| *other == at));
         if let Some(known) = of {
             return Err(format!("the address {at} is that of {}, expected another one", known.name));
         }
@@ -142,4 +157,72 @@ fn check_newcomer(roster: &Roster, member: &Member) -> Result<(), String> {
         return Err("no address, expected one on each switch that leads to the others".to_owned());
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rain_cluster::Life;
+    use rain_cluster::register::Voter;
+    use rain_config::Config;
+    use std::path::Path;
+
+    #[test]
+    fn what_is_too_old_is_no_invitation() {
+        let (invitations, now) = (Invitations::default(), Instant::now());
+        let [good, old] = [1, 2].map(|byte| PublicKey::from([byte; 32]));
+        invitations.open().insert(good, (NodeId(1), now + Duration::from_mins(1)));
+        invitations.open().insert(old, (NodeId(2), now));
+        assert_eq!(invitations.keys(), [(good, NodeId(1))].into());
+        assert!(invitations.is_guest(NodeId(1)) && !invitations.is_guest(NodeId(2)));
+    }
+
+    #[test]
+    fn a_newcomer_has_nothing_that_is_anothers() {
+        let text = "node = \"A\"\nid = \"0000000a\"\ndata = [\"/\"]\ncode = \"replica:2\"\nlisten = \"127.0.0.1:80\"\n\
+             interfaces = [{ switch = \"s\", address = \"127.0.0.1:9\" }]\n\
+             peers = [{ name = \"B\", id = \"0000000b\", http = \"http://b\", addresses = { s = \"127.0.0.2:9\" } }]";
+        let config = Config::parse(Path::new("a.toml"), text, core::iter::empty()).unwrap();
+        let roster = Roster::of_file(&config, &config.reloadable.keys);
+        let (of_b, _) = config.reloadable.keys.peers.first_key_value().unwrap();
+        let contact = Contact {
+            name: "E".to_owned(),
+            http: "http://e".to_owned(),
+            addresses: vec!["s=127.0.0.3:9".to_owned()],
+            keys: vec![[7; 32]],
+        };
+        let check = |id: u32, alter: &dyn Fn(&mut Contact)| {
+            let mut contact = contact.clone();
+            alter(&mut contact);
+            let voter = Voter { node: NodeId(id), life: Life(1) };
+            let (rack, room) = (String::new(), String::new());
+            check_contact(
+                &roster,
+                &Member { voter, contact, role: Role::Learner, weight: 0, witness: false, rack, room },
+            )
+        };
+        assert_eq!(check(14, &|_| {}), Ok(()));
+        for (alter, expected) in [
+            (&(|it: &mut Contact| it.name = "B".to_owned()) as &dyn Fn(&mut Contact), "the name B is that of B"),
+            (&|it| it.name = "two words".to_owned(), "without spaces"),
+            (&|it| it.name.clear(), "the name ``"),
+            (&|it| it.http = "http://b".to_owned(), "the URL http://b is that of B"),
+            (&|it| it.http = "ftp://e".to_owned(), "expected one of http or https"),
+            (&|it| it.addresses = vec!["s=127.0.0.2:9".to_owned()], "the address 127.0.0.2:9 is that of B"),
+            (&|it| it.addresses = vec!["127.0.0.3:9".to_owned()], "expected SWITCH=ADDRESS:PORT"),
+            (&|it| it.addresses.clear(), "no address"),
+            (&|it| it.keys.push(of_b.bytes()), "the key of a member"),
+        ] {
+            let found = check(14, alter).unwrap_err();
+            assert!(found.contains(expected), "{found}");
+        }
+        // What is its own it may keep.
+        let of_b = of_b.bytes();
+        let own = |it: &mut Contact| {
+            *it = Contact { name: "B".to_owned(), http: "http://b".to_owned(), keys: vec![of_b], ..it.clone() };
+            it.addresses = vec!["s=127.0.0.2:9".to_owned()];
+        };
+        assert_eq!(check(11, &own), Ok(()));
+        assert!(check(14, &own).is_err());
+    }
 }

@@ -87,15 +87,17 @@ impl Node {
         FIRST.max(6 * farthest.unwrap_or_default())
     }
 
-    /// Finds out which version of a title a reader gets. Waits for paths to come up where too few nodes are reached.
+    /// Finds out which version of a title a reader gets. Where too few answer it waits for paths to come up, and for news of who
+    /// the members are.
     ///
     /// Cancel safety: dropping it leaves the question to be finished; marks may spread.
     pub(super) async fn find(self: &Arc<Self>, title: &str) -> Result<FoundVersion, ReadError> {
-        let mut table = self.peers.paths.watch();
+        let (mut table, mut known) = (self.peers.paths.watch(), self.configuration());
         let too_late = sleep(self.first_patience());
         tokio::pin!(too_late);
         loop {
             let ups = table.borrow_and_update().ups();
+            known.mark_unchanged();
             let mut task = self.begin_task(title, Task::Read { title: title.to_owned() });
             let too_few = match task.next().await {
                 Some(Event::Resolved(Resolution::Found(found))) => return Ok(found),
@@ -110,6 +112,8 @@ impl Node {
             // While networks find their new ways, all paths of a node may be down for a moment.
             tokio::select! {
                 _ = table.wait_for(|table| table.ups() > ups) => {}
+                // Who was asked may not be who keeps the title by now.
+                Ok(()) = known.changed() => {}
                 () = &mut too_late => return Err(too_few),
             }
         }

@@ -1,16 +1,18 @@
 //! The configuration register under tokio: one task that hands the node's [`Registrar`] what comes, makes durable what it
 //! keeps, and sends what it says.
 
+use super::membership::check_member;
 use super::roster::own_contact;
 use super::{Node, Roster};
 use crate::peer::{PeerRequest, REGISTER};
 use bytes::Bytes;
 use core::fmt;
 use core::time::Duration;
+use futures_util::future::join_all;
 use hyper::Method;
 use rain_cluster::register::{
     Absence, ChangeError, Configuration, Contact, Founders, Member, Missing, Outcome, Progress, ProposeError,
-    RegisterMessage, Registrar, Role, SetCode, Voter,
+    RegisterMessage, RegisterQuestion, Registrar, Role, SetCode, Voter,
 };
 use rain_cluster::{Life, NodeId, Sender, Time};
 use rain_config::{Config, NodeKeys};
@@ -26,6 +28,8 @@ const LOOK: Duration = Duration::from_secs(1);
 /// A message that is not taken by then is lost.
 const PATIENCE: Duration = Duration::from_secs(2);
 const HOPE: Duration = Duration::from_millis(30);
+/// Whoever is forgotten is told for so long.
+const FAREWELL: Duration = Duration::from_millis(300);
 /// A change is computed anew so often where another one came first.
 const AGAIN_MAX: usize = 5;
 /// So many changes wait at most.
@@ -81,8 +85,13 @@ pub enum RegisterError {
 
 /// What the register has to do.
 enum Work {
-    Message { from: Sender, message: RegisterMessage },
+    Message {
+        from: Sender,
+        message: RegisterMessage,
+    },
     Epoch(Sender),
+    /// A member has told it.
+    News(Arc<Configuration>),
     Wish(Wish),
 }
 
@@ -196,6 +205,12 @@ impl Node {
         let _ = self.register.work.try_send(Work::Message { from, message });
     }
 
+    /// Takes a configuration that a member has told, as one that is in force.
+    pub(super) async fn take_news(&self, known: Configuration) {
+        // It is told again.
+        let _ = self.register.work.send(Work::News(Arc::new(known))).await;
+    }
+
     /// Takes note of since when a peer knows who keeps titles.
     pub(super) fn hear_since(&self, from: Sender) {
         // Messages come first: what is heard here is heard again with the next question.
@@ -261,11 +276,33 @@ impl Node {
                 return tracing::error!(%error, epoch = configuration.epoch, "a configuration without members");
             }
         };
+        if let Err(error) = check_member(&self.config, &configuration) {
+            tracing::error!(%error, "this node was forgotten");
+        }
+        self.tell_forgotten(&configuration).await;
         let keys = self.settings.watch().borrow().keys.clone();
         self.follow(Roster::of(&self.config, &keys, &configuration));
         let adopted = Arc::clone(&members);
         self.blocking(move |node| node.store.set_members(adopted)).await;
         self.tell_members(&members);
+    }
+
+    /// Tells those whom a configuration does not name any more of it, while they are still spoken with.
+    async fn tell_forgotten(&self, configuration: &Arc<Configuration>) {
+        let before = self.configuration().borrow().configuration.clone();
+        let is_named = |node| configuration.sets().any(|set| set.member(node).is_some());
+        let were = before.iter().flat_map(|before| before.sets()).flat_map(|set| &set.members);
+        let gone = were.map(|member| member.voter.node).filter(|node| !is_named(*node) && *node != self.config.id);
+        let gone: BTreeSet<_> = gone.filter(|node| self.peers.paths.is_up(*node) == Some(true)).collect();
+        let learned = RegisterMessage::Question(RegisterQuestion::Learned(Arc::clone(configuration)));
+        let body = Bytes::from(learned.to_bytes());
+        let tell = |node| {
+            let (path, body) = (REGISTER.to_owned(), body.clone());
+            let request = PeerRequest { method: Method::POST, path, body, patience: FAREWELL, hope: None };
+            self.peers.ask(node, request)
+        };
+        // Others may tell it, and it hears it from those who do not know it any more.
+        let _ = timeout(FAREWELL, join_all(gone.into_iter().map(tell))).await;
     }
 
     fn send_register_message(self: &Arc<Self>, to: NodeId, message: &RegisterMessage) {
@@ -362,6 +399,10 @@ impl Driver {
                 self.registrar.handle_message(now, from.node, message);
             }
             Work::Epoch(from) => self.registrar.hear_since(now, from.node, from.epoch),
+            Work::News(known) => {
+                let learned = RegisterMessage::Question(RegisterQuestion::Learned(known));
+                self.registrar.handle_message(now, node.config.id, learned);
+            }
             Work::Wish(wish) if self.wishes.len() >= WISHES_MAX => drop(wish.tell.send(Err(RegisterError::Busy))),
             Work::Wish(wish) => self.wishes.push_back(wish),
         }

@@ -5,7 +5,7 @@ use crate::peer::PathChange;
 use rain_cluster::NodeId;
 use rain_cluster::register::{Configuration, Contact};
 use rain_codec::Code;
-use rain_config::{Config, Member, NodeKeys};
+use rain_config::{Config, Interface, Member, NodeKeys};
 use rain_session::PublicKey;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -71,9 +71,14 @@ impl Roster {
         self.members.iter().find(|member| member.id == id)
     }
 
-    /// Whether a key is that of a member, this node aside.
-    pub fn is_known(&self, key: &PublicKey) -> bool {
-        self.keys.contains_key(key)
+    /// Whose key it is, of the members but this node.
+    pub fn owner(&self, key: &PublicKey) -> Option<NodeId> {
+        self.keys.get(key).copied()
+    }
+
+    /// The keys of the members but this node.
+    pub fn keys(&self) -> impl Iterator<Item = &PublicKey> {
+        self.keys.keys()
     }
 
     /// The array code of new titles.
@@ -95,7 +100,8 @@ fn of_contact(id: NodeId, contact: &Contact) -> Member {
 /// How the node that has this file is reached, as its file says.
 pub(super) fn own_contact(config: &Config, keys: &NodeKeys) -> Contact {
     let me = config.me();
-    let addresses = config.interfaces.iter().map(|interface| format!("{}={}", interface.switch, interface.address));
+    let reached_at = |interface: &Interface| interface.reached_at.unwrap_or(interface.address);
+    let addresses = config.interfaces.iter().map(|it| format!("{}={}", it.switch, reached_at(it)));
     let (addresses, keys) = (addresses.collect(), vec![keys.own.public().bytes()]);
     Contact { name: me.name.clone(), http: me.http.clone(), addresses, keys }
 }

@@ -1,10 +1,11 @@
 //! A node as a process: its listeners, its tasks, and how it ends.
 
 use super::desks::SHARDS;
+use super::membership::NoMember;
 use super::roster::own_contact;
 use super::tasks::keep;
 use super::{Node, greetings, path_watch, random_u64};
-use crate::peer::join::{JoinError, join};
+use crate::peer::join::{JoinError, join, way_to};
 use crate::peer::server::{Door, serve as serve_peers};
 use crate::store::{FolderError, OpenError, SystemDisk, find_life, has_configuration, plant_configuration};
 use rain_cluster::Life;
@@ -40,6 +41,9 @@ pub enum StartError {
     /// The cluster did not take it in.
     #[error("cannot join the cluster: {0}")]
     Join(#[from] JoinError),
+    /// The cluster has forgotten it.
+    #[error(transparent)]
+    NoMember(#[from] NoMember),
     /// The thread that watches the paths.
     #[error("cannot watch the paths: {0}")]
     Links(std::io::Error),
@@ -88,11 +92,14 @@ pub async fn run<S: Future<Output = ()>>(
         let store = |error| StartError::Store { folder: folder.clone(), error };
         // Whoever has a store is in the life that it says.
         let life = find_life(&disk).map_err(store)?.unwrap_or(fresh_life);
-        let configuration = join(by, &config.reloadable.keys.own, &newcomer(&config, life)).await?;
+        let ways: Vec<_> = by.addresses.iter().copied().map(way_to).collect();
+        let known_by = (&config.reloadable.keys.own, by.invitation);
+        let configuration = join(&ways, &by.keys, known_by, &newcomer(&config, life)).await?;
         let planting = "writing the configuration".to_owned();
         plant_configuration(&disk, &configuration).map_err(|error| store(OpenError::Disk { what: planting, error }))?;
     }
     let node = Node::open(config, disk, fresh_life).map_err(|error| StartError::Store { folder, error })?;
+    node.check_known()?;
     let mut tasks = JoinSet::new();
     let _links = path_watch::watch(&node, sockets).map_err(StartError::Links)?;
     let planting = Arc::clone(&node);
@@ -112,6 +119,8 @@ pub async fn run<S: Future<Output = ()>>(
     }
     let register = Arc::clone(&node);
     tasks.spawn(keep("register", move || Arc::clone(&register).keep_register()));
+    let contact = Arc::clone(&node);
+    tasks.spawn(keep("contact", move || Arc::clone(&contact).keep_contact()));
     let greeting = Arc::clone(&node);
     tasks.spawn(keep("greetings", move || greetings::greet_all(Arc::clone(&greeting))));
     let pools = Arc::clone(&node);

@@ -11,8 +11,8 @@ use hyper::header::HOST;
 use hyper_util::rt::TokioIo;
 use rain_cluster::NodeId;
 use rain_cluster::register::{CONFIGURATION_BYTES_MAX, Configuration, Member};
-use rain_config::{Join, PathAddresses};
-use rain_session::{KeyPair, Sessions};
+use rain_config::PathAddresses;
+use rain_session::{Invitation, KeyPair, PublicKey, Sessions};
 
 /// Why a node was not taken into a cluster.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -36,21 +36,32 @@ pub enum JoinError {
 /// Whom the node asks: it knows no id.
 const ANYBODY: NodeId = NodeId(0);
 
-/// Asks the members that are named, one after the other, to be taken in as `member`: by its own key, where it is known already,
-/// and by the invitation.
+/// From anywhere to an address.
+pub(crate) fn way_to(remote: SocketAddr) -> PathAddresses {
+    let anywhere = if remote.is_ipv4() { IpAddr::V4(Ipv4Addr::UNSPECIFIED) } else { Ipv6Addr::UNSPECIFIED.into() };
+    PathAddresses { switch: None, ends: Default::default(), local: SocketAddr::new(anywhere, 0), remote }
+}
+
+/// Asks the members at the ends of these ways, one after the other, to be taken in as `member`: by its own key, where it is known
+/// already, and by the invitation. They are known by `keys`.
 ///
 /// # Errors
 /// [`JoinError`] of the last attempt.
 ///
 /// Cancel safety: a member may have taken it in.
-pub async fn join(join: &Join, own: &KeyPair, member: &Member) -> Result<Configuration, JoinError> {
-    let keys = || join.keys.iter().map(|key| (*key, ANYBODY));
-    let invited = join.invitation.map(|invitation| invitation.key_pair());
+pub(crate) async fn join(
+    ways: &[PathAddresses],
+    keys: &[PublicKey],
+    (own, invitation): (&KeyPair, Option<Invitation>),
+    member: &Member,
+) -> Result<Configuration, JoinError> {
+    let keys = || keys.iter().map(|key| (*key, ANYBODY));
+    let invited = invitation.map(|invitation| invitation.key_pair());
     let mut last = JoinError::Unreachable("no address is named".to_owned());
-    for address in &join.addresses {
+    for way in ways {
         for pair in [Some(own), invited.as_ref()].into_iter().flatten() {
             let sessions = Sessions::new(pair, keys());
-            match ask(&sessions, *address, member).await {
+            match ask(&sessions, way, member).await {
                 Ok(configuration) => return Ok(configuration),
                 Err(error @ JoinError::Unreachable(_)) => {
                     last = error;
@@ -63,17 +74,15 @@ pub async fn join(join: &Join, own: &KeyPair, member: &Member) -> Result<Configu
     Err(last)
 }
 
-async fn ask(sessions: &Sessions, address: SocketAddr, member: &Member) -> Result<Configuration, JoinError> {
-    let anywhere = if address.is_ipv4() { IpAddr::V4(Ipv4Addr::UNSPECIFIED) } else { Ipv6Addr::UNSPECIFIED.into() };
-    let path =
-        PathAddresses { switch: None, ends: Default::default(), local: SocketAddr::new(anywhere, 0), remote: address };
+async fn ask(sessions: &Sessions, way: &PathAddresses, member: &Member) -> Result<Configuration, JoinError> {
+    let address = way.remote;
     let unreachable = |error: &dyn core::fmt::Display| JoinError::Unreachable(format!("{address}: {error}"));
     let not_sent = |error: &(dyn core::error::Error + 'static)| match refusal(error) {
         Some(why) if why.contains("does not know") => JoinError::Unknown(address),
         Some(_) => JoinError::OtherKey(address),
         None => unreachable(&error),
     };
-    let stream = connect(sessions.client(ANYBODY), &path).await.map_err(|error| not_sent(&error))?;
+    let stream = connect(sessions.client(ANYBODY), way).await.map_err(|error| not_sent(&error))?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| unreachable(&error))?;
     let request = Request::post(JOIN)
         .header(HOST, address.to_string())

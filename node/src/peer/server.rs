@@ -364,8 +364,8 @@ fn json(value: &impl Serialize) -> Response<Full<Bytes>> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::ASK;
     use super::super::clear::to_header;
+    use super::super::{ASK, REGISTER};
     use super::*;
     use crate::gate::GateBounds;
     use crate::node::greetings::greet_each;
@@ -376,7 +376,7 @@ mod tests {
     use rain_cluster::path::PathState;
     use rain_cluster::{ColumnStatus, Life, Signet};
     use rain_config::Config;
-    use rain_session::KeyPair;
+    use rain_session::{Invitation, KeyPair};
     use rain_titles::Page;
     use rain_wire::sender::SENDER_HEADER;
     use std::path::Path;
@@ -540,6 +540,41 @@ mod tests {
         let why = "the request is of node 0000000c, expected node 0000000b, whose session it is".to_owned();
         assert_eq!(refused, Err((403, why)));
         assert_eq!(listening.office.heard(), []);
+    }
+
+    /// Whoever comes by invitation has a session, and may do nothing in it but join.
+    #[tokio::test]
+    async fn a_guest_may_join_and_nothing_else() {
+        let listening = Listening::new().await;
+        let invitation = Invitation::fresh();
+        let mut keys = config('A', listening.address).reloadable.keys;
+        keys.peers.insert(invitation.key_pair().public(), NodeId(12));
+        listening.peers.set_keys(&keys);
+        let mut guest = config('B', listening.address);
+        guest.reloadable.keys.own = invitation.key_pair();
+        let inspect = format!("/peer/v1/inspect/a/{VERSION}");
+        let column = format!("/peer/v1/columns/a/{VERSION}/2?stripes=0-1&rows=0-1&blocks=0-1");
+        let why = "whoever comes by invitation joins first".to_owned();
+        // As itself, and in the name of a member.
+        for node in [NodeId(12), NodeId(11)] {
+            let guest = peers(&guest, 1, move || Sender { node, ..ASKER });
+            for (method, path) in [
+                (Method::POST, ASK),
+                (Method::POST, HELLO),
+                (Method::POST, REGISTER),
+                (Method::POST, inspect.as_str()),
+                (Method::GET, column.as_str()),
+                (Method::GET, "/peer/v1/titles"),
+                (Method::GET, JOIN),
+            ] {
+                let refused = listening.ask_as(&guest, method, path).await;
+                assert_eq!(refused, Err((403, why.clone())), "{path}");
+            }
+            let joined = listening.ask_as(&guest, Method::POST, JOIN).await;
+            assert_eq!(joined, Err((409, "node 0000000c with 4 bytes".to_owned())));
+        }
+        assert_eq!(listening.office.heard(), []);
+        assert_eq!(listening.asker.clocks.report().peers, []);
     }
 
     /// Where a session fails for want of trust, a greeting proves soon whether it is so: also while pings go on.

@@ -666,12 +666,24 @@ fn an_old_copy_says_of_its_own_versions_that_it_does_not_know() {
 #[test]
 fn a_title_is_blank_until_it_is_known_what_became_of_what_was_inherited() {
     let folder = Folder::new("inherited");
-    let store = folder.open();
+    // One that knows nothing yet may have promised it in an earlier life.
+    let store = folder.try_open(&[ME, OTHER], None).unwrap();
+    store.begin_incarnation(7).unwrap();
+    store.carry_out(Time::default(), StoreOrder::SetSure);
     let record = tombstone("film", 1, false);
     store.carry_out(Time::default(), StoreOrder::Inherit(vec![record.clone()]));
-    assert!(store.lookup("film").blank && !store.lookup("news").blank);
+    let life = store.me().life;
+    store.carry_out(Time::default(), StoreOrder::SetLearnt { life, epoch: 0 });
+    assert!(store.lookup("film").blank && !store.lookup("news").blank && !store.has_learnt(0));
     assert_eq!(mark(&store, &record, None), Reply::Marked);
-    assert!(!store.lookup("film").blank);
+    assert!(!store.lookup("film").blank && store.has_learnt(0));
+
+    // One that has forgotten nothing knows that it has no mark, and speaks; but it has not learnt all.
+    let record = tombstone("news", 1, false);
+    store.carry_out(Time::default(), StoreOrder::Inherit(vec![record.clone()]));
+    assert!(!store.lookup("news").blank && !store.lookup("news").entries[0].marked && !store.has_learnt(0));
+    assert_eq!(mark(&store, &record, None), Reply::Marked);
+    assert!(store.has_learnt(0));
 }
 
 /// A version that this node coordinates.

@@ -139,6 +139,7 @@ impl From<ClientError> for WriteError {
             ("too-few-nodes", Some((found, expected))) => Self::TooFewNodes { found, expected },
             ("no-space", _) => Self::NoSpace,
             ("precondition-failed", _) => Self::Precondition,
+            ("configuration-changed", _) => Self::ConfigurationChanged,
             ("conflict", _) => Self::Conflict,
             ("unconfirmed", _) => Self::Unconfirmed,
             ("store-failed", _) => Self::Store,
@@ -163,6 +164,8 @@ mod tests {
         let other = r#"{"error":"bad-title","message":"a title has no `..`"}"#;
         assert_eq!(ReadError::from(told(other)).to_string(), "a title has no `..`");
         assert_eq!(WriteError::from(told(other)).to_string(), "a title has no `..`");
+        let changed = r#"{"error":"configuration-changed","message":"the members changed"}"#;
+        assert_eq!(WriteError::from(told(changed)), WriteError::ConfigurationChanged);
         assert_eq!(ReadError::from(told("no object")).to_string(), "the node answered 503");
     }
 

@@ -1,8 +1,8 @@
 //! `rain cluster`: who belongs to the cluster, and its changes.
 
-use super::ClientArguments;
 use super::client::client;
 use super::output::{print, print_line, say};
+use super::{ClientArguments, init};
 use crate::http::{
     ConfigurationChange, ConfigurationReport, InvitationReport, InvitationRequest, MemberReport, SwitchAddress,
 };
@@ -21,6 +21,15 @@ const AGAIN: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ClusterCommand {
+    /// Write the files of a new cluster: for each node a folder with its configuration, its id and its key
+    Init(init::InitArguments),
+    #[command(flatten)]
+    Of(MemberCommand),
+}
+
+/// What a cluster that there is is asked.
+#[derive(Debug, Subcommand)]
+pub(super) enum MemberCommand {
     /// Show who belongs to the cluster, and who votes
     Show {
         #[command(flatten)]
@@ -97,6 +106,18 @@ pub(super) enum ClusterCommand {
         /// The names of the lost nodes; they are asked for once more
         #[arg(required = true)]
         lost: Vec<String>,
+        /// The code of new titles from then on, where too few are left for the one there is
+        #[arg(long)]
+        code: Option<String>,
+        #[command(flatten)]
+        client: ClientArguments,
+    },
+    /// Have the others know a node by another key as well, before the node uses it
+    Key {
+        /// The node's name or id
+        node: String,
+        /// The public key, as `rain key new` on its machine tells it
+        key: String,
         #[command(flatten)]
         client: ClientArguments,
     },
@@ -107,8 +128,8 @@ pub(super) enum ClusterCommand {
     },
 }
 
-impl ClusterCommand {
-    pub(super) fn client(&self) -> &ClientArguments {
+impl MemberCommand {
+    fn client(&self) -> &ClientArguments {
         match self {
             Self::Show { client }
             | Self::Label { client, .. }
@@ -120,35 +141,51 @@ impl ClusterCommand {
             | Self::Forget { client, .. }
             | Self::Code { client, .. }
             | Self::Force { client, .. }
+            | Self::Key { client, .. }
             | Self::Abort { client } => client,
         }
     }
 }
 
+impl ClusterCommand {
+    /// Whether errors are to be objects.
+    pub(super) fn as_json(&self) -> bool {
+        matches!(self, Self::Of(command) if command.client().json)
+    }
+}
+
 pub(super) async fn run(command: ClusterCommand) -> anyhow::Result<()> {
+    match command {
+        ClusterCommand::Init(arguments) => init::run(&arguments),
+        ClusterCommand::Of(command) => ask(command).await,
+    }
+}
+
+async fn ask(command: MemberCommand) -> anyhow::Result<()> {
     let arguments = command.client().clone();
     let client = client(&arguments)?;
     let change = match command {
-        ClusterCommand::Show { .. } => {
+        MemberCommand::Show { .. } => {
             let (report, bytes) = client.ask_json::<ConfigurationReport>(PATH).await?;
             return if arguments.json { print_line(String::from_utf8_lossy(&bytes)) } else { print(&table(&report)?) };
         }
-        ClusterCommand::Label { node, labels, .. } => {
+        MemberCommand::Label { node, labels, .. } => {
             let [rack, room] = parse_labels(&labels)?;
             ConfigurationChange::Label { node, rack, room }
         }
-        ClusterCommand::Weight { node, votes, .. } => ConfigurationChange::Weight { node, votes },
-        ClusterCommand::Replace { node, .. } => ConfigurationChange::Replace { node },
-        ClusterCommand::Invite { minutes, .. } => return invite(&client, minutes, arguments.json).await,
-        ClusterCommand::Add { node, votes, .. } => ConfigurationChange::Add { node, votes },
-        ClusterCommand::Drain { node, .. } => ConfigurationChange::Drain { node },
-        ClusterCommand::Forget { node, .. } => ConfigurationChange::Forget { node },
-        ClusterCommand::Code { code, .. } => ConfigurationChange::Code { code },
-        ClusterCommand::Force { lost, .. } => {
+        MemberCommand::Weight { node, votes, .. } => ConfigurationChange::Weight { node, votes },
+        MemberCommand::Replace { node, .. } => ConfigurationChange::Replace { node },
+        MemberCommand::Invite { minutes, .. } => return invite(&client, minutes, arguments.json).await,
+        MemberCommand::Add { node, votes, .. } => ConfigurationChange::Add { node, votes },
+        MemberCommand::Drain { node, .. } => ConfigurationChange::Drain { node },
+        MemberCommand::Forget { node, .. } => ConfigurationChange::Forget { node },
+        MemberCommand::Code { code, .. } => ConfigurationChange::Code { code },
+        MemberCommand::Force { lost, code, .. } => {
             confirm(&lost)?;
-            ConfigurationChange::Force { lost }
+            ConfigurationChange::Force { lost, code }
         }
-        ClusterCommand::Abort { .. } => ConfigurationChange::Abort,
+        MemberCommand::Key { node, key, .. } => ConfigurationChange::Key { node, key },
+        MemberCommand::Abort { .. } => ConfigurationChange::Abort,
     };
     let headers = [("content-type", "application/json".to_owned())];
     let body = serde_json::to_string(&change)?;

@@ -1,11 +1,17 @@
 //! `rain demo`, and `rain` alone.
 
-use crate::demo::{self, DemoOptions};
-use clap::Args;
+use super::output::print_line;
+use crate::demo::{self, DemoOptions, Grown};
+use clap::{Args, Subcommand};
+use hyper::Method;
+use rain_client::ClusterClient;
 use std::path::PathBuf;
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(super) struct DemoArguments {
+    #[command(subcommand)]
+    command: Option<DemoCommand>,
     /// How many nodes [default: 4]
     #[arg(long)]
     nodes: Option<u16>,
@@ -51,7 +57,28 @@ pub(super) struct DemoArguments {
     seed: u64,
 }
 
+#[derive(Debug, Subcommand)]
+enum DemoCommand {
+    /// Have a demo that runs grow by a node
+    Add {
+        /// The supervisor, whose URL the demo has printed
+        #[arg(long, default_value = "http://127.0.0.1:8084")]
+        server: String,
+    },
+}
+
+async fn add(server: &str) -> anyhow::Result<()> {
+    let client = ClusterClient::new(vec![server.trim_end_matches('/').to_owned()], None);
+    let headers = [("content-type", "application/json".to_owned())];
+    let told = client.ask_with(Method::POST, "/api/v1/nodes", &headers, "{}".into()).await?;
+    let Grown { node, http } = serde_json::from_slice(&told)?;
+    print_line(format_args!("{node} serves at {http}"))
+}
+
 pub(super) fn run(arguments: Option<DemoArguments>) -> anyhow::Result<()> {
+    if let Some(DemoArguments { command: Some(DemoCommand::Add { server }), .. }) = &arguments {
+        return super::block_on(add(server));
+    }
     let options = arguments.map_or_else(DemoOptions::default, |arguments| DemoOptions {
         nodes: arguments.nodes,
         switches: arguments.switches,

@@ -13,6 +13,7 @@ mod demo;
 mod encode;
 mod fault;
 mod get;
+mod init;
 mod join;
 mod key;
 mod node;
@@ -144,7 +145,7 @@ impl Command {
             | Self::Stat { client, .. }
             | Self::Status { client, .. }
             | Self::Reload { client } => client.json,
-            Self::Cluster(command) => command.client().json,
+            Self::Cluster(command) => command.as_json(),
             Self::Encode(encode::EncodeArguments { json, .. })
             | Self::Decode(decode::DecodeArguments { json, .. })
             | Self::Verify(verify::VerifyArguments { json, .. })

@@ -6,6 +6,7 @@ use super::output::{Unread, print_line};
 use anyhow::{Context, bail};
 use bytes::BytesMut;
 use clap::Args;
+use core::time::Duration;
 use futures_util::stream;
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
@@ -16,8 +17,13 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use tokio::fs::File;
 use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::time::sleep;
 
 const READ_BYTES: usize = 256 << 10;
+/// A file is sent anew so long after the members of the cluster have changed in the middle of it,
+const CHANGED: Duration = Duration::from_secs(1);
+/// and so often.
+const CHANGES_MAX: u32 = 60;
 
 #[derive(Debug, Args)]
 pub(super) struct PutArguments {
@@ -109,13 +115,13 @@ enum Source {
 }
 
 async fn put(client: &ClusterClient, options: &ClientArguments, source: &Source, name: &str) -> anyhow::Result<()> {
-    let tries = match source {
+    let (tries, mut changes_left) = match source {
         // It cannot be sent twice.
-        Source::Input => 1,
-        Source::File(_) => client.server_count(),
+        Source::Input => (1, 0),
+        Source::File(_) => (client.server_count(), CHANGES_MAX),
     };
-    let mut last = ClientError::Nobody;
-    for server in 0..tries {
+    let (mut server, mut last) = (0, ClientError::Nobody);
+    while server < tries {
         let (body, length) = match source {
             Source::Input => (body(tokio::io::stdin(), None, None), None),
             Source::File(file) => open(file).await?,
@@ -123,7 +129,7 @@ async fn put(client: &ClusterClient, options: &ClientArguments, source: &Source,
         let headers: Vec<_> = length.map(|length| ("content-length", length.to_string())).into_iter().collect();
         // A node that hangs takes a connection and says nothing: it is asked for a sign of life first.
         if let Err(error) = client.look_at(server).await {
-            last = error;
+            (server, last) = (server + 1, error);
             continue;
         }
         match client.put(server, name, &headers, body).await {
@@ -136,10 +142,19 @@ async fn put(client: &ClusterClient, options: &ClientArguments, source: &Source,
                 return print_line(format_args!("{name}: stored, {tolerates} columns can be lost, etag {etag}"));
             }
             Err(error) if error.is_final() => return Err(error.into()),
-            Err(error) => last = error,
+            Err(error) if is_change(&error) && changes_left > 0 => {
+                changes_left -= 1;
+                sleep(CHANGED).await;
+            }
+            Err(error) => (server, last) = (server + 1, error),
         }
     }
     Err(last.into())
+}
+
+/// Whether nothing was stored because the members of the cluster changed meanwhile.
+fn is_change(error: &ClientError) -> bool {
+    error.told().is_some_and(|told| told.code() == "configuration-changed")
 }
 
 /// The title that a file has by its name, unless another is given as `instead` says.

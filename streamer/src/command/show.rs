@@ -94,6 +94,7 @@ pub(super) async fn stat(name: String, verify: bool, arguments: ClientArguments)
 struct Cluster {
     nodes: Vec<NodeReport>,
     observer: Option<String>,
+    outside: Option<String>,
     disk: Option<StoreSpace>,
     clocks: Option<ClockReport>,
 }
@@ -108,6 +109,9 @@ pub(super) async fn status(watch: bool, arguments: ClientArguments) -> anyhow::R
             let mut text = String::new();
             for node in &cluster.nodes {
                 writeln!(text, "{:<8}  {:<8}  {}", node.name, node.state, node.http)?;
+            }
+            if let Some(why) = &cluster.outside {
+                writeln!(text, "{why}")?;
             }
             if let (Some(observer), Some(StoreSpace { free_bytes, kept_bytes, is_full: true })) =
                 (&cluster.observer, cluster.disk)

@@ -43,6 +43,8 @@ struct Running {
 #[derive(Debug)]
 pub(super) struct Children {
     program: PathBuf,
+    /// Those that run, and those that may follow.
+    planned: Vec<PlannedNode>,
     running: Mutex<Vec<Running>>,
 }
 
@@ -50,8 +52,8 @@ impl Children {
     /// Starts every node of a plan. They die with the thread that calls this.
     pub(super) fn start(plan: &PreparedDemo) -> anyhow::Result<Self> {
         let program = std::env::current_exe().context("finding this program")?;
-        let children = Self { program, running: Mutex::new(Vec::new()) };
-        for PlannedNode { name, config, .. } in &plan.nodes {
+        let children = Self { program, planned: plan.nodes.clone(), running: Mutex::new(Vec::new()) };
+        for PlannedNode { name, config, .. } in &plan.nodes[..plan.begun] {
             match children.spawn(config) {
                 Ok(child) => {
                     children.running().push(Running { name: name.clone(), config: config.clone(), child });
@@ -81,13 +83,17 @@ impl Children {
             .spawn()
     }
 
-    /// Starts a node that has ended anew, on its data folder; one that runs is left alone. It dies with the thread that
-    /// calls this.
+    /// Starts a node that has ended anew, on its data folder, or the one that is planned behind all; one that runs is left
+    /// alone. It dies with the thread that calls this.
     ///
     /// # Errors
     /// What the system says; the node stays down.
     pub(super) fn restart(&self, node: usize) -> io::Result<()> {
-        if self.state(node).0 == ChildState::Down {
+        if node == self.len() {
+            let PlannedNode { name, config, .. } = self.planned[node].clone();
+            let child = self.spawn(&config)?;
+            self.running().push(Running { name, config, child });
+        } else if self.state(node).0 == ChildState::Down {
             let config = self.running()[node].config.clone();
             self.running()[node].child = self.spawn(&config)?;
         }

@@ -48,7 +48,7 @@ pub(super) async fn tell(front: &Front, mut shutdown: Shutdown) {
         }
     };
     let client: NodeClient = Client::builder(TokioExecutor::new()).build_http();
-    let nodes = join_all(front.ports().iter().map(|port| relay(hub, &client, *port)));
+    let nodes = join_all(front.ports().iter().enumerate().map(|(node, port)| relay(front, &client, node, *port)));
     tokio::select! {
         () = own => {}
         _ = nodes => {}
@@ -61,9 +61,10 @@ pub(super) async fn tell(front: &Front, mut shutdown: Shutdown) {
 type NodeClient = Client<HttpConnector, Empty<Bytes>>;
 
 /// Passes on what a node tells, as long as anybody follows; begins anew whenever the node falls silent.
-async fn relay(hub: &EventHub, client: &NodeClient, port: u16) {
+async fn relay(front: &Front, client: &NodeClient, node: usize, port: u16) {
+    let hub = &front.events;
     loop {
-        if hub.is_followed() {
+        if hub.is_followed() && front.is_up(node) {
             // A node that is down has nothing to tell; it is asked again.
             let _ = relay_once(hub, client, port).await;
         }

@@ -1,7 +1,8 @@
 //! What the supervisor serves: the console, the state of the cluster, and titles by way of any node that is up.
 
+use super::growth::{Grown, Growth};
 use super::parts::Parts;
-use super::prepared::PreparedDemo;
+use super::prepared::{DemoOptions, PreparedDemo};
 use crate::http::access::Access;
 use crate::http::caller::Demand;
 use crate::http::events::EventHub;
@@ -9,12 +10,18 @@ use crate::http::faults::{Fault, done};
 use crate::http::login::CALLER;
 use crate::http::reply::{json, not_found};
 use crate::http::router::is_write;
-use crate::http::{ApiError, ClusterReport, Ends, RequestBody, ResponseBody, console, error_response};
+use crate::http::{
+    ApiError, ClusterReport, ConfigurationChange, Ends, InvitationReport, RequestBody, ResponseBody, console,
+    error_response,
+};
+use bytes::Bytes;
 use core::time::Duration;
 use futures_util::stream;
-use http_body_util::{BodyExt, Empty, StreamBody};
+use http_body_util::{BodyExt, Collected, Empty, Full, StreamBody};
 use hyper::body::{Body, Frame};
-use hyper::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderValue, ORIGIN, TRANSFER_ENCODING};
+use hyper::header::{
+    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, HeaderMap, HeaderValue, ORIGIN, TRANSFER_ENCODING,
+};
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -24,8 +31,12 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
+use tokio::time::{Instant, sleep};
 
+/// A node that comes is ready after so long, or has failed.
+const READY: Duration = Duration::from_secs(30);
+const RETRY: Duration = Duration::from_millis(100);
 /// A request without a body, to be forwarded.
 pub(super) fn no_body() -> ResponseBody {
     Empty::new().map_err(|never| match never {}).boxed_unsync()
@@ -33,6 +44,17 @@ pub(super) fn no_body() -> ResponseBody {
 
 fn starting() -> ApiError {
     ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", "the nodes are starting")
+}
+
+/// What an error object says.
+pub(super) async fn message(response: Response<ResponseBody>) -> String {
+    let answer = response.into_body().collect().await.map(Collected::to_bytes).unwrap_or_default();
+    let answer: serde_json::Value = serde_json::from_slice(&answer).unwrap_or_default();
+    answer["message"].as_str().unwrap_or("no reason was given").to_owned()
+}
+
+fn failed(what: &str, why: &dyn ToString) -> ApiError {
+    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not-grown", format!("{what}: {}", why.to_string()))
 }
 
 /// Removes what speaks of one connection only (RFC 9110, 7.6.1).
@@ -57,12 +79,15 @@ pub(super) struct Front {
     /// The nodes, to read from.
     source: Arc<Servers>,
     ready: AtomicBool,
+    growth: Growth,
+    /// One node comes after the other.
+    grows: Mutex<()>,
     /// Those who follow its events.
     pub(super) events: EventHub,
 }
 
 impl Front {
-    pub(super) fn new(plan: &PreparedDemo, parts: Arc<Parts>) -> Self {
+    pub(super) fn new(plan: &PreparedDemo, options: &DemoOptions, parts: Arc<Parts>) -> Self {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(Duration::from_secs(1)));
@@ -76,6 +101,8 @@ impl Front {
                 None,
             ),
             ready: AtomicBool::new(false),
+            growth: Growth::new(plan, options),
+            grows: Mutex::default(),
             events: EventHub::new(),
         }
     }
@@ -85,7 +112,17 @@ impl Front {
         self.parts.changes()
     }
 
-    /// The nodes' ports for players.
+    /// How many nodes there are by now.
+    pub(super) fn node_count(&self) -> usize {
+        self.parts.node_count()
+    }
+
+    /// Whether a node's process runs.
+    pub(super) fn is_up(&self, node: usize) -> bool {
+        self.parts.is_up(node)
+    }
+
+    /// The nodes' ports for players, and those of the nodes that may follow.
     pub(super) fn ports(&self) -> &[u16] {
         &self.ports
     }
@@ -110,6 +147,9 @@ impl Front {
         }
         if path == "/api/v1/faults" && method == Method::POST {
             return self.fault(request).await.unwrap_or_else(|error| error_response(&error));
+        }
+        if path == "/api/v1/nodes" && method == Method::POST {
+            return self.grow().await.unwrap_or_else(|error| error_response(&error));
         }
         if !matches!(method, Method::GET | Method::HEAD) {
             return error_response(&not_found(path));
@@ -139,6 +179,67 @@ impl Front {
         Ok(done())
     }
 
+    async fn grow(&self) -> Result<Response<ResponseBody>, ApiError> {
+        if !self.ready.load(Ordering::Relaxed) {
+            return Err(starting());
+        }
+        Ok(json(&self.add_node().await?))
+    }
+
+    /// Starts one node more, has it join by an invitation, and adds it.
+    ///
+    /// # Errors
+    /// 409 `no-room`; 503 `not-grown` with what failed, and whether the node is there.
+    ///
+    /// Cancel safety: the node may be there, and not added.
+    async fn add_node(&self) -> Result<Grown, ApiError> {
+        let _turn = self.grows.lock().await;
+        let node = self.node_count();
+        let Some((name, port)) = self.growth.name(node).zip(self.ports.get(node)) else {
+            let message = format!("{node} nodes: this demo grows no more");
+            return Err(ApiError::new(StatusCode::CONFLICT, "no-room", message));
+        };
+        let by = (0..node).find(|by| self.is_up(*by)).ok_or_else(|| failed("inviting", &"no node is up"))?;
+        let invited = self.ask(by, "/api/v1/invitations", "{}".to_owned()).await;
+        let invited = invited.map_err(|why| failed("inviting", &why))?;
+        let invited: InvitationReport = serde_json::from_slice(&invited).map_err(|error| failed("inviting", &error))?;
+        let id = self.growth.write(node, by, &invited.secret).map_err(|error| failed("its files", &error))?;
+        self.parts.start(node).await.map_err(|error| failed("starting it", &error))?;
+        let until = Instant::now() + READY;
+        while let Err(why) = self.is_ready(node).await {
+            if Instant::now() > until {
+                return Err(failed(&format!("{name} was started, and is not ready"), &why));
+            }
+            sleep(RETRY).await;
+        }
+        self.growth.keep(name, id).map_err(|error| failed("keeping its id", &error))?;
+        let change = ConfigurationChange::Add { node: name.to_owned(), votes: None };
+        let change = serde_json::to_string(&change).map_err(|error| failed("adding it", &error))?;
+        let added = self.ask(by, "/api/v1/configuration", change).await;
+        added.map_err(|why| failed(&format!("{name} has joined, and was not added"), &why))?;
+        Ok(Grown { node: name.to_owned(), http: format!("http://127.0.0.1:{port}") })
+    }
+
+    async fn ask(&self, node: usize, path: &str, body: String) -> Result<Bytes, String> {
+        let body: ResponseBody = Full::new(Bytes::from(body)).map_err(|never| match never {}).boxed_unsync();
+        let request = Request::post(path).header(CONTENT_TYPE, "application/json").body(body);
+        let response = self.forward_to(node, request.map_err(|error| error.to_string())?).await?;
+        if !response.status().is_success() {
+            return Err(message(response).await);
+        }
+        let body = response.into_body().collect().await.map_err(|error| error.to_string())?;
+        Ok(body.to_bytes())
+    }
+
+    async fn is_ready(&self, node: usize) -> Result<(), String> {
+        if !self.is_up(node) {
+            return Err("its process has ended".to_owned());
+        }
+        let request = Request::get("/readyz").body(no_body()).map_err(|error| error.to_string())?;
+        let response = self.forward_to(node, request).await?;
+        if response.status().is_success() { Ok(()) } else { Err(message(response).await) }
+    }
+
     /// Lets a node that is up answer: what is read from any of them, and goes on at the next; what is written, by the
     /// first that can be reached.
     pub(super) async fn forward(&self, request: Request<ResponseBody>) -> Response<ResponseBody> {
@@ -149,7 +250,7 @@ impl Front {
         let (parts, body) = request.into_parts();
         let mut body = Some(body);
         let mut last = "no node is up".to_owned();
-        for node in (0..self.ports.len()).filter(|node| self.parts.is_up(*node)) {
+        for node in (0..self.node_count()).filter(|node| self.parts.is_up(*node)) {
             let Some(body) = body.take().or_else(|| repeatable.then(no_body)) else { break };
             match self.forward_to(node, Request::from_parts(parts.clone(), body)).await {
                 Ok(response) => return response,
@@ -161,7 +262,7 @@ impl Front {
 
     async fn read(&self, request: Request<ResponseBody>) -> Response<ResponseBody> {
         // Those that are down or hung come last: they may return while the others are asked.
-        let mut order: Vec<usize> = (0..self.ports.len()).collect();
+        let mut order: Vec<usize> = (0..self.node_count()).collect();
         order.sort_by_key(|node| !self.parts.is_up(*node));
         let path_and_query = request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned();
         let (parts, _) = request.into_parts();

@@ -5,21 +5,23 @@ mod children;
 mod events;
 mod forward;
 mod front;
+mod growth;
 mod network;
 mod parts;
 mod prepared;
 
+pub use growth::Grown;
 pub use prepared::{DemoError, DemoOptions};
 
-use crate::http::{ResponseBody, Shutdown, Terms, serve};
+use crate::http::{Shutdown, Terms, serve};
 use anyhow::{Context, bail};
 use bytes::Bytes;
 use children::Children;
 use core::time::Duration;
 use forward::Forwarder;
-use front::Front;
+use front::{Front, message};
 use http_body_util::{BodyExt, Full};
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Method, Request, StatusCode};
 use network::Network;
 use parts::Parts;
 use prepared::{PreparedDemo, video_title};
@@ -51,13 +53,13 @@ pub fn run(options: &DemoOptions) -> anyhow::Result<()> {
     // Nodes die with the thread that starts them: this one, which outlives them all.
     let children = Arc::new(Children::start(&plan)?);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")?;
-    let result = runtime.block_on(supervise(&plan, &children, &options.videos));
+    let result = runtime.block_on(supervise(&plan, &children, options));
     runtime.shutdown_background();
     children.end();
     result
 }
 
-async fn supervise(plan: &PreparedDemo, children: &Arc<Children>, videos: &[std::path::PathBuf]) -> anyhow::Result<()> {
+async fn supervise(plan: &PreparedDemo, children: &Arc<Children>, options: &DemoOptions) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
     // A demo has no configuration to read anew; unheard, the signal would end it.
@@ -69,13 +71,13 @@ async fn supervise(plan: &PreparedDemo, children: &Arc<Children>, videos: &[std:
     let forwarder = forwarder.context("starting the network")?;
     let (parts, restarts) = Parts::new(plan, Arc::clone(children), network);
     let parts = Arc::new(parts);
-    let front = Arc::new(Front::new(plan, Arc::clone(&parts)));
+    let front = Arc::new(Front::new(plan, options, Arc::clone(&parts)));
     let serving = tokio::spawn(serve_front(Arc::clone(&front), listener, shutdown));
     let watching = tokio::spawn(Arc::clone(&parts).watch());
     let run = async {
         bring_up(&front, children).await?;
         store(&front, SAMPLE_TITLE, Bytes::from_static(SAMPLE)).await?;
-        for video in videos {
+        for video in &options.videos {
             store_file(&front, video).await?;
         }
         front.set_ready();
@@ -134,13 +136,6 @@ async fn bring_up(front: &Front, children: &Children) -> anyhow::Result<()> {
         }
     }
     Ok(())
-}
-
-/// What an error object says.
-async fn message(response: Response<ResponseBody>) -> String {
-    let answer = response.into_body().collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
-    let answer: serde_json::Value = serde_json::from_slice(&answer).unwrap_or_default();
-    answer["message"].as_str().unwrap_or("no reason was given").to_owned()
 }
 
 /// Stores a title, unless the very same bytes are there already.

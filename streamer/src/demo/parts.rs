@@ -79,7 +79,7 @@ impl Parts {
         let mut last = Vec::new();
         loop {
             tick.tick().await;
-            let now: Vec<_> = (0..self.nodes.len()).map(|node| self.children.state(node)).collect();
+            let now: Vec<_> = (0..self.node_count()).map(|node| self.children.state(node)).collect();
             if now != last {
                 for (node, (state, _)) in now.iter().enumerate() {
                     // A dead or hung machine passes on nothing of what others send through it.
@@ -91,9 +91,27 @@ impl Parts {
         }
     }
 
+    /// How many nodes there are by now.
+    pub(super) fn node_count(&self) -> usize {
+        self.children.len()
+    }
+
     /// Whether a node's process runs.
     pub(super) fn is_up(&self, node: usize) -> bool {
-        self.children.state(node).0 == ChildState::Up
+        node < self.node_count() && self.children.state(node).0 == ChildState::Up
+    }
+
+    /// Starts a node that has ended, or the next one that is planned.
+    ///
+    /// # Errors
+    /// What the system says, or that the demo ends.
+    ///
+    /// Cancel safety: it may start.
+    pub(super) async fn start(&self, node: usize) -> io::Result<()> {
+        let (done, started) = oneshot::channel();
+        let ordered = self.restarts.send(Restart { node, done }).await;
+        let started = if ordered.is_ok() { started.await.ok() } else { None };
+        started.unwrap_or_else(|| Err(io::Error::other("the demo is ending")))
     }
 
     /// Does what a fault says; it is in force on return.
@@ -105,7 +123,8 @@ impl Parts {
     pub(super) async fn apply(&self, fault: &Fault) -> Result<(), ApiError> {
         let part = match fault.kind {
             FaultKind::Node => {
-                let node = self.nodes.iter().position(|(name, _)| *name == fault.name);
+                let mut there = self.nodes[..self.node_count()].iter();
+                let node = there.position(|(name, _)| *name == fault.name);
                 return self.apply_to_node(node.ok_or_else(|| unknown(fault))?, fault.action).await;
             }
             FaultKind::Switch => self.wiring.switches.iter().position(|name| *name == fault.name).map(Part::Switch),
@@ -124,10 +143,7 @@ impl Parts {
             (FaultAction::Hang, ChildState::Up) => (Signal::STOP, ChildState::Hung),
             (FaultAction::Heal, ChildState::Hung) => (Signal::CONT, ChildState::Up),
             (FaultAction::Heal, ChildState::Down) => {
-                let (done, started) = oneshot::channel();
-                let ordered = self.restarts.send(Restart { node, done }).await;
-                let started = if ordered.is_ok() { started.await.ok() } else { None };
-                let started = started.unwrap_or_else(|| Err(io::Error::other("the demo is ending")));
+                let started = self.start(node).await;
                 started.map_err(|error| failed(&error))?;
                 self.note_node(node);
                 return Ok(());
@@ -160,7 +176,8 @@ impl Parts {
             let (name, switch) = (self.wiring.name(part), switches[switch].clone());
             (part, LinkReport { name, node: node.cloned(), switch, to: to.cloned(), state: self.state_of(part) })
         };
-        let of_nodes = topology.attachments.iter().enumerate();
+        let count = self.node_count();
+        let of_nodes = topology.attachments.iter().enumerate().filter(move |(_, cable)| cable.node < count);
         let of_nodes = of_nodes
             .map(move |(index, cable)| report(Part::Attachment(index), Some(&nodes[cable.node]), cable.switch, None));
         let of_switches = topology.switch_links.iter().enumerate();
@@ -189,10 +206,11 @@ impl Parts {
             state: self.state_of(Part::Switch(index)),
         };
         ClusterReport {
-            nodes: self.nodes.iter().enumerate().map(node).collect(),
+            nodes: self.nodes[..self.node_count()].iter().enumerate().map(node).collect(),
             switches: self.wiring.switches.iter().enumerate().map(switch).collect(),
             links: self.links().map(|(_, link)| link).collect(),
             observer: None,
+            outside: None,
             paths: Vec::new(),
             held_up_us: Vec::new(),
             disk: None,

@@ -5,7 +5,7 @@ use super::forward::{Sockets, Weather};
 use crate::topology::TopologyPlan;
 use core::time::Duration;
 use rain_cluster::NodeId;
-use rain_cluster::topology::Topology;
+use rain_cluster::topology::{Attachment, Topology};
 use rain_codec::{Code, CodeError};
 use rain_node::mint_id;
 use rain_session::{KeyPair, PublicKey};
@@ -26,6 +26,8 @@ const SWITCHES: u8 = 2;
 const HEARTBEAT_MS: u32 = 20;
 /// As many nodes as a demo starts, and as many switches.
 const PARTS_MAX: usize = 26;
+/// So many nodes a demo grows by, where every node is plugged into every switch.
+const SPARES: usize = 4;
 
 /// What a demo is asked to be.
 #[derive(Debug, Clone)]
@@ -128,6 +130,8 @@ pub(super) struct PlannedNode {
 const TEMPORARY: &str = "rain-demo-";
 /// Held by the supervisor of the demo whose folder it is in.
 const LOCK: &str = "demo.lock";
+/// The ids of the nodes, by their names.
+const IDS: &str = "ids.toml";
 
 /// A temporary folder, removed when the value goes.
 #[derive(Debug)]
@@ -144,7 +148,12 @@ impl Drop for Temporary {
 /// A demo whose folders are made and whose ports are free.
 #[derive(Debug)]
 pub(super) struct PreparedDemo {
+    /// All that there may be.
     pub(super) nodes: Vec<PlannedNode>,
+    /// So many of them run from the start: the founders, and those that a demo on this folder has grown by.
+    pub(super) begun: usize,
+    /// So many found the cluster.
+    pub(super) founders: usize,
     pub(super) wiring: TopologyPlan,
     pub(super) addresses: Addresses,
     pub(super) weather: Weather,
@@ -168,8 +177,8 @@ fn failed(path: &Path) -> impl FnOnce(io::Error) -> DemoError {
     move |error| DemoError::Folder { path, error }
 }
 
-/// The wiring that is asked for.
-fn wiring(options: &DemoOptions) -> Result<TopologyPlan, DemoError> {
+/// The wiring that is asked for, with those that the demo may grow by, and how many nodes there are without these.
+fn wiring(options: &DemoOptions) -> Result<(TopologyPlan, usize), DemoError> {
     let Some(name) = &options.topology else {
         let (nodes, switches) = (options.nodes.unwrap_or(NODES), options.switches.unwrap_or(SWITCHES));
         if !(2..=26).contains(&nodes) {
@@ -178,8 +187,10 @@ fn wiring(options: &DemoOptions) -> Result<TopologyPlan, DemoError> {
         if !(1..=8).contains(&switches) {
             return Err(option("--switches", &switches, "a number from 1 to 8"));
         }
-        let topology = Topology::every_node_on_every_switch(usize::from(nodes), usize::from(switches));
-        return Ok(TopologyPlan::new(topology, ""));
+        let founders = usize::from(nodes);
+        let all = (founders + SPARES).min(PARTS_MAX);
+        let topology = Topology::every_node_on_every_switch(all, usize::from(switches));
+        return Ok((TopologyPlan::new(topology, ""), founders));
     };
     let wiring = match name.strip_prefix("ring:") {
         Some(count) => ring(name, count)?,
@@ -193,7 +204,7 @@ fn wiring(options: &DemoOptions) -> Result<TopologyPlan, DemoError> {
     if !fits(options.switches.map(usize::from), switches) {
         return Err(option("--switches", &options.switches.unwrap_or_default(), format!("{switches}, as {name} has")));
     }
-    Ok(wiring)
+    Ok((wiring, nodes))
 }
 
 fn ring(name: &str, count: &str) -> Result<TopologyPlan, DemoError> {
@@ -276,17 +287,18 @@ fn take(addresses: Addresses, topology: &Topology, count: u16) -> Result<(TcpLis
 
 impl PreparedDemo {
     pub(super) fn make(options: &DemoOptions) -> Result<Self, DemoError> {
-        let wiring = wiring(options)?;
+        let (wiring, founders) = wiring(options)?;
         let topology = &wiring.topology;
         let weather = weather(options)?;
-        let (port, count) = (options.port, u16::try_from(topology.nodes).unwrap_or(u16::MAX));
-        if port == 0 || port.checked_add(count).is_none() {
-            return Err(option("--port", &port, format!("a number from 1 to {}", u16::MAX - count)));
+        let port = options.port;
+        let [count, all] = [founders, topology.nodes].map(|nodes| u16::try_from(nodes).unwrap_or(u16::MAX));
+        if port == 0 || port.checked_add(all).is_none() {
+            return Err(option("--port", &port, format!("a number from 1 to {}", u16::MAX - all)));
         }
         let code_name = options.code.clone().unwrap_or_else(|| default_code(count));
         let expected = |error: CodeError| format!("one of `rain code ls`: {error}");
         let code = Code::named(&code_name).map_err(|error| option("--code", &code_name, expected(error)))?;
-        if code.columns() > topology.nodes {
+        if code.columns() > founders {
             let expected = format!("at least {}, one for each column of {code_name}", code.columns());
             return Err(option("--nodes", &count, expected));
         }
@@ -299,21 +311,31 @@ impl PreparedDemo {
         let (folder, temporary) = folder(options.data.as_deref())?;
         // Before anything in it is touched.
         let lock = hold(&folder)?;
-        let keys = wiring.nodes.iter().map(|name| key_pair(&folder, name)).collect::<Result<Vec<_>, _>>()?;
-        let ids = ids(&folder, &wiring.nodes, temporary.is_none())?;
-        let mut nodes = Vec::new();
-        for (name, port) in wiring.nodes.iter().zip(port..) {
-            let data = folder.join(name);
-            fs::create_dir_all(&data).map_err(failed(&data))?;
-            let config = folder.join(format!("{name}.toml"));
-            let shared = Shared { wiring: &wiring, ids: &ids, addresses, options, code: &code_name, keys: &keys };
-            let text = config_text(nodes.len(), &shared, &data);
-            fs::write(&config, text).map_err(failed(&config))?;
-            nodes.push(PlannedNode { name: name.clone(), port, config });
+        let ids = ids(&folder, &wiring.nodes[..founders], temporary.is_none())?;
+        // Of those that a demo on this folder has grown by the folder has the ids.
+        let grown = wiring.nodes[founders..].iter().take_while(|name| ids.contains_key(*name)).count();
+        let (begun, names) = (founders + grown, &wiring.nodes);
+        let keys = names[..begun].iter().map(|name| key_pair(&folder, name)).collect::<Result<Vec<_>, _>>()?;
+        let frame = Frame { wiring: &wiring, founders, addresses, options, code: &code_name };
+        for (node, (name, (file, _))) in names.iter().zip(&keys).enumerate() {
+            let mut text = frame.own(&folder, node, ids[name], file);
+            if node < founders {
+                frame.push_peers(&mut text, node, &ids, &keys);
+            } else {
+                frame.push_join(&mut text, 0, &keys[0].1.to_string(), None);
+            }
+            write_node(&folder, name, &text)?;
         }
+        let planned = |(node, name): (usize, &String)| {
+            let (port, config) = (frame.port(node), folder.join(format!("{name}.toml")));
+            PlannedNode { name: name.clone(), port, config }
+        };
+        let nodes = names.iter().enumerate().map(planned).collect();
         let taken = Mutex::new(Some(taken));
         Ok(Self {
             nodes,
+            begun,
+            founders,
             wiring,
             addresses,
             weather,
@@ -328,7 +350,7 @@ impl PreparedDemo {
 
     /// What runs, for somebody who has just started it.
     pub(super) fn words(&self) -> String {
-        let names = self.nodes.iter().map(|node| node.name.as_str()).collect::<Vec<_>>().join(", ");
+        let names = self.nodes[..self.begun].iter().map(|node| node.name.as_str()).collect::<Vec<_>>().join(", ");
         let kept = match &self.temporary {
             Some(_) => "in a temporary folder, and goes with it (`--data FOLDER` keeps it)".to_owned(),
             None => format!("in {}, and stays", self.folder.display()),
@@ -338,6 +360,14 @@ impl PreparedDemo {
              {kept}. Ctrl-C ends it; `rain --help` lists the commands.",
             self.code
         )
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    pub(super) fn code(&self) -> &str {
+        &self.code
     }
 
     /// The supervisor's URL.
@@ -398,8 +428,15 @@ fn sweep(temporary: &Path) {
     }
 }
 
+/// Makes the data folder of a node and its configuration.
+pub(super) fn write_node(folder: &Path, name: &str, text: &str) -> Result<(), DemoError> {
+    let (data, config) = (folder.join(name), folder.join(format!("{name}.toml")));
+    fs::create_dir_all(&data).map_err(failed(&data))?;
+    fs::write(&config, text).map_err(failed(&config))
+}
+
 /// The key pair of a node: the one that the folder has, or a new one.
-fn key_pair(folder: &Path, name: &str) -> Result<(PathBuf, PublicKey), DemoError> {
+pub(super) fn key_pair(folder: &Path, name: &str) -> Result<(PathBuf, PublicKey), DemoError> {
     let path = folder.join(format!("{name}.key"));
     let key = match fs::read(&path) {
         Ok(text) => KeyPair::from_pem(&text).map_err(|error| failed(&path)(io::Error::other(error)))?,
@@ -422,14 +459,7 @@ fn write_private(path: &Path, text: &str) -> io::Result<()> {
 /// The ids of the nodes, by their names: those that the folder has, and new ones for the rest. Where the folder stays they
 /// are kept in it, so that another demo on it finds the same.
 fn ids(folder: &Path, names: &[String], keep: bool) -> Result<BTreeMap<String, NodeId>, DemoError> {
-    let path = folder.join("ids.toml");
-    let mut ids: BTreeMap<String, NodeId> = match fs::read_to_string(&path) {
-        Ok(text) => {
-            toml::from_str(&text).map_err(|error| failed(&path)(io::Error::other(error.message().to_owned())))?
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
-        Err(error) => return Err(failed(&path)(error)),
-    };
+    let mut ids = kept_ids(folder)?;
     let before = ids.len();
     for name in names {
         while !ids.contains_key(name) {
@@ -440,11 +470,25 @@ fn ids(folder: &Path, names: &[String], keep: bool) -> Result<BTreeMap<String, N
         }
     }
     if keep && ids.len() > before {
-        let lines: Vec<_> = ids.iter().map(|(name, id)| format!("{} = \"{id}\"\n", toml_key(name))).collect();
-        let text = lines.concat();
-        fs::write(&path, text).map_err(failed(&path))?;
+        keep_ids(folder, &ids)?;
     }
     Ok(ids)
+}
+
+/// The ids that a folder has.
+pub(super) fn kept_ids(folder: &Path) -> Result<BTreeMap<String, NodeId>, DemoError> {
+    let path = folder.join(IDS);
+    match fs::read_to_string(&path) {
+        Ok(text) => toml::from_str(&text).map_err(|error| failed(&path)(io::Error::other(error.message().to_owned()))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(BTreeMap::new()),
+        Err(error) => Err(failed(&path)(error)),
+    }
+}
+
+pub(super) fn keep_ids(folder: &Path, ids: &BTreeMap<String, NodeId>) -> Result<(), DemoError> {
+    let path = folder.join(IDS);
+    let lines: Vec<_> = ids.iter().map(|(name, id)| format!("{} = \"{id}\"\n", toml_key(name))).collect();
+    fs::write(&path, lines.concat()).map_err(failed(&path))
 }
 
 fn toml_key(name: &str) -> String {
@@ -452,61 +496,95 @@ fn toml_key(name: &str) -> String {
 }
 
 /// What the configurations of all nodes have in common.
-struct Shared<'a> {
-    wiring: &'a TopologyPlan,
-    ids: &'a BTreeMap<String, NodeId>,
-    addresses: Addresses,
-    options: &'a DemoOptions,
-    code: &'a str,
-    keys: &'a [(PathBuf, PublicKey)],
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Frame<'a> {
+    pub(super) wiring: &'a TopologyPlan,
+    /// So many nodes found the cluster; the demo may grow by the others.
+    pub(super) founders: usize,
+    pub(super) addresses: Addresses,
+    pub(super) options: &'a DemoOptions,
+    pub(super) code: &'a str,
 }
 
-fn config_text(node: usize, shared: &Shared<'_>, data: &Path) -> String {
-    let Shared { wiring, ids, addresses, options, code, keys } = *shared;
-    let quote = |path: &Path| toml::Value::String(path.display().to_string()).to_string();
-    let topology = &wiring.topology;
-    // There are 26 nodes at most.
-    let port = |node: usize| addresses.port + u16::try_from(node).unwrap_or(u16::MAX);
-    let mut text = format!(
-        "node = \"{}\"\nid = \"{}\"\ndata = [{}]\ncode = \"{code}\"\nlisten = \"127.0.0.1:{}\"\nkey_file = {}\n",
-        wiring.nodes[node],
-        ids[&wiring.nodes[node]],
-        quote(data),
-        port(node),
-        quote(&keys[node].0),
-    );
-    // The forwarder finds a way between any two switches, through other switches or through nodes.
-    let is_everywhere = topology.attachments.len() == topology.nodes * topology.switches;
-    if !(is_everywhere && topology.switch_links.is_empty()) {
-        text.push_str("joined = true\n");
+impl Frame<'_> {
+    /// The player port of a node: behind those of the founders comes the supervisor's.
+    fn port(&self, node: usize) -> u16 {
+        let place = if node < self.founders { node } else { node + 1 };
+        // There are 26 nodes at most.
+        self.addresses.port + u16::try_from(place).unwrap_or(u16::MAX)
     }
-    // All pings of all nodes pass one process, the forwarder.
-    let _ = writeln!(text, "heartbeat_ms = {HEARTBEAT_MS}");
-    if options.clear {
-        text.push_str("verify_reads = \"hash\"\npeer_privacy = false\n");
+
+    fn cables(&self, node: usize) -> impl Iterator<Item = &Attachment> {
+        self.wiring.topology.attachments.iter().filter(move |cable| cable.node == node)
     }
-    let _ = write!(
-        text,
-        "\n[demo]\nsupervisor = \"http://127.0.0.1:{}\"\nfalse_downs = {:?}\nseed = {}\n",
-        port(topology.nodes),
-        options.false_downs_per_second,
-        options.seed
-    );
-    let cables = |node: usize| topology.attachments.iter().filter(move |cable| cable.node == node);
-    for cable in cables(node) {
-        let (switch, address) = (&wiring.switches[cable.switch], addresses.own(*cable));
-        let _ = write!(text, "\n[[interfaces]]\nswitch = \"{switch}\"\naddress = \"{address}\"\n");
-    }
-    for peer in (0..topology.nodes).filter(|peer| *peer != node) {
-        let (name, http) = (&wiring.nodes[peer], format!("http://127.0.0.1:{}", port(peer)));
-        let (id, key) = (ids[name], keys[peer].1);
+
+    /// What a node's configuration says of the node itself.
+    pub(super) fn own(&self, folder: &Path, node: usize, id: NodeId, key_file: &Path) -> String {
+        let Self { wiring, founders, addresses, options, code } = *self;
+        let quote = |path: &Path| toml::Value::String(path.display().to_string()).to_string();
+        let topology = &wiring.topology;
+        let mut text = format!(
+            "node = \"{}\"\nid = \"{id}\"\ndata = [{}]\ncode = \"{code}\"\nlisten = \"127.0.0.1:{}\"\nkey_file = {}\n",
+            wiring.nodes[node],
+            quote(&folder.join(&wiring.nodes[node])),
+            self.port(node),
+            quote(key_file),
+        );
+        // The forwarder finds a way between any two switches, through other switches or through nodes.
+        let is_everywhere = topology.attachments.len() == topology.nodes * topology.switches;
+        if !(is_everywhere && topology.switch_links.is_empty()) {
+            text.push_str("joined = true\n");
+        }
+        // All pings of all nodes pass one process, the forwarder.
+        let _ = writeln!(text, "heartbeat_ms = {HEARTBEAT_MS}");
+        if options.clear {
+            text.push_str("verify_reads = \"hash\"\npeer_privacy = false\n");
+        }
         let _ = write!(
             text,
-            "\n[[peers]]\nname = \"{name}\"\nid = \"{id}\"\nkey = \"{key}\"\nhttp = \"{http}\"\n[peers.addresses]\n"
+            "\n[demo]\nsupervisor = \"http://127.0.0.1:{}\"\nfalse_downs = {:?}\nseed = {}\n",
+            addresses.port + u16::try_from(founders).unwrap_or(u16::MAX),
+            options.false_downs_per_second,
+            options.seed
         );
-        for cable in cables(peer) {
-            let _ = writeln!(text, "{} = \"{}\"", wiring.switches[cable.switch], addresses.seen(*cable));
+        for cable in self.cables(node) {
+            let (switch, address, seen) =
+                (&wiring.switches[cable.switch], addresses.own(*cable), addresses.seen(*cable));
+            let _ = write!(
+                text,
+                "\n[[interfaces]]\nswitch = \"{switch}\"\naddress = \"{address}\"\nreached_at = \"{seen}\"\n"
+            );
+        }
+        text
+    }
+
+    /// What a founder's configuration says of the other founders.
+    fn push_peers(
+        &self,
+        text: &mut String,
+        node: usize,
+        ids: &BTreeMap<String, NodeId>,
+        keys: &[(PathBuf, PublicKey)],
+    ) {
+        for peer in (0..self.founders).filter(|peer| *peer != node) {
+            let (name, http) = (&self.wiring.nodes[peer], format!("http://127.0.0.1:{}", self.port(peer)));
+            let (id, key) = (ids[name], keys[peer].1);
+            let _ = write!(
+                text,
+                "\n[[peers]]\nname = \"{name}\"\nid = \"{id}\"\nkey = \"{key}\"\nhttp = \"{http}\"\n[peers.addresses]\n"
+            );
+            for cable in self.cables(peer) {
+                let _ = writeln!(text, "{} = \"{}\"", self.wiring.switches[cable.switch], self.addresses.seen(*cable));
+            }
         }
     }
-    text
+
+    /// What the configuration of a node that joins says of the one that it comes to, where no switch is between.
+    pub(super) fn push_join(&self, text: &mut String, to: usize, key: &str, invitation: Option<&str>) {
+        let addresses: Vec<_> = self.cables(to).map(|cable| format!("\"{}\"", self.addresses.own(*cable))).collect();
+        let _ = write!(text, "\n[join]\naddresses = [{}]\nkey = \"{key}\"\n", addresses.join(", "));
+        if let Some(invitation) = invitation {
+            let _ = writeln!(text, "invitation = \"{invitation}\"");
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! The cluster as one of its nodes sees it.
 
 use super::caller::{Caller, Demand};
+use super::health::outside;
 use super::reply::json;
 use super::router::{Answer, Room, is_read};
 use super::{ApiError, RequestBody};
@@ -63,6 +64,9 @@ pub struct ClusterReport {
     pub links: Vec<LinkReport>,
     /// The node that answers; null where the demo's supervisor does.
     pub observer: Option<String>,
+    /// Why that node has no part in the cluster, where it has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outside: Option<String>,
     /// What that node observes.
     pub paths: Vec<PathReport>,
     /// When the thread that watches its paths was held up lately: when its timer was due and when it woke, in microseconds
@@ -136,5 +140,17 @@ pub(super) fn cluster(node: &Node) -> ClusterReport {
     let held_up_us = node.peers.paths.held_up_us();
     let faults = node.config.demo.is_some();
     let (disk, clocks) = (node.store.space().ok(), Some(node.peers.clocks.report()));
-    ClusterReport { nodes: nodes.collect(), switches, links, observer, paths, held_up_us, disk, clocks, faults }
+    let outside = outside(node);
+    ClusterReport {
+        nodes: nodes.collect(),
+        switches,
+        links,
+        observer,
+        outside,
+        paths,
+        held_up_us,
+        disk,
+        clocks,
+        faults,
+    }
 }

@@ -12,16 +12,18 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use hyper::{Method, Request, StatusCode};
 use rain_cluster::NodeId;
-use rain_cluster::register::{ChangeError, Configuration, Member, MemberSet, Role, SetCode};
+use rain_cluster::register::{ChangeError, Configuration, ConfigurationError, Member, MemberSet, Role, SetCode};
 use rain_codec::Code;
 use rain_node::{KnownConfiguration, Node, RegisterError};
+use rain_session::PublicKey;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 const PATH: &str = "/api/v1/configuration";
-/// Whoever asked for a change that others have to learn of waits so long for its end.
-const LEARNT: Duration = Duration::from_secs(10);
+/// Whoever asked for a change waits so long for the end of another one, and so long for that of his own, where others have to
+/// learn of it: together less than clients wait for an answer.
+const LEARNT: Duration = Duration::from_secs(4);
 /// A change is told in less.
 const BODY_BYTES_MAX: usize = 64 << 10;
 
@@ -86,6 +88,9 @@ pub struct MemberReport {
     pub http: String,
     /// Where peers reach it.
     pub addresses: Vec<String>,
+    /// The public keys by which they know it.
+    #[serde(default)]
+    pub keys: Vec<String>,
 }
 
 /// The body of `POST /api/v1/configuration`. Nodes are called by their names or ids.
@@ -142,6 +147,16 @@ pub enum ConfigurationChange {
     Force {
         /// The members.
         lost: Vec<String>,
+        /// Another code of new titles, where too few are left for the one there is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        code: Option<String>,
+    },
+    /// Has the others know a member also by another key, which it will use.
+    Key {
+        /// The member.
+        node: String,
+        /// The public key.
+        key: String,
     },
     /// Takes back a change that is half-way.
     Abort,
@@ -198,13 +213,44 @@ impl ConfigurationChange {
             Self::Drain { node } => format!("{node} drained"),
             Self::Forget { node } => format!("{node} forgotten"),
             Self::Code { code } => format!("new titles as {code}"),
-            Self::Force { lost } => format!("forced without {}", lost.join(", ")),
+            Self::Force { lost, .. } => format!("forced without {}", lost.join(", ")),
+            Self::Key { node, .. } => format!("another key of {node}"),
             Self::Abort => "a change taken back".to_owned(),
         }
     }
 }
 
+/// Makes a change; behind another one, where that ends soon.
 async fn carry_out(node: &Arc<Node>, change: &ConfigurationChange) -> Result<Arc<Configuration>, ApiError> {
+    let until = Instant::now() + LEARNT;
+    loop {
+        let changed = match attempt(node, change).await {
+            Err(Unchanged::Changing(error)) => Err(error),
+            Err(Unchanged::Refused(error)) => return Err(error),
+            Ok(changed) => return Ok(ended(node, changed).await),
+        };
+        let mut known = node.configuration();
+        let is_single = |known: &KnownConfiguration| known.configuration.as_ref().is_some_and(|it| it.old.is_none());
+        if Instant::now() > until || timeout_at(until, known.wait_for(is_single)).await.is_err() {
+            return changed;
+        }
+    }
+}
+
+/// Why a change was not made.
+enum Unchanged {
+    /// Another one is half-way.
+    Changing(ApiError),
+    Refused(ApiError),
+}
+
+impl From<ApiError> for Unchanged {
+    fn from(error: ApiError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+async fn attempt(node: &Arc<Node>, change: &ConfigurationChange) -> Result<Arc<Configuration>, Unchanged> {
     let member = |name: &String| find(node, name);
     let changed = match change.clone() {
         ConfigurationChange::Label { node: name, rack, room } => {
@@ -225,7 +271,8 @@ async fn carry_out(node: &Arc<Node>, change: &ConfigurationChange) -> Result<Arc
             let life = node.store.life_of(id).ok_or_else(|| unfit(format!("{name} was not heard of yet")))?;
             let known = node.read_configuration().await.map_err(|error| told(&error))?;
             if known.new.member(id).is_some_and(|member| member.voter.life == life) {
-                return Err(unfit(format!("{name} is in life {life}, which is a member: there is nothing to replace")));
+                let why = format!("{name} is in life {life}, which is a member: there is nothing to replace");
+                return Err(unfit(why).into());
             }
             node.change_configuration(move |known| known.replace(id, life)).await
         }
@@ -240,7 +287,7 @@ async fn carry_out(node: &Arc<Node>, change: &ConfigurationChange) -> Result<Arc
         ConfigurationChange::Forget { node: name } => {
             let id = member(&name)?;
             if id == node.config.id {
-                return Err(unfit(format!("{name} is the node that is asked: ask another one")));
+                return Err(unfit(format!("{name} is the node that is asked: ask another one")).into());
             }
             // Of one that does not answer nothing can be had any more.
             if let Some(columns) = node.columns_held(id).await.filter(|columns| *columns > 0) {
@@ -252,24 +299,53 @@ async fn carry_out(node: &Arc<Node>, change: &ConfigurationChange) -> Result<Arc
             node.change_configuration(move |known| known.forget(id)).await
         }
         ConfigurationChange::Code { code } => {
-            let found = Code::named(&code).map_err(|error| bad(format!("the code `{code}`: {error}")))?;
-            let columns = u8::try_from(found.columns()).unwrap_or(u8::MAX);
-            let code = SetCode { name: found.name().to_owned(), columns };
+            let code = code_named(&code)?;
             node.change_configuration(move |known| known.code(code.clone())).await
         }
-        ConfigurationChange::Force { lost } => {
+        ConfigurationChange::Force { lost, code } => {
             let ids = lost.iter().map(member).collect::<Result<Vec<_>, _>>()?;
+            let code = code.map(|code| code_named(&code)).transpose()?;
             let force = move |known: &Configuration| {
                 let members = known.sets().flat_map(|set| &set.members).map(|member| member.voter);
                 let lost: Vec<_> = members.filter(|voter| ids.contains(&voter.node)).collect();
-                known.force(&lost)
+                known.force(&lost, code.clone())
             };
-            node.change_configuration(force).await
+            match node.change_configuration(force).await {
+                Err(RegisterError::Change(error @ ChangeError::Configuration(ConfigurationError::TooFew { .. }))) => {
+                    return Err(unfit(format!("{error}: name one with fewer, by --code")).into());
+                }
+                forced => forced,
+            }
+        }
+        ConfigurationChange::Key { node: name, key } => {
+            let id = member(&name)?;
+            let key: PublicKey = key.parse().map_err(bad)?;
+            if node.roster().owner(&key).is_some_and(|owner| owner != id) {
+                let why = format!("{key} is the key of another member, expected one of {name} alone");
+                return Err(unfit(why).into());
+            }
+            let add = move |known: &Configuration| {
+                let mut contact = known.new.member(id).ok_or(ChangeError::Unknown(id))?.contact.clone();
+                if !contact.keys.contains(&key.bytes()) {
+                    contact.keys.push(key.bytes());
+                }
+                known.contact(id, contact)
+            };
+            node.change_configuration(add).await
         }
         ConfigurationChange::Abort => node.change_configuration(Configuration::abort).await,
     };
-    let changed = changed.map_err(|error| told(&error))?;
-    Ok(ended(node, changed).await)
+    changed.map_err(|error| {
+        let is_changing = matches!(error, RegisterError::Change(ChangeError::Joint(_)));
+        let told = told(&error);
+        if is_changing { Unchanged::Changing(told) } else { Unchanged::Refused(told) }
+    })
+}
+
+fn code_named(name: &str) -> Result<SetCode, ApiError> {
+    let found = Code::named(name).map_err(|error| bad(format!("the code `{name}`: {error}")))?;
+    let columns = u8::try_from(found.columns()).unwrap_or(u8::MAX);
+    Ok(SetCode { name: found.name().to_owned(), columns })
 }
 
 /// Of a change that is half-way until somebody has learnt something: the configuration at its end, or what it is by then.
@@ -392,6 +468,7 @@ fn members(node: &Node, set: &MemberSet) -> Vec<MemberReport> {
         room: member.room.clone(),
         http: member.contact.http.clone(),
         addresses: member.contact.addresses.clone(),
+        keys: member.contact.keys.iter().map(|key| PublicKey::from(*key).to_string()).collect(),
     };
     by_name(set).map(member).collect()
 }

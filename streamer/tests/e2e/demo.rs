@@ -249,3 +249,57 @@ fn a_video_whose_name_is_no_title_is_refused_before_anything_starts() {
     demo.args(["demo", "--port", &claim_ports().port(0).to_string(), "--video"]).arg(&odd);
     run(&mut demo).failed_naming(&["--video", "film", "name can be a title"]);
 }
+
+/// A fifth node comes by invitation while the demo runs, hangs on its switches as the others do, and is there again with the
+/// next demo on the folder.
+#[test]
+fn a_demo_grows() {
+    let data = Folder::new();
+    let folder = data.join("demo").to_str().expect("UTF-8").to_owned();
+    let content = random_bytes(200_000, 5);
+    let add = |demo: &Demo| run(rain().args(["demo", "add", "--server", &demo.url]));
+    {
+        let demo = Demo::start(&["--data", &folder]);
+        let (supervisor, of_e) = (demo.supervisor(), demo.port(5));
+        assert_eq!(add(&demo).succeeded().text(), format!("E serves at http://127.0.0.1:{of_e}\n"));
+        let seen = get("/api/v1/cluster").to(supervisor).expect(200).json();
+        let names = |of: &str, key: &str| -> Vec<String> {
+            let all = seen[of].as_array().expect("a list").iter();
+            all.filter(|it| it["state"] == "up").map(|it| it[key].as_str().expect("a name").to_owned()).collect()
+        };
+        assert_eq!(names("nodes", "name"), ["A", "B", "C", "D", "E"]);
+        assert!(names("links", "name").ends_with(&["E-s1".to_owned(), "E-s2".to_owned()]), "{seen}");
+        let known = get("/api/v1/configuration").to(demo.port(1)).expect(200).json();
+        let of_configuration = known["members"].as_array().expect("members")[4].clone();
+        assert_eq!((&of_configuration["name"], &of_configuration["role"]), (&"E".into(), &"active".into()));
+        // Through the switches, and not past them.
+        let by_switch = [1, 2].map(|switch| format!("s{switch}=127.{switch}.5.2:{}", demo.port(0)));
+        assert_eq!(of_configuration["addresses"], serde_json::json!(by_switch));
+        let file = data.write("film", &content);
+        run(rain().arg("put").arg(&file).args(["--server", &format!("http://127.0.0.1:{of_e}")])).succeeded();
+        assert_same(&get(SAMPLE).to(of_e).expect(200).body, &sample(), "the sample from E");
+        let fault = |name: &str, action: &str| {
+            run(rain().args(["fault", "link", name, action, "--server", &demo.url])).succeeded();
+        };
+        for action in ["cut", "heal"] {
+            fault("E-s1", action);
+            fault("E-s2", action);
+            let state = if action == "cut" { "down" } else { "up" };
+            wait_until(state, PATIENCE, || {
+                let found = get("/api/v1/cluster").to(demo.port(0)).expect(200).json();
+                found["nodes"].as_array().expect("nodes").iter().any(|it| it["name"] == "E" && it["state"] == state)
+            });
+        }
+        demo.process.signal(Signal::TERM);
+        demo.process.wait(SECONDS);
+    }
+    let demo = Demo::start_of(5, &["--data", &folder]);
+    // The supervisor stays behind the founders.
+    assert_eq!(demo.url.trim_end_matches('/'), format!("http://127.0.0.1:{}", demo.port(4)));
+    assert_same(&get("/v/film").to(demo.port(5)).expect(200).body, &content, "what E took");
+    for (node, name) in [(6, "F"), (7, "G"), (8, "H")] {
+        assert_eq!(add(&demo).succeeded().text(), format!("{name} serves at http://127.0.0.1:{}\n", demo.port(node)));
+    }
+    add(&demo).failed_naming(&["8 nodes: this demo grows no more"]);
+    assert_same(&get("/v/film").to(demo.port(8)).expect(200).body, &content, "what E took, from H");
+}

@@ -21,6 +21,7 @@ mod doors;
 mod events;
 mod faults;
 mod folders;
+mod growth;
 mod harness;
 mod hedges;
 mod hostile;

@@ -490,8 +490,8 @@ pub(super) const ALL: &[Bug] = &[
         "a node with a new disk speaks of a title that it may have promised: a committed version is dropped",
         Mutant {
             file: "node/src/store/requests.rs",
-            text: "standing: «Standing::Inherited», column: None",
-            instead: "Standing::Pending",
+            text: "if believes { «Standing::Inherited» } else { Standing::Adopted }",
+            instead: "Standing::Adopted",
             first: STORE,
         },
     ),

@@ -159,12 +159,12 @@ fn what_may_not_follow() {
 #[test]
 fn what_is_forced_is_far_ahead_and_needs_only_who_is_left() {
     let first = founded(&[1, 1, 1]);
-    let forced = first.force(&[voter(1), voter(2)]).unwrap();
+    let forced = first.force(&[voter(1), voter(2)], None).unwrap();
     assert_eq!((forced.epoch, &forced.old, forced.retired.as_slice()), (1001, &None, [voter(1), voter(2)].as_slice()));
     assert_eq!(forced.new.members.iter().map(|member| member.voter).collect::<Vec<_>>(), [voter(0)]);
     assert_eq!(forced.follows(&first), Ok(()));
     assert!(Electorate::of(&first, &forced).agrees(|asked| asked == voter(0)));
-    assert_eq!(first.force(&[voter(9)]), Err(ChangeError::Unknown(NodeId(9))));
+    assert_eq!(first.force(&[voter(9)], None), Err(ChangeError::Unknown(NodeId(9))));
     let joint = added().promote(NodeId(3), Some(1)).unwrap();
     let twice = Configuration { epoch: 1003, ..joint.clone() };
     assert_eq!(twice.follows(&joint), Err(StepError::Joint(3)));

@@ -129,7 +129,7 @@ fn a_promise_is_kept() {
 #[test]
 fn an_acceptor_goes_to_no_lower_epoch() {
     let (mut acceptor, base) = (blank(0), three());
-    let value = Arc::new(base.force(&[voter(1), voter(2)]).unwrap());
+    let value = Arc::new(base.force(&[voter(1), voter(2)], None).unwrap());
     let forced = Accepted { ballot: ballot(1, 0), base: Arc::clone(&base), value };
     assert_eq!(ask(&mut acceptor, &accept(0, &forced)), Verdict::Accepted);
     let refused = Verdict::Refused { promised: ballot(1, 0), accepted: Some(forced) };
@@ -430,7 +430,7 @@ fn whoever_does_not_answer_is_asked_again() {
 #[test]
 fn what_is_left_can_be_forced() {
     let base = three();
-    let forced = Arc::new(base.force(&[voter(1), voter(2)]).unwrap());
+    let forced = Arc::new(base.force(&[voter(1), voter(2)], None).unwrap());
     let mut room = Room::of(3);
     assert_eq!(room.change(&base, &forced, &[0]), Some(Outcome::Done(Arc::clone(&forced))));
     // Those given up are told of it by whoever is left, and it goes on from there.
@@ -444,7 +444,7 @@ fn what_is_left_can_be_forced() {
     // What is left may have agreed to more than whoever forces knows.
     let half = proposal(ballot(1, 0), &base, "half");
     let mut room = Room::of(3).has(0, &half);
-    let forced = Arc::new(base.force(&[voter(1), voter(2)]).unwrap());
+    let forced = Arc::new(base.force(&[voter(1), voter(2)], None).unwrap());
     let expected = Outcome::Superseded { by: half.value, undecided: false };
     assert_eq!(room.change(&base, &forced, &[0]), Some(expected));
 }

@@ -23,7 +23,7 @@ fn history(seed: u64) -> Vec<Configuration> {
             4 => last.replace(node, Life(u32::try_from(random.below(1 << 20)).unwrap())),
             5 => last.weight(node, 3),
             6 => last.label(node, "rack".to_owned(), "Raum ä".to_owned()),
-            7 => last.force(&[last.new.members[0].voter]),
+            7 => last.force(&[last.new.members[0].voter], None),
             _ => last.add(Member { witness: random.one_in(2), ..member(node.0, 0) }),
         };
         all.extend(next.ok().map(|next| next.with_note(format!("step {seed}"))));

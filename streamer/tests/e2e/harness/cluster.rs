@@ -2,12 +2,13 @@
 
 use super::clocks::Clocks;
 use super::folder::names_in;
-use super::{Folder, PATIENCE, Process, claim_ports, rain, stop, title_hash};
+use super::{Folder, PATIENCE, Process, claim_ports, rain, run, stop, title_hash};
 use rain_harness::{Member, NodeKey, Ports, configuration, wait_until_ready};
 use rustix::process::Signal;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::process::Command;
 
 const SWITCHES: u8 = 2;
 
@@ -15,6 +16,8 @@ struct Node {
     name: String,
     port: u16,
     process: Option<Process>,
+    /// What `rain join` made of it; `None` of a founder.
+    home: Option<PathBuf>,
 }
 
 /// Nodes A, B, C, ... on the loopback, two switches between them. All end when the value goes.
@@ -24,7 +27,7 @@ pub(crate) struct Cluster {
     keys: Vec<NodeKey>,
     clocks: Option<Clocks>,
     folder: Folder,
-    _ports: Ports,
+    ports: Ports,
 }
 
 impl Cluster {
@@ -76,17 +79,57 @@ impl Cluster {
                 name: char::from(b'A' + u8::try_from(node).expect("a letter")).to_string(),
                 port: ports.port(node),
                 process: None,
+                home: None,
             })
             .collect();
         let keys = nodes.iter().map(|node| NodeKey::make(folder.join(&format!("{}.key", node.name))).expect("a key"));
         let keys = keys.collect();
-        let cluster = Self { nodes, keys, clocks: None, folder, _ports: ports };
+        let cluster = Self { nodes, keys, clocks: None, folder, ports };
         for node in 0..count {
             fs::create_dir(cluster.data(node)).expect("a data folder");
             let text = cluster.config_text(node, code);
             cluster.folder.write(&format!("{}.toml", cluster.name(node)), text);
         }
         cluster
+    }
+
+    /// What `rain join` is told on the machine of a node E, F, ..., that has no files yet and comes with a secret: its folder,
+    /// its name and its addresses. `secret` is of node `by`.
+    pub(crate) fn join_command(&self, by: usize, secret: &str) -> Command {
+        let (at, port) = (self.nodes.len(), self.ports.port(self.nodes.len()));
+        let name = char::from(b'A' + u8::try_from(at).expect("a letter")).to_string();
+        let mut command = rain();
+        command.arg("join").arg(self.address(by, 1).to_string()).arg(secret).arg("--no-start");
+        command.arg("--folder").arg(self.folder.join(&name)).args(["--name", &name]);
+        command.args(["--listen", &format!("127.0.0.1:{port}")]);
+        for switch in 1..=SWITCHES {
+            command.arg("--interface").arg(format!("s{switch}=127.77.{switch}.1:{port}"));
+        }
+        command
+    }
+
+    /// The node that a [`join_command`](Self::join_command) has made the files of: it is not started yet.
+    pub(crate) fn take_joined(&mut self) -> usize {
+        let at = self.nodes.len();
+        let name = char::from(b'A' + u8::try_from(at).expect("a letter")).to_string();
+        let (port, home) = (self.ports.port(at), self.folder.join(&name));
+        self.nodes.push(Node { name, port, process: None, home: Some(home) });
+        at
+    }
+
+    /// A secret of node `by`.
+    pub(crate) fn invite(&self, by: usize) -> String {
+        let told = run(rain().args(["cluster", "invite", "--json", "--server", &self.url(by)])).succeeded().json();
+        told["secret"].as_str().expect("a secret").to_owned()
+    }
+
+    /// A node that has joined by an invitation of node `by`, and runs.
+    pub(crate) fn join(&mut self, by: usize) -> usize {
+        let secret = self.invite(by);
+        run(&mut self.join_command(by, &secret)).succeeded();
+        let node = self.take_joined();
+        self.restart(node);
+        node
     }
 
     /// Starts every node that does not run, and waits until each is ready.
@@ -145,11 +188,13 @@ impl Cluster {
     }
 
     pub(crate) fn config(&self, node: usize) -> PathBuf {
-        self.folder.join(&format!("{}.toml", self.name(node)))
+        let file = || self.folder.join(&format!("{}.toml", self.name(node)));
+        self.nodes[node].home.as_ref().map_or_else(file, |home| home.join("rain.toml"))
     }
 
     pub(crate) fn data(&self, node: usize) -> PathBuf {
-        self.folder.join(self.name(node))
+        let folder = || self.folder.join(self.name(node));
+        self.nodes[node].home.as_ref().map_or_else(folder, |home| home.join("data"))
     }
 
     /// A place beside the data folders.
@@ -214,6 +259,13 @@ impl Cluster {
     /// What a node has said on standard error.
     pub(crate) fn log(&self, node: usize) -> String {
         self.process(node).log()
+    }
+
+    /// Waits until a node that was launched has ended by itself; what it has said on standard error.
+    pub(crate) fn wait_refusal(&mut self, node: usize) -> String {
+        let process = self.nodes[node].process.take().expect("a node that runs");
+        assert_eq!(process.wait(PATIENCE).code(), Some(1));
+        process.log()
     }
 
     /// Ends a node as an operator would: SIGTERM.
