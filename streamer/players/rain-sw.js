@@ -10,6 +10,9 @@ const ROUNDS = 5;
 const CONDITIONS = ["if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "if-range"];
 /** How often the nodes are asked for. */
 const NODES_EVERY_MS = 10_000;
+const NODES = "/api/v1/nodes.json";
+/** The cache that holds what was last told of the nodes. */
+const KEPT = "rain-nodes";
 
 /** Origins of all nodes, as far as they are known. */
 let nodes = [self.location.origin];
@@ -17,8 +20,16 @@ let nodesAskedAt = -Infinity;
 /** The one that answered last. */
 let first = self.location.origin;
 
+/** Browsers end a worker that has nothing to do: the next one may begin when the page's own node is gone. */
+let isReady = false;
+const ready = recallNodes().finally(() => { isReady = true; });
+
 self.addEventListener("install", () => self.skipWaiting());
 self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim().then(learnNodes)));
+self.addEventListener("message", (event) => {
+  if (event.data === "claim") event.waitUntil(self.clients.claim());
+  else event.source?.postMessage({ node: first });
+});
 self.addEventListener("fetch", (event) => {
   const { request } = event;
   const url = new URL(request.url);
@@ -26,8 +37,12 @@ self.addEventListener("fetch", (event) => {
   const isElement = request.destination === "video" || request.destination === "audio";
   // Headers of conditions would have browsers ask other nodes for their leave first.
   const isPlain = request.method === "GET" && !CONDITIONS.some((name) => request.headers.has(name));
-  if (!isPlain || isElement || !nodes.includes(url.origin) || !isMedia(url.pathname)) return;
-  event.respondWith(answer(url, request));
+  if (!isPlain || isElement || !isMedia(url.pathname)) return;
+  if (!isReady) {
+    event.respondWith(ready.then(() => (nodes.includes(url.origin) ? answer(url, request) : fetch(request))));
+  } else if (nodes.includes(url.origin)) {
+    event.respondWith(answer(url, request));
+  }
 });
 
 const isMedia = (path) => /^\/(s\/[^/]+\/)?[pv]\//.test(path);
@@ -35,16 +50,38 @@ const isMedia = (path) => /^\/(s\/[^/]+\/)?[pv]\//.test(path);
 /** Whether it is the same on every node: a title, or what is below the edition of one. */
 const isSame = (path) => /^\/(s\/[^/]+\/)?(v\/|p\/[^/]+\/[0-9a-f]{16}\/)/.test(path);
 
-/** Learns of all nodes, from any of them; keeps what is known where none answers. */
+/** Learns of all nodes from the page's own; keeps what is known where it does not answer. */
 async function learnNodes() {
   nodesAskedAt = performance.now();
   try {
-    const response = await fetch("/api/v1/nodes.json", { signal: AbortSignal.timeout(SILENCE_MS) });
-    const origins = (await response.json()).map((node) => new URL(node.http).origin);
-    nodes = [self.location.origin, ...origins.filter((origin) => origin !== self.location.origin)];
+    const response = await fetch(NODES, { signal: AbortSignal.timeout(SILENCE_MS) });
+    await noteNodes(response.clone());
+    await (await caches.open(KEPT)).put(NODES, response);
   } catch {
-    // The page's own node does not answer: the others are asked as they were known.
+    // The others are asked as they were known.
   }
+}
+
+/** What an earlier worker had learnt. */
+async function recallNodes() {
+  try {
+    const kept = await (await caches.open(KEPT)).match(NODES);
+    if (kept !== undefined) await noteNodes(kept);
+  } catch {
+    // Nothing is kept, or it cannot be read: the page's own node is known.
+  }
+}
+
+async function noteNodes(response) {
+  const origins = (await response.json()).map((node) => new URL(node.http).origin);
+  nodes = [self.location.origin, ...origins.filter((origin) => origin !== self.location.origin)];
+}
+
+/** Notes who answered, and tells the pages where it is another one. */
+async function note(node) {
+  if (node === first) return;
+  first = node;
+  for (const page of await self.clients.matchAll()) page.postMessage({ node });
 }
 
 /** The nodes in the order in which they are asked. */
@@ -84,7 +121,7 @@ async function ask(url, headers, cancelled, use) {
           continue;
         }
         const used = await use(response, controller, patience);
-        first = node;
+        note(node);
         return used;
       } catch {
         controller.abort();

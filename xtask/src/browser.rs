@@ -132,6 +132,16 @@ pub(crate) fn prepare(workspace: &Workspace) -> Result<Option<String>> {
             return Ok(Some(missing));
         }
     }
-    tools::run(Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(folder(workspace)))?;
+    let folder = folder(workspace);
+    if !is_installed(&folder) {
+        let ci = ["ci", "--no-audit", "--no-fund", "--ignore-scripts"];
+        tools::run(Command::new("npm").args(ci).current_dir(&folder))?;
+    }
     Ok(None)
+}
+
+/// Whether npm has installed all since the lock was changed.
+fn is_installed(folder: &Path) -> bool {
+    let changed = |file: &str| fs::metadata(folder.join(file)).and_then(|about| about.modified()).ok();
+    changed("node_modules/.package-lock.json") >= changed("package-lock.json")
 }

@@ -38,10 +38,12 @@ pub(crate) enum Stage {
     Lab,
     /// The console of a demo and a player under faults, in a real browser.
     Browser,
+    /// hls.js, dash.js, Shaka and video.js, which play on while nodes die, hang and return.
+    Players,
 }
 
 /// All stages, in the order in which they run.
-pub(crate) const ALL: [Stage; 12] = [
+pub(crate) const ALL: [Stage; 13] = [
     Stage::Build,
     Stage::Lint,
     Stage::Unit,
@@ -54,6 +56,7 @@ pub(crate) const ALL: [Stage; 12] = [
     Stage::Playback,
     Stage::Lab,
     Stage::Browser,
+    Stage::Players,
 ];
 
 /// How many stages ended how.
@@ -122,6 +125,7 @@ impl Stage {
             Stage::Playback => measure::run(workspace, What::Playback, &["--correctness-only".to_owned()]),
             Stage::Lab => lab::stage(),
             Stage::Browser => in_browser(workspace),
+            Stage::Players => measure::run(workspace, What::Players, &["--correctness-only".to_owned()]),
         }
     }
 }
@@ -272,7 +276,10 @@ mod tests {
         assert_eq!(ALL, Stage::value_variants());
         assert_eq!(
             ALL.map(|stage| stage.to_string()),
-            ["build", "lint", "unit", "model", "sim", "fuzz", "proof", "e2e", "media", "playback", "lab", "browser"]
+            [
+                "build", "lint", "unit", "model", "sim", "fuzz", "proof", "e2e", "media", "playback", "lab", "browser",
+                "players"
+            ]
         );
     }
 }
