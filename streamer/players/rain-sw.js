@@ -17,8 +17,8 @@ const KEPT = "rain-nodes";
 /** Origins of all nodes, as far as they are known. */
 let nodes = [self.location.origin];
 let nodesAskedAt = -Infinity;
-/** The one that answered last. */
-let first = self.location.origin;
+/** The one that answered last; null before the first. */
+let first = null;
 
 /** Browsers end a worker that has nothing to do: the next one may begin when the page's own node is gone. */
 let isReady = false;
@@ -33,8 +33,9 @@ self.addEventListener("message", (event) => {
 self.addEventListener("fetch", (event) => {
   const { request } = event;
   const url = new URL(request.url);
-  // What a media element loads by itself passes: browsers that play HLS do not start through a worker.
-  const isElement = request.destination === "video" || request.destination === "audio";
+  // What a media element loads by itself passes, as browsers that play HLS do not start through a worker; but not where the
+  // page says that it is to.
+  const isElement = ["video", "audio"].includes(request.destination) && !url.searchParams.has("worker");
   // Headers of conditions would have browsers ask other nodes for their leave first.
   const isPlain = request.method === "GET" && !CONDITIONS.some((name) => request.headers.has(name));
   if (!isPlain || isElement || !isMedia(url.pathname)) return;
@@ -72,9 +73,10 @@ async function recallNodes() {
   }
 }
 
+/** The page's own origin may be another name of theirs: then it is asked last. */
 async function noteNodes(response) {
   const origins = (await response.json()).map((node) => new URL(node.http).origin);
-  nodes = [self.location.origin, ...origins.filter((origin) => origin !== self.location.origin)];
+  nodes = [...new Set([...origins, self.location.origin])];
 }
 
 /** Notes who answered, and tells the pages where it is another one. */
@@ -84,10 +86,11 @@ async function note(node) {
   for (const page of await self.clients.matchAll()) page.postMessage({ node });
 }
 
-/** The nodes in the order in which they are asked. */
-function inOrder() {
+/** The nodes in the order in which they are asked for a URL. */
+function inOrder(url) {
   if (performance.now() - nodesAskedAt > NODES_EVERY_MS) learnNodes();
-  return [first, ...nodes.filter((node) => node !== first)];
+  const begin = first ?? url.origin;
+  return [begin, ...nodes.filter((node) => node !== begin)];
 }
 
 /** Lets a promise take so long, and aborts what it waits for where it takes longer. */
@@ -110,7 +113,7 @@ async function ask(url, headers, cancelled, use) {
   let refused = null;
   for (let round = 0; round < ROUNDS; round += 1) {
     const patience = SILENCE_MS * 2 ** round;
-    for (const node of inOrder()) {
+    for (const node of inOrder(url)) {
       if (cancelled()) throw new DOMException("nobody waits for it", "AbortError");
       const controller = new AbortController();
       try {

@@ -41,7 +41,11 @@ async function play({ player, path, mode, buffer }) {
     rain.followNode((node) => { seen.node = node; });
   } else {
     new PerformanceObserver((list) => {
-      for (const { name } of list.getEntries()) if (/\.m4s$/.test(name)) seen.node = new URL(name).origin;
+      for (const { name, responseStatus, initiatorType } of list.getEntries()) {
+        // Of what an element loads a page learns no status.
+        const has = responseStatus > 0 || initiatorType === "video";
+        if (has && /\.m4s$/.test(name)) seen.node = new URL(name).origin;
+      }
     }).observe({ type: "resource", buffered: true });
   }
   const settings = mode === "tuned" ? rain : { hls: {}, dash: {}, shaka: {} };

@@ -1,5 +1,5 @@
-//! The browser stage: the console of a demo, driven in Chromium by `xtask/browser/console.mjs`, and that of a node with a
-//! token, by `xtask/browser/login.mjs`; a page whose node hangs, by `xtask/browser/worker.mjs`.
+//! The browser stage: the console of a demo, driven in Chromium by `xtask/browser/console.mjs`, and its pages for players, by
+//! `pages.mjs`; the console of a node with a token, by `login.mjs`; pages whose node hangs, by `worker.mjs`.
 
 use std::fs;
 use std::net::Ipv4Addr;
@@ -39,7 +39,8 @@ fn look_at_demo(workspace: &Workspace, program: &Path) -> Result<()> {
     let port = ports.port(0);
     println!("   rain demo --port {port}");
     let demo = Demo::start(Command::new(program).args(["demo", "--port", &port.to_string()]), None, START)?;
-    let driven = drive(workspace, &["console.mjs", &demo.url], &[]);
+    let driven = drive(workspace, &["console.mjs", &demo.url], &[])
+        .and_then(|()| drive(workspace, &["pages.mjs", &demo.url], &[]));
     let ended = demo.process.terminate(END);
     driven?;
     ended.context("ending the demo")?;

@@ -9,7 +9,7 @@ use crate::http::faults::{Fault, done};
 use crate::http::login::CALLER;
 use crate::http::reply::{json, not_found};
 use crate::http::router::is_write;
-use crate::http::{ApiError, ClusterReport, Ends, RequestBody, ResponseBody, console, error_response};
+use crate::http::{ApiError, ClusterReport, Ends, RequestBody, ResponseBody, console, error_response, players};
 use core::time::Duration;
 use futures_util::stream;
 use http_body_util::{BodyExt, Empty, StreamBody};
@@ -105,7 +105,8 @@ impl Front {
             Err(error) => return error_response(&error),
         };
         let path = uri.path();
-        if path.starts_with("/v/") || path == "/api/v1/titles" || path.starts_with("/api/v1/titles/") {
+        let of_nodes = ["/v/", "/p/", "/api/v1/titles/", "/api/v1/inspect/"].iter().any(|root| path.starts_with(root));
+        if of_nodes || ["/api/v1/titles", "/api/v1/nodes.json"].contains(&path) {
             return self.forward(request).await;
         }
         if path == "/api/v1/faults" && method == Method::POST {
@@ -121,7 +122,10 @@ impl Front {
             "/api/v1/cluster" => json(&self.cluster()),
             CALLER => json(&caller.report()),
             "/api/v1/events" => self.events.follow().unwrap_or_else(|error| error_response(&error)),
-            _ => console::file(path).unwrap_or_else(|| error_response(&not_found(path))),
+            _ => {
+                let file = console::file(path).or_else(|| players::file(path));
+                file.unwrap_or_else(|| error_response(&not_found(path)))
+            }
         }
     }
 
