@@ -34,15 +34,35 @@ pub(crate) fn run(workspace: &Workspace) -> Result<Outcome> {
 }
 
 fn look_at_demo(workspace: &Workspace, program: &Path) -> Result<()> {
+    with_demo(program, |url| {
+        drive(workspace, &["console.mjs", url], &[])?;
+        drive(workspace, &["pages.mjs", url], &[])
+    })
+}
+
+/// Lets a browser and a strict parser look at what a demo makes of files of ffmpeg.
+///
+/// # Errors
+/// They find something.
+pub(crate) fn offsets(workspace: &Workspace) -> Result<Outcome> {
+    if let Some(missing) = prepare(workspace)? {
+        return Ok(Outcome::Skipped(missing));
+    }
+    let program = workspace.build()?.join("rain");
+    with_demo(&program, |url| drive(workspace, &["offsets.mjs", url], &[]))?;
+    Ok(Outcome::Passed)
+}
+
+/// Starts a demo, does something with it, and ends it.
+fn with_demo(program: &Path, look: impl FnOnce(&str) -> Result<()>) -> Result<()> {
     // Held until the demo has ended: nobody else claims its ports.
     let ports = Ports::claim()?;
     let port = ports.port(0);
     println!("   rain demo --port {port}");
     let demo = Demo::start(Command::new(program).args(["demo", "--port", &port.to_string()]), None, START)?;
-    let driven = drive(workspace, &["console.mjs", &demo.url], &[])
-        .and_then(|()| drive(workspace, &["pages.mjs", &demo.url], &[]));
+    let looked = look(&demo.url);
     let ended = demo.process.terminate(END);
-    driven?;
+    looked?;
     ended.context("ending the demo")?;
     Ok(())
 }

@@ -30,7 +30,7 @@ pub(crate) enum Stage {
     Proof,
     /// The program itself, over sockets and processes.
     E2e,
-    /// Files as ffmpeg makes them, packaged for players, against ffprobe.
+    /// Files as ffmpeg makes them, packaged for players, against ffprobe, a strict parser and a browser.
     Media,
     /// Viewers of a demo whose parts fail: every byte right, no stream broken.
     Playback,
@@ -121,13 +121,22 @@ impl Stage {
             Stage::Fuzz => fuzz::run(workspace, &fuzz::Options::default()),
             Stage::Proof => prove(workspace),
             Stage::E2e => end_to_end(workspace),
-            Stage::Media => media(workspace, SAMPLE),
+            Stage::Media => in_media(workspace),
             Stage::Playback => measure::run(workspace, What::Playback, &["--correctness-only".to_owned()]),
             Stage::Lab => lab::stage(),
             Stage::Browser => in_browser(workspace),
             Stage::Players => measure::run(workspace, What::Players, &["--correctness-only".to_owned()]),
         }
     }
+}
+
+/// The corpus first, then what a browser shows of files.
+fn in_media(workspace: &Workspace) -> Result<Outcome> {
+    let packaged = media(workspace, SAMPLE)?;
+    if packaged != Outcome::Passed {
+        return Ok(packaged);
+    }
+    browser::offsets(workspace)
 }
 
 /// The console first, then one short run of the player under faults.
