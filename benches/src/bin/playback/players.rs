@@ -22,6 +22,8 @@ const SHORT_FILM_SECONDS: u32 = 90;
 const PORTS: u16 = 20;
 /// Seconds for which a fault lasts: longer than what players have ahead, a segment of four seconds beside their goal.
 const HOLD: u32 = 7;
+/// What stands for the fault where a run was not seen to its end.
+const LOST: &str = "lost";
 const HEAL_PATIENCE: Duration = Duration::from_secs(30);
 
 /// What `players` is asked for.
@@ -206,14 +208,17 @@ fn lost(seed: u32, run: &Run, error: &io::Error) -> Vec<Value> {
     let line = |player: &&str| {
         json!({
             "kind": kind(run.mode, player), "mode": name(run.mode), "player": player, "buffer": run.buffer, "seed": seed,
-            "fault": "lost", "errors": [error.to_string()],
+            "fault": LOST, "errors": [error.to_string()],
         })
     };
     run.players.iter().map(line).collect()
 }
 
-/// What must not be and was.
+/// What must not be and was. Whom nothing helps is only looked at.
 fn failure(line: &Value) -> Option<String> {
+    if line["mode"] == "plain" && line["fault"] != LOST {
+        return None;
+    }
     let has_errors = line["errors"].as_array().is_none_or(|errors| !errors.is_empty());
     let is_frozen = line["frozen_ms"] != 0 || line["skipped_ms"] != 0;
     // Where it plays from what was struck last, it was not touched: nothing was seen.
@@ -240,7 +245,10 @@ fn struck(line: &Value) -> Option<&Value> {
 
 /// The table, made from the lines of a trace: a row for each player, a column for each fault.
 fn table(lines: &[Value]) -> String {
-    let mut text = "| player | buffer, s |".to_owned();
+    let Some(head) = lines.first() else { return String::new() };
+    let text_of = |name: &str| head["machine"][name].as_str().unwrap_or("unknown");
+    let (cpu, date, commit) = (text_of("cpu"), text_of("date"), text_of("commit"));
+    let mut text = format!("Measured on {cpu}, {date}, at commit {commit}.\n\n| player | buffer, s |");
     // Writing to a string cannot fail, here and below.
     let _ = writeln!(
         text,
@@ -312,14 +320,19 @@ mod tests {
         assert!(failure(&with("skipped_ms", json!(400))).is_some());
         assert_eq!(failure(&with("fault", json!("switch-silent"))), None);
         assert!(failure(&json!({})).is_some());
+        let plain = |fault: &str| json!({ "mode": "plain", "fault": fault, "frozen_ms": 1000, "errors": ["x"] });
+        assert!(failure(&plain("node-hung")).is_none() && failure(&plain(LOST)).is_some());
     }
 
     #[test]
     fn each_fault_has_a_cell() {
-        let lines = [json!({ "kind": "head" }), line(0, "http://a"), line(1200, "http://a"), line(40, "http://a")];
+        let machine = json!({ "cpu": "some CPU", "date": "2026-01-02", "commit": "0123456" });
+        let head = json!({ "kind": "head", "machine": machine });
+        let lines = [head, line(0, "http://a"), line(1200, "http://a"), line(40, "http://a")];
         let table = table(&lines);
         let row = "| tuned, hls | 4 | - | 2 of 3, 1200 ms; least 0.50 s | - | - | - |\n";
         assert!(table.ends_with(row), "{table}");
-        assert_eq!(table.lines().count(), 3);
+        assert!(table.starts_with("Measured on some CPU, 2026-01-02, at commit 0123456.\n\n| player |"), "{table}");
+        assert_eq!(table.lines().count(), 5);
     }
 }
