@@ -137,7 +137,8 @@ async function upload(file, title) {
   });
   known.upload = null;
   if (problem === null) {
-    notice("upload", `${title} is stored (${sizeText(file.size)}). ${await inspected(title)}`, "done");
+    const media = /^(video|audio)\//.test(file.type) ? ` ${await inspected(title)}` : "";
+    notice("upload", `${title} is stored (${sizeText(file.size)}).${media}`, "done");
     at("upload").reset();
     await changed();
   } else {
