@@ -26,7 +26,6 @@ const LIBRARIES = {
   hls: "hls.js/dist/hls.min.js",
   dash: "dashjs/dist/modern/umd/dash.all.min.js",
   shaka: "shaka-player/dist/shaka-player.compiled.js",
-  "shaka-hls": "shaka-player/dist/shaka-player.compiled.js",
   videojs: "video.js/dist/video.min.js",
   native: null,
 };
@@ -70,8 +69,17 @@ async function play({ player, path, mode, buffer }) {
       made.attachView(video);
       made.attachSource(`${path}/manifest.mpd`);
     },
-    shaka: () => shakaOf(`${path}/manifest.mpd`),
-    "shaka-hls": () => shakaOf(hls),
+    async shaka() {
+      shaka.polyfill.installAll();
+      const made = new shaka.Player();
+      await made.attach(video);
+      made.configure(settings.shaka);
+      made.configure({ streaming: { bufferingGoal: buffer, bufferBehind: 10 } });
+      made.addEventListener("error", ({ detail }) => {
+        if (detail.severity === 2) failed(`${detail.code} ${detail.data}`);
+      });
+      await made.load(`${path}/manifest.mpd`);
+    },
     async videojs() {
       videojs.Vhs.GOAL_BUFFER_LENGTH = buffer;
       videojs.Vhs.MAX_GOAL_BUFFER_LENGTH = buffer;
@@ -84,15 +92,6 @@ async function play({ player, path, mode, buffer }) {
       video.addEventListener("error", () => failed(video.error?.message));
     },
   };
-  async function shakaOf(manifest) {
-    shaka.polyfill.installAll();
-    const made = new shaka.Player();
-    await made.attach(video);
-    made.configure(settings.shaka);
-    made.configure({ streaming: { bufferingGoal: buffer, bufferBehind: 10 } });
-    made.addEventListener("error", ({ detail }) => { if (detail.severity === 2) failed(`${detail.code} ${detail.data}`); });
-    await made.load(manifest);
-  }
   await players[player]();
   const element = () => document.querySelector("video");
   const keepPlaying = () => { if (!seen.started) element().play().catch(() => {}); };
