@@ -18,6 +18,31 @@ pub(crate) struct Edits {
     pub(crate) duration: Option<u64>,
 }
 
+/// What the edit list of a track says, in microseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Edit {
+    /// How long nothing is shown at first.
+    pub delay_micros: u64,
+    /// Which time of the media is shown first.
+    pub start_micros: u64,
+    /// How long the media is shown; `None` for as long as it is.
+    pub duration_micros: Option<u64>,
+}
+
+impl Edits {
+    /// The same in microseconds, of a movie and a track with so many ticks a second.
+    pub(crate) fn in_micros(self, movie_timescale: u32, timescale: u32) -> Edit {
+        let micros = |ticks: u64, per_second: u32| {
+            u64::try_from(u128::from(ticks) * 1_000_000 / u128::from(per_second)).unwrap_or(u64::MAX)
+        };
+        Edit {
+            delay_micros: micros(self.delay, movie_timescale),
+            start_micros: micros(self.start.unsigned_abs(), timescale),
+            duration_micros: self.duration.map(|duration| micros(duration, movie_timescale)),
+        }
+    }
+}
+
 /// Reads the edit list of a track by its number.
 pub(crate) fn read(trak: &BoxAt<'_>, track: u32) -> Result<Edits, MediaError> {
     let edts = trak.find(*b"edts")?;

@@ -157,27 +157,14 @@ impl Variants<'_> {
 
 /// Pictures per second, with three digits.
 fn frame_rate(track: &Track) -> String {
-    let (pictures, ticks) = (u128::from(track.samples()), u128::from(track.duration().max(1)));
-    let thousandths = (2000 * pictures * u128::from(track.timescale) + ticks) / (2 * ticks);
+    let thousandths = track.samples_in_1000_s();
     format!("{}.{:03}", thousandths / 1000, thousandths % 1000)
-}
-
-/// When segments begin and end, in microseconds. Each end is rounded by itself, so that no error adds up.
-fn times(track: &Track) -> impl Iterator<Item = core::ops::Range<u128>> {
-    let mut ends = track.boundaries().map(|ticks| track.micros(ticks));
-    let mut start = ends.next().unwrap_or_default();
-    ends.map(move |end| {
-        let time = start..end.max(start);
-        start = time.end;
-        time
-    })
 }
 
 /// The playlist of a track.
 pub fn media(track: &Track) -> String {
     let mut text = head(track, "");
-    for (number, time) in (1..).zip(times(track)) {
-        let micros = time.end - time.start;
+    for (number, micros) in (1..).zip(track.segment_micros()) {
         put!(text, "#EXTINF:{}.{:06},\nt{}/{number}.m4s\n", micros / MICROS, micros % MICROS, track.number);
     }
     text.push_str("#EXT-X-ENDLIST\n");
@@ -190,8 +177,7 @@ pub fn i_frames(track: &Track) -> Option<String> {
         return None;
     }
     let mut text = head(track, "#EXT-X-I-FRAMES-ONLY\n");
-    for (number, time) in (1..).zip(times(track)) {
-        let micros = time.end - time.start;
+    for (number, micros) in (1..).zip(track.segment_micros()) {
         let bytes = segment::first_sample_end(track, &track.segment_samples(number)?);
         put!(text, "#EXTINF:{}.{:06},\n#EXT-X-BYTERANGE:{bytes}@0\n", micros / MICROS, micros % MICROS);
         put!(text, "t{}/{number}.m4s\n", track.number);
@@ -201,7 +187,7 @@ pub fn i_frames(track: &Track) -> Option<String> {
 }
 
 fn head(track: &Track, more: &str) -> String {
-    let longest = times(track).map(|time| time.end - time.start).max().unwrap_or_default();
+    let longest = track.segment_micros().max().unwrap_or_default();
     let target = ((2 * longest + MICROS) / (2 * MICROS)).max(1);
     format!(
         "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:{target}\n#EXT-X-PLAYLIST-TYPE:VOD\n\

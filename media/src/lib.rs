@@ -35,6 +35,7 @@ mod writer;
 
 pub use box_name::BoxName;
 pub use dropped::DroppedTrack;
+pub use edits::Edit;
 pub use error::{Damage, MediaError};
 pub use movie::Movie;
 pub use opening::{Opening, Step};

@@ -50,7 +50,8 @@ impl Movie {
         let refused = MediaError::EditList { track: first.0.id, what: "has a time that is none" };
         let mut tracks: Vec<Track> = Vec::new();
         for (place, ((head, samples), timing)) in read.into_iter().zip(timings.ok_or(refused)?).enumerate() {
-            tracks.push(Track::new(place, head, samples, timing));
+            let edit = head.edits.in_micros(timescale, head.timescale);
+            tracks.push(Track::new(place, head, edit, samples, timing));
         }
         let pictures = tracks.iter().position(Track::is_video);
         let mut times = Vec::new();

@@ -1,5 +1,6 @@
 //! A track that players are given: its samples, when they are shown, and where its segments begin.
 
+use crate::edits::Edit;
 use crate::moov::TrackHead;
 use crate::sample_entry::{Format, SampleEntry};
 use crate::samples::Samples;
@@ -28,6 +29,8 @@ pub struct Track {
     pub language: Option<String>,
     /// How it is coded.
     pub entry: SampleEntry,
+    /// What its edit list says, which is in its times already.
+    pub edit: Edit,
     /// What its segments take of a line.
     pub rates: Rates,
     /// What the first pictures of its segments alone take, heads and all, where a player seeks by them.
@@ -41,11 +44,11 @@ pub struct Track {
 
 impl Track {
     /// A track without its segments.
-    pub(crate) fn new(place: usize, head: TrackHead, samples: Samples, timing: Timing) -> Self {
+    pub(crate) fn new(place: usize, head: TrackHead, edit: Edit, samples: Samples, timing: Timing) -> Self {
         let TrackHead { id, timescale, language, matrix, entry, .. } = head;
         let number = u32::try_from(place + 1).expect("a file has few tracks");
         let (rates, key_frame_rates, cuts) = (Rates::default(), Rates::default(), Vec::new());
-        Self { number, id, timescale, language, entry, rates, key_frame_rates, matrix, samples, timing, cuts }
+        Self { number, id, timescale, language, entry, edit, rates, key_frame_rates, matrix, samples, timing, cuts }
     }
 
     /// How many samples it has that players are given.
@@ -56,6 +59,28 @@ impl Track {
     /// How many segments it has.
     pub fn segments(&self) -> usize {
         self.cuts.len()
+    }
+
+    /// How long it is, in microseconds.
+    pub fn duration_micros(&self) -> u128 {
+        self.micros(self.duration())
+    }
+
+    /// How long each of its segments is, in microseconds. Each end is rounded by itself, so that no error adds up.
+    pub fn segment_micros(&self) -> impl Iterator<Item = u128> {
+        let mut ends = self.boundaries().map(|ticks| self.micros(ticks));
+        let mut start = ends.next().unwrap_or_default();
+        ends.map(move |end| {
+            let micros = end.saturating_sub(start);
+            start = start.max(end);
+            micros
+        })
+    }
+
+    /// Its samples in a thousand seconds, rounded to the nearest.
+    pub fn samples_in_1000_s(&self) -> u128 {
+        let (samples, ticks) = (u128::from(self.samples()), u128::from(self.duration().max(1)));
+        (2000 * samples * u128::from(self.timescale) + ticks) / (2 * ticks)
     }
 
     /// Whether it has pictures.

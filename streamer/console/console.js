@@ -8,10 +8,11 @@ import { at, list, make, mark, notice, withdraw, write } from "./dom.js";
 import { follow, isLive } from "./events.js";
 import { count, errorText, sizeText } from "./format.js";
 import { drawFlows, drawMap, watchMap } from "./map.js";
-import { choose, drawPlayer, followCluster, preferred, watchPlayer } from "./player.js";
+import { choose, drawPlayer, followCluster, noteWorker, preferred, watchPlayer } from "./player.js";
 import { drawReads, noteReads } from "./reads.js";
-import { changes, columnState, headline, isAll, known, nodeNamed, nodes } from "./state.js";
+import { changes, columnState, headline, isAll, isSupervisor, known, nodeNamed, nodes } from "./state.js";
 import { drawTitles, drawUpload, watchPages, watchUpload } from "./titles.js";
+import { connect, followNode } from "/rain-players.js";
 
 const CLUSTER_EVERY_MS = 1000;
 const TITLES_EVERY_MS = 3000;
@@ -82,8 +83,18 @@ function noteCluster(report) {
   followCluster(before);
   chooseFirst();
   drawAll();
+  if (before.size === 0) useWorker();
   const changed = nodes().some((node) => before.get(node.name) !== node.state);
   if (changed && before.size > 0) pollTitles();
+}
+
+/** Lets a worker answer for the page of a node, so that what plays outlives the node. The supervisor needs none. */
+async function useWorker() {
+  if (isSupervisor()) return;
+  // Where the browser lets no worker in, the player moves by itself.
+  if (!(await connect().catch(() => false))) return;
+  followNode((node) => { known.workerOrigin = node; });
+  noteWorker();
 }
 
 function chooseFirst() {

@@ -1,14 +1,15 @@
 // The player: which title, through which node, and how it goes on when that node goes.
 //
-// Media come from one node, to which the viewer is attached: the one that serves the page, or any that is up, chosen by
-// the demo's supervisor, which serves titles too. When that node goes or the picture stalls, the player moves to another
-// and goes on where it was.
+// Media come from one node, to which the viewer is attached, or from any that is up: the demo's supervisor chooses one, or the
+// page's worker does, and both go on at another in the middle of a title. When what the viewer is attached to goes or the
+// picture stalls, the player moves to something else and goes on where it was.
 
 import { at, list, make, mark, notice, noticeAbout, withdraw, write } from "./dom.js";
 import { clockText, count } from "./format.js";
 import { readingNode } from "./reads.js";
 import {
-  ANY, columnState, columnsNeeded, isSupervisor, known, margin, nodeNamed, nodes, origin, titlePlaying, titleUrl,
+  ANY, columnState, columnsNeeded, hasAny, isSupervisor, known, margin, nodeNamed, nodes, origin, playerUrl, titlePlaying,
+  titleUrl,
 } from "./state.js";
 
 /** For so long the node that serves the page may be silent before the viewer leaves it. */
@@ -57,10 +58,10 @@ export function unload() {
   video.load();
 }
 
-/** What to attach to: the supervisor's choice, else the page's own node, else the first that is up; null for none. */
+/** What to attach to: the choice of supervisor or worker, else the page's own node, else the first that is up; null for none. */
 export function preferred(but = null) {
   const able = nodes().filter((node) => node.state === "up" && node.name !== but && !known.failed.has(node.name));
-  if (isSupervisor() && but !== ANY && !known.failed.has(ANY)) return able.length > 0 ? ANY : null;
+  if (hasAny() && but !== ANY && !known.failed.has(ANY)) return able.length > 0 ? ANY : null;
   return (able.find((node) => node.name === known.cluster?.observer) ?? able[0])?.name ?? null;
 }
 
@@ -73,11 +74,10 @@ function attach(name, why = "") {
 
 /** Points the player at what the viewer is attached to and plays from a time. */
 function load(seconds) {
-  const base = known.attached === null ? null : origin(known.attached);
-  if (base === null || known.playing === null) return;
+  if (known.attached === null || origin(known.attached) === null || known.playing === null) return;
   keepPicture();
   movedAt = performance.now();
-  video.src = titleUrl(base, known.playing);
+  video.src = playerUrl(known.attached, known.playing);
   if (seconds > 0) video.currentTime = seconds;
   play();
 }
@@ -129,7 +129,7 @@ function moveOn(from, reason) {
 function moveTo(next, from, reason) {
   const seconds = video.currentTime;
   const paused = video.paused && seconds > 0;
-  const place = from === ANY ? "the supervisor" : `node ${from}`;
+  const place = from === ANY ? (isSupervisor() ? "the supervisor" : "the worker") : `node ${from}`;
   attach(next, `Moved from ${place}, which ${reason}, to ${placeText(next)} at ${clockText(seconds)}`);
   load(seconds);
   if (paused) video.pause();
@@ -157,6 +157,15 @@ function reasonToLeave() {
   if (node.name !== known.cluster.observer || known.silentSince === null) return null;
   if (known.refused) return "is down";
   return Date.now() - known.silentSince >= SILENT_MS ? "is silent" : null;
+}
+
+/** A worker answers for the page now: the viewer is attached to it, unless to another node than the page's own. */
+export function noteWorker() {
+  known.worker = true;
+  if (known.attached !== known.cluster?.observer || known.attached === null) return;
+  attach(ANY);
+  if (known.playing !== null && !video.ended) load(video.currentTime);
+  drawPlayer();
 }
 
 /** Follows the cluster: leaves a node that is gone, and tries again when one has come back. */
@@ -290,7 +299,7 @@ function drawThrough() {
   const places = nodes().map((node) => ({
     name: node.name, text: node.state === "up" ? `node ${node.name}` : `node ${node.name} (${node.state})`,
   }));
-  if (isSupervisor()) places.unshift({ name: ANY, text: "any node" });
+  if (hasAny()) places.unshift({ name: ANY, text: "any node" });
   const create = (place) => new Option("", place.name);
   list(through, places, (place) => `at ${place.name}`, create, (option, place) => write(option, place.text));
   through.disabled = known.cluster === null;
@@ -325,20 +334,28 @@ function attachmentText() {
   const why = at("attachment").dataset.why;
   if (why && performance.now() - movedAt < TOLD_MS) return why;
   if (known.attached !== ANY) return `Attached to node ${known.attached}`;
-  const reading = readingNode();
+  const reading = anyNode();
   return reading === null ? "Through any node that is up" : `Through any node, now ${reading}`;
 }
 
 export function drawPlayer() {
   at("nothing").hidden = known.playing !== null;
+  at("in-players").hidden = known.playing === null;
+  for (const link of at("in-players").children) link.search = `?${new URLSearchParams({ title: known.playing ?? "" })}`;
   write(at("playing"), known.playing ?? "No title chosen");
   write(at("attachment"), attachmentText());
   drawThrough();
   drawStripe();
 }
 
+/** The node from which supervisor or worker read now; null where it is not known. */
+function anyNode() {
+  if (isSupervisor()) return readingNode();
+  return nodes().find((node) => new URL(node.http).origin === known.workerOrigin)?.name ?? null;
+}
+
 /** The node that the viewer watches through, as far as is known; null for none. */
 export function watchedNode() {
   if (known.playing === null) return null;
-  return known.attached === ANY ? readingNode() : known.attached;
+  return known.attached === ANY ? anyNode() : known.attached;
 }

@@ -20,8 +20,12 @@ export const known = {
   titlesAnswered: 0,
   /** Name of the title in the player. */
   playing: null,
-  /** Name of the node that the viewer is attached to; ANY when the supervisor chooses; null before the first. */
+  /** Name of the node that the viewer is attached to; ANY when supervisor or worker choose; null before the first. */
   attached: null,
+  /** Whether a worker answers for the page, which goes on at another node where one is silent. */
+  worker: false,
+  /** Origin of the node that answers the worker; null before the first. */
+  workerOrigin: null,
   /** Nodes that failed to deliver the title in the player since it last played. */
   failed: new Set(),
   /** Name of the title that came as it is stored, and that this browser cannot play; null for none. */
@@ -46,7 +50,7 @@ export const mayPublishAny = () => mayPublish(known.caller?.prefix ?? "");
 /** Whether the page may cut, hang and heal. */
 export const mayOperate = () => known.caller === null || known.caller.role === "operator";
 
-/** Attached to whichever node the demo's supervisor chooses. */
+/** Attached to whichever node the demo's supervisor chooses, or the page's worker. */
 export const ANY = "";
 
 /** The nodes as they are now. When the page's own node is silent, its last word on itself no longer counts. */
@@ -64,6 +68,9 @@ export const nodeIndex = (name) => (known.cluster?.nodes ?? []).findIndex((node)
 /** Whether the page comes from the demo's supervisor, which delivers titles through any node. */
 export const isSupervisor = () => known.cluster !== null && known.cluster.observer == null;
 
+/** Whether somebody finds a node by themselves, and another in the middle of a title. */
+export const hasAny = () => isSupervisor() || known.worker;
+
 export const isDead = (name) => ["down", "hung"].includes(nodeNamed(name)?.state);
 
 /** Where titles come from for a viewer attached to `name`; null for a node that is not there. */
@@ -74,6 +81,10 @@ export function origin(name) {
 }
 
 export const titleUrl = (base, title) => `${base}/v/${encodeURIComponent(title)}`;
+
+/** Where the player reads a title from: a worker answers players that ask for it. */
+export const playerUrl = (name, title) =>
+  `${titleUrl(origin(name), title)}${name === ANY && known.worker ? "?worker" : ""}`;
 
 export const titlePlaying = () =>
   [...known.titles, known.elsewhere].find((title) => title !== null && title.title === known.playing);

@@ -103,6 +103,25 @@ function send(method, title, { body = null, progress = () => {}, started = () =>
   });
 }
 
+/** What players are given of a title, in words. */
+async function inspected(title) {
+  try {
+    const response = await fetch(`/api/v1/inspect/${encodeURIComponent(title)}`);
+    if (!response.ok) return `Players of HLS and DASH are not given it: ${errorText(response.status, await response.text())}`;
+    const { tracks, dropped } = await response.json();
+    const given = tracks.map((track) => {
+      const about = track.kind === "video"
+        ? `${track.width}\u00d7${track.height}, ${track.pictures_per_second.toFixed(2)} pictures/s`
+        : `${count(track.channels, "channel")}${track.language ? `, ${track.language}` : ""}`;
+      return `${track.codec} (${about}, ${Math.round(track.bits_per_second / 1000)} kbit/s)`;
+    });
+    const without = dropped.map(({ id, entry, why }) => `track ${id}, ${entry}: ${why}`);
+    return `Players are given ${given.join(", ")}${without.length > 0 ? `; left out is ${without.join("; ")}` : ""}.`;
+  } catch {
+    return "";
+  }
+}
+
 async function upload(file, title) {
   withdraw("upload");
   const state = { title, done: 0, total: file.size, abort: () => {} };
@@ -118,7 +137,8 @@ async function upload(file, title) {
   });
   known.upload = null;
   if (problem === null) {
-    notice("upload", `${title} is stored (${sizeText(file.size)})`, "done");
+    const media = /^(video|audio)\//.test(file.type) ? ` ${await inspected(title)}` : "";
+    notice("upload", `${title} is stored (${sizeText(file.size)}).${media}`, "done");
     at("upload").reset();
     await changed();
   } else {

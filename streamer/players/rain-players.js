@@ -1,17 +1,32 @@
 // For pages with players: the worker that goes on at another node, and what players are to be told where there is none.
 
+/** A worker that was there before takes a page in at once, or not at all. */
+const CLAIM_MS = 2000;
+
 /**
  * Registers /rain-sw.js, and waits until it answers for this page. False where the browser lets no worker in: a page that is
- * neither https nor localhost.
+ * neither https nor localhost, or one that was loaded anew without it.
  */
 export async function connect() {
   if (!("serviceWorker" in navigator)) return false;
-  await navigator.serviceWorker.register("/rain-sw.js");
-  await navigator.serviceWorker.ready;
-  if (navigator.serviceWorker.controller === null) {
-    await new Promise((done) => navigator.serviceWorker.addEventListener("controllerchange", done, { once: true }));
+  const workers = navigator.serviceWorker;
+  await workers.register("/rain-sw.js");
+  const { active } = await workers.ready;
+  if (workers.controller === null) {
+    const taken = new Promise((done) => workers.addEventListener("controllerchange", done, { once: true }));
+    active.postMessage("claim");
+    await Promise.race([taken, new Promise((done) => setTimeout(done, CLAIM_MS))]);
   }
-  return true;
+  return workers.controller !== null;
+}
+
+/** Tells `listener` the origin of the node that answers, now and whenever it is another. Only where there is the worker. */
+export function followNode(listener) {
+  navigator.serviceWorker.addEventListener("message", ({ data }) => {
+    if (data?.node) listener(data.node);
+  });
+  navigator.serviceWorker.startMessages();
+  navigator.serviceWorker.controller?.postMessage("node");
 }
 
 const atOnce = { maxNumRetry: 0, retryDelayMs: 0, maxRetryDelayMs: 0 };

@@ -7,6 +7,7 @@
 // Prints a line per check; exits 1 at the first that fails, with the reason. A screenshot, `console.png`, goes to
 // DIRECTORY (`failure.png` if a check fails). The browser is Chromium at $CHROMIUM, or /usr/bin/chromium.
 
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { CheckFailed, VIEWPORT, check, run, until } from "./browser.mjs";
 
@@ -193,12 +194,27 @@ async function checkStalls(page) {
   check(long === before + 1, "one of 200 ms is", long - before);
 }
 
+/** What the page says of a film that was stored is what ffprobe says of it. */
+async function checkInspected(page) {
+  const title = `film ${process.pid}.mp4`;
+  const buffer = readFileSync("../../streamer/assets/sample.mp4");
+  await page.setInputFiles("#upload-file", { name: title, mimeType: "video/mp4", buffer });
+  await page.click("#upload-button");
+  const words = "Players are given avc1.4d401e (640\u00d7360, 30.00 pictures/s, 477 kbit/s), mp4a.40.2 (1 channel, 63 kbit/s).";
+  await until(page, "what players are given of a film is said once it is stored", 15, (words) =>
+    document.querySelector("#notices").textContent.includes(words), words);
+  const status = await page.evaluate(async (path) => (await fetch(path, { method: "DELETE" })).status, `/v/${encodeURIComponent(title)}`);
+  check(status === 204, "it is deleted again", status);
+}
+
 /** A file that is no video: no node is to blame for it. */
 async function checkUnplayable(page) {
   const title = `browser test ${process.pid}.mp4`;
   const buffer = Buffer.from("No film at all.\n".repeat(1000));
   await page.setInputFiles("#upload-file", { name: title, mimeType: "video/mp4", buffer });
   await page.click("#upload-button");
+  await until(page, "what players are given of it is said once it is stored", 15, () =>
+    /is stored \([^)]+\)\. Players of HLS and DASH are not given it: neither MP4 nor MOV/.test(document.querySelector("#notices").textContent));
   await page.getByRole("button", { name: `Play ${title}` }).click({ timeout: 15_000 });
   await until(page, "a file that is no video is said to be none", 10, (title) =>
     document.querySelector("#notices").textContent.includes(`${title} is delivered as it is stored`), title);
@@ -341,6 +357,7 @@ async function drive(page) {
   await checkUpload(page);
   await checkSmooth(page);
   await checkStalls(page);
+  await checkInspected(page);
   await checkUnplayable(page);
   await checkPages(page);
   await checkStoredPage(page);
@@ -352,4 +369,5 @@ if (!url || !directory || rest.length > 0) {
   console.error("use: node console.mjs URL DIRECTORY");
   process.exit(2);
 }
-await run(directory, drive);
+// What is no film is refused where it is asked what players are given of it.
+await run(directory, drive, (complaint) => /415.*\/api\/v1\/inspect\//.test(complaint));

@@ -12,6 +12,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { chromium } from "playwright-core";
+import { FLAGS, randomOf } from "./playing.mjs";
 
 const CODECS = 'video/mp4; codecs="avc1.42C01F, mp4a.40.2"';
 const AHEAD_SECONDS = 2;
@@ -20,32 +21,6 @@ const FAULT_EVERY_MS = 5000;
 const HOLD_MS = 1000;
 const HOLD_MORE_MS = 2000;
 const START_MS = 20_000;
-
-const FLAGS = [
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-background-timer-throttling",
-  "--disable-backgrounding-occluded-windows",
-  "--disable-renderer-backgrounding",
-  "--disable-component-update",
-  "--disable-sync",
-  "--mute-audio",
-  "--autoplay-policy=no-user-gesture-required",
-];
-
-/** Random numbers below 1, the same for the same seed (mulberry32). */
-function randomOf(seed) {
-  let state = Math.imul(seed + 1, 0x9e3779b1);
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 /** Runs in the page: plays the title, and notes in `window.seen` what happens to it. */
 async function play({ path, codecs, aheadSeconds }) {

@@ -2,14 +2,16 @@
 //
 //     node worker.mjs URL OTHER_URL PID DIRECTORY
 //
-// PID is the process of the node at URL, which is stopped and let go on. Both nodes have every title. Prints a line per check; exits
-// 1 at the first that fails, with the reason.
+// PID is the process of node A at URL, which is stopped and let go on; B is the other. Both have every title. Prints a line per
+// check; exits 1 at the first that fails, with the reason.
 
+import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { check, run } from "./browser.mjs";
+import { check, run, until } from "./browser.mjs";
 
 /** More than sockets hold: half of it is still to come when the node stops. */
 const BYTES = 96 << 20;
+const SAMPLE = "../../streamer/assets/sample.mp4";
 /** A worker leaves a silent node after 600 ms; the rest is for a busy machine. */
 const GONE_ON_MS = 8_000;
 
@@ -67,16 +69,23 @@ async function drive(page) {
   let read;
   let again;
   let text;
+  let later;
   try {
     read = await finish(page);
     again = await fetched(page, "/v/long.bin");
     text = await fetched(page, "/p/long.bin/master.m3u8");
+    // Browsers end a worker that nobody asks for anything: what the next one knows, it knows from the one before.
+    const browser = await page.context().newCDPSession(page);
+    await browser.send("ServiceWorker.enable");
+    await browser.send("ServiceWorker.stopAllWorkers");
+    later = await fetched(page, "/v/long.bin");
   } finally {
     process.kill(pid, "SIGCONT");
   }
   check(read.bytes === BYTES && read.wrong === -1, "every byte is right though the node hung", read);
   check(read.longest > 500 && read.longest < GONE_ON_MS, "and it was waited for once", read);
   check(again.status === 200 && again.bytes === BYTES, "what is asked for anew comes from the other node", again);
+  check(later.status === 200 && later.bytes === BYTES, "a worker that begins while the node hangs knows the other", later);
   check(text.status === 415, "errors come through, too", text);
 
   const none = await fetched(page, "/v/none");
@@ -88,6 +97,32 @@ async function drive(page) {
   const expected = [2, 3].map((word) => Math.imul(word, 0x9e3779b1) >>> 0);
   check(part.status === 206 && part.words.join() === expected.join(), "a range is that range", part);
   await sleep(100);
+  await outlive(page);
+}
+
+/** The console of a node that hangs plays on what it had not read. */
+async function outlive(page) {
+  const stored = await fetch(new URL("v/sample.mp4", url), { method: "PUT", body: readFileSync(SAMPLE) });
+  check(stored.status === 201, "a film is stored", stored.status);
+  await page.goto(url, { waitUntil: "load", timeout: 15_000 });
+  await until(page, "the console plays it through its worker", 20, () => {
+    const video = document.querySelector("#video");
+    return video.currentSrc.endsWith("/v/sample.mp4?worker") && video.currentTime > 1;
+  });
+  process.kill(pid, "SIGSTOP");
+  try {
+    await page.evaluate(() => { document.querySelector("#video").currentTime = 50; });
+    await until(page, "the end of it comes from another node", 10, () => {
+      const video = document.querySelector("#video");
+      return !video.seeking && video.currentTime > 51;
+    });
+    const source = await page.evaluate(() => document.querySelector("#video").currentSrc);
+    check(source === new URL("/v/sample.mp4?worker", url).href, "the player was not moved", source);
+    const said = await page.textContent("#attachment");
+    check(said === "Through any node, now B", "it says from which", said);
+  } finally {
+    process.kill(pid, "SIGCONT");
+  }
 }
 
 const [url, other, pidText, directory] = process.argv.slice(2);

@@ -1,5 +1,5 @@
-//! The browser stage: the console of a demo, driven in Chromium by `xtask/browser/console.mjs`, and that of a node with a
-//! token, by `xtask/browser/login.mjs`; a page whose node hangs, by `xtask/browser/worker.mjs`.
+//! The browser stage: the console of a demo, driven in Chromium by `xtask/browser/console.mjs`, and its pages for players, by
+//! `pages.mjs`; the console of a node with a token, by `login.mjs`; pages whose node hangs, by `worker.mjs`.
 
 use std::fs;
 use std::net::Ipv4Addr;
@@ -34,14 +34,35 @@ pub(crate) fn run(workspace: &Workspace) -> Result<Outcome> {
 }
 
 fn look_at_demo(workspace: &Workspace, program: &Path) -> Result<()> {
+    with_demo(program, |url| {
+        drive(workspace, &["console.mjs", url], &[])?;
+        drive(workspace, &["pages.mjs", url], &[])
+    })
+}
+
+/// Lets a browser and a strict parser look at what a demo makes of files of ffmpeg.
+///
+/// # Errors
+/// They find something.
+pub(crate) fn offsets(workspace: &Workspace) -> Result<Outcome> {
+    if let Some(missing) = prepare(workspace)? {
+        return Ok(Outcome::Skipped(missing));
+    }
+    let program = workspace.build()?.join("rain");
+    with_demo(&program, |url| drive(workspace, &["offsets.mjs", url], &[]))?;
+    Ok(Outcome::Passed)
+}
+
+/// Starts a demo, does something with it, and ends it.
+fn with_demo(program: &Path, look: impl FnOnce(&str) -> Result<()>) -> Result<()> {
     // Held until the demo has ended: nobody else claims its ports.
     let ports = Ports::claim()?;
     let port = ports.port(0);
     println!("   rain demo --port {port}");
     let demo = Demo::start(Command::new(program).args(["demo", "--port", &port.to_string()]), None, START)?;
-    let driven = drive(workspace, &["console.mjs", &demo.url], &[]);
+    let looked = look(&demo.url);
     let ended = demo.process.terminate(END);
-    driven?;
+    looked?;
     ended.context("ending the demo")?;
     Ok(())
 }
@@ -132,6 +153,16 @@ pub(crate) fn prepare(workspace: &Workspace) -> Result<Option<String>> {
             return Ok(Some(missing));
         }
     }
-    tools::run(Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(folder(workspace)))?;
+    let folder = folder(workspace);
+    if !is_installed(&folder) {
+        let ci = ["ci", "--no-audit", "--no-fund", "--ignore-scripts"];
+        tools::run(Command::new("npm").args(ci).current_dir(&folder))?;
+    }
     Ok(None)
+}
+
+/// Whether npm has installed all since the lock was changed.
+fn is_installed(folder: &Path) -> bool {
+    let changed = |file: &str| fs::metadata(folder.join(file)).and_then(|about| about.modified()).ok();
+    changed("node_modules/.package-lock.json") >= changed("package-lock.json")
 }

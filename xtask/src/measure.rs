@@ -15,6 +15,8 @@ pub(crate) enum What {
     Playback,
     /// Rebuffers of a player in Chromium.
     Rebuffer,
+    /// Frozen pictures of hls.js, dash.js, Shaka and video.js in Chromium.
+    Players,
 }
 
 const FFMPEG: Need = Need { tools: &["ffmpeg"], packages: &["ffmpeg"] };
@@ -26,16 +28,16 @@ const FFMPEG: Need = Need { tools: &["ffmpeg"], packages: &["ffmpeg"] };
 pub(crate) fn run(workspace: &Workspace, what: What, arguments: &[String]) -> Result<Outcome> {
     let mut measure = match what {
         What::Playback => program(workspace, "faults")?,
-        What::Rebuffer => {
+        What::Rebuffer | What::Players => {
             if let Some(missing) = tools::ensure(&FFMPEG)? {
                 return Ok(Outcome::Skipped(missing));
             }
             if let Some(missing) = browser::prepare(workspace)? {
                 return Ok(Outcome::Skipped(missing));
             }
-            let mut rebuffer = program(workspace, "rebuffer")?;
-            rebuffer.envs(tools::find("chromium").map(|chromium| ("CHROMIUM", chromium)));
-            rebuffer
+            let mut measure = program(workspace, if what == What::Players { "players" } else { "rebuffer" })?;
+            measure.envs(tools::find("chromium").map(|chromium| ("CHROMIUM", chromium)));
+            measure
         }
     };
     tools::run(measure.args(arguments).current_dir(&workspace.root))?;

@@ -10,6 +10,7 @@ use clap::{Args, ValueEnum};
 
 use crate::deny;
 use crate::fuzz;
+use crate::measure::{self, What};
 use crate::mutate::{self, Suite};
 use crate::stages::{self, Stage};
 use crate::tools::{self, Outcome, Workspace};
@@ -46,6 +47,8 @@ enum Part {
     Hostile,
     /// The files of the corpus that the test does not package.
     Media,
+    /// What players make of each fault, under twenty seeds; written to docs/playback.md.
+    Players,
     /// Hundreds of viewers and thousands of ranges at once.
     Crowd,
     /// Bugs planted in codec and kernels.
@@ -108,6 +111,7 @@ impl Part {
             Self::Model => stages::model(workspace, true),
             Self::Hostile => end_to_end(workspace, "hostile::", "RAIN_TAMPERINGS", TAMPERINGS),
             Self::Media => stages::media(workspace, stages::REST),
+            Self::Players => measure::run(workspace, What::Players, &[]),
             Self::Crowd => end_to_end(workspace, "crowds::", "RAIN_CROWD", 1),
             Self::MutateCodec => mutate(Suite::Codec).map(|()| Outcome::Passed),
             Self::MutateNode => mutate(Suite::Node).map(|()| Outcome::Passed),
@@ -129,7 +133,9 @@ fn end_to_end(workspace: &Workspace, tests: &str, variable: &str, value: u32) ->
 
 /// Each stage by itself: one that fails holds up no other.
 fn test() -> Result<Outcome> {
-    let stages = stages::ALL.into_iter().filter(|stage| ![Stage::Sim, Stage::Model, Stage::Fuzz].contains(stage));
+    let stages = stages::ALL
+        .into_iter()
+        .filter(|stage| ![Stage::Sim, Stage::Model, Stage::Fuzz, Stage::Players].contains(stage));
     let failed: Vec<String> =
         stages.filter(|stage| stages::run(&[*stage]).failed > 0).map(|stage| stage.to_string()).collect();
     if failed.is_empty() { Ok(Outcome::Passed) } else { bail!("{}", failed.join(", ")) }

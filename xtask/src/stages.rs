@@ -30,7 +30,7 @@ pub(crate) enum Stage {
     Proof,
     /// The program itself, over sockets and processes.
     E2e,
-    /// Files as ffmpeg makes them, packaged for players, against ffprobe.
+    /// Files as ffmpeg makes them, packaged for players, against ffprobe, a strict parser and a browser.
     Media,
     /// Viewers of a demo whose parts fail: every byte right, no stream broken.
     Playback,
@@ -38,10 +38,12 @@ pub(crate) enum Stage {
     Lab,
     /// The console of a demo and a player under faults, in a real browser.
     Browser,
+    /// hls.js, dash.js, Shaka and video.js, which play on while nodes die, hang and return.
+    Players,
 }
 
 /// All stages, in the order in which they run.
-pub(crate) const ALL: [Stage; 12] = [
+pub(crate) const ALL: [Stage; 13] = [
     Stage::Build,
     Stage::Lint,
     Stage::Unit,
@@ -54,6 +56,7 @@ pub(crate) const ALL: [Stage; 12] = [
     Stage::Playback,
     Stage::Lab,
     Stage::Browser,
+    Stage::Players,
 ];
 
 /// How many stages ended how.
@@ -118,12 +121,22 @@ impl Stage {
             Stage::Fuzz => fuzz::run(workspace, &fuzz::Options::default()),
             Stage::Proof => prove(workspace),
             Stage::E2e => end_to_end(workspace),
-            Stage::Media => media(workspace, SAMPLE),
+            Stage::Media => in_media(workspace),
             Stage::Playback => measure::run(workspace, What::Playback, &["--correctness-only".to_owned()]),
             Stage::Lab => lab::stage(),
             Stage::Browser => in_browser(workspace),
+            Stage::Players => measure::run(workspace, What::Players, &["--correctness-only".to_owned()]),
         }
     }
+}
+
+/// The corpus first, then what a browser shows of files.
+fn in_media(workspace: &Workspace) -> Result<Outcome> {
+    let packaged = media(workspace, SAMPLE)?;
+    if packaged != Outcome::Passed {
+        return Ok(packaged);
+    }
+    browser::offsets(workspace)
 }
 
 /// The console first, then one short run of the player under faults.
@@ -272,7 +285,10 @@ mod tests {
         assert_eq!(ALL, Stage::value_variants());
         assert_eq!(
             ALL.map(|stage| stage.to_string()),
-            ["build", "lint", "unit", "model", "sim", "fuzz", "proof", "e2e", "media", "playback", "lab", "browser"]
+            [
+                "build", "lint", "unit", "model", "sim", "fuzz", "proof", "e2e", "media", "playback", "lab", "browser",
+                "players"
+            ]
         );
     }
 }

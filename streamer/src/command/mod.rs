@@ -14,6 +14,7 @@ mod encode;
 mod fault;
 mod get;
 mod init;
+mod inspect;
 mod join;
 mod key;
 mod node;
@@ -72,6 +73,13 @@ enum Command {
         /// Let every node read and check its whole column first
         #[arg(long)]
         verify: bool,
+        #[command(flatten)]
+        client: ClientArguments,
+    },
+    /// Show what players are given of a title, or why they are given nothing
+    Inspect {
+        /// The title
+        title: String,
         #[command(flatten)]
         client: ClientArguments,
     },
@@ -143,6 +151,7 @@ impl Command {
             | Self::Ls { client, .. }
             | Self::Rm { client, .. }
             | Self::Stat { client, .. }
+            | Self::Inspect { client, .. }
             | Self::Status { client, .. }
             | Self::Reload { client } => client.json,
             Self::Cluster(command) => command.as_json(),
@@ -241,6 +250,7 @@ fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Ls { prefix, folders, client } => block_on(show::list(prefix.unwrap_or_default(), folders, client)),
         Command::Rm { title, client } => block_on(show::remove(title, client)),
         Command::Stat { title, verify, client } => block_on(show::stat(title, verify, client)),
+        Command::Inspect { title, client } => block_on(inspect::run(title, client)),
         Command::Status { watch, client } => block_on(show::status(watch, client)),
     };
     done.map(|()| ExitCode::SUCCESS)

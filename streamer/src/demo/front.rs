@@ -12,7 +12,7 @@ use crate::http::reply::{json, not_found};
 use crate::http::router::is_write;
 use crate::http::{
     ApiError, ClusterReport, ConfigurationChange, Ends, InvitationReport, RequestBody, ResponseBody, console,
-    error_response,
+    error_response, players,
 };
 use bytes::Bytes;
 use core::time::Duration;
@@ -142,7 +142,8 @@ impl Front {
             Err(error) => return error_response(&error),
         };
         let path = uri.path();
-        if path.starts_with("/v/") || path == "/api/v1/titles" || path.starts_with("/api/v1/titles/") {
+        let of_nodes = ["/v/", "/p/", "/api/v1/titles/", "/api/v1/inspect/"].iter().any(|root| path.starts_with(root));
+        if of_nodes || ["/api/v1/titles", "/api/v1/nodes.json"].contains(&path) {
             return self.forward(request).await;
         }
         if path == "/api/v1/faults" && method == Method::POST {
@@ -161,7 +162,10 @@ impl Front {
             "/api/v1/cluster" => json(&self.cluster()),
             CALLER => json(&caller.report()),
             "/api/v1/events" => self.events.follow().unwrap_or_else(|error| error_response(&error)),
-            _ => console::file(path).unwrap_or_else(|| error_response(&not_found(path))),
+            _ => {
+                let file = console::file(path).or_else(|| players::file(path));
+                file.unwrap_or_else(|| error_response(&not_found(path)))
+            }
         }
     }
 

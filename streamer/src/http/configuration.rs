@@ -294,7 +294,7 @@ async fn attempt(node: &Arc<Node>, change: &ConfigurationChange) -> Result<Arc<C
                 let message = format!(
                     "{name} holds {columns} columns still, expected none: drain it, and wait until they have moved; or stop it for good"
                 );
-                return Err(unfit(message));
+                return Err(unfit(message).into());
             }
             node.change_configuration(move |known| known.forget(id)).await
         }

@@ -15,7 +15,18 @@ use rust_embed::RustEmbed;
 #[folder = "console/"]
 struct Files;
 
-const POLICY: &str = "default-src 'self'; media-src *; connect-src *; frame-ancestors 'none'; base-uri 'none'";
+/// Media and what is said of it come from any node, or are put together by a player of the page.
+const POLICY: &str =
+    "default-src 'self'; media-src * blob:; connect-src * data:; frame-ancestors 'none'; base-uri 'none'";
+
+/// That of pages with players, whose libraries are none of ours: people choose a file, which the page runs as a blob.
+const PLAYER_POLICY: &str = "default-src 'self'; script-src 'self' blob:; worker-src 'self' blob:; media-src * blob:; \
+     connect-src * data:; frame-ancestors 'none'; base-uri 'none'";
+
+/// Pages with players: the one file finds out by its path which one it is.
+const PLAYER_PAGES: [&str; 4] =
+    ["/players/hls.html", "/players/dash.html", "/players/shaka.html", "/players/videojs.html"];
+const PLAYER_PAGE: &str = "player.html";
 
 /// The room of the console.
 pub(crate) struct ConsoleRoom;
@@ -36,7 +47,11 @@ impl Room for ConsoleRoom {
 
 /// The name of the file at a path.
 fn name(path: &str) -> Option<&str> {
-    if path == "/" { Some("index.html") } else { path.strip_prefix('/') }
+    match path {
+        "/" => Some("index.html"),
+        _ if PLAYER_PAGES.contains(&path) => Some(PLAYER_PAGE),
+        _ => path.strip_prefix('/'),
+    }
 }
 
 /// The console's file at a path, if there is one.
@@ -44,10 +59,11 @@ pub(crate) fn file(path: &str) -> Option<Response<ResponseBody>> {
     let name = name(path)?;
     let file = Files::get(name)?;
     let kind = mime_guess::from_path(name).first_or_octet_stream();
+    let policy = if name == PLAYER_PAGE { PLAYER_POLICY } else { POLICY };
     let mut response = Response::new(full(file.data.into_owned()));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_str(kind.as_ref()).ok()?);
-    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     Some(response)

@@ -20,7 +20,7 @@ mod lists;
 pub(crate) mod login;
 mod note;
 mod play;
-mod players;
+pub(crate) mod players;
 mod progress;
 mod query;
 mod reload;
@@ -37,6 +37,7 @@ pub use cluster::{ClusterReport, LinkReport, NodeReport, SwitchReport};
 pub use configuration::{ConfigurationChange, ConfigurationReport, MemberReport};
 pub use error::ApiError;
 pub use invitations::{InvitationReport, InvitationRequest, SwitchAddress};
+pub use play::{InspectedDropped, InspectedEdit, InspectedFormat, InspectedTrack, Inspection};
 pub use server::{Ends, Shutdown};
 
 pub(crate) use body::{RequestBody, ResponseBody};
@@ -58,7 +59,7 @@ use invitations::InvitationsRoom;
 use lists::ListRoom;
 use login::{LoginRoom, Logins};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use play::{Movies, Nodes, NodesRoom, PlayRoom};
+use play::{InspectRoom, Movies, Nodes, NodesRoom, PlayRoom};
 use players::PlayersRoom;
 use rain_node::{Node, NodeTitles};
 use reload::ReloadRoom;
@@ -125,9 +126,10 @@ pub async fn serve_node(node: Arc<Node>, listener: TcpListener, metrics: Prometh
 fn rooms(node: &Arc<Node>, hub: &Arc<EventHub>, logins: Arc<Logins>, metrics: PrometheusHandle) -> Router {
     let titles = NodeTitles::new(Arc::clone(node));
     let nodes = Arc::new(Nodes::of(Arc::clone(node)));
-    let movies = Movies::new(node.settings.watch());
+    let movies = Arc::new(Movies::new(node.settings.watch()));
     let mut rooms: Vec<Box<dyn Room>> = vec![
         Box::new(TitlesRoom(titles.clone())),
+        Box::new(InspectRoom { titles: titles.clone(), movies: Arc::clone(&movies) }),
         Box::new(PlayRoom { titles, movies, nodes: Arc::clone(&nodes) }),
         Box::new(NodesRoom(nodes)),
         Box::new(PlayersRoom),

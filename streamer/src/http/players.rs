@@ -4,7 +4,7 @@ use super::body::full;
 use super::caller::{Caller, Demand};
 use super::reply::not_found;
 use super::router::{Answer, Room, is_read};
-use super::{ApiError, RequestBody};
+use super::{ApiError, RequestBody, ResponseBody};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use hyper::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
@@ -28,12 +28,13 @@ impl Room for PlayersRoom {
     }
 
     fn answer(&self, _: Caller, request: Request<RequestBody>) -> BoxFuture<'_, Answer> {
-        async move { script(request.uri().path()) }.boxed()
+        async move { file(request.uri().path()).ok_or_else(|| not_found(request.uri().path())) }.boxed()
     }
 }
 
-fn script(path: &str) -> Answer {
-    let file = path.strip_prefix('/').and_then(Files::get).ok_or_else(|| not_found(path))?;
+/// The script at a path, if there is one.
+pub(crate) fn file(path: &str) -> Option<Response<ResponseBody>> {
+    let file = path.strip_prefix('/').and_then(Files::get)?;
     let mut response = Response::new(full(file.data.into_owned()));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/javascript; charset=utf-8"));
@@ -41,5 +42,5 @@ fn script(path: &str) -> Answer {
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     // Pages that others serve may take the settings from here; a worker is taken from the page's own origin alone.
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-    Ok(response)
+    Some(response)
 }

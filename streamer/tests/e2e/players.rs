@@ -1,6 +1,6 @@
 //! Titles as HLS and DASH: what ffmpeg reads of them, what nodes say alike, and what a reader notices when nodes die.
 
-use crate::harness::{Cluster, Folder, PATIENCE, Process, get, head, put, run, sample, wait_until};
+use crate::harness::{Cluster, Folder, PATIENCE, Process, get, head, put, rain, run, sample, wait_until};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -174,4 +174,57 @@ fn nodes_that_die_while_ffmpeg_reads_hls_from_another_are_not_noticed() {
     let segment = format!("{PATH}/{edition}/t1/3.m4s");
     let [a, d] = [0, 3].map(|node| get(&segment).to(cluster.port(node)).expect(200));
     assert!(a.body == d.body && a.header("etag") == d.header("etag"));
+}
+
+/// What ffprobe says of the streams of a file, a line each.
+fn streams(file: &Path, entries: &str) -> Vec<String> {
+    let mut command = Command::new("ffprobe");
+    command.args(["-v", "error", "-show_entries", entries, "-of", "csv=p=0"]).arg(file);
+    run(&mut command).succeeded().text().lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn an_inspection_says_what_ffprobe_does_and_what_is_left_out() {
+    if !has_ffmpeg() {
+        return;
+    }
+    let (cluster, folder) = (Cluster::of_four(), Folder::new());
+    let film = folder.join("film.mov");
+    let mut make = Command::new("ffmpeg");
+    make.args(["-v", "error", "-nostdin", "-f", "lavfi", "-i", "testsrc2=size=192x108:rate=30000/1001"]);
+    make.args(["-f", "lavfi", "-i", "sine=sample_rate=44100", "-t", "7", "-map", "0:v", "-map", "1:a", "-map", "1:a"]);
+    make.args(["-c:v", "libx264", "-g", "30", "-c:a:0", "aac", "-ac:a:0", "2", "-c:a:1", "pcm_s16le"]);
+    make.args(["-metadata:s:a:0", "language=fra"]).arg(&film);
+    run(&mut make).succeeded();
+    put("/v/film.mov", fs::read(&film).expect("ffmpeg made it")).to(cluster.port(0)).expect(201);
+    let found = get("/api/v1/inspect/film.mov").to(cluster.port(1)).expect(200).json();
+
+    let (video, audio) = (&found["tracks"][0], &found["tracks"][1]);
+    assert_eq!(found["tracks"].as_array().map(Vec::len), Some(2), "{found}");
+    assert_eq!(
+        streams(&film, "stream=nb_frames")[..2],
+        [&video["samples"], &audio["samples"]].map(ToString::to_string)
+    );
+    assert_eq!(streams(&film, "stream=width,height")[0], format!("{},{}", video["width"], video["height"]));
+    assert_eq!(video["pictures_per_second"], 29.97);
+    assert_eq!(streams(&film, "stream=sample_rate,channels")[1], format!("{},{}", audio["rate"], audio["channels"]));
+    assert_eq!((&video["kind"], &audio["kind"], &audio["language"]), (&"video".into(), &"audio".into(), &"fra".into()));
+    for (track, seconds) in [video, audio].iter().zip(streams(&film, "stream=duration")) {
+        let seconds: f64 = seconds.parse().expect("a number");
+        assert!((track["duration_s"].as_f64().expect("a number") - seconds).abs() < 0.03, "{seconds}: {track}");
+    }
+    assert_eq!((&found["dropped"][0]["id"], &found["dropped"][0]["entry"]), (&3.into(), &"sowt".into()));
+
+    let inspect = |more: &[&str]| {
+        let server = cluster.url(2);
+        run(rain().args(["inspect", "film.mov", "--server", &server]).args(more))
+    };
+    let told = inspect(&[]).succeeded().text();
+    assert!(
+        told.contains("192x108, 29.97 pictures/s") && told.contains("left out: track 3 of the file, sowt"),
+        "{told}"
+    );
+    assert_eq!(inspect(&["--json"]).succeeded().json(), found);
+    put("/v/film.mov", b"no film".to_vec()).to(cluster.port(0)).expect(204);
+    inspect(&["--json"]).failed_naming(&["\"error\":\"not-mp4\""]);
 }

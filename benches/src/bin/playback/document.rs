@@ -40,6 +40,6 @@ mod tests {
         assert_eq!(replaced(&new, "t", "| x |"), Some(new.clone()), "the same again");
         assert_eq!(replaced(text, "v", ""), None);
         let document = fs::read_to_string(path()).unwrap();
-        assert!(["playback", "rebuffer", "lab"].iter().all(|name| replaced(&document, name, "").is_some()));
+        assert!(["playback", "rebuffer", "players", "lab"].iter().all(|name| replaced(&document, name, "").is_some()));
     }
 }

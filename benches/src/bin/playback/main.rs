@@ -7,12 +7,15 @@
 mod counters;
 mod document;
 mod false_downs;
+mod film;
 mod kind;
 mod lab;
 mod meter;
+mod players;
 mod rebuffer;
 mod report;
 mod ring;
+mod script;
 mod settings;
 mod source;
 mod trials;
@@ -43,6 +46,8 @@ enum Command {
     Lab(lab::Settings),
     /// Rebuffers of a player in Chromium
     Rebuffer(rebuffer::Settings),
+    /// Frozen pictures of the players that people use, in Chromium
+    Players(players::Settings),
 }
 
 fn main() -> ExitCode {
@@ -50,6 +55,7 @@ fn main() -> ExitCode {
         Command::Faults(settings) => faults(&settings),
         Command::Lab(settings) => lab::run(&settings),
         Command::Rebuffer(settings) => rebuffer::run(&settings),
+        Command::Players(settings) => players::run(&settings),
     });
     match measured {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,24 +1,20 @@
 //! A player in Chromium with a buffer of 2 s, while a part fails every 5 s: how often does the picture wait?
-//!
-//! The film is H.264 at a constant 8 Mbit/s of a small test picture: what browser and kernel hold back beside the
-//! player's own buffer is less of it in seconds the more bytes a second has.
 
 use std::collections::VecDeque;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use clap::Args;
-use rain_benches::{Demo, Trace, free_ports, rain_program};
+use rain_benches::{Demo, Trace, free_ports};
 use rain_gauge::Machine;
-use rain_harness::{Process, TemporaryFolder};
+use rain_harness::TemporaryFolder;
 use serde_json::{Value, json};
 
 use crate::counters::wait_until_up;
-use crate::document;
+use crate::{document, film, script};
 
 const TITLE: &str = "rebuffer.mp4";
 /// The film is so much longer than it is played.
@@ -26,7 +22,6 @@ const MORE_SECONDS: u32 = 20;
 /// Ports for one demo.
 const PORTS: u16 = 20;
 const HEAL_PATIENCE: Duration = Duration::from_secs(20);
-const END: Duration = Duration::from_secs(10);
 
 /// What `rebuffer` is asked for.
 #[derive(Clone, Debug, Args)]
@@ -55,7 +50,7 @@ pub(crate) struct Settings {
 pub(crate) fn run(settings: &Settings) -> io::Result<()> {
     let scratch = TemporaryFolder::new("rebuffer")?;
     let film = scratch.path().join(TITLE);
-    make_film(&film, settings.seconds + MORE_SECONDS)?;
+    film::make(&film, settings.seconds + MORE_SECONDS)?;
     let root = settings.out.as_deref().or(settings.correctness_only.then_some(scratch.path()));
     let parameters = json!({ "seconds": settings.seconds, "ahead_seconds": 2, "fault_every_seconds": 5 });
     let anew = ["rebuffer".to_owned()];
@@ -90,21 +85,6 @@ pub(crate) fn run(settings: &Settings) -> io::Result<()> {
     if failures.is_empty() { Ok(()) } else { Err(io::Error::other(failures.join("\n"))) }
 }
 
-/// A test picture with a tone, as fragments of a second each.
-fn make_film(film: &Path, seconds: u32) -> io::Result<()> {
-    let mut command = Command::new("ffmpeg");
-    command.args(["-v", "error", "-nostdin", "-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25"]);
-    command.args(["-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000", "-t", &seconds.to_string()]);
-    command.args(["-c:v", "libx264", "-profile:v", "baseline", "-level", "3.1", "-preset", "ultrafast"]);
-    command.args(["-pix_fmt", "yuv420p", "-g", "25", "-keyint_min", "25", "-sc_threshold", "0"]);
-    // A constant rate: filled up where the picture does not need it.
-    command.args(["-b:v", "8M", "-minrate", "8M", "-maxrate", "8M", "-bufsize", "8M"]);
-    command.args(["-x264-params", "nal-hrd=cbr:force-cfr=1", "-c:a", "aac", "-b:a", "128k"]);
-    command.args(["-movflags", "+frag_keyframe+empty_moov+default_base_moof"]).arg(film);
-    let status = Process::start(command.stdin(Stdio::null()))?.wait(Duration::from_mins(5))?;
-    if status.success() { Ok(()) } else { Err(io::Error::other(format!("ffmpeg: {status}"))) }
-}
-
 /// Plays with seeds until none is left. Gives what must not be and was.
 fn play_some(
     settings: &Settings,
@@ -116,12 +96,7 @@ fn play_some(
     let port = free_ports(settings.port + place * PORTS, PORTS)?;
     let demo = Demo::start(port, &[])?;
     let supervisor = format!("http://127.0.0.1:{}", demo.supervisor());
-    let mut put = Command::new(rain_program()?);
-    put.arg("put").arg(film).args([TITLE, "--server", &supervisor]).stdin(Stdio::null()).stdout(Stdio::null());
-    let status = Process::start(&mut put)?.wait(Duration::from_mins(2))?;
-    if !status.success() {
-        return Err(io::Error::other(format!("rain put: {status}")));
-    }
+    film::put(film, TITLE, &supervisor)?;
     let everyone: Vec<usize> = (0..demo.node_count()).collect();
     let mut failures = Vec::new();
     loop {
@@ -156,19 +131,7 @@ fn failure(line: &Value) -> Option<String> {
 
 /// Lets a browser play once.
 fn play(supervisor: &str, seed: u32, seconds: u32) -> io::Result<Value> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../xtask/browser");
-    let mut command = Command::new("node");
-    command.arg("rebuffer.mjs").args([supervisor, TITLE, &seed.to_string(), &seconds.to_string()]);
-    command.current_dir(folder).stdin(Stdio::null()).stdout(Stdio::piped());
-    let running = Process::start(&mut command)?;
-    let mut output = String::new();
-    if let Some(mut stdout) = running.take_stdout() {
-        stdout.read_to_string(&mut output)?;
-    }
-    let status = running.wait(END)?;
-    if !status.success() {
-        return Err(io::Error::other(format!("rebuffer.mjs: {status}")));
-    }
+    let output = script::run("rebuffer.mjs", &[supervisor, TITLE, &seed.to_string(), &seconds.to_string()])?;
     Ok(serde_json::from_str(output.trim())?)
 }
 

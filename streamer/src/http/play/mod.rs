@@ -6,6 +6,7 @@
 mod cache;
 mod content;
 mod edition;
+mod inspect;
 mod nodes;
 mod path;
 mod source;
@@ -13,6 +14,8 @@ mod source;
 mod tests;
 
 pub(super) use cache::Movies;
+pub(super) use inspect::InspectRoom;
+pub use inspect::{InspectedDropped, InspectedEdit, InspectedFormat, InspectedTrack, Inspection};
 pub(super) use nodes::{Nodes, NodesRoom};
 
 use super::body::{empty, full, of_title};
@@ -55,7 +58,7 @@ const DROPPED: &str = "rain-dropped-tracks";
 /// The room of titles as HLS and DASH.
 pub(super) struct PlayRoom<T> {
     pub(super) titles: T,
-    pub(super) movies: Movies,
+    pub(super) movies: Arc<Movies>,
     pub(super) nodes: Arc<Nodes>,
 }
 

@@ -37,7 +37,11 @@ async fn room(me: &str) -> PlayRoom<MemoryTitles> {
     put(&titles, "a.txt", Bytes::from_static(b"once upon a time")).await;
     put(&titles, "cut.mp4", Bytes::from_static(&SAMPLE[..SAMPLE.len() - 100])).await;
     let nodes = [("A", "http://a:1"), ("B", "http://b:2")];
-    PlayRoom { titles, movies: Movies::new(settings(1 << 20)), nodes: Arc::new(Nodes::new(me, nodes.into_iter())) }
+    PlayRoom {
+        titles,
+        movies: Arc::new(Movies::new(settings(1 << 20))),
+        nodes: Arc::new(Nodes::new(me, nodes.into_iter())),
+    }
 }
 
 struct Answered {
@@ -56,7 +60,7 @@ impl Answered {
     }
 }
 
-async fn ask(room: &PlayRoom<MemoryTitles>, method: &str, path: &str, headers: &[(&str, &str)]) -> Answered {
+async fn ask(room: &impl Room, method: &str, path: &str, headers: &[(&str, &str)]) -> Answered {
     let mut request = Request::builder().method(method).uri(path);
     for (name, value) in headers {
         request = request.header(*name, *value);
@@ -84,6 +88,41 @@ fn edition(playlist: &str) -> String {
 /// The URIs of a media playlist.
 fn uris(playlist: &str) -> Vec<String> {
     playlist.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect()
+}
+
+async fn inspected(title: &str) -> Answered {
+    let PlayRoom { titles, movies, .. } = room("A").await;
+    ask(&InspectRoom { titles, movies }, "GET", &format!("/api/v1/inspect/{title}"), &[]).await
+}
+
+/// What ffprobe says of the sample: 640x360 at 30/1, 1800 frames; AAC of one channel at 48,000 Hz, 2814 frames; 60 s both.
+#[tokio::test]
+async fn what_the_packager_sees_is_what_ffprobe_says() {
+    let found = inspected("films/a%20b.mp4").await;
+    assert_eq!((found.status, found.header("content-type")), (200, "application/json"));
+    let found: Inspection = serde_json::from_slice(&found.body).unwrap();
+    assert_eq!((found.title.as_str(), found.bytes, found.duration_s), ("films/a b.mp4", SAMPLE.len() as u64, 60.0));
+    assert!(found.dropped.is_empty());
+    let [video, audio] = &found.tracks[..] else { panic!("{found:?}") };
+    assert_eq!(video.format, InspectedFormat::Video { width: 640, height: 360, pictures_per_second: 30.0 });
+    assert_eq!(audio.format, InspectedFormat::Audio { channels: 1, rate: 48_000 });
+    let counts = [video, audio].map(|track| (track.samples, track.timescale, track.duration_s, track.language.clone()));
+    assert_eq!(counts, [(1800, 15_360, 60.0, None), (2814, 48_000, 60.0, None)]);
+    assert_eq!([video, audio].map(|track| track.codec.as_str()), ["avc1.4d401e", "mp4a.40.2"]);
+    // Two pictures of delay, and the encoder's first 1024 samples of sound.
+    let starts = [video, audio].map(|track| track.edit.as_ref().unwrap().start_s);
+    assert!((starts[0] - 2.0 / 30.0).abs() < 2e-6 && (starts[1] - 1024.0 / 48e3).abs() < 2e-6, "{starts:?}");
+    // 474,306 and 59,667 bit/s of media, beside heads of a few bytes for each sample.
+    assert!((474_306..474_306 * 102 / 100).contains(&video.bits_per_second), "{video:?}");
+    assert!((59_667..59_667 * 108 / 100).contains(&audio.bits_per_second), "{audio:?}");
+    assert_eq!((video.segments, video.segment_s_min, video.segment_s_max), (15, 4.0, 4.0));
+}
+
+#[tokio::test]
+async fn why_a_title_is_not_packaged_is_told_as_to_players() {
+    for (title, status) in [("a.txt", 415), ("cut.mp4", 422), ("none", 404)] {
+        assert_eq!(inspected(title).await.status, status, "{title}");
+    }
 }
 
 #[tokio::test]
