@@ -1,6 +1,7 @@
 //! Who is invited to come to the cluster, by way of this node; and how they come.
 
-use super::{Node, Roster};
+use super::{Node, RegisterError, Roster};
+use crate::peer::NotTaken;
 use bytes::Bytes;
 use core::time::Duration;
 use rain_cluster::NodeId;
@@ -77,26 +78,27 @@ impl Node {
 
     /// Takes a node in that comes with an invitation, or is a member already and has lost its data folder, or is reached in
     /// another way by now.
-    pub(super) async fn take_in(self: &Arc<Self>, who: NodeId, key: PublicKey, body: Bytes) -> Result<Bytes, String> {
-        let member = Member::parse(&body).map_err(|error| error.to_string())?;
-        let known = self.read_configuration().await.map_err(|error| error.to_string())?;
+    pub(super) async fn take_in(self: &Arc<Self>, who: NodeId, key: PublicKey, body: Bytes) -> Result<Bytes, NotTaken> {
+        let never = NotTaken::Never;
+        let member = Member::parse(&body).map_err(|error| never(error.to_string()))?;
+        let known = self.read_configuration().await.map_err(|error| not_taken(&error))?;
         let id = member.voter.node;
         let is_guest = self.invitations.is_guest(who);
         if !is_guest && id != who {
-            return Err(format!("the key is that of node {who}, expected node {id}, who wants to come"));
+            return Err(never(format!("the key is that of node {who}, expected node {id}, who wants to come")));
         }
         let same_key = |there: &Member| there.contact.keys.iter().any(|key| member.contact.keys.contains(key));
         let changed = match known.new.member(id) {
             // It was taken in before, and has not heard of it.
             Some(there) if is_guest && !same_key(there) => {
-                return Err(format!("the id {id} is that of {}, expected a new one", there.contact.name));
+                return Err(never(format!("the id {id} is that of {}, expected a new one", there.contact.name)));
             }
             Some(there) if there.role == Role::Learner && there.voter.life != member.voter.life => {
                 let life = member.voter.life;
                 self.change_configuration(move |known| known.replace(id, life)).await
             }
             Some(there) if !is_guest && there.voter == member.voter && there.contact != member.contact => {
-                check_contact(&self.roster(), &member)?;
+                check_contact(&self.roster(), &member).map_err(never)?;
                 let contact = member.contact;
                 let told = move |known: &Configuration| -> Result<Configuration, ChangeError> {
                     let note = format!("how {} is reached", contact.name);
@@ -107,9 +109,9 @@ impl Node {
             Some(_) => Ok(known),
             None => {
                 let [_] = member.contact.keys[..] else {
-                    return Err(format!("{} keys, expected one", member.contact.keys.len()));
+                    return Err(never(format!("{} keys, expected one", member.contact.keys.len())));
                 };
-                check_contact(&self.roster(), &member)?;
+                check_contact(&self.roster(), &member).map_err(never)?;
                 let newcomer = Member { role: Role::Learner, weight: 0, witness: false, ..member };
                 let add = move |known: &Configuration| -> Result<Configuration, ChangeError> {
                     known.add(newcomer.clone()).map(|next| next.with_note(format!("{} joins", newcomer.contact.name)))
@@ -117,10 +119,25 @@ impl Node {
                 self.change_configuration(add).await
             }
         };
-        let changed = changed.map_err(|error| error.to_string())?;
+        let changed = changed.map_err(|error| not_taken(&error))?;
         self.invitations.open().remove(&key);
         self.follow_anew();
         Ok(changed.to_bytes().into())
+    }
+}
+
+/// Whether it is for good that the configuration cannot be changed so.
+fn not_taken(error: &RegisterError) -> NotTaken {
+    match error {
+        RegisterError::Change(ChangeError::Joint(_))
+        | RegisterError::Unfounded { .. }
+        | RegisterError::NoMajority { .. }
+        | RegisterError::Outrun
+        | RegisterError::Undecided(_)
+        | RegisterError::Late
+        | RegisterError::Busy
+        | RegisterError::Gone => NotTaken::NotNow(error.to_string()),
+        RegisterError::Change(_) | RegisterError::Propose(_) => NotTaken::Never(error.to_string()),
     }
 }
 

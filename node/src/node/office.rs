@@ -1,7 +1,7 @@
 //! What the node answers its peers.
 
 use super::{Look, Node, UploadPart};
-use crate::peer::{Office, PeerAnswer, PeerAsk, Refusal};
+use crate::peer::{NotTaken, Office, PeerAnswer, PeerAsk, Refusal};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use rain_cluster::register::RegisterMessage;
@@ -47,7 +47,7 @@ impl Office for Node {
         }
     }
 
-    async fn join(self: &Arc<Self>, who: NodeId, key: PublicKey, body: Bytes) -> Result<Bytes, String> {
+    async fn join(self: &Arc<Self>, who: NodeId, key: PublicKey, body: Bytes) -> Result<Bytes, NotTaken> {
         self.take_in(who, key, body).await
     }
 }

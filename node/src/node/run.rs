@@ -8,13 +8,21 @@ use super::{Node, greetings, path_watch, random_u64};
 use crate::peer::join::{JoinError, join, way_to};
 use crate::peer::server::{Door, serve as serve_peers};
 use crate::store::{FolderError, OpenError, SystemDisk, find_life, has_configuration, plant_configuration};
+use core::time::Duration;
 use rain_cluster::Life;
-use rain_cluster::register::{Member, Role, Voter};
-use rain_config::Config;
+use rain_cluster::register::{Configuration, Member, Role, Voter};
+use rain_config::{Config, PathAddresses};
+use rain_session::{Invitation, KeyPair, PublicKey};
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
+use std::time::Instant;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+/// A node that joins asks again for so long, so often, where nobody was reached, or could say.
+const JOIN_PATIENCE: Duration = Duration::from_secs(30);
+const JOIN_AGAIN: Duration = Duration::from_millis(500);
 
 /// Why a node does not start.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +70,25 @@ fn newcomer(config: &Config, life: Life) -> Member {
     }
 }
 
+/// Joins, again for a while where nobody was reached, or could say.
+async fn join_soon(
+    ways: &[PathAddresses],
+    keys: &[PublicKey],
+    known_by: (&KeyPair, Option<Invitation>),
+    member: &Member,
+) -> Result<Configuration, JoinError> {
+    let until = Instant::now() + JOIN_PATIENCE;
+    loop {
+        match join(ways, keys, known_by, member).await {
+            Err(error @ (JoinError::Unreachable(_) | JoinError::NotYet(..))) if Instant::now() < until => {
+                tracing::warn!(%error, "not joined yet");
+                sleep(JOIN_AGAIN).await;
+            }
+            joined => return joined,
+        }
+    }
+}
+
 async fn listen(address: SocketAddr) -> Result<TcpListener, StartError> {
     TcpListener::bind(address).await.map_err(|error| StartError::Listen { address, error })
 }
@@ -94,7 +121,7 @@ pub async fn run<S: Future<Output = ()>>(
         let life = find_life(&disk).map_err(store)?.unwrap_or(fresh_life);
         let ways: Vec<_> = by.addresses.iter().copied().map(way_to).collect();
         let known_by = (&config.reloadable.keys.own, by.invitation);
-        let configuration = join(&ways, &by.keys, known_by, &newcomer(&config, life)).await?;
+        let configuration = join_soon(&ways, &by.keys, known_by, &newcomer(&config, life)).await?;
         let planting = "writing the configuration".to_owned();
         plant_configuration(&disk, &configuration).map_err(|error| store(OpenError::Disk { what: planting, error }))?;
     }

@@ -5,9 +5,9 @@ use super::{JOIN, REFUSAL_BYTES_MAX};
 use bytes::Bytes;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::Request;
 use hyper::client::conn::http1;
 use hyper::header::HOST;
+use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use rain_cluster::NodeId;
 use rain_cluster::register::{CONFIGURATION_BYTES_MAX, Configuration, Member};
@@ -31,6 +31,9 @@ pub enum JoinError {
     /// A member refused.
     #[error("{0}: {1}")]
     Refused(SocketAddr, String),
+    /// A member cannot say at the moment.
+    #[error("{0} cannot say yet: {1}")]
+    NotYet(SocketAddr, String),
 }
 
 /// Whom the node asks: it knows no id.
@@ -90,13 +93,16 @@ async fn ask(sessions: &Sessions, way: &PathAddresses, member: &Member) -> Resul
         .map_err(|error| unreachable(&error))?;
     let asked = async {
         let response = sender.send_request(request).await.map_err(|error| not_sent(&error))?;
-        let is_taken = response.status().is_success();
+        let status = response.status();
+        let is_taken = status.is_success();
         let bytes_max = if is_taken { CONFIGURATION_BYTES_MAX } else { REFUSAL_BYTES_MAX };
         let body =
             Limited::new(response.into_body(), bytes_max).collect().await.map_err(|error| unreachable(&error))?;
         let body = body.to_bytes();
         if !is_taken {
-            return Err(JoinError::Refused(address, String::from_utf8_lossy(&body).into_owned()));
+            let why = String::from_utf8_lossy(&body).into_owned();
+            let is_for_now = status == StatusCode::SERVICE_UNAVAILABLE;
+            return Err(if is_for_now { JoinError::NotYet(address, why) } else { JoinError::Refused(address, why) });
         }
         Configuration::parse(&body).map_err(|error| JoinError::Refused(address, error.to_string()))
     };

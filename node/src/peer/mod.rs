@@ -40,7 +40,7 @@ pub mod uploads;
 pub use client::{PeerError, PeerRequest, Peers};
 pub use clocks::{ClockReport, Clocks, PeerClock};
 pub use listing::PeerListing;
-pub use office::{Office, PeerAnswer, PeerAsk, Refusal};
+pub use office::{NotTaken, Office, PeerAnswer, PeerAsk, Refusal};
 pub use paths::{PathChange, PathReport, Paths};
 pub use turns::TurnRequest;
 

@@ -130,6 +130,17 @@ pub enum Refusal {
     Disk(#[from] io::Error),
 }
 
+/// Why a node is not taken into the cluster.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotTaken {
+    /// As it wants to be.
+    #[error("{0}")]
+    Never(String),
+    /// Nobody can say at the moment.
+    #[error("{0}")]
+    NotNow(String),
+}
+
 /// Whoever answers peers.
 pub trait Office: Send + Sync + 'static {
     /// Answers a peer. Who asks, and in which life, is looked at before what is asked.
@@ -145,7 +156,7 @@ pub trait Office: Send + Sync + 'static {
     /// [member](rain_cluster::register::Member) that it wants to be. The bytes of the configuration.
     ///
     /// # Errors
-    /// Why not, in words.
+    /// [`NotTaken`].
     ///
     /// Cancel safety: dropping it gives the answer up; what was begun is finished.
     fn join(
@@ -153,5 +164,5 @@ pub trait Office: Send + Sync + 'static {
         who: NodeId,
         key: PublicKey,
         body: Bytes,
-    ) -> impl Future<Output = Result<Bytes, String>> + Send;
+    ) -> impl Future<Output = Result<Bytes, NotTaken>> + Send;
 }

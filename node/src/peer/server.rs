@@ -2,7 +2,7 @@
 
 use super::clear::{TAG_HEADER, from_header, is_clear, tagged};
 use super::client::{greeting, parse_start};
-use super::office::{Office, PeerAnswer, PeerAsk, Refusal};
+use super::office::{NotTaken, Office, PeerAnswer, PeerAsk, Refusal};
 use super::session::{Accepted, accept, accepted_secret};
 use super::{HELLO, JOIN, PEER_BODY_BYTES_MAX, Peers, REFUSAL_BYTES_MAX, listing, uploads};
 use crate::clock::unix_time;
@@ -196,7 +196,8 @@ async fn answer<O: Office>(
         return match Limited::new(body, REFUSAL_BYTES_MAX).collect().await {
             Ok(body) => match office.join(peer, key, body.to_bytes()).await {
                 Ok(configuration) => Response::new(Full::new(configuration)),
-                Err(why) => text(StatusCode::CONFLICT, why),
+                Err(NotTaken::Never(why)) => text(StatusCode::CONFLICT, why),
+                Err(NotTaken::NotNow(why)) => text(StatusCode::SERVICE_UNAVAILABLE, why),
             },
             Err(error) => text(StatusCode::BAD_REQUEST, error.to_string()),
         };
@@ -422,8 +423,8 @@ mod tests {
             answer
         }
 
-        async fn join(self: &Arc<Self>, who: NodeId, _: PublicKey, body: Bytes) -> Result<Bytes, String> {
-            Err(format!("node {who} with {} bytes", body.len()))
+        async fn join(self: &Arc<Self>, who: NodeId, _: PublicKey, body: Bytes) -> Result<Bytes, NotTaken> {
+            Err(NotTaken::Never(format!("node {who} with {} bytes", body.len())))
         }
     }
 

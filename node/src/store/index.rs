@@ -303,11 +303,14 @@ impl<D: Disk> Index<D> {
                 }
             }
             Change::Learnt(life, epoch) => {
+                let is_first = self.learnt.is_none_or(|(of, _)| of != life);
                 self.learnt = Some((life, epoch));
                 self.forget_hearsay(now);
                 // What is learnt are the newest versions: what was asked for before might come before one of which this
                 // store knew in an earlier life only.
-                self.closed.close_all();
+                if is_first {
+                    self.closed.close_all();
+                }
             }
             Change::Floor(floor) => self.floor = self.floor.max(floor),
             Change::Retired(node, life) => {

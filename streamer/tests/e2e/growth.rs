@@ -389,8 +389,9 @@ fn a_change_goes_on_without_who_began_it() {
         });
         put("/v/film", *b"without one").to(cluster.port(joined)).expect(201);
         cluster.restart(1);
-        assert_eq!(get("/v/film").to(cluster.port(1)).expect(200).body, b"without one");
+        // It has to hear who the members are by now.
         wait_until("its word", PATIENCE, || role(&cluster, 1, "E").as_deref() == Some("active"));
+        assert_eq!(get("/v/film").to(cluster.port(1)).expect(200).body, b"without one");
     }
 }
 
