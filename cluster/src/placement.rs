@@ -1,10 +1,8 @@
 //! Which stores hold the columns of a version.
 
 use crate::members::Members;
-use crate::message::ColumnStatus;
 use crate::rendezvous::rendezvous;
 use crate::version::NodeId;
-use std::collections::BTreeMap;
 
 /// The store that holds a column. A node is the failure domain of its stores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -104,14 +102,6 @@ impl Placement {
             if node == seat.node { *seat } else { Seat { node, store: ANY_STORE } }
         };
         Self { generation: self.generation, seats: (0..).zip(&self.seats).map(now).collect() }
-    }
-
-    /// Where the columns are by now, as those say who answered.
-    #[must_use]
-    pub fn as_told(&self, title: &str, members: &Members, told: &BTreeMap<NodeId, ColumnStatus>) -> Self {
-        let takers = Self::takers(title, members, self.seats.len());
-        let claimants: Vec<NodeId> = told.keys().copied().collect();
-        self.by_claims(&takers, &claimants, |node| told.get(&node).map(ColumnStatus::sound))
     }
 
     /// The nodes, by column.

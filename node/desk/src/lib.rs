@@ -28,7 +28,7 @@ mod write;
 
 pub use desk::{Desk, DeskPlan, TaskId};
 pub use order::{Decision, Event, Order, Overdue, RestoreFailure, RestoreOrder, StoreOrder, StoreTold, Told};
-pub use rain_cluster::catalog::{FoundVersion, Resolution};
+pub use rain_cluster::catalog::{FoundVersion, Resolution, where_held};
 pub use rain_cluster::commit::{Abort, Begin, Condition, Shape, Shares};
 pub use task::Task;
 pub use vet::{Codes, Unfit};

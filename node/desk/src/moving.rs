@@ -10,6 +10,7 @@ use crate::restore::Restoring;
 use crate::running::{Context, Running};
 use crate::task::Task;
 use core::time::Duration;
+use rain_cluster::catalog::where_held;
 use rain_cluster::{ColumnStatus, NodeId, Placement, Record, Reply, Request, Time};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -132,7 +133,7 @@ impl Moving {
     fn unaware(&self, with: &Context<'_>, record: &Record) -> Vec<NodeId> {
         let (me, members, columns) = (with.me.node, with.members, record.placement.seats.len());
         let Some(own) = self.told.get(&me).and_then(ColumnStatus::sound) else { return Vec::new() };
-        let now = record.placement.as_told(record.title(), members, &self.told);
+        let now = where_held(record, members, &self.told);
         if members.takers().len() < columns || members.is_joint() {
             return Vec::new();
         }
@@ -151,7 +152,7 @@ impl Moving {
         let (me, members, columns) = (with.me.node, with.members, record.placement.seats.len());
         // What this node holds itself must be known.
         let own = self.told.get(&me)?;
-        let now = record.placement.as_told(record.title(), members, &self.told);
+        let now = where_held(record, members, &self.told);
         if members.takers().len() < columns || members.is_joint() {
             // Nothing moves; what was laid here and is nowhere else is restored.
             let column = record.placement.column_of(me).filter(|column| !own.is_ok() && now.seats(me, *column))?;

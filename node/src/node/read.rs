@@ -65,7 +65,7 @@ impl Node {
 
     /// Where the columns of a version are by now, as those say who answered.
     pub(super) fn where_held(&self, record: &Record, told: &BTreeMap<NodeId, ColumnStatus>) -> Placement {
-        record.placement.as_told(record.title(), &self.store.members(), told)
+        rain_desk::where_held(record, &self.store.members(), told)
     }
 
     /// How each member holds a column of a version; of those who answer.

@@ -8,7 +8,7 @@ use crate::safeguard::Safeguard;
 use crate::wire::{Body, Message, Wires};
 use core::ops::Range;
 use core::time::Duration;
-use rain_cluster::catalog::{FoundVersion, Resolution};
+use rain_cluster::catalog::{FoundVersion, Resolution, where_held};
 use rain_cluster::{NodeId, Record, Time, Version};
 use rain_codec::column::Geometry;
 use rain_desk::order::RestoreFailure;
@@ -55,7 +55,7 @@ impl Node {
                 };
                 let stripes = 0..coder::geometry(columns).stripe_count();
                 let members = self.running.as_ref().unwrap().store.members();
-                let nodes: Vec<_> = record.placement.as_told(record.title(), &members, &told).nodes().collect();
+                let nodes: Vec<_> = where_held(&record, &members, &told).nodes().collect();
                 self.fetch(task, record, stripes, &nodes, Purpose::Reader { asked, fresh }, wires, history);
             }
             Resolution::Absent { tombstone, settled } => {

@@ -5,6 +5,7 @@ use crate::coder;
 use crate::history::{Answer, Wish, title_name};
 use crate::wire::{Body, Weather};
 use core::time::Duration;
+use rain_cluster::catalog::where_held;
 use rain_cluster::{ColumnStatus, Placement, Record, Version};
 use rain_desk::{StoreOrder, StoreTold};
 use std::collections::{BTreeMap, BTreeSet};
@@ -136,7 +137,7 @@ impl World {
             let entry = entries.into_iter().find(|entry| entry.record.version() == record.version());
             (node.id, entry.map_or(ColumnStatus::Missing, |entry| entry.column))
         });
-        record.placement.as_told(record.title(), self.members(), &told.collect())
+        where_held(record, self.members(), &told.collect())
     }
 
     /// Every newest version has all its columns, each of which has the root that the manifest names, and is with one who takes
