@@ -236,6 +236,22 @@ mod tests {
         assert_eq!(choose(second(22), [late, busy]), Some(0));
     }
 
+    /// A path that is no more is down for whoever waits for that, and no sign that something is amiss; the others keep their
+    /// numbers.
+    #[test]
+    fn paths_come_and_go() {
+        let mut table = PathTable::new([(NodeId(1), 2)]);
+        table.set_state(second(1), NodeId(1), 0, Up);
+        table.retire(second(2), NodeId(1), 0);
+        assert_eq!((table.paths(NodeId(1))[0].downs, table.is_up(NodeId(1)), table.any_down()), (1, None, false));
+        table.set_state(second(3), NodeId(1), 0, Up);
+        assert_eq!(table.paths(NodeId(1))[0].state, Down, "for good");
+        table.add(NodeId(1));
+        table.add(NodeId(2));
+        table.set_state(second(4), NodeId(1), 2, Up);
+        assert_eq!((table.is_up(NodeId(1)), table.paths(NodeId(2)).len()), (Some(true), 1));
+    }
+
     /// By hand: 10 in a thousand are the square root of ten times 1 in a thousand; 4 ms at 1 Gbit/s are 500,000 bytes.
     #[test]
     fn loss_and_round_trips_cost_a_share() {

@@ -299,6 +299,64 @@ fn a_column_is_restored_from_any_k() {
     assert!(matches!(&told[..], [Event::Restored { failed: Some(_), .. }]), "{told:?}");
 }
 
+/// Five members, who were others before.
+fn five() -> Arc<Members> {
+    Arc::new(Members::new(3, (0..5).map(NodeId).collect(), None).unwrap())
+}
+
+/// What a node with this id does about `film`, laid on `seats`, where the five nodes say this; nothing but questions is left out.
+fn moving(me: NodeId, seats: [NodeId; 4], said: &[(NodeId, ColumnStatus)]) -> Vec<Order> {
+    let sender = Sender { node: me, life: LIFE, serial: 0, epoch: 3, signet: Signet(0) };
+    let mut desk = Desk::new(DeskPlan { me: sender, members: five(), codes: Arc::default() });
+    let Content::Columns(columns) = &film(2).manifest.content else { unreachable!("it has columns") };
+    let film = record(Content::Columns(columns.clone()), &seats);
+    let id = desk.begin(START, Task::Move(vec![film.clone()]));
+    assert_eq!(orders(&mut desk).len(), 5, "all members are asked");
+    for (node, column) in said {
+        let from = Sender { node: *node, life: LIFE, serial: 0, epoch: 3, signet: Signet(0) };
+        desk.handle(START, id, Told::Answer(from, RequestKind::Lookup, state(film.clone(), column.clone())));
+    }
+    for node in (0..5).map(NodeId).filter(|node| said.iter().all(|(told, _)| told != node)) {
+        desk.handle(START, id, Told::Failed(node, RequestKind::Lookup));
+    }
+    orders(&mut desk)
+}
+
+/// Whoever is to hold a column fetches it from where it is; whoever is not lets go of it once another node says that it holds it, sound,
+/// and no earlier, however little is heard.
+#[test]
+fn a_column_goes_when_another_node_holds_it() {
+    let takers = Placement::takers(TITLE, &five(), 4);
+    let out = (0..5).map(NodeId).find(|node| !takers.contains(node)).unwrap();
+    // One of the takers has nothing; its column is with the one who is out.
+    let (newcomer, stay) = (takers[3], [takers[0], takers[1], takers[2]]);
+    let seats = [stay[0], stay[1], stay[2], out];
+    let ok = |column| ColumnStatus::Ok { column };
+    let stays = || (0..).zip(stay).map(|(column, node)| (node, ok(column)));
+    let said = |more: &[(NodeId, ColumnStatus)]| stays().chain(more.iter().cloned()).collect::<Vec<_>>();
+
+    let ordered = moving(newcomer, seats, &said(&[(out, ok(3)), (newcomer, ColumnStatus::Missing)]));
+    let begins = |order: &Order| match order {
+        Order::Store(StoreOrder::BeginColumn { record, column }) => Some((record.placement.nodes().nth(3), *column)),
+        _ => None,
+    };
+    assert_eq!(ordered.iter().find_map(begins), Some((Some(out), 3)), "{ordered:?}");
+
+    let releases = |ordered: &[Order]| {
+        ordered.iter().any(|it| matches!(it, Order::Store(StoreOrder::ReleaseColumn { column: 3, .. })))
+    };
+    let damaged = ColumnStatus::Damaged { column: 3, reason: "rot".to_owned() };
+    for (status, goes) in [(ok(3), true), (ok(2), false), (ColumnStatus::Missing, false), (damaged, false)] {
+        let ordered = moving(out, seats, &said(&[(out, ok(3)), (newcomer, status.clone())]));
+        assert_eq!(releases(&ordered), goes, "{status:?}: {ordered:?}");
+        // It has another one than it should, and may not know.
+        let looks = ordered.iter().any(|it| matches!(it, Order::Ask(to, Request::Look { .. }) if *to == newcomer));
+        assert_eq!(looks, status == ok(2), "{status:?}: {ordered:?}");
+    }
+    assert!(!releases(&moving(out, seats, &said(&[(out, ok(3))]))), "the one who is to hold it says nothing");
+    assert!(!releases(&moving(stay[0], seats, &said(&[(out, ok(0)), (newcomer, ok(3))]))), "whom the PUT chose stays");
+}
+
 /// Also where all had marked it, and it is marked on the word of a decision from before a restart.
 #[test]
 fn a_node_with_a_new_disk_is_marked_again() {

@@ -1334,4 +1334,49 @@ pub(super) const ALL: &[Bug] = &[
             first: STORE,
         },
     ),
+    bug(
+        "a column is let go of before the node that is to hold it does: each move is a loss",
+        Mutant {
+            file: "node/desk/src/moving.rs",
+            text: "if «holder != me && holds» {",
+            instead: "holder != me",
+            first: DESK,
+        },
+    ),
+    bug(
+        "two nodes hold one column, and another one nobody, for ever",
+        Mutant {
+            file: "node/desk/src/moving.rs",
+            text: "«self.unaware(with, record)»",
+            instead: "Vec::<rain_cluster::NodeId>::new()",
+            first: DESK,
+        },
+    ),
+    bug(
+        "the older set goes before those who come to catalogs have learnt: what was acknowledged is not found",
+        Mutant {
+            file: "cluster/src/register/readiness.rs",
+            text: "members.is_known_enough(goes_by) && «members.learners().iter().all(has_learnt)»",
+            instead: "true",
+            first: REGISTER,
+        },
+    ),
+    bug(
+        "a disk that was replaced is taken for one that has learnt",
+        Mutant {
+            file: "cluster/src/register/readiness.rs",
+            text: "«*life == member.voter.life» && progress",
+            instead: "true",
+            first: REGISTER,
+        },
+    ),
+    bug(
+        "a path that is no more counts as one that is down: all are read as if something were amiss",
+        Mutant {
+            file: "cluster/src/path/table.rs",
+            text: "path.state == PathState::Down && «!path.is_retired»",
+            instead: "true",
+            first: CLUSTER,
+        },
+    ),
 ];

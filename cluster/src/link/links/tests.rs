@@ -389,3 +389,26 @@ fn others_are_not_heard() {
     pair.ends[0].handle_message(at(500), 0, &Ping { token: anew(5), ..ping });
     assert_eq!(pair.ends[0].poll_event().map(|event| event.state), Some(Down));
 }
+
+/// A link that is added comes up beside those that there are; one that is removed says and hears nothing, and nobody is told of it.
+#[test]
+fn links_come_and_go() {
+    let mut pair = Pair::new();
+    pair.run(500);
+    let number = pair.ends[0].len();
+    pair.ends[0].add(at(pair.now), plan(7, [1, 2], 3));
+    pair.run(500);
+    assert_eq!(
+        (number, pair.ends[0].len(), pair.told[0].len()),
+        (1, 2, 2),
+        "the other one of the new link is not there: {:?}",
+        pair.told
+    );
+    assert_eq!(pair.ends[0].state(0), Some(Up));
+    pair.ends[0].remove(0);
+    pair.run(500);
+    assert_eq!(pair.told[0].len(), 2, "{:?}", pair.told[0]);
+    assert!(matches!(pair.told[1][..], [(_, Up), (_, Down)]), "{:?}", pair.told[1]);
+    pair.ends[0].handle_hint(at(pair.now), 0, Hint::Carrier);
+    assert_eq!(pair.ends[0].poll_event(), None);
+}

@@ -251,6 +251,40 @@ fn who_has_to_learn_is_waited_for() {
     }
 }
 
+/// The older of two sets goes once whoever must has learnt, among the newer members and in the life that is one; whoever knows
+/// nothing of them is one at most of the three of whom two are asked.
+#[test]
+fn the_older_set_goes_when_all_have_learnt_who_must() {
+    let mut all = three();
+    all[0].change(NOW, founded(&[1, 1, 1]).drain(NodeId(2)).unwrap()).unwrap();
+    talk(&mut all, NOW);
+    outcome(&mut all[0]);
+    assert_eq!(all[0].learning(), [NodeId(0), NodeId(1)]);
+    let mut now = NOW;
+    let mut has_ended = |all: &mut [Registrar], progress: [(u64, bool); 3]| {
+        for (one, (goes_by, has_learnt)) in all.iter_mut().zip(progress) {
+            one.set_progress(Progress { goes_by, has_learnt });
+        }
+        now = now + Duration::from_secs(1);
+        all[0].handle_timeout(now);
+        talk(all, now);
+        all[0].known().is_some_and(|known| known.old.is_none())
+    };
+    assert!(!has_ended(&mut all, [(2, true), (2, false), (2, true)]));
+    assert!(!has_ended(&mut all, [(2, true), (1, true), (2, true)]), "of an earlier epoch");
+    assert_eq!(all[0].learning(), [NodeId(1)]);
+    let another = Told {
+        voter: Voter { life: Life(9), ..voter(1) },
+        can_vote: true,
+        progress: Progress { goes_by: 2, has_learnt: true },
+        known: None,
+    };
+    all[0].handle_message(NOW, NodeId(1), RegisterMessage::Told(another));
+    talk(&mut all, NOW);
+    assert!(all[0].known().unwrap().old.is_some(), "in another life");
+    assert!(has_ended(&mut all, [(2, true), (2, true), (1, true)]));
+}
+
 /// Until it is known that the disk is no old copy it votes as little as one that has forgotten.
 #[test]
 fn who_is_not_sure_does_not_vote() {
