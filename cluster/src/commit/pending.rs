@@ -47,6 +47,8 @@ pub struct PendingCheck {
     version: Version,
     catalog: Catalog,
     blank: BTreeSet<NodeId>,
+    /// The coordinator's life is known to be over.
+    is_over: bool,
     round: Round,
     phase: Phase,
     until: Time,
@@ -62,6 +64,7 @@ impl PendingCheck {
         Self {
             catalog: members.catalog_of(&title),
             blank: BTreeSet::new(),
+            is_over: false,
             title,
             version,
             round,
@@ -69,6 +72,25 @@ impl PendingCheck {
             until: now + ANSWER,
             fate: None,
         }
+    }
+
+    /// The same, of a coordinator whose life is known to be over: it may be gone for good. Where its node does not answer, it counts as
+    /// one that has forgotten.
+    pub fn of_one_that_is_over(now: Time, title: &str, version: Version, members: &Members) -> Self {
+        let catalog = members.catalog_of(title);
+        let mut check = Self {
+            catalog,
+            blank: BTreeSet::new(),
+            is_over: true,
+            title: title.to_owned(),
+            version,
+            round: Round::default(),
+            phase: Phase::Retiring,
+            until: now,
+            fate: None,
+        };
+        check.ask_catalog(now, Phase::Retiring);
+        check
     }
 
     /// The fate, once.
@@ -79,6 +101,10 @@ impl PendingCheck {
     fn give_up(&mut self, now: Time) {
         match self.phase {
             Phase::Coordinator => self.ask_catalog(now, Phase::Peers),
+            Phase::Retiring if self.is_over && self.round.answered(self.version.node) && self.round.is_over() => {
+                self.blank.insert(self.version.node);
+                self.conclude();
+            }
             Phase::Peers | Phase::Retiring => self.finish(PendingFate::Later),
             Phase::Done => {}
         }
@@ -108,6 +134,10 @@ impl PendingCheck {
         if state.blank && self.phase == Phase::Retiring {
             self.blank.insert(from);
         }
+        self.conclude();
+    }
+
+    fn conclude(&mut self) {
         if self.round.is_over() {
             let sure = self.phase == Phase::Retiring && self.catalog.hides_nothing(|node| self.blank.contains(&node));
             self.finish(if sure { PendingFate::Drop } else { PendingFate::Later });
@@ -132,6 +162,10 @@ impl Machine for PendingCheck {
     }
 
     fn handle_failure(&mut self, now: Time, from: NodeId) {
+        if self.is_over && from == self.version.node && self.round.answered(from) {
+            self.blank.insert(from);
+            return self.conclude();
+        }
         if self.round.answered(from) && (self.round.is_over() || self.phase == Phase::Retiring) {
             self.give_up(now);
         }

@@ -238,6 +238,29 @@ fn a_version_whose_coordinator_lost_its_disk_is_dropped_by_all_only() {
     assert_eq!(check.poll_event(), Some(PendingFate::Later), "it may have the mark");
 }
 
+/// One that is gone for good, and whose life is over by the word of the others, is not waited for.
+#[test]
+fn a_version_whose_coordinator_was_forgotten_is_settled_without_it() {
+    let version = Version { counter: 1, node: NODES[0], life: LIFE, random: 0 };
+    for (last, fate) in [(state(true), PendingFate::Mark), (state(false), PendingFate::Drop)] {
+        let mut check = PendingCheck::of_one_that_is_over(NOW, TITLE, version, &members());
+        let retire = Request::Retire { title: TITLE.to_owned(), node: NODES[0], life: LIFE };
+        assert_eq!(sent(&mut check), NODES.map(|node| (node, retire.clone())));
+        check.handle_failure(NOW, NODES[0]);
+        check.handle_message(NOW, from(NODES[1]), state(false));
+        assert_eq!(check.poll_event(), None);
+        check.handle_message(NOW, from(NODES[2]), last);
+        assert_eq!(check.poll_event(), Some(fate));
+    }
+    // Two of three that may have forgotten a mark: W is two.
+    let mut check = PendingCheck::of_one_that_is_over(NOW, TITLE, version, &members());
+    sent(&mut check);
+    check.handle_failure(NOW, NODES[0]);
+    check.handle_message(NOW, from(NODES[1]), Reply::State(TitleState { blank: true, ..TitleState::default() }));
+    check.handle_message(NOW, from(NODES[2]), state(false));
+    assert_eq!(check.poll_event(), Some(PendingFate::Later));
+}
+
 /// One that does not answer is not over: what is pending elsewhere too may still be decided either way.
 #[test]
 fn a_version_whose_coordinator_is_silent_is_not_dropped() {

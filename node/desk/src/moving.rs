@@ -11,7 +11,7 @@ use crate::running::{Context, Running};
 use crate::task::Task;
 use core::time::Duration;
 use rain_cluster::catalog::where_held;
-use rain_cluster::{ColumnStatus, NodeId, Placement, Record, Reply, Request, Time};
+use rain_cluster::{ColumnStatus, NodeId, Placement, Record, Reply, Request, RequestKind, Time};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -162,7 +162,11 @@ impl Moving {
         if let ColumnStatus::Ok { column } | ColumnStatus::Damaged { column, .. } = *own {
             let holder = target.seats.get(usize::from(column))?.node;
             let holds = self.told.get(&holder).is_some_and(|status| status.sound() == Some(column));
-            if holder != me && holds {
+            // In an order that is the same for all, whatever each of them has heard: no two let go of it for each other.
+            let takers = Placement::takers(record.title(), members, columns);
+            let order = |node: NodeId| (!takers.contains(&node), !record.placement.seats(node, column), node);
+            let is_first = order(holder) < order(me) || !own.is_ok() && holder != me;
+            if holds && is_first {
                 return Some(Move::Release(column));
             }
         }
@@ -192,7 +196,8 @@ impl Running for Moving {
 
     fn handle(&mut self, with: &mut Context<'_>, told: Told) {
         match (&mut self.step, told) {
-            (Step::Asking { .. }, Told::Answer(from, _, Reply::State(state))) => {
+            // What was answered to a Look is of another title.
+            (Step::Asking { .. }, Told::Answer(from, RequestKind::Lookup, Reply::State(state))) => {
                 let version = self.record.as_ref().map(Record::version);
                 let entry =
                     state.entries.into_iter().find(|entry| entry.marked && Some(entry.record.version()) == version);
@@ -201,7 +206,7 @@ impl Running for Moving {
                 }
                 self.asked(with);
             }
-            (Step::Asking { .. }, Told::Failed(node, _)) => {
+            (Step::Asking { .. }, Told::Failed(node, RequestKind::Lookup)) => {
                 self.waiting.remove(&node);
                 self.asked(with);
             }

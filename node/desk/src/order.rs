@@ -22,6 +22,8 @@ pub struct Overdue {
     pub version: Version,
     /// What it is, if it is pending; `None` while it is an upload that has stopped.
     pub record: Option<Record>,
+    /// The life of its coordinator is known to be over: nobody answers for it.
+    pub is_over: bool,
 }
 
 /// What the store is to do. Each is answered by one [`Told::Stored`] of the variant that it names.

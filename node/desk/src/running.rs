@@ -4,7 +4,7 @@ use crate::order::{Event, Order, Overdue, StoreOrder, StoreTold, Told};
 use crate::vet::Codes;
 use rain_cluster::catalog::{Recall, Recalled, Resolve};
 use rain_cluster::commit::{Marking, PendingCheck, PendingFate, PurgeCheck};
-use rain_cluster::{Life, Machine, Members, Memory, NodeId, Record, Request, Sender, Time};
+use rain_cluster::{Life, Machine, Members, Memory, NodeId, Placement, Record, Request, Sender, Time};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -41,7 +41,9 @@ impl Context<'_> {
 
     /// Whether this node keeps anything of a version: its mark, or a column.
     pub(crate) fn concerns_me(&self, record: &Record) -> bool {
+        let columns = record.placement.seats.len();
         record.placement.column_of(self.me.node).is_some()
+            || Placement::takers(record.title(), self.members, columns).contains(&self.me.node)
             || self.members.catalog_of(record.title()).contains(self.me.node)
     }
 }
@@ -197,7 +199,9 @@ pub(crate) struct Checking {
 
 impl Checking {
     pub(crate) fn new(now: Time, overdue: Overdue, members: &Members) -> Self {
-        let check = PendingCheck::new(now, &overdue.title, overdue.version, members);
+        let Overdue { title, version, is_over, .. } = &overdue;
+        let begin = if *is_over { PendingCheck::of_one_that_is_over } else { PendingCheck::new };
+        let check = begin(now, title, *version, members);
         Self { check, overdue, over: false }
     }
 

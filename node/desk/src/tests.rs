@@ -194,7 +194,7 @@ fn the_house_asks_what_became_of_what_is_overdue() {
     told(&mut desk, house, StoreTold::Decisions(vec![]));
     desk.handle_timeout(START + SECOND);
     assert!(orders(&mut desk).contains(&Order::Store(StoreOrder::Overdue)));
-    let overdue = Overdue { title: TITLE.to_owned(), version: version(), record: Some(tombstone()) };
+    let overdue = Overdue { title: TITLE.to_owned(), version: version(), record: Some(tombstone()), is_over: false };
     let begun = told(&mut desk, house, StoreTold::Overdue(vec![overdue]));
     let outcome = Request::Outcome { title: TITLE.to_owned(), version: version() };
     assert!(begun.contains(&Order::Ask(ME, outcome)), "{begun:?}");
@@ -410,7 +410,7 @@ fn the_store_hears_that_a_write_was_given_up() {
 #[test]
 fn a_check_drops_nothing_that_its_coordinator_does_not_know() {
     let mut desk = desk();
-    let overdue = Overdue { title: TITLE.to_owned(), version: version(), record: Some(tombstone()) };
+    let overdue = Overdue { title: TITLE.to_owned(), version: version(), record: Some(tombstone()), is_over: false };
     let id = desk.begin(START, Task::Check(overdue));
     orders(&mut desk);
     answer(&mut desk, id, ME, RequestKind::Outcome, Reply::Outcome(Outcome::Unknown));

@@ -61,7 +61,8 @@ async fn silence(peers: &Peers, peer: NodeId) {
 
 /// Greets a peer over several paths at once: any of them may be dead. Those that may be up come first.
 async fn greet(peers: &Peers, peer: NodeId) -> Result<(), PeerError> {
-    let mut paths: Vec<usize> = (0..peers.paths.to(peer).len()).collect();
+    let there = peers.paths.to(peer);
+    let mut paths: Vec<usize> = (0..there.len()).filter(|path| !there[*path].is_retired()).collect();
     paths.sort_by_key(|path| peers.paths.is_down(peer, *path));
     let greetings: Vec<_> = paths.iter().take(OFFERS_MAX).map(|path| Box::pin(peers.greet(peer, *path))).collect();
     select_ok(greetings).await.map(drop)

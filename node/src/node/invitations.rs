@@ -32,6 +32,14 @@ impl Invitations {
         self.open().iter().map(|(key, (guest, _))| (*key, *guest)).collect()
     }
 
+    fn take(&self, key: &PublicKey) -> Option<(NodeId, Instant)> {
+        self.open().remove(key)
+    }
+
+    fn put_back(&self, key: PublicKey, invited: (NodeId, Instant)) {
+        self.open().insert(key, invited);
+    }
+
     fn is_guest(&self, who: NodeId) -> bool {
         self.open().values().any(|(guest, _)| *guest == who)
     }
@@ -84,13 +92,15 @@ impl Node {
         let known = self.read_configuration().await.map_err(|error| not_taken(&error))?;
         let id = member.voter.node;
         let is_guest = self.invitations.is_guest(who);
+        if !is_guest && known.new.member(who).is_none() {
+            return Err(never("the invitation is not good any more".to_owned()));
+        }
         if !is_guest && id != who {
             return Err(never(format!("the key is that of node {who}, expected node {id}, who wants to come")));
         }
-        let same_key = |there: &Member| there.contact.keys.iter().any(|key| member.contact.keys.contains(key));
         let changed = match known.new.member(id) {
-            // It was taken in before, and has not heard of it.
-            Some(there) if is_guest && !same_key(there) => {
+            // It was taken in before, and has not heard of it; who comes by its own key is somebody for sure.
+            Some(there) if is_guest && (there.voter, &there.contact) != (member.voter, &member.contact) => {
                 return Err(never(format!("the id {id} is that of {}, expected a new one", there.contact.name)));
             }
             Some(there) if there.role == Role::Learner && there.voter.life != member.voter.life => {
@@ -112,15 +122,22 @@ impl Node {
                     return Err(never(format!("{} keys, expected one", member.contact.keys.len())));
                 };
                 check_contact(&self.roster(), &member).map_err(never)?;
+                // Good once: whoever comes with it meanwhile is told so.
+                let Some(used) = self.invitations.take(&key) else {
+                    return Err(never("the invitation is not good any more".to_owned()));
+                };
                 let newcomer = Member { role: Role::Learner, weight: 0, witness: false, ..member };
                 let add = move |known: &Configuration| -> Result<Configuration, ChangeError> {
                     known.add(newcomer.clone()).map(|next| next.with_note(format!("{} joins", newcomer.contact.name)))
                 };
-                self.change_configuration(add).await
+                let added = self.change_configuration(add).await;
+                if added.as_ref().is_err_and(|error| matches!(not_taken(error), NotTaken::NotNow(_))) {
+                    self.invitations.put_back(key, used);
+                }
+                added
             }
         };
         let changed = changed.map_err(|error| not_taken(&error))?;
-        self.invitations.open().remove(&key);
         self.follow_anew();
         Ok(changed.to_bytes().into())
     }

@@ -32,6 +32,7 @@ pub use liveness::Liveness;
 pub use membership::NoMember;
 pub use read_log::{ReadLog, ReadSecond, ReadSource, Rebuild, StreamGuard};
 pub use register::{KnownConfiguration, RegisterError};
+use roster::Following;
 pub use roster::Roster;
 pub use run::{StartError, run};
 pub use settings::{Reloaded, Settings};
@@ -50,7 +51,7 @@ use outbox::Outbox;
 use path_watch::PathWatch;
 use rain_cluster::{Life, NodeId, Time, Version};
 use rain_codec::{CodeError, StripeCodec};
-use rain_config::{Config, NodeKeys};
+use rain_config::Config;
 use rain_desk::{Codes, DeskPlan};
 use rain_fetch::{ColumnRead, Commons};
 use rebuild::{Rate, Restoring};
@@ -89,8 +90,8 @@ pub struct Node {
     register: Register,
     roster: watch::Sender<Arc<Roster>>,
     invitations: Invitations,
-    /// The keys in force; held by whoever puts another roster in force.
-    following: Mutex<NodeKeys>,
+    /// Held by whoever puts another roster in force.
+    following: Mutex<Following>,
     /// The links to the members; none before they are watched.
     path_watch: OnceLock<PathWatch>,
     outbox: Outbox,
@@ -146,7 +147,7 @@ impl Node {
             register: Register::new(incarnation),
             roster: watch::Sender::new(Arc::new(Roster::of_file(&config, &config.reloadable.keys))),
             invitations: Invitations::default(),
-            following: Mutex::new(config.reloadable.keys.clone()),
+            following: Mutex::new(Following { keys: config.reloadable.keys.clone(), newest: None }),
             path_watch: OnceLock::new(),
             outbox: Outbox::default(),
             lists: Lists::default(),
@@ -161,11 +162,7 @@ impl Node {
             settings: Settings::new(config.reloadable.clone()),
             config,
         };
-        let keys = &node.config.reloadable.keys;
-        node.follow(match known {
-            Some(known) => Roster::of(&node.config, keys, &known),
-            None => Roster::of_file(&node.config, keys),
-        });
+        node.follow(known.map(Arc::new));
         Ok(Arc::new(node))
     }
 

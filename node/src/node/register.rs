@@ -1,9 +1,9 @@
 //! The configuration register under tokio: one task that hands the node's [`Registrar`] what comes, makes durable what it
 //! keeps, and sends what it says.
 
+use super::Node;
 use super::membership::check_member;
 use super::roster::own_contact;
-use super::{Node, Roster};
 use crate::peer::{PeerRequest, REGISTER};
 use bytes::Bytes;
 use core::fmt;
@@ -280,10 +280,15 @@ impl Node {
             tracing::error!(%error, "this node was forgotten");
         }
         self.tell_forgotten(&configuration).await;
-        let keys = self.settings.watch().borrow().keys.clone();
-        self.follow(Roster::of(&self.config, &keys, &configuration));
+        self.follow(Some(Arc::clone(&configuration)));
         let adopted = Arc::clone(&members);
-        self.blocking(move |node| node.store.set_members(adopted)).await;
+        let ended = self.blocking(move |node| {
+            node.store.set_members(adopted);
+            node.store.end_lives(&configuration.retired)
+        });
+        if let Err(error) = ended.await {
+            tracing::error!(%error, "it was not written down whose lives are over");
+        }
         self.tell_members(&members);
     }
 

@@ -17,7 +17,9 @@ use tokio::sync::watch;
 pub struct Roster {
     /// By id.
     members: Vec<Member>,
-    /// By which they are known, this node's own aside.
+    /// This node, and its key.
+    own: (NodeId, PublicKey),
+    /// By which the others are known.
     keys: BTreeMap<PublicKey, NodeId>,
     /// The array code of new titles.
     code: Arc<Code>,
@@ -26,7 +28,8 @@ pub struct Roster {
 impl Roster {
     /// Before the cluster has a configuration, as far as is known here: what the file says.
     pub(super) fn of_file(config: &Config, keys: &NodeKeys) -> Self {
-        Self { members: config.members.clone(), keys: keys.peers.clone(), code: Arc::clone(&config.code) }
+        let own = (config.id, keys.own.public());
+        Self { members: config.members.clone(), own, keys: keys.peers.clone(), code: Arc::clone(&config.code) }
     }
 
     /// The members of a configuration. What the node's file says of a member counts, and of those that it does not name what the
@@ -42,13 +45,16 @@ impl Roster {
             let own: BTreeSet<_> = own.collect();
             let theirs = contact.keys.iter().copied().map(PublicKey::from);
             let keys: Vec<_> = if own.is_empty() { theirs.collect() } else { own.into_iter().collect() };
-            known.extend(keys.into_iter().filter(|_| id != config.id).map(|key| (key, id)));
+            for key in keys.into_iter().filter(|_| id != config.id) {
+                known.entry(key).or_insert(id);
+            }
         }
         let code = Code::named(&configuration.new.code.name).inspect_err(|error| {
             tracing::error!(%error, "the code of new titles cannot be made: the one of the node's file is used");
         });
         Self {
             members: members.into_values().collect(),
+            own: (config.id, keys.own.public()),
             keys: known,
             code: code.map_or_else(|_| Arc::clone(&config.code), Arc::new),
         }
@@ -71,9 +77,9 @@ impl Roster {
         self.members.iter().find(|member| member.id == id)
     }
 
-    /// Whose key it is, of the members but this node.
+    /// Whose key it is.
     pub fn owner(&self, key: &PublicKey) -> Option<NodeId> {
-        self.keys.get(key).copied()
+        if *key == self.own.1 { Some(self.own.0) } else { self.keys.get(key).copied() }
     }
 
     /// The keys of the members but this node.
@@ -85,6 +91,15 @@ impl Roster {
     pub fn code(&self) -> &Arc<Code> {
         &self.code
     }
+}
+
+/// What a node follows: whoever changes that holds it.
+#[derive(Debug)]
+pub(super) struct Following {
+    /// The keys in force.
+    pub(super) keys: NodeKeys,
+    /// The newest configuration that was seen.
+    pub(super) newest: Option<Arc<Configuration>>,
 }
 
 /// What a contact says, as far as it can be understood.
@@ -117,14 +132,24 @@ impl Node {
         self.roster.subscribe()
     }
 
-    /// From now on these are the members: whoever is new is spoken with, whoever is gone no more.
-    pub(super) fn follow(&self, roster: Roster) {
-        let mut in_force = self.following.lock().unwrap_or_else(PoisonError::into_inner);
-        let roster = Arc::new(roster);
+    /// From now on the members are those of a configuration, if it is the newest, or what it says is looked at anew: whoever is new is
+    /// spoken with, whoever is gone no more.
+    pub(super) fn follow(&self, configuration: Option<Arc<Configuration>>) {
+        let mut following = self.following.lock().unwrap_or_else(PoisonError::into_inner);
+        let Following { keys: in_force, newest } = &mut *following;
+        let epoch = newest.as_ref().map_or(0, |newest| newest.epoch);
+        if let Some(newer) = configuration.filter(|configuration| configuration.epoch > epoch) {
+            *newest = Some(newer);
+        }
+        let own = self.settings.watch().borrow().keys.clone();
+        let roster = Arc::new(match newest {
+            Some(newest) => Roster::of(&self.config, &own, newest),
+            None => Roster::of_file(&self.config, &own),
+        });
         // Guests come first: a key of a member is the member's.
         let mut peers = self.invitations.keys();
         peers.extend(&roster.keys);
-        let keys = NodeKeys { own: self.settings.watch().borrow().keys.own.clone(), peers };
+        let keys = NodeKeys { own: own.own, peers };
         if *in_force != keys {
             self.peers.set_keys(&keys);
             *in_force = keys;
@@ -148,11 +173,6 @@ impl Node {
 
     /// What the node's file and the configuration say by now.
     pub(super) fn follow_anew(&self) {
-        let known = self.configuration().borrow().configuration.clone();
-        let keys = self.settings.watch().borrow().keys.clone();
-        self.follow(match known {
-            Some(known) => Roster::of(&self.config, &keys, &known),
-            None => Roster::of_file(&self.config, &keys),
-        });
+        self.follow(None);
     }
 }

@@ -737,9 +737,11 @@ impl<D: Disk> Index<D> {
 
     pub(super) fn overdue(&self, now: Time) -> Vec<Overdue> {
         let is_due = |key: &&Key| self.held(**key).is_some_and(|held| now.since(held.since) >= PENDING_PATIENCE);
+        let is_over = |version: Version| self.retired.contains_key(&(version.node, version.life));
         let pending = self.noted.open.iter().filter(is_due).filter_map(|key| self.record(*key)).map(|record| Overdue {
             title: record.title().to_owned(),
             version: record.version(),
+            is_over: is_over(record.version()),
             record: Some(record),
         });
         let uploads = self
@@ -747,7 +749,12 @@ impl<D: Disk> Index<D> {
             .iter()
             .filter(|(_, upload)| !upload.finishing && !upload.restores)
             .filter(|(_, upload)| now.since(upload.touched) >= PENDING_PATIENCE)
-            .map(|((_, version), upload)| Overdue { title: upload.title.clone(), version: *version, record: None });
+            .map(|((_, version), upload)| Overdue {
+                title: upload.title.clone(),
+                version: *version,
+                record: None,
+                is_over: is_over(*version),
+            });
         pending.chain(uploads).take(AT_ONCE).collect()
     }
 

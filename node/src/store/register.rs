@@ -60,6 +60,20 @@ impl<D: Disk> Store<D> {
         }
     }
 
+    /// From now on these lives are over, as a configuration says: nobody waits for what they know.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn end_lives(&self, retired: &[Voter]) -> io::Result<()> {
+        let me = self.whose().node;
+        let news: Vec<_> = {
+            let index = lock(&self.index);
+            let is_news = |voter: &&Voter| voter.node != me && !index.retired.contains_key(&(voter.node, voter.life));
+            retired.iter().filter(is_news).map(|voter| Change::Retired(voter.node, voter.life)).collect()
+        };
+        if news.is_empty() { Ok(()) } else { self.change(Time::default(), news) }
+    }
+
     /// In which life a node was heard of last; `None` of one that was never heard of.
     pub fn life_of(&self, node: NodeId) -> Option<Life> {
         let whose = self.whose();

@@ -6,7 +6,7 @@ use super::names::{FileName, Key, TitleHash, key_of};
 use super::{Disk, Store, TITLE_LOCKS, lock, remove_if_there};
 use core::cmp::Ordering;
 use rain_cluster::{
-    Base, Life, NodeId, Outcome, Record, Refusal, Reply, Request, Sender, Share, Ticket, Time, Version,
+    Base, Life, NodeId, Outcome, Placement, Record, Refusal, Reply, Request, Sender, Share, Ticket, Time, Version,
 };
 use std::collections::BTreeSet;
 use std::io;
@@ -42,7 +42,11 @@ impl<D: Disk> Store<D> {
                 let _promise = self.promising.read().unwrap_or_else(PoisonError::into_inner);
                 match record.manifest.epoch.cmp(&self.members().epoch()) {
                     Ordering::Equal => Ok(self.prepare(now, &preparation)),
-                    Ordering::Less => Ok(Reply::Refused(Refusal::Epoch)),
+                    Ordering::Less => {
+                        // Else it would be taken for one that is under way when the others say that it is committed.
+                        self.forget_upload(key_of(record));
+                        Ok(Reply::Refused(Refusal::Epoch))
+                    }
                     Ordering::Greater => Err(io::Error::other("it is not known here who the members are by now")),
                 }
             }
@@ -270,7 +274,9 @@ impl<D: Disk> Store<D> {
     /// for ever, and the title could not be purged.
     pub(super) fn is_wanted(&self, key: Key, record: &Record) -> bool {
         let me = self.whose().node;
+        let columns = record.placement.seats.len();
         record.placement.column_of(me).is_some()
+            || Placement::takers(record.title(), &self.members(), columns).contains(&me)
             || lock(&self.index).holds(key.0)
             || self.members().catalog_of(record.title()).contains(me)
     }
