@@ -336,9 +336,9 @@ fn a_column_goes_when_another_node_holds_it() {
     let said = |more: &[(NodeId, ColumnStatus)]| stays().chain(more.iter().cloned()).collect::<Vec<_>>();
 
     let ordered = moving(newcomer, seats, &said(&[(out, ok(3)), (newcomer, ColumnStatus::Missing)]));
-    let begins = |order: &Order| match order {
-        Order::Store(StoreOrder::BeginColumn { record, column }) => Some((record.placement.nodes().nth(3), *column)),
-        _ => None,
+    let begins = |order: &Order| {
+        let Order::Store(StoreOrder::BeginColumn { record, column }) = order else { return None };
+        Some((record.placement.nodes().nth(3), *column))
     };
     assert_eq!(ordered.iter().find_map(begins), Some((Some(out), 3)), "{ordered:?}");
 
