@@ -1338,8 +1338,8 @@ pub(super) const ALL: &[Bug] = &[
         "a column is let go of before the node that is to hold it does: each move is a loss",
         Mutant {
             file: "node/desk/src/moving.rs",
-            text: "if «holder != me && holds» {",
-            instead: "holder != me",
+            text: "if «holds && is_first» {",
+            instead: "is_first",
             first: DESK,
         },
     ),
