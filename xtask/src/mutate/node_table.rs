@@ -1337,10 +1337,7 @@ pub(super) const ALL: &[Bug] = &[
     bug(
         "a column is let go of before the node that is to hold it does: each move is a loss",
         Mutant {
-            file: "node/desk/src/moving.rs",
-            text: "if «holds && is_first» {",
-            instead: "is_first",
-            first: DESK,
+            file: "node/desk/src/moving.rs", text: "if «holds && is_first» {", instead: "is_first", first: DESK
         },
     ),
     bug(
