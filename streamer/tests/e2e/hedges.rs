@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 const SAMPLE: &str = "/v/sample.mp4";
 /// Whether a node notices before the read begins that a part is gone is a matter of luck: it is tried so often.
-const ROUNDS: usize = 20;
+const ROUNDS: usize = 60;
 
 fn do_fault(demo: &Demo, (kind, name): (&str, &str), action: &str) {
     let fault = json!({ "kind": kind, "name": name, "action": action }).to_string();
