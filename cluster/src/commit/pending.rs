@@ -77,18 +77,7 @@ impl PendingCheck {
     /// The same, of a coordinator whose life is known to be over: it may be gone for good. Where its node does not answer, it counts as
     /// one that has forgotten.
     pub fn of_one_that_is_over(now: Time, title: &str, version: Version, members: &Members) -> Self {
-        let catalog = members.catalog_of(title);
-        let mut check = Self {
-            catalog,
-            blank: BTreeSet::new(),
-            is_over: true,
-            title: title.to_owned(),
-            version,
-            round: Round::default(),
-            phase: Phase::Retiring,
-            until: now,
-            fate: None,
-        };
+        let mut check = Self { is_over: true, round: Round::default(), ..Self::new(now, title, version, members) };
         check.ask_catalog(now, Phase::Retiring);
         check
     }

@@ -198,7 +198,7 @@ impl Delivery {
     /// Cancel safety: dropping it gives the piece up.
     pub(super) async fn fetch(&self, piece: &Piece, patience: Duration) -> Result<Vec<Bytes>, ReadError> {
         if self.moved.swap(false, Ordering::Relaxed) {
-            // What is heard too late is of use for the next piece.
+            // What is not heard by then is not waited for.
             let _ = timeout(LOOK, self.look_again()).await;
         }
         let wanted: Vec<Cell> = piece.cells.clone().map(|index| self.codec.code().data_cell(index)).collect();
