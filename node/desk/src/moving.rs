@@ -11,7 +11,7 @@ use crate::running::{Context, Running};
 use crate::task::Task;
 use core::time::Duration;
 use rain_cluster::catalog::where_held;
-use rain_cluster::{ColumnStatus, NodeId, Placement, Record, Reply, Request, RequestKind, Time};
+use rain_cluster::{ColumnStatus, Members, NodeId, Placement, Record, Reply, Request, RequestKind, Time};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
@@ -129,15 +129,19 @@ impl Moving {
         }
     }
 
+    /// Where the columns are by now, and where they are to be; `None` while nothing moves.
+    fn places(&self, members: &Members, record: &Record) -> (Placement, Option<Placement>) {
+        let (now, columns) = (where_held(record, members, &self.told), record.placement.seats.len());
+        let moves = members.takers().len() >= columns && !members.is_joint();
+        let target = moves.then(|| Placement::choose(record.title(), members, columns, Some(&now), |_| None));
+        (now, target)
+    }
+
     /// Who holds the column that this node holds and is to hold, or another one than the one of this node, which it is to hold.
     fn unaware(&self, with: &Context<'_>, record: &Record) -> Vec<NodeId> {
-        let (me, members, columns) = (with.me.node, with.members, record.placement.seats.len());
-        let Some(own) = self.told.get(&me).and_then(ColumnStatus::sound) else { return Vec::new() };
-        let now = where_held(record, members, &self.told);
-        if members.takers().len() < columns || members.is_joint() {
-            return Vec::new();
-        }
-        let target = Placement::choose(record.title(), members, columns, Some(&now), |_| None);
+        let me = with.me.node;
+        let own = self.told.get(&me).and_then(ColumnStatus::sound);
+        let Some((own, target)) = own.zip(self.places(with.members, record).1) else { return Vec::new() };
         let others = self.told.iter().filter(|(node, _)| **node != me);
         let is_unaware =
             |node: NodeId, column: u16| if target.seats(me, own) { column == own } else { target.seats(node, own) };
@@ -149,21 +153,20 @@ impl Moving {
     }
 
     fn decide(&self, with: &Context<'_>, record: &Record) -> Option<Move> {
-        let (me, members, columns) = (with.me.node, with.members, record.placement.seats.len());
+        let me = with.me.node;
         // What this node holds itself must be known.
         let own = self.told.get(&me)?;
-        let now = where_held(record, members, &self.told);
-        if members.takers().len() < columns || members.is_joint() {
-            // Nothing moves; what was laid here and is nowhere else is restored.
+        let (now, target) = self.places(with.members, record);
+        let Some(target) = target else {
+            // What was laid here and is nowhere else is restored.
             let column = record.placement.column_of(me).filter(|column| !own.is_ok() && now.seats(me, *column))?;
             return Some(Move::Fetch(now, column));
-        }
-        let target = Placement::choose(record.title(), members, columns, Some(&now), |_| None);
+        };
         if let ColumnStatus::Ok { column } | ColumnStatus::Damaged { column, .. } = *own {
             let holder = target.seats.get(usize::from(column))?.node;
             let holds = self.told.get(&holder).is_some_and(|status| status.sound() == Some(column));
             // In an order that is the same for all, whatever each of them has heard: no two let go of it for each other.
-            let takers = Placement::takers(record.title(), members, columns);
+            let takers = Placement::takers(record.title(), with.members, record.placement.seats.len());
             let order = |node: NodeId| (!takers.contains(&node), !record.placement.seats(node, column), node);
             let is_first = order(holder) < order(me) || !own.is_ok() && holder != me;
             if holds && is_first {
